@@ -1,0 +1,114 @@
+"""Does everything still hold together? Journal, event chain, stages against history, bytes against digests, orphans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from registry_nb.errors import RegistryError
+from registry_nb.lifecycle import replay
+from registry_nb.records import File, Stage
+from registry_nb.stores import Artifacts, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        One sentence each; empty if all is well.
+    models, versions, events, files : int
+        How many were looked at.
+    removed : tuple of str
+        What a repair removed: bytes that nothing used.
+    """
+
+    problems: tuple[str, ...] = ()
+    models: int = 0
+    versions: int = 0
+    events: int = 0
+    files: int = 0
+    removed: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no problems."""
+        return not self.problems
+
+
+def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report:
+    """Check a registry.
+
+    Parameters
+    ----------
+    store : Store
+    artifacts : Artifacts
+    repair : bool
+        Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that nothing has
+        used for a day.
+    """
+    problems = store.problems(repair=repair)
+    try:
+        files = {file.digest: (file, owner) for owner, file in _files(store)}
+        problems += [problem for name in store.histories() for problem in _history_problems(store, name)]
+        counts = len(store.model_names()), sum(1 for name in store.model_names() for _ in store.versions(name))
+        events = sum(1 for name in store.histories() for _ in store.events(name))
+    except RegistryError as error:  # the records cannot be read: nothing else can be checked
+        return Report(tuple(dict.fromkeys([*problems, str(error)])))
+    for file, owner in files.values():
+        try:
+            artifacts.verify(file)
+        except RegistryError as error:
+            problems.append(f"{owner}: {error}")
+    orphans = artifacts.orphans(set(files))
+    if repair:
+        for digest in orphans:
+            artifacts.remove(digest)
+    elif orphans:
+        problems.append(f"{len(orphans)} stored files are used by nothing; check(repair=True) removes them")
+    return Report(tuple(problems), *counts, events, len(files), tuple(orphans) if repair else ())
+
+
+def _files(store: Store) -> Iterator[tuple[str, File]]:
+    for name in store.model_names():
+        for version in store.versions(name):
+            yield from ((version.uri, file) for file in version.files)
+    for run in store.runs():
+        for path, saved in run.models.items():
+            yield from ((f"runs:/{run.run_id}/{path}", file) for file in saved.files)
+
+
+def _history_problems(store: Store, name: str) -> Iterator[str]:
+    previous, seq = "", 0
+    for event in store.events(name):
+        if event.seq != seq + 1:
+            yield f"the history of {name!r} lacks its events {seq + 1} to {event.seq - 1}"
+        elif event.previous != previous:
+            yield f"event {event.seq} of {name!r} does not follow from the one before: one of them was changed"
+        previous, seq = event.hash, event.seq
+    told = replay(store.events(name))
+    model = store.model(name, latest=False)
+    if model is None:
+        if told.exists:
+            yield f"the history of {name!r} says that it exists, and it does not"
+        return
+    facts = {"description": (told.description, model.description), "tags": (told.tags, model.tags)}
+    facts["aliases"] = told.aliases, model.aliases
+    yield from (_differs(f"model {name!r}", what, *pair) for what, pair in facts.items() if pair[0] != pair[1])
+    there = {version.version: version for version in store.versions(name)}
+    for number in sorted(told.versions.keys() ^ there.keys()):
+        yield f"version {number} of {name!r} is {'in the records' if number in there else 'in the history'} only"
+    for number in sorted(told.versions.keys() & there.keys()):
+        version, history = there[number], told.versions[number]
+        found = {"stage": str(version.stage), "description": version.description, "tags": version.tags}
+        for what, value in found.items():
+            if history.get(what) != value:
+                yield _differs(version.uri, what, history.get(what), value)
+    if (holders := store.holders(name, Stage.PRODUCTION)) and not set(holders) <= there.keys():
+        yield f"the index of {name!r} names versions that do not exist"
+
+
+def _differs(owner: str, what: str, told: object, found: object) -> str:
+    return f"{owner}: its {what} is {found!r}, and its history says {told!r}"

@@ -1,0 +1,426 @@
+"""Every failure in one tree: facts in, one sentence out.
+
+::
+
+    RegistryError
+    ├── NotFound (LookupError)      ModelNotFound · VersionNotFound · StageEmpty · AliasNotFound · RunNotFound
+    ├── Invalid (ValueError)        UnknownStage · BadName · BadVersion · BadURI · BadFilter · BadValue ·
+    │                               NoFlavor · NotSerializable
+    ├── Refused                     AlreadyExists · HoldsStage · NothingToRollBack
+    ├── Conflict                    somebody else changed it first
+    ├── Corrupted                   the records or the bytes are not what was written
+    ├── Untrusted
+    ├── LibraryMissing (ImportError)
+    └── StorageError (OSError)      LockTimeout · CommitUncertain · NewerFormat
+
+    RegistryWarning (UserWarning)   CrowdedStage · NetworkFolder
+
+An error is raised with its facts by keyword. They stay as attributes, and the class writes the sentence: what was
+asked, what exists, what to do. ``code`` is the string that MLflow uses for the same failure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class RegistryError(Exception):
+    """The root of everything that this package raises on purpose.
+
+    Parameters
+    ----------
+    message : str, optional
+        The sentence, where the class does not write it.
+    **facts
+        What the sentence is about; each becomes an attribute.
+
+    Examples
+    --------
+    >>> error = UnknownStage(given="Prod", stages=("None", "Staging", "Production", "Archived"))
+    >>> print(error)
+    'Prod' is not a stage; did you mean 'Production'? (stages: None, Staging, Production, Archived)
+    >>> error.code, isinstance(error, ValueError)
+    ('INVALID_PARAMETER_VALUE', True)
+    """
+
+    code = "INTERNAL_ERROR"
+
+    def __init__(self, message: str = "", /, **facts: Any) -> None:
+        self.__dict__.update(facts)
+        super().__init__(message or self.sentence())
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return type(self).__name__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions cross process borders (joblib, multiprocessing); the default would call __init__ without the facts.
+        return _revive, (type(self), str(self), self.__dict__)
+
+
+def _revive(kind: type[RegistryError], message: str, facts: dict[str, Any]) -> RegistryError:
+    return kind(message, **facts)
+
+
+class NotFound(RegistryError, LookupError):
+    """What was asked for does not exist."""
+
+    code = "RESOURCE_DOES_NOT_EXIST"
+
+
+class ModelNotFound(NotFound):
+    """No registered model has this name."""
+
+    name: str
+    models: Sequence[str]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        there = f"(models: {listed(self.models)})" if self.models else "(the registry has no models yet)"
+        return f"there is no registered model {self.name!r}{close(self.name, self.models)} {there}"
+
+
+class VersionNotFound(NotFound):
+    """The model has no version of this number."""
+
+    name: str
+    version: int | str
+    newest: int
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        there = f"the newest is {self.newest}" if self.newest else "it has no versions yet"
+        return f"model {self.name!r} has no version {self.version}; {there}"
+
+
+class StageEmpty(NotFound):
+    """No version of the model holds this stage."""
+
+    name: str
+    stage: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"no version of {self.name!r} is in {self.stage}; "
+            f"move one there with promote({self.name!r}, <version>, {str(self.stage)!r})"
+        )
+
+
+class AliasNotFound(NotFound):
+    """The model has no such alias."""
+
+    name: str
+    alias: str
+    aliases: Sequence[str]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        there = f"(aliases: {listed(self.aliases)})" if self.aliases else "(it has no aliases yet)"
+        return f"model {self.name!r} has no alias {self.alias!r}{close(self.alias, self.aliases)} {there}"
+
+
+class RunNotFound(NotFound):
+    """No run has this id, or the run logged no model under this path."""
+
+    run_id: str
+    path: str | None
+    paths: Sequence[str]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        if self.path is None:
+            return f"there is no run {self.run_id!r}; runs() lists those that exist"
+        there = f"(models of the run: {listed(self.paths)})" if self.paths else "(it logged no model)"
+        return f"run {self.run_id!r} logged no model as {self.path!r}{close(self.path, self.paths)} {there}"
+
+
+class Invalid(RegistryError, ValueError):
+    """The argument can never be right, whatever the registry holds."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class UnknownStage(Invalid):
+    """Not one of the four stages."""
+
+    given: object
+    stages: Sequence[str]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        given = str(self.given)
+        return f"{shown(self.given)} is not a stage{close(given, self.stages)} (stages: {listed(self.stages)})"
+
+
+class BadName(Invalid):
+    """A model, alias or tag name that the rules refuse."""
+
+    what: str
+    given: object
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"{shown(self.given)} cannot be {self.what}: {self.reason}"
+
+
+class BadVersion(Invalid):
+    """Not a version number."""
+
+    given: object
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"{shown(self.given)} is not a version number; versions are whole numbers from 1"
+
+
+class BadURI(Invalid):
+    """Not a model URI."""
+
+    given: object
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"{shown(self.given)} is not a model URI: {self.reason} (write models:/Name/Production, models:/Name/3, "
+            "models:/Name@alias, models:/Name/latest or runs:/run_id/path)"
+        )
+
+
+class BadFilter(Invalid):
+    """A filter or an ordering that does not parse, or that compares what cannot be compared."""
+
+    filter: str
+    position: int
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        near = self.filter[self.position : self.position + 20]
+        where = f"at position {self.position}" + (f", near {near!r}" if near else ", at its end")
+        return f"the filter {shown(self.filter)} is wrong {where}: {self.reason}"
+
+
+class BadValue(Invalid):
+    """A description, tag, metric or parameter that the limits or JSON refuse."""
+
+    what: str
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"{self.what} {self.reason}"
+
+
+class NoFlavor(Invalid):
+    """No flavor knows how to save this object."""
+
+    given: str
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"{self.given} cannot be registered: {self.reason}"
+
+
+class NotSerializable(Invalid):
+    """The model, or a part of it, cannot be pickled."""
+
+    model: str
+    path: str
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"{self.model} cannot be saved, because {self.path} cannot be pickled ({self.reason}); "
+            "remove it before registering, or drop it in __getstate__"
+        )
+
+
+class Refused(RegistryError):
+    """Well-formed, but the registry's rules say no."""
+
+    code = "INVALID_STATE"
+
+
+class AlreadyExists(Refused):
+    """The name is taken."""
+
+    code = "RESOURCE_ALREADY_EXISTS"
+    name: str
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"a registered model {self.name!r} {self.reason}"
+
+
+class HoldsStage(Refused):
+    """A version that people may be using is not deleted."""
+
+    name: str
+    version: int
+    stage: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"version {self.version} of {self.name!r} is in {self.stage}, so it is not deleted; "
+            f"archive({self.name!r}, {self.version}) it first"
+        )
+
+
+class NothingToRollBack(Refused):
+    """The history knows no earlier holder of the stage."""
+
+    name: str
+    stage: str
+    to: int | None
+    holder: int | None
+    earlier: Sequence[int]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        now = f"{self.holder} holds it now" if self.holder else "nothing holds it now"
+        before = f"before it came {listed(map(str, self.earlier))}" if self.earlier else "nothing held it before"
+        if self.to is None:
+            return f"{self.name!r} cannot be rolled back in {self.stage}: {now}, and {before}"
+        return f"{self.name!r} cannot be rolled back to {self.to} in {self.stage}: {now}, and {before}"
+
+
+class Conflict(RegistryError):
+    """Somebody else changed it first; nothing was changed by this call."""
+
+    code = "RESOURCE_CONFLICT"
+    name: str
+    stage: str
+    expected: int | None
+    found: Sequence[int]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        expected = f"version {self.expected}" if self.expected else "nobody"
+        found = listed(map(str, self.found)) if self.found else "nobody"
+        return (
+            f"{self.stage} of {self.name!r} was expected to be held by {expected}, but {found} holds it now; "
+            "look at its history, then decide again"
+        )
+
+
+class Corrupted(RegistryError):
+    """The records or the bytes are not what was written; nothing was touched."""
+
+    code = "DATA_LOSS"
+    path: str
+    position: int | None
+    reason: str
+    remedy: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        where = f" at byte {self.position}" if self.position is not None else ""
+        return f"{self.path} is damaged{where}: {self.reason}; {self.remedy}"
+
+
+class Untrusted(RegistryError):
+    """The bytes are intact, but nobody vouched for them."""
+
+    code = "PERMISSION_DENIED"
+
+
+class LibraryMissing(RegistryError, ImportError):
+    """The model needs a library that this environment lacks."""
+
+    code = "LIBRARY_MISSING"
+    library: str
+    remedy: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"this model needs {self.library!r}, which is not installed here; {self.remedy}"
+
+
+class StorageError(RegistryError, OSError):
+    """The disk, the folder or the database refused; the registry is as it was before the call."""
+
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class LockTimeout(StorageError, TimeoutError):
+    """Another process holds the write lock for too long."""
+
+    path: str
+    seconds: float
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"another process has been writing to {self.path} for {self.seconds:g} s; "
+            "try again, or end the kernel that hangs (reading still works)"
+        )
+
+
+class CommitUncertain(StorageError):
+    """The change is written, but the disk did not confirm that it would survive a power failure."""
+
+    path: str
+    reason: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"the change was written to {self.path}, but the disk did not confirm it ({self.reason}); "
+            "look whether it is there before you repeat it"
+        )
+
+
+class NewerFormat(StorageError):
+    """The folder was written by a newer release."""
+
+    path: str
+    found: int
+    known: int
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"{self.path} has format {self.found}, and this registry_nb knows formats up to {self.known}; "
+            "upgrade it: pip install -U registry-nb"
+        )
+
+
+class RegistryWarning(UserWarning):
+    """The root of this package's warnings."""
+
+
+class CrowdedStage(RegistryWarning):
+    """Several versions hold one stage, so that the stage's URI means the highest number among them."""
+
+
+class NetworkFolder(RegistryWarning):
+    """The folder is on a network or user-space file system, whose promises are weaker."""
+
+
+def close(given: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, or nothing."""
+    by_fold = {name.casefold(): name for name in known}
+    match = difflib.get_close_matches(given.casefold(), by_fold, n=1, cutoff=0.5)
+    return f"; did you mean {by_fold[match[0]]!r}?" if match else ""
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Join names for a sentence, and count those that do not fit."""
+    every = list(names)
+    rest = f", and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + rest
+
+
+def shown(given: object, most: int = 80) -> str:
+    """Quote what a caller gave: escaped, so that it cannot disguise the sentence, and cut."""
+    text = ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,0 +1,163 @@
+"""Models as pickles: protocol 5 through cloudpickle, so that what is defined in a notebook travels with the model.
+
+joblib's format was the alternative: it hides what it holds from scanners, and is no smaller. skops cannot be the silent
+default: it refuses a RandomForest unless told to trust, and is forty times slower to load.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import pickletools
+import site
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from registry_nb.errors import NotSerializable
+
+FILE = "model.pkl"
+#: How deep the search for the part that cannot be pickled goes.
+_MAX_DEPTH = 8
+#: Modules that run a program rather than belonging to it.
+_RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykernel_launcher")
+
+_by_value = threading.Lock()
+
+
+def save(model: Any, folder: str) -> set[str]:
+    """Pickle a model into a folder; return the modules that loading it imports.
+
+    Raises
+    ------
+    NotSerializable
+        With the path of the attribute that cannot be pickled.
+    """
+    path = os.path.join(folder, FILE)
+    with _local_modules_by_value():
+        try:
+            with open(path, "wb") as file:
+                _pickle(model, file)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a __reduce__ may raise
+            where, reason = _culprit(model, type(model).__name__, error, 0)
+            raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
+    with open(path, "rb") as file:
+        return modules(file)
+
+
+def load(open_file: Callable[[str], IO[bytes]]) -> Any:
+    """Unpickle a model."""
+    with open_file(FILE) as file:
+        return pickle.load(file)
+
+
+def modules(file: IO[bytes]) -> set[str]:
+    """Return the modules that a pickle imports, by reading it, not by running it."""
+    found: set[str] = set()
+    texts: set[str] = set()
+    memo: list[Any] = []
+    before: list[Any] = [None, None]  # the last two values pushed, None for what is no text
+    argument: Any
+    for opcode, argument, _ in pickletools.genops(file):
+        name = opcode.name
+        if name == "MEMOIZE":
+            memo.append(before[-1])
+        elif name in {"BINGET", "LONG_BINGET"}:
+            before = [before[-1], memo[argument] if argument < len(memo) else None]
+        elif name in {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}:
+            before = [before[-1], argument]
+            if len(argument) < 100:
+                texts.add(argument)
+        elif name == "STACK_GLOBAL":
+            found.add(str(before[0]))
+            before = [None, None]
+        elif name not in {"PROTO", "FRAME"}:
+            before = [before[-1], None]
+    if any(module.startswith("cloudpickle") for module in found):
+        # Code by value: the modules that it uses stand in the pickle as plain text (cloudpickle's `subimport`).
+        found |= {text for text in texts if text in sys.modules and text.isidentifier()}
+    return found
+
+
+def _pickle(model: Any, file: IO[bytes]) -> None:
+    import cloudpickle
+
+    cloudpickle.dump(model, file, protocol=5)
+
+
+@contextmanager
+def _local_modules_by_value() -> Iterator[None]:
+    """Let cloudpickle write the code of local modules into the pickle, since the loading process may lack them."""
+    import cloudpickle
+
+    with _by_value:
+        before = cloudpickle.list_registry_pickle_by_value()
+        marked = [module for module in _local_modules() if module.__name__ not in before]
+        try:
+            for module in marked:
+                cloudpickle.register_pickle_by_value(module)
+            yield
+        finally:
+            for module in marked:
+                cloudpickle.unregister_pickle_by_value(module)
+
+
+def _local_modules() -> list[Any]:
+    """Return the modules that are neither the standard library's nor an installed distribution's."""
+    installed = _installed()
+    found = []
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if not isinstance(path, str) or path.startswith(installed) or getattr(module, "__name__", None) != name:
+            continue
+        if name != "__main__" and name.partition(".")[0] not in _RUNNERS:  # cloudpickle writes __main__ by value anyway
+            found.append(module)
+    return found
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    paths |= {*site.getsitepackages(), site.getusersitepackages(), sys.prefix, sys.base_prefix}
+    return tuple(os.path.join(os.path.abspath(path), "") for path in paths if path)
+
+
+def _culprit(value: Any, path: str, error: Exception, depth: int) -> tuple[str, str]:
+    """Follow attributes and items down to the smallest part that cannot be pickled."""
+    if depth < _MAX_DEPTH:
+        for name, part in _parts(value):
+            try:
+                _pickle(part, _Nowhere())  # type: ignore[arg-type]
+            except Exception as deeper:  # noqa: BLE001  # it is what is looked for
+                return _culprit(part, f"{path}{name}", deeper, depth + 1)
+    return path, f"{type(error).__name__}: {error}"
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", item) for key, item in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    else:
+        yield from ((f".{name}", item) for name, item in list(getattr(value, "__dict__", {}).items()))
+        for cell, name in zip(
+            getattr(value, "__closure__", None) or (), getattr(_code(value), "co_freevars", ()), strict=False
+        ):
+            yield f" (its variable {name!r})", cell.cell_contents
+
+
+def _code(value: Any) -> Any:
+    return getattr(value, "__code__", None)
+
+
+class _Nowhere:
+    """A file that forgets."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)

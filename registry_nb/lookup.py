@@ -1,0 +1,82 @@
+"""Which version is meant, by number, stage, alias or ``latest``; or the sentence that says what exists."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from registry_nb.errors import AliasNotFound, ModelNotFound, StageEmpty, VersionNotFound
+from registry_nb.names import checked_name
+from registry_nb.records import ModelVersion, RegisteredModel, Stage
+from registry_nb.stores import Reader
+from registry_nb.uris import Which, parse_which
+
+
+def known(reader: Reader, name: str) -> str:
+    """Return the name as it is registered, or say which names there are."""
+    name = checked_name(name)
+    if reader.model(name, latest=False) is None:
+        raise ModelNotFound(name=name, models=tuple(reader.model_names()))
+    return name
+
+
+def own(reader: Reader, name: str) -> RegisteredModel:
+    """Return the own record of a model that exists."""
+    model = reader.model(name, latest=False)
+    assert model is not None
+    return model
+
+
+def version(reader: Reader, name: str, number: int) -> ModelVersion:
+    """Return a version that exists."""
+    record = reader.version(name, number)
+    assert record is not None
+    return record
+
+
+def resolved(reader: Reader, name: str, which: Which) -> ModelVersion:
+    """Return the version that is meant.
+
+    Raises
+    ------
+    ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
+    """
+    which = parse_which(which)
+    number = _number(reader, name, which) if isinstance(name, str) else 0
+    record = reader.version(name, number) if number else None
+    if record is not None:
+        return record
+    checked = known(reader, name)
+    if checked != name:  # another spelling of the same characters
+        return resolved(reader, checked, which)
+    if isinstance(which, Stage):
+        raise StageEmpty(name=name, stage=str(which))
+    if isinstance(which, str) and which != "latest":
+        raise AliasNotFound(name=name, alias=which[1:], aliases=tuple(own(reader, name).aliases))
+    raise VersionNotFound(name=name, version=which, newest=reader.newest(name))
+
+
+def _number(reader: Reader, name: str, which: Which) -> int:
+    if isinstance(which, Stage):
+        return reader.latest(name, which)
+    if isinstance(which, int):
+        return which
+    if which == "latest":
+        return reader.newest(name)
+    model = reader.model(name, latest=False)
+    return model.aliases.get(which[1:], 0) if model else 0
+
+
+def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion]:
+    """Return versions that exist."""
+    return [version(reader, name, number) for number in numbers]
+
+
+class Existing:
+    """The versions that exist, asked one at a time."""
+
+    def __init__(self, reader: Reader, name: str) -> None:
+        self._has = functools.partial(reader.version, name)
+
+    def __contains__(self, version: object) -> bool:
+        return isinstance(version, int) and self._has(version) is not None

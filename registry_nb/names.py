@@ -1,0 +1,212 @@
+"""What may be called what: the rules for names, aliases, tags and their limits, in one place.
+
+A value that breaks a rule is refused, never cut or repaired, with one exception: names are normalised to Unicode NFC,
+so that two spellings of one word are one name. A name never becomes a path.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from registry_nb.errors import BadName, BadValue, BadVersion
+from registry_nb.records import Stage
+
+MAX_NAME = 255
+MAX_TAGS = 256
+MAX_TAG_KEY = 250
+MAX_TEXT = 100_000
+
+_RESERVED = set("/\\:@?#%")
+#: Unicode categories: control, format (bidi, zero width), surrogate, line and paragraph separators.
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+#: Characters that show as nothing although Unicode counts them as letters, marks or symbols.
+_BLANK = set("\u034f\u115f\u1160\u2800\u3164\uffa0")
+_ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
+_VERSION_LIKE = re.compile(r"v?[0-9]+", re.IGNORECASE)
+
+
+def checked_name(name: object, what: str = "the name of a model") -> str:
+    r"""Return the name in NFC.
+
+    Raises
+    ------
+    BadName
+        Unless it has 1 to 255 characters, none of ``/ \ : @ ? # %``, none that is invisible, no blank at either end,
+        and is not ``.`` or ``..``.
+
+    Examples
+    --------
+    >>> checked_name("Iris 🌸")
+    'Iris 🌸'
+    """
+
+    def refuse(reason: str) -> BadName:
+        return BadName(what=what, given=name, reason=reason)
+
+    if not isinstance(name, str):
+        raise refuse("a name is text")
+    name = unicodedata.normalize("NFC", name)
+    if not name.strip():
+        raise refuse("it is empty")
+    if len(name) > MAX_NAME:
+        raise refuse(f"it has {len(name)} characters, and {MAX_NAME} is the most")
+    if bad := sorted(_RESERVED.intersection(name)):
+        raise refuse(f"{' '.join(bad)} is not allowed in a name")
+    if hidden := next((char for char in name if unicodedata.category(char) in _INVISIBLE or char in _BLANK), ""):
+        raise refuse(f"it contains an invisible character ({hidden!a})")
+    if name != name.strip():
+        raise refuse("it begins or ends with a blank")
+    if name in {".", ".."}:
+        raise refuse("it means a folder")
+    return name
+
+
+def checked_alias(alias: object) -> str:
+    """Return the alias.
+
+    Raises
+    ------
+    BadName
+        Unless it is made of letters, digits, ``_``, ``-`` and ``.``, and is not ``latest``, a stage or like ``v12``.
+    """
+    what = "an alias"
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or len(alias) > MAX_NAME:
+        raise BadName(what=what, given=alias, reason="an alias is made of letters, digits, '_', '-' and '.'")
+    if alias.casefold() in {"latest", *(stage.casefold() for stage in Stage)} or _VERSION_LIKE.fullmatch(alias):
+        raise BadName(what=what, given=alias, reason="'latest', stages and version numbers are reserved")
+    return alias
+
+
+def checked_version(version: object) -> int:
+    """Return the version number.
+
+    Raises
+    ------
+    BadVersion
+        Unless it is a whole number from 1: an ``int`` (not a ``bool``), or ASCII digits.
+    """
+    digits = isinstance(version, str) and version.isascii() and version.isdecimal() and len(version) < 16
+    whole = isinstance(version, numbers.Integral) and not isinstance(
+        version, bool
+    )  # numpy's integers come out of frames
+    number = int(version) if digits or whole else 0  # type: ignore[call-overload]
+    if not 1 <= number < 2**53:
+        raise BadVersion(given=version)
+    return number
+
+
+def checked_text(text: object, what: str = "a description") -> str:
+    """Return the text.
+
+    Raises
+    ------
+    BadValue
+        If it is not text, too long, or not valid Unicode.
+    """
+    if not isinstance(text, str):
+        raise BadValue(what=what, reason=f"is text, not {type(text).__name__}")
+    if len(text) > MAX_TEXT:
+        raise BadValue(what=what, reason=f"has {len(text):,} characters, and {MAX_TEXT:,} is the most")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadValue(
+            what=what, reason="contains half a character (a lone surrogate), which no file can hold"
+        ) from None
+    return text
+
+
+def checked_key(key: object, what: str) -> str:
+    """Return the key of a tag, metric or parameter.
+
+    Raises
+    ------
+    BadName
+        Unless it is text of 1 to 250 visible characters.
+    """
+    if not isinstance(key, str):
+        raise BadName(what=what, given=key, reason="it is not text")
+    if not key.strip() or len(key) > MAX_TAG_KEY:
+        raise BadName(what=what, given=key, reason=f"it must have 1 to {MAX_TAG_KEY} characters")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in key):
+        raise BadName(what=what, given=key, reason="it contains a control character or half a character")
+    return key
+
+
+def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return tags as text; a value that is not text becomes ``str(value)``, as in MLflow.
+
+    Parameters
+    ----------
+    tags : mapping, optional
+    already : mapping, optional
+        The tags that these join, for the limit.
+
+    Raises
+    ------
+    BadName, BadValue
+        For a bad key, a value over 100,000 characters, or more than 256 tags in all.
+    """
+    read = {
+        checked_key(key, "the key of a tag"): checked_text(str(value), f"the value of tag {key!r}")
+        for key, value in _items(tags, "tags")
+    }
+    if len({*read, *(already or ())}) > MAX_TAGS:
+        raise BadValue(what="this", reason=f"would have more than {MAX_TAGS} tags, which is the most")
+    return read
+
+
+def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return metrics as floats; NaN and infinities are kept.
+
+    Raises
+    ------
+    BadName, BadValue
+        For a bad key, or a value that is not one number.
+    """
+    read = {}
+    for key, value in _items(metrics, "metrics"):
+        name = checked_key(key, "the name of a metric")
+        try:
+            if isinstance(value, (str, bytes)) or value is None:
+                raise TypeError
+            read[name] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadValue(what=f"metric {key!r}", reason=f"is a number, not {type(value).__name__}") from error
+    return read
+
+
+def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return parameters: text, numbers, booleans and None as they are, anything else as ``str(value)``.
+
+    Raises
+    ------
+    BadName, BadValue
+        For a bad key, or a value over 100,000 characters.
+    """
+    read: dict[str, Any] = {}
+    for key, given in _items(params, "params"):
+        name = checked_key(key, "the name of a parameter")
+        value = (
+            given.item() if getattr(given, "ndim", None) == 0 and hasattr(given, "item") else given
+        )  # numpy's scalars
+        if isinstance(value, float) and not math.isfinite(value):
+            value = str(value)
+        if value is None or isinstance(value, (bool, int, float)):
+            read[name] = value
+        else:
+            read[name] = checked_text(str(value), f"the value of parameter {key!r}")
+    return read
+
+
+def _items(given: object, what: str) -> Iterable[tuple[Any, Any]]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        raise BadValue(what=what, reason=f"are a mapping of name to value, not {type(given).__name__}")
+    return given.items()

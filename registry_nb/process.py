@@ -1,0 +1,53 @@
+"""Who acts: the user, the machine, and whether a process of this machine still lives."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import socket
+
+from registry_nb.names import checked_text
+
+#: Two readings of a process's start may differ by this much, in seconds, where the clock was set meanwhile.
+_SAME_START = 2.0
+
+
+def current_user(given: str | None = None) -> str:
+    """Return the user: as given, else ``$REGISTRY_NB_USER``, else the operating system's."""
+    if given is None:
+        given = os.environ.get("REGISTRY_NB_USER")
+    if given is None:
+        try:
+            given = getpass.getuser()
+        except (OSError, KeyError, ImportError):  # a container's user without a name
+            given = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return checked_text(given, "a user")[:255]
+
+
+@functools.cache
+def host() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()
+
+
+def process_id() -> str:
+    """Return what identifies this process on this machine: a number alone would be given out again."""
+    import psutil
+
+    return f"{os.getpid()}@{psutil.Process().create_time():.2f}"
+
+
+def has_died(where: str, process: str) -> bool:
+    """Tell whether a process is known to have ended; of other machines nothing is known."""
+    if where != host() or not process:
+        return False
+    import psutil
+
+    number, _, started = process.partition("@")
+    try:
+        return abs(psutil.Process(int(number)).create_time() - float(started)) > _SAME_START
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.Error, ValueError):
+        return False

@@ -1,0 +1,683 @@
+"""The registry's use cases: read the few records that a change needs, decide, commit."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry_nb import checks, lifecycle, lookup, process
+from registry_nb.errors import (
+    AlreadyExists,
+    CrowdedStage,
+    Invalid,
+    RunNotFound,
+    listed,
+)
+from registry_nb.filters import ordered, parse_filter
+from registry_nb.lifecycle import Change, Stamp
+from registry_nb.names import (
+    checked_alias,
+    checked_metrics,
+    checked_name,
+    checked_params,
+    checked_tags,
+    checked_text,
+)
+from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.signature import Signature
+from registry_nb.stores import Artifacts, Store, open_store
+from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
+
+if TYPE_CHECKING:
+    from registry_nb.flavors import LoadedModel
+
+_FOLDER = ".registry_nb"
+#: The stages that a URI in a serving job names, which one version at a time should hold.
+_SERVING = (Stage.STAGING, Stage.PRODUCTION)
+
+
+class Registry:
+    """A model registry: a folder that several notebooks use at once.
+
+    Opening is lazy and cheap; the folder is made by the first write. Safe to share between threads and after ``fork``.
+
+    Parameters
+    ----------
+    uri : str or path-like, optional
+        A folder or ``file:`` URL. If not given: ``$REGISTRY_NB_URI``, else the nearest folder ``.registry_nb`` in the
+        working directory or above it, else ``.registry_nb`` in the working directory.
+    user : str, optional
+        Who acts; ``$REGISTRY_NB_USER`` or the operating system's user if not given.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> registry = Registry(mkdtemp())
+    >>> registry.register(lambda X: [0 for _ in X], "Zero", because="a baseline").version
+    1
+    >>> registry.promote("Zero", 1, because="better than nothing").stage
+    <Stage.PRODUCTION: 'Production'>
+    >>> registry.load("models:/Zero/Production").predict([7, 8])
+    [0, 0]
+    """
+
+    def __init__(self, uri: str | os.PathLike[str] | None = None, *, user: str | None = None) -> None:
+        self.uri = _located(uri)
+        self.user = process.current_user(user)
+        self._opening = threading.Lock()
+        self._backend: tuple[Store, Artifacts] | None = None
+
+    @property
+    def store(self) -> Store:
+        """The records; on a folder, ``store.db`` is the TinyDB database."""
+        return self._opened()[0]
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The bytes."""
+        return self._opened()[1]
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever anything in the registry changed, also by another process."""
+        return self.store.revision
+
+    def __repr__(self) -> str:
+        return f"Registry({self.uri!r}, user={self.user!r})"
+
+    # -- making -----------------------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        model: Any,
+        name: str,
+        *,
+        example: Any = None,
+        signature: Signature | None = None,
+        metrics: Mapping[str, float] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        description: str = "",
+        aliases: Iterable[str] = (),
+        run_id: str | None = None,
+        requirements: Iterable[str] | None = None,
+        flavor: str | None = None,
+        because: str = "",
+    ) -> ModelVersion:
+        """Save a model as the next version of a name; its bytes are durable before its record is.
+
+        Parameters
+        ----------
+        model : object
+            A fitted estimator, an object with ``predict(X)``, or a callable.
+        name : str
+            The registered model; made if there is none.
+        example : optional
+            Some input, for the signature.
+        signature : Signature, optional
+            If it is not to be inferred from the example.
+        metrics : mapping of str to float, optional
+        params, tags : mapping, optional
+        description : str
+        aliases : iterable of str
+            Names that point to the new version from now on.
+        run_id : str, optional
+            The run that made it.
+        requirements : iterable of str, optional
+            ``name==version``, if they are not to be found out.
+        flavor : str, optional
+            How it is saved, if not by what it is.
+        because : str
+            The reason, for the history.
+
+        Returns
+        -------
+        ModelVersion
+            In stage None.
+
+        Raises
+        ------
+        Invalid, StorageError
+            Nothing was registered.
+        """
+        name = checked_name(name)
+        facts = _checked_facts(description, tags, metrics, params, aliases, run_id)
+        stamp = self._stamp(because)
+        from registry_nb.flavors import save_model
+
+        saved = save_model(
+            model, self.artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
+        )
+        return self._add(name, saved, stamp, facts)
+
+    def create_model(
+        self, name: str, *, description: str = "", tags: Mapping[str, Any] | None = None
+    ) -> RegisteredModel:
+        """Make a registered model without versions.
+
+        Raises
+        ------
+        AlreadyExists
+            If the name is taken.
+        """
+        name = checked_name(name)
+        text, checked, stamp = checked_text(description), checked_tags(tags), self._stamp()
+        with self.store.transaction() as tx:
+            if tx.model(name, latest=False):
+                raise AlreadyExists(name=name, reason="exists already; register() adds versions to it")
+            tx.apply(lifecycle.created(name, stamp, description=text, tags=checked))
+        return self.model(name)
+
+    def copy(self, uri: str, name: str, *, because: str = "") -> ModelVersion:
+        """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
+
+        Raises
+        ------
+        NotFound
+            If the URI names nothing.
+        """
+        name, stamp = checked_name(name), self._stamp(because)
+        found = self._found(uri)
+        facts: dict[str, Any]
+        if isinstance(found, ModelVersion):
+            same = ("description", "tags", "metrics", "params", "run_id")
+            facts = {**{field: getattr(found, field) for field in same}, "provenance": {"source": found.uri}}
+            return self._add(name, found.saved, stamp, facts)
+        run, saved = found
+        facts = {"metrics": run.metrics, "params": run.params, "run_id": run.run_id, "provenance": {"source": uri}}
+        return self._add(name, saved, stamp, facts)
+
+    # -- moving -----------------------------------------------------------------------------------------------------
+
+    def promote(
+        self,
+        name: str,
+        version: Which,
+        stage: Stage | str = Stage.PRODUCTION,
+        *,
+        because: str = "",
+        expected: int | None = None,
+        force: bool = False,
+    ) -> ModelVersion:
+        """Give a version a stage, alone: whoever held it is archived in the same commit.
+
+        Parameters
+        ----------
+        name : str
+        version : int, Stage or str
+            A number, a stage, ``"@alias"`` or ``"latest"``.
+        stage : Stage or str
+            Production or Staging.
+        because : str
+            The reason, for the history.
+        expected : int, optional
+            The version that the caller believes holds the stage now; 0 for nobody.
+        force : bool
+            Override a failing policy; none is set, so that there is nothing to override.
+
+        Raises
+        ------
+        Conflict
+            If `expected` is wrong; nothing was changed.
+        """
+        target, stamp = _serving(stage, "promote"), self._stamp(because)
+        believed = None if expected is None else _expected(expected)
+        with self.store.transaction() as tx:
+            record = lookup.resolved(tx, name, version)
+            holders = tx.holders(record.name, target)
+            lifecycle.expect(record.name, target, holders, believed)
+            change = lifecycle.moved(
+                record, target, lookup.each(tx, record.name, holders), stamp, action="promoted", alone=True
+            )
+            tx.apply(change)
+            return change.now(record)
+
+    def transition(
+        self, name: str, version: Which, stage: Stage | str, *, archive_existing: bool = False, because: str = ""
+    ) -> ModelVersion:
+        """Move a version to a stage as MLflow does: others may stay in it.
+
+        Warns
+        -----
+        CrowdedStage
+            If several versions hold the stage now; its URI means the highest number.
+        """
+        target, stamp = Stage(stage), self._stamp(because)
+        if archive_existing:
+            _serving(target, "archive the others when a version goes")
+        with self.store.transaction() as tx:
+            record = lookup.resolved(tx, name, version)
+            holders = lookup.each(tx, record.name, tx.holders(record.name, target)) if archive_existing else ()
+            change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
+            tx.apply(change)
+            holding = tx.holders(record.name, target) if target in _SERVING else ()
+            record = change.now(record)
+        if len(holding) > 1:
+            text = (
+                f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
+                f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
+            )
+            warnings.warn(text, CrowdedStage, stacklevel=2)
+        return record
+
+    def archive(self, name: str, version: Which, *, because: str = "") -> ModelVersion:
+        """Retire a version."""
+        stamp = self._stamp(because)
+        with self.store.transaction() as tx:
+            record = lookup.resolved(tx, name, version)
+            change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
+            tx.apply(change)
+            return change.now(record)
+
+    def rollback(
+        self,
+        name: str,
+        *,
+        stage: Stage | str = Stage.PRODUCTION,
+        to: int | None = None,
+        because: str = "",
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Give a stage back to the version that held it before, in one commit.
+
+        The history tells which: a second rollback goes one holder further back, never to the version just rolled away
+        from. The bytes are verified before the pointer moves.
+
+        Parameters
+        ----------
+        name : str
+        stage : Stage or str
+        to : int, optional
+            An earlier holder, if not the last one.
+        because : str
+        dry_run : bool
+            Only tell which version it would be.
+
+        Returns
+        -------
+        ModelVersion
+            The one that holds the stage again (with `dry_run`: as it is now).
+
+        Raises
+        ------
+        NothingToRollBack
+            If nothing held the stage before.
+        Corrupted
+            If the bytes of the earlier version are not what was registered; nothing was changed.
+        """
+        target, stamp = _serving(stage, "roll back"), self._stamp(because)
+        wanted = None if to is None else _number(to)
+        with self.store.transaction() as tx:
+            name = lookup.known(tx, name)
+            holders = tx.holders(name, target)
+            stack = lifecycle.held(tx.events(name, newest_first=True), target)
+            number = lifecycle.rollback_target(name, target, stack, holders, lookup.Existing(tx, name), wanted)
+            record = lookup.version(tx, name, number)
+            for file in record.files:
+                self.artifacts.verify(file)
+            if dry_run:
+                return record
+            change = lifecycle.moved(
+                record, target, lookup.each(tx, name, holders), stamp, action="rolled_back", alone=True
+            )
+            tx.apply(change)
+            return change.now(record)
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    def model(self, name: str) -> RegisteredModel:
+        """Return a registered model.
+
+        Raises
+        ------
+        ModelNotFound
+        """
+        model = self.store.model(lookup.known(self.store, name))
+        assert model is not None
+        return model
+
+    def version(self, name: str, which: Which = "latest") -> ModelVersion:
+        """Return a version: by number, by stage (the highest number in it), by ``"@alias"``, or the ``"latest"``.
+
+        Raises
+        ------
+        ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
+        """
+        return lookup.resolved(self.store, name, which)
+
+    def models(
+        self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None
+    ) -> Listing[RegisteredModel]:
+        """List registered models, by name unless ordered otherwise."""
+        chosen = parse_filter(filter, "model")
+        found = [model for model in self.store.models() if chosen.matches(model)]
+        return Listing(ordered(found, order_by, "model")[: _checked_limit(limit)])
+
+    def versions(
+        self,
+        name: str | None = None,
+        filter: str = "",
+        *,
+        order_by: str | Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Listing[ModelVersion]:
+        """List versions, by name and number unless ordered otherwise.
+
+        Raises
+        ------
+        ModelNotFound
+            If `name` is given and there is no such model.
+        """
+        chosen = parse_filter(filter, "version")
+        if name is not None:
+            names = [lookup.known(self.store, name)]
+        else:
+            names = [chosen.equals["name"]] if "name" in chosen.equals else self.store.model_names()
+        found = [
+            version for each in names for version in self._candidates(each, chosen.equals) if chosen.matches(version)
+        ]
+        return Listing(ordered(found, order_by, "version")[: _checked_limit(limit)])
+
+    def history(
+        self,
+        name: str | None = None,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Listing[Event]:
+        """List what happened, the oldest first: to one model, also a deleted one, or to all.
+
+        Parameters
+        ----------
+        name : str, optional
+        since, until : datetime or str, optional
+            ISO 8601; local time if it has no zone.
+        limit : int, optional
+            Only the newest so many.
+        """
+        first, last = _moment(since, "since"), _moment(until, "until")
+        if name is None:
+            events: Iterable[Event] = heapq.merge(*map(self.store.events, self.store.histories()), key=_event_id)
+        else:
+            name = checked_name(name)
+            if name not in self.store.histories():
+                lookup.known(self.store, name)
+            events = self.store.events(name)
+        found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
+        keep = _checked_limit(limit)
+        return Listing(found if keep is None else found[len(found) - min(keep, len(found)) :])
+
+    def runs(self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None) -> Listing[Run]:
+        """List runs, in the order in which they started unless ordered otherwise."""
+        chosen = parse_filter(filter, "run")
+        found = [run for run in map(_as_seen, self.store.runs()) if chosen.matches(run)]
+        return Listing(ordered(found, order_by, "run")[: _checked_limit(limit)])
+
+    def run(self, run_id: str) -> Run:
+        """Return a run; one whose process was killed shows as ``KILLED``.
+
+        Raises
+        ------
+        RunNotFound
+        """
+        run = self.store.run(run_id)
+        if run is None:
+            raise RunNotFound(run_id=run_id, path=None, paths=())
+        return _as_seen(run)
+
+    def load(self, uri: str, *, verify: None = None, trust: None = None) -> LoadedModel:
+        """Load a model; its bytes are verified before anything is deserialised.
+
+        Parameters
+        ----------
+        uri : str
+            ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``models:/Name/latest`` or
+            ``runs:/run_id/path``.
+        verify, trust : None
+            Kept for checks of behaviour and origin; nothing else is accepted yet.
+
+        Raises
+        ------
+        NotFound
+            If the URI names nothing.
+        Corrupted
+            If the bytes are not what was registered.
+        LibraryMissing
+            If it needs a library that is not installed here.
+        """
+        if verify is not None or trust is not None:
+            raise Invalid("load() knows no verify= or trust= yet: the digest is always verified")
+        from registry_nb.flavors import load_model
+
+        found = self._found(uri)
+        return load_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+
+    def check(self, *, repair: bool = False) -> checks.Report:
+        """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.
+
+        Parameters
+        ----------
+        repair : bool
+            Keep what is intact of a damaged journal, and remove bytes that nothing has used for a day.
+        """
+        return checks.check(self.store, self.artifacts, repair=repair)
+
+    # -- describing -------------------------------------------------------------------------------------------------
+
+    def describe(self, name: str, text: str, *, version: Which | None = None) -> RegisteredModel | ModelVersion:
+        """Replace the description of a model or of one of its versions."""
+        text = checked_text(text)
+        return self._edit(name, version, lambda record, stamp: lifecycle.described(record, text, stamp))
+
+    def tag(
+        self, name: str, tags: Mapping[str, Any], *, version: Which | None = None
+    ) -> RegisteredModel | ModelVersion:
+        """Set tags of a model or of one of its versions; a value that is not text becomes ``str(value)``."""
+        checked_tags(tags)
+        return self._edit(
+            name, version, lambda record, stamp: lifecycle.tagged(record, checked_tags(tags, record.tags), stamp)
+        )
+
+    def untag(self, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
+        """Remove tags of a model or of one of its versions; one that is not there is no error."""
+        return self._edit(name, version, lambda record, stamp: lifecycle.untagged(record, keys, stamp))
+
+    def alias(self, name: str, alias: str, version: Which) -> RegisteredModel:
+        """Point an alias to a version, wherever it pointed before."""
+        alias, stamp = checked_alias(alias), self._stamp()
+        with self.store.transaction() as tx:
+            record = lookup.resolved(tx, name, version)
+            tx.apply(lifecycle.aliased(lookup.own(tx, record.name), alias, record.version, stamp))
+        return self.model(record.name)
+
+    def unalias(self, name: str, alias: str) -> RegisteredModel:
+        """Remove an alias.
+
+        Raises
+        ------
+        AliasNotFound
+        """
+        stamp = self._stamp()
+        with self.store.transaction() as tx:
+            name = lookup.known(tx, name)
+            tx.apply(lifecycle.unaliased(lookup.own(tx, name), alias, stamp))
+        return self.model(name)
+
+    def rename(self, name: str, new: str) -> RegisteredModel:
+        """Give a model another name; its versions and its history go with it.
+
+        Raises
+        ------
+        AlreadyExists
+            If the new name is taken, or was: the numbers of a deleted model are not used again.
+        """
+        new, stamp = checked_name(new), self._stamp()
+        with self.store.transaction() as tx:
+            name = lookup.known(tx, name)
+            if tx.model(new, latest=False):
+                raise AlreadyExists(name=new, reason="exists already; choose another name")
+            if new in tx.histories() or tx.next_version(new) > 1:
+                raise AlreadyExists(
+                    name=new, reason="existed once, and its numbers are not used again; choose another name"
+                )
+            tx.apply(lifecycle.renamed(lookup.own(tx, name), new, stamp))
+        return self.model(new)
+
+    def delete(self, name: str, *, version: Which | None = None, because: str = "") -> None:
+        """Delete a version, or a model with all its versions; the history keeps what they were.
+
+        The bytes stay until ``check(repair=True)`` finds that nothing has used them for a day.
+
+        Raises
+        ------
+        HoldsStage
+            If a version of it is in Production or Staging.
+        """
+        stamp = self._stamp(because)
+        with self.store.transaction() as tx:
+            name = lookup.known(tx, name)
+            own = lookup.own(tx, name)
+            if version is None:
+                tx.apply(lifecycle.deleted_model(own, tx.versions(name), stamp))
+            else:
+                tx.apply(lifecycle.deleted_version(own, lookup.resolved(tx, name, version), stamp))
+
+    # -- how --------------------------------------------------------------------------------------------------------
+
+    def _opened(self) -> tuple[Store, Artifacts]:
+        if self._backend is None:
+            with self._opening:
+                if self._backend is None:
+                    self._backend = open_store(self.uri)
+        return self._backend
+
+    def _stamp(self, because: str = "") -> Stamp:
+        return Stamp(datetime.now(UTC), self.user, process.host(), checked_text(because, "a reason"))
+
+    def _add(self, name: str, saved: SavedModel, stamp: Stamp, facts: Mapping[str, Any]) -> ModelVersion:
+        with self.store.transaction() as tx:
+            model, number = tx.model(name, latest=False), tx.next_version(name)
+            change = lifecycle.registered(model, number, name, saved, stamp, **facts)
+            tx.apply(change)
+            return change.versions[0]
+
+    def _edit(self, name: str, version: Which | None, verb: Any) -> RegisteredModel | ModelVersion:
+        stamp = self._stamp()
+        with self.store.transaction() as tx:
+            if version is not None:
+                record = lookup.resolved(tx, name, version)
+                change: Change = verb(record, stamp)
+                tx.apply(change)
+                return change.now(record)
+            name = lookup.known(tx, name)
+            tx.apply(verb(lookup.own(tx, name), stamp))
+        return self.model(name)
+
+    def _candidates(self, name: str, equals: Mapping[str, str]) -> Iterator[ModelVersion]:
+        """Look up what a filter demands by index, and leave the rest of the filter to its predicate."""
+        stage = equals.get("stage") or equals.get("current_stage")
+        if stage is None:
+            yield from self.store.versions(name)
+            return
+        for number in self.store.holders(name, Stage(stage)):
+            if (version := self.store.version(name, number)) is not None:
+                yield version
+
+    def _found(self, uri: str) -> ModelVersion | tuple[Run, SavedModel]:
+        parsed = parse_uri(uri)
+        if isinstance(parsed, ModelURI):
+            return lookup.resolved(self.store, parsed.name, parsed.which)
+        run = self.run(parsed.run_id)
+        if parsed.path not in run.models:
+            raise RunNotFound(run_id=parsed.run_id, path=parsed.path, paths=tuple(run.models))
+        return run, run.models[parsed.path]
+
+
+def _located(uri: str | os.PathLike[str] | None) -> str:
+    if uri is None:
+        uri = os.environ.get("REGISTRY_NB_URI") or _nearest()
+    text = os.fspath(uri)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise Invalid(f"{uri!r} is not where a registry can live; give a folder, or a file: URL")
+    return text if "://" in text or text.startswith("file:") else os.path.abspath(Path(text).expanduser())
+
+
+def _nearest() -> str:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / _FOLDER).is_dir():
+            return str(folder / _FOLDER)
+    return str(here / _FOLDER)
+
+
+def _serving(stage: Stage | str, doing: str) -> Stage:
+    parsed = Stage(stage)
+    if parsed not in _SERVING:
+        raise Invalid(f"you can {doing} to Staging or Production, not to {parsed}; transition() moves to any stage")
+    return parsed
+
+
+def _expected(expected: object) -> int:
+    return 0 if type(expected) is int and expected == 0 else _number(expected)
+
+
+def _number(version: object) -> int:
+    parsed = parse_which(version)
+    if not isinstance(parsed, int):
+        raise Invalid(f"{version!r} is not a version number")
+    return parsed
+
+
+def _checked_limit(limit: object) -> int | None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise Invalid(f"limit is a whole number from 0, or None for everything, not {limit!r}")
+    return limit
+
+
+def _checked_facts(
+    description: str,
+    tags: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any] | None,
+    params: Mapping[str, Any] | None,
+    aliases: Iterable[str],
+    run_id: str | None,
+) -> dict[str, Any]:
+    if isinstance(aliases, str):
+        aliases = (aliases,)
+    return {
+        "description": checked_text(description),
+        "tags": checked_tags(tags),
+        "metrics": checked_metrics(metrics),
+        "params": checked_params(params),
+        "aliases": tuple(map(checked_alias, aliases)),
+        "run_id": None if run_id is None else checked_text(run_id, "a run_id"),
+    }
+
+
+def _moment(when: datetime | str | None, what: str) -> datetime | None:
+    if when is None:
+        return None
+    try:
+        parsed = when if isinstance(when, datetime) else datetime.fromisoformat(when)
+    except (TypeError, ValueError):
+        raise Invalid(f"{what} is a datetime or a time such as '2026-01-31T09:00', not {when!r}") from None
+    return parsed.astimezone(UTC)
+
+
+def _event_id(event: Event) -> str:
+    return event.id
+
+
+def _as_seen(run: Run) -> Run:
+    """Show a run whose process was killed, and could not end it, as such."""
+    if run.status is RunStatus.RUNNING and process.has_died(run.host, run.process):
+        return replace(run, status=RunStatus.KILLED)
+    return run

@@ -1,0 +1,97 @@
+"""What the plain functions act on: the current registry of this process, and its runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from registry_nb.records import ModelVersion
+from registry_nb.registry import Registry
+from registry_nb.tracking import ActiveRun, Tracking
+
+if TYPE_CHECKING:
+    from registry_nb.flavors import LoadedModel
+
+_chosen: Registry | None = None
+_found: dict[tuple[str, str], Registry] = {}
+_trackings: weakref.WeakKeyDictionary[Registry, Tracking] = weakref.WeakKeyDictionary()
+_mutex = threading.Lock()
+
+
+def set_registry(registry: Registry | str | os.PathLike[str] | None) -> Registry:
+    """Choose the registry that the plain functions, MLflow's names and ``%registry`` act on.
+
+    Parameters
+    ----------
+    registry : Registry, str or path-like, optional
+        None goes back to the default: ``$REGISTRY_NB_URI``, else the nearest folder ``.registry_nb``.
+
+    Returns
+    -------
+    Registry
+        The current one.
+    """
+    global _chosen  # noqa: PLW0603  # "the current one" is what this module is
+    _chosen = registry if isinstance(registry, Registry) or registry is None else Registry(registry)
+    return get_registry()
+
+
+def get_registry() -> Registry:
+    """Return the current registry: the one that was set, else the default of the working directory."""
+    if _chosen is not None:
+        return _chosen
+    fresh = Registry()
+    with _mutex:  # one object for one folder, so that its runs and its open file are shared
+        return _found.setdefault((fresh.uri, fresh.user), fresh)
+
+
+def get_tracking() -> Tracking:
+    """Return the runs of the current registry."""
+    registry = get_registry()
+    with _mutex:
+        tracking = _trackings.get(registry)
+        if tracking is None:
+            tracking = _trackings[registry] = Tracking(registry.store, registry.artifacts, registry.user)
+    return tracking
+
+
+def load_model(uri: str) -> LoadedModel:
+    """Load a model from the current registry; see `Registry.load`."""
+    return get_registry().load(uri)
+
+
+def start_run(
+    run_id: str | None = None,
+    *,
+    run_name: str | None = None,
+    nested: bool = False,
+    tags: Mapping[str, Any] | None = None,
+) -> ActiveRun:
+    """Begin a run in the current registry; use it in a ``with`` statement."""
+    return get_tracking().start_run(run_id, run_name=run_name, nested=nested, tags=tags)
+
+
+def log_model(model: Any, path: str = "model", *, name: str | None = None, **how: Any) -> ModelVersion | str:
+    """Save a model in the active run and, with `name`, register it.
+
+    Parameters
+    ----------
+    model : object
+    path : str
+        What ``runs:/run_id/path`` calls it.
+    name : str, optional
+        The registered model that gets it as its next version.
+    **how
+        ``flavor``, ``example``, ``signature`` and ``requirements``, as in `Registry.register`.
+
+    Returns
+    -------
+    ModelVersion or str
+        The version; without `name`, the URI ``runs:/run_id/path``.
+    """
+    run, _ = get_tracking().log_model(model, path, **how)
+    uri = f"runs:/{run.run_id}/{path}"
+    return uri if name is None else get_registry().copy(uri, name)

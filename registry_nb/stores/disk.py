@@ -1,0 +1,170 @@
+"""What the disk promises, and how to ask for it: the few calls that durability rests on, for every platform."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from registry_nb.errors import StorageError
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+#: How drafts are called, so that what a killed writer left can be recognised.
+DRAFT = ".draft-"
+
+#: File systems whose locks, caches or renames promise less than a local disk's (Linux's names).
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "beegfs",
+    "virtiofs",
+}
+
+
+def sync(fd: int) -> None:
+    """Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has."""
+    if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)
+
+
+def sync_folder(path: str) -> None:
+    """Ask the disk to keep a folder's entries: without it, a renamed file may be gone after a power failure."""
+    if os.name == "nt":
+        return  # Windows has no such call; NTFS journals its entries
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, or raise."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_at(fd: int, size: int, position: int) -> bytes:
+    """Read from a position; Windows has no ``pread``."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, position)
+    os.lseek(fd, position, os.SEEK_SET)
+    return os.read(fd, size)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder and those above it, durably."""
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        with suppress(FileExistsError):  # another process was faster
+            os.mkdir(folder)
+        sync_folder(os.path.dirname(folder))
+
+
+@contextmanager
+def draft(target: str, folder: str | None = None) -> Iterator[IO[bytes]]:
+    """Write a file that appears whole or not at all: draft, fsync, rename, fsync of the folder.
+
+    The mode and the group of a file that is replaced are kept, so that a folder that a group shares stays shared.
+
+    Parameters
+    ----------
+    target : str
+        Where the file appears.
+    folder : str, optional
+        Where the draft lies meanwhile, on the same file system; beside the target if not given.
+    """
+    path = os.path.join(folder or os.path.dirname(target), f"{DRAFT}{uuid.uuid4().hex}")
+    # Not mkstemp, which makes files that only their owner reads, whatever the umask says.
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(fd, "wb", buffering=1 << 20) as file:
+            _share_like(file.fileno(), target)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+    sync_folder(os.path.dirname(target))
+
+
+def _share_like(fd: int, target: str) -> None:
+    if not hasattr(os, "fchmod"):
+        return  # Windows: the folder's access list is inherited
+    try:
+        old = os.stat(target)
+    except FileNotFoundError:
+        return  # a new file: the kernel applied the umask
+    with suppress(OSError):  # only the owner, or a member of the group, may
+        os.fchown(fd, -1, old.st_gid)
+    os.fchmod(fd, old.st_mode & 0o777)
+
+
+@contextmanager
+def storage_errors(path: str, doing: str) -> Iterator[None]:
+    """Turn the operating system's errors into one sentence."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "the disk is full; make room and try again",
+            errno.EDQUOT: "your quota is used up; make room and try again",
+            errno.EFBIG: "the file may not grow any further here",
+            errno.EROFS: "the file system is read-only",
+            errno.EACCES: "you may not write there",
+            errno.EPERM: "you may not write there",
+            errno.ENOENT: "it, or the folder around it, is not there (any more)",
+            errno.ENOTDIR: "a file stands where a folder should be",
+            errno.EISDIR: "a folder stands where the file should be",
+        }
+        reason = hints.get(error.errno or 0, f"{error.strerror or error}")
+        wrapped = StorageError(f"{doing} {path} failed: {reason}; nothing was changed", path=path, reason=reason)
+        wrapped.errno = error.errno
+        raise wrapped from error
+
+
+def is_network(path: str) -> bool:
+    """Whether a path lies on a network or user-space file system; where that cannot be told, no."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            lines = mounts.read().splitlines()
+    except OSError:
+        return False
+    best, kind = "", ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split(" ")[4].encode().decode("unicode_escape")  # blanks are written as \040
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split(" ")[0]
+    return kind in _NETWORK or kind.startswith("fuse")

@@ -1,0 +1,575 @@
+"""One append-only file that several processes and threads write: transactions, snapshots, recovery, compaction.
+
+What holds, always:
+
+1. Bytes before the last complete transaction never change while the file keeps its inode.
+2. Only the holder of the lock appends, cuts or replaces. Readers take no lock, so a read-only folder can be read.
+3. A writer reads the whole tail under the lock before it decides anything.
+4. `Journal.transaction` returns after the disk confirmed a file that holds its lines. The confirmation is awaited after
+   the lock was given back, so that several writers share one: in an append-only file, a confirmed line confirms all
+   before it. On network folders it is awaited under the lock.
+5. The file is replaced (compaction) by draft, fsync, rename; a compaction that fails never fails the commit.
+6. Memory holds committed documents as immutable bytes: nothing that a caller does to a result can change them.
+7. An exception while writing cuts the file back; one while applying drops the memory, which is read again.
+8. A whole line that does not verify is damage: nothing is touched, reads and writes are refused until `repair`. A torn
+   end is what a killed writer leaves: readers pass over it, the next writer cuts it off.
+9. The interrupt button never lands inside this code.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, NewerFormat, StorageError
+from registry_nb.stores import disk, format
+from registry_nb.stores.format import Damage, Operation
+from registry_nb.stores.lock import FileLock, Shield
+from registry_nb.stores.tables import Overlay, Table
+
+#: What a document costs beside its bytes, for the decision to compact.
+_LINE_OVERHEAD = 64
+#: Garbage worth a compaction, in bytes.
+_MIN_GARBAGE = 4 << 20
+_OURS = frozenset({__file__, format.__file__, disk.__file__})
+
+Signature = tuple[int, int, int]
+
+
+class Journal:
+    """The file and what it says.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Made by the first write; never by reading.
+    durable : bool
+        Wait for the disk at each commit.
+    lock_timeout : float
+        Seconds that a writer waits for the others.
+    strict : bool, optional
+        Trust no cached file attributes and await the disk under the lock, as network folders need. Found out if not
+        given; ``REGISTRY_NB_STRICT=1`` sets it.
+
+    Notes
+    -----
+    Safe to share between threads, and across ``fork``.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = True,
+        lock_timeout: float = 30.0,
+        strict: bool | None = None,
+    ) -> None:
+        self.path = os.path.realpath(os.fspath(path))
+        self.durable = durable
+        self._strict = strict
+        self._mutex = threading.RLock()
+        self._lock = FileLock(f"{self.path}.lock", lock_timeout, self._mode)
+        self._overlays: dict[str, Overlay] = {}
+        self._owner: int | None = None
+        self._retry_compaction_at = 0
+        self._changes = 0
+        self._reset()
+        _every_journal.add(self)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever what this object knows of the committed state changed."""
+        return self._changes
+
+    def refresh(self) -> bool:
+        """Catch up with the file: one ``stat`` if nothing happened, else read what was appended.
+
+        Raises
+        ------
+        Corrupted, NewerFormat, StorageError
+            If it cannot be read; the memory is then empty, and the next call reads everything again.
+        """
+        if self._owner == threading.get_ident():
+            return False  # inside its own transaction, which holds the lock
+        with self._mutex:
+            if not self.strict:
+                try:
+                    if _signature(os.stat(self.path)) == self._signature:
+                        return False
+                except FileNotFoundError:
+                    return self._vanished()
+                except OSError:
+                    pass  # opening it says what is wrong
+            return self._read()
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold something, in the view of the transaction if there is one."""
+        self.refresh()
+        mine = self._overlays if self._owner == threading.get_ident() else {}
+        names = {name for name, table in self._tables.items() if table.docs and name not in mine}
+        return sorted(names | {name for name, overlay in mine.items() if len(overlay)})
+
+    def docs(self, name: str) -> dict[int, bytes]:
+        """Return a table's raw documents, in the view of the transaction; do not change the dict."""
+        self.refresh()
+        if self._owner == threading.get_ident() and name in self._overlays:
+            return self._overlays[name].raw()
+        table = self._tables.get(name)
+        return table.docs if table else {}
+
+    def doc(self, name: str, number: int) -> bytes | None:
+        """Return one raw document, in the view of the transaction if there is one."""
+        self.refresh()
+        if self._owner == threading.get_ident() and name in self._overlays:
+            return self._overlays[name].doc(number)
+        table = self._tables.get(name)
+        return table.docs.get(number) if table else None
+
+    def next_id(self, name: str) -> int:
+        """Return the id that the table's next document gets, in the view of the transaction if there is one."""
+        self.refresh()
+        if self._owner == threading.get_ident() and name in self._overlays:
+            return self._overlays[name].next_id
+        table = self._tables.get(name)
+        return table.next_id if table else 1
+
+    def index(self, name: str, field: str, value: Any) -> tuple[int, ...] | None:
+        """Return the ids of the documents whose field equals a value, or None if a pending change hides the index."""
+        ids = self._indexed(name, field, value)
+        return None if ids is None else tuple(ids)
+
+    def last(self, name: str, field: str, value: Any) -> int | None:
+        """Return the highest id in the index; None if there is none, or if a pending change hides it."""
+        ids = self._indexed(name, field, value)
+        with suppress(IndexError):  # emptied by another thread's commit meanwhile
+            return ids[-1] if ids else None
+        return None
+
+    def _indexed(self, name: str, field: str, value: Any) -> list[int] | None:
+        self.refresh()
+        if self._owner == threading.get_ident() and name in self._overlays:
+            return None
+        with self._mutex:
+            table = self._tables.get(name)
+            return table.ids(field, value) if table else []
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[Journal]:
+        """Commit everything inside as one unit, or nothing of it; one writer at a time, in all processes.
+
+        Inside another transaction it is a savepoint: an exception undoes its own part.
+
+        Raises
+        ------
+        LockTimeout, StorageError
+            Nothing was changed.
+        CommitUncertain
+            It was written, but the disk did not confirm it.
+        """
+        if self._owner == threading.get_ident():
+            with self._savepoint():
+                yield self
+            return
+        fd = -1
+        with Shield(_OURS) as shield:
+            self._acquire(shield)
+            try:
+                with self._mutex:
+                    self._recover()
+                    self._owner, pid = threading.get_ident(), os.getpid()
+                    try:
+                        with shield.lowered():
+                            yield self
+                        if os.getpid() != pid:
+                            raise StorageError("a process that was forked inside a transaction cannot commit it")
+                        shield.check()
+                        fd = self._commit()
+                        if self.strict:
+                            fd = self._confirm(fd)
+                    finally:
+                        self._overlays, self._owner = {}, None
+            finally:
+                self._lock.release()
+            self._confirm(fd)
+
+    def overlay(self, name: str) -> Overlay:
+        """Return the pending view of a table; only inside a transaction."""
+        if name not in self._overlays:
+            self._overlays[name] = Overlay(self._tables.get(name) or Table())
+        return self._overlays[name]
+
+    def compact(self) -> None:
+        """Rewrite the file without what was replaced or removed."""
+        with self.transaction(), disk.storage_errors(self.path, "compacting"):
+            self._replace()
+
+    def repair(self) -> list[int]:
+        """Keep the intact transactions, and the damaged file under another name.
+
+        Returns
+        -------
+        list of int
+            Positions, in the damaged file, of the lines that were lost; empty if nothing was damaged.
+        """
+        with Shield(_OURS) as shield:
+            self._acquire(shield)
+            try:
+                with self._mutex, disk.storage_errors(self.path, "repairing"):
+                    with open(self.path, "rb") as file:
+                        data = file.read()
+                    operations, header, lost = format.salvage(data)
+                    if not lost:
+                        return []
+                    with disk.draft(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}") as copy:
+                        copy.write(data)
+                    self._reset()
+                    self._begin(header)
+                    for operation in operations:
+                        self._apply(operation)
+                    self._replace()
+                    return lost
+            finally:
+                self._lock.release()
+
+    def close(self) -> None:
+        """Give back the lock file's descriptor; the journal opens it again when it needs it."""
+        self._lock.close()
+
+    # -- the file ---------------------------------------------------------------------------------------------------
+
+    @property
+    def strict(self) -> bool:
+        """Whether the folder is treated as a network folder."""
+        if self._strict is None:
+            self._strict = os.environ.get("REGISTRY_NB_STRICT") == "1"
+            if not self._strict and disk.is_network(self.path):
+                self._strict = True
+                text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
+                warnings.warn(text, NetworkFolder, stacklevel=2)
+        return self._strict
+
+    def _reset(self) -> None:
+        self._tables: dict[str, Table] = {}
+        self._names: dict[bytes, str] = {}
+        self._signature: Signature | None = None
+        self._inode = 0
+        self._end = 0
+        self._crc = 0
+        self._seal = b""
+        self._generation = 0
+        self._live = 0
+        self._changes += 1
+
+    def _mode(self) -> int | None:
+        try:
+            return os.stat(self.path).st_mode & 0o777
+        except OSError:
+            return None
+
+    def _vanished(self) -> bool:
+        if self._end:
+            self._signature = None
+            reason = "it was there before; restore it, or open the folder anew to begin with nothing"
+            raise StorageError(f"{self.path} has vanished: {reason}", path=self.path, reason=reason)
+        return False
+
+    def _acquire(self, shield: Shield) -> None:
+        with disk.storage_errors(self.path, "writing to"):
+            if not self._end:
+                disk.make_folder(os.path.dirname(self.path))
+            self._lock.acquire(shield)
+
+    def _read(self) -> bool:
+        for attempt in range(3):
+            try:
+                with disk.storage_errors(self.path, "reading"), open(self.path, "rb", buffering=0) as file:
+                    signature = _signature(os.fstat(file.fileno()))
+                    if signature == self._signature:
+                        return False
+                    if self._end and not self._continues(file.fileno(), signature):
+                        self._reset()
+                    data = _read_from(file.fileno(), self._end)
+            except StorageError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    return self._vanished()
+                raise
+            try:
+                self._load(data)
+            except Damage as damage:
+                self._reset()
+                if attempt < 2:
+                    continue  # a reader may have looked while a failed write was being cut back
+                remedy = "restore it from a backup, or keep what is intact with Registry(...).check(repair=True)"
+                raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy) from None
+            except BaseException:
+                self._reset()
+                raise
+            self._signature, self._inode = signature, signature[0]
+            return True
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _continues(self, fd: int, signature: Signature) -> bool:
+        """Whether the open file still begins with what was read, by its inode, its length and the last seal."""
+        if signature[0] != self._inode or signature[1] < self._end:
+            return False
+        return disk.read_at(fd, format.SEAL_LENGTH, self._end - format.SEAL_LENGTH) == self._seal
+
+    def _load(self, data: bytes) -> None:
+        """Apply the complete transactions in what follows the part that was read before."""
+        first = not self._end
+        start = self._load_header(data) if first else 0
+        try:
+            end = format.intact_end(data, start, self._crc)
+            with _no_collector():
+                done = self._load_groups(data, start, end)
+        except Damage as damage:
+            raise Damage(self._end + damage.position, damage.reason) from None
+        if done > start or first:
+            self._seal = data[done - format.SEAL_LENGTH : done]
+            self._crc = format.checksum_after(self._seal)
+            self._end += done
+            self._changes += 1
+
+    def _load_header(self, data: bytes) -> int:
+        stop = data.find(b"\n") + 1
+        header = format.read_header(data[:stop])
+        if header is None:
+            raise Damage(0, "the first line is not that of a registry" if data else "it is empty")
+        if header.format > format.FORMAT:
+            raise NewerFormat(path=self.path, found=header.format, known=format.FORMAT)
+        format.intact_end(data[:stop], 0, 0)
+        self._begin(header)
+        self._crc = format.checksum_after(data[stop - format.SEAL_LENGTH : stop])
+        return stop
+
+    def _begin(self, header: format.Header | None) -> None:
+        if header is not None:
+            self._generation = header.generation
+            for name, next_id in header.next_ids.items():
+                self._table(name).next_id = next_id
+
+    def _load_groups(self, data: bytes, start: int, end: int) -> int:
+        apply = self._apply
+        group: list[Operation] = []
+        done = start
+        for operation, remaining, stop in format.read_lines(data, start, end):
+            if remaining:
+                group.append(operation)
+                continue
+            if group:
+                for earlier in group:
+                    apply(earlier)
+                group.clear()
+            apply(operation)
+            done = stop
+        return done
+
+    def _table(self, name: str) -> Table:
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = Table()
+        return table
+
+    def _apply(self, operation: Operation) -> None:
+        key, number, kind, doc = operation
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = format.decode(key)
+        if doc is not None:
+            table = self._table(name)
+            old = table.docs.get(number)
+            self._live += len(doc) - (len(old) if old is not None else -_LINE_OVERHEAD)
+            table.put(number, doc)
+        elif kind == b"del":
+            table = self._table(name)
+            self._live -= len(table.docs.get(number, b"")) + _LINE_OVERHEAD
+            table.remove(number)
+        elif kind == b"next":
+            table = self._table(name)
+            table.next_id = max(table.next_id, number)
+        elif gone := self._tables.pop(name, None):
+            self._live -= sum(map(len, gone.docs.values())) + _LINE_OVERHEAD * len(gone.docs)
+
+    # -- committing -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        before = {name: overlay.copy() for name, overlay in self._overlays.items()}
+        try:
+            yield
+        except BaseException:
+            self._overlays = before
+            raise
+
+    def _recover(self) -> None:
+        """Read the tail, and cut off what a killed writer left: never a complete transaction."""
+        if self._read_tail() and self._end == 0:
+            with disk.storage_errors(self.path, "creating"):
+                self._replace()
+        if self._signature is not None and self._signature[1] > self._end:
+            with disk.storage_errors(self.path, "recovering"):
+                self._cut()
+
+    def _read_tail(self) -> bool:
+        """Refresh under the lock; tell whether the file has yet to be made."""
+        self.refresh()
+        return self._signature is None
+
+    def _cut(self) -> None:
+        fd = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            torn = _read_from(fd, self._end)
+            if b"\n" in torn:  # whole lines are not destroyed without a trace
+                with open(f"{self.path}.torn", "ab") as copy:
+                    copy.write(torn)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+            os.ftruncate(fd, self._end)
+            os.fsync(fd)
+            self._signature = _signature(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def _commit(self) -> int:
+        """Append the pending changes; return a descriptor that is still to be confirmed, or -1."""
+        operations = [
+            operation
+            for name, overlay in self._overlays.items()
+            for operation in overlay.operations(format.encode(name))
+        ]
+        if not operations:
+            return -1
+        crc, lines = self._crc, list[bytes]()
+        for remaining, operation in zip(range(len(operations) - 1, -1, -1), operations, strict=True):
+            body = format.operation_body(operation, remaining)
+            end, crc = format.sealed(body, crc)
+            lines += (body, end)
+        data = b"".join(lines)
+        with disk.storage_errors(self.path, "writing to"):
+            fd = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
+            try:
+                self._append(fd, data)
+                self._applied(fd, operations, len(data), crc, lines[-1])
+            except BaseException:
+                os.close(fd)
+                raise
+        if self._compacted():
+            os.close(fd)
+            return -1  # the new file was confirmed before it took its name
+        return fd
+
+    def _append(self, fd: int, data: bytes) -> None:
+        try:
+            disk.write_all(fd, data)
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(fd, self._end)
+            self._signature = None
+            raise
+
+    def _applied(self, fd: int, operations: list[Operation], size: int, crc: int, end: bytes) -> None:
+        try:
+            for operation in operations:
+                self._apply(operation)
+            self._end, self._crc, self._seal = self._end + size, crc, end
+            self._signature = _signature(os.fstat(fd))
+            self._changes += 1
+        except BaseException:
+            self._reset()
+            raise
+
+    def _confirm(self, fd: int) -> int:
+        """Wait for the disk; return -1, the descriptor that needs no more confirmation."""
+        if fd < 0:
+            return fd
+        try:
+            if self.durable:
+                disk.sync(fd)
+        except OSError as error:
+            # Never tried again: after a failed fsync the kernel may have dropped the pages and report success.
+            with self._mutex:
+                self._reset()
+            raise CommitUncertain(path=self.path, reason=str(error)) from error
+        finally:
+            os.close(fd)
+        return -1
+
+    def _compacted(self) -> bool:
+        garbage = self._end - self._live
+        if garbage <= max(_MIN_GARBAGE, self._live) or self._end <= self._retry_compaction_at:
+            return False
+        try:
+            self._replace()
+        except OSError:  # a full disk, or a reader on Windows: the journal itself is fine
+            self._retry_compaction_at = 2 * self._end
+            return False
+        return True
+
+    def _replace(self) -> None:
+        """Write everything that is live to a new file, which takes the journal's name."""
+        next_ids = {name: table.next_id for name, table in sorted(self._tables.items()) if table.next_id > 1}
+        body = format.header_body(self._generation + 1, next_ids)
+        end, crc = format.sealed(body, 0)
+        with disk.draft(self.path) as file:
+            file.write(body + end)
+            for name, table in sorted(self._tables.items()):
+                key = format.encode(name)
+                for number in sorted(table.docs):
+                    body = format.operation_body(Operation(key, number, b"doc", table.docs[number]), 0)
+                    end, crc = format.sealed(body, crc)
+                    file.write(body + end)
+            file.flush()
+            signature = _signature(os.fstat(file.fileno()))
+        self._generation += 1
+        self._signature, self._inode, self._end, self._crc, self._seal = signature, signature[0], signature[1], crc, end
+
+    def _forked(self) -> None:
+        self._mutex = threading.RLock()
+        self._overlays, self._owner = {}, None
+
+
+_every_journal: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for journal in list(_every_journal):
+        journal._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Make a million small objects, none of them garbage, without looking for garbage among them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _signature(stat: os.stat_result) -> Signature:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _read_from(fd: int, position: int) -> bytes:
+    os.lseek(fd, position, os.SEEK_SET)
+    parts = []
+    while part := os.read(fd, 1 << 26):
+        parts.append(part)
+    return b"".join(parts)

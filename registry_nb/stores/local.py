@@ -1,0 +1,308 @@
+"""The records of a folder: TinyDB tables in ``registry.jsonl``, one per model, whose document ids are the versions.
+
+============================ ==================== =========================================================
+table                        document id          document
+============================ ==================== =========================================================
+``models``                   any                  ``name`` first, description, tags, aliases, created_at
+``versions:<name>``          the version number   ``stage`` first, then everything else
+``events:<name>``            the event's ``seq``  the event
+``runs``                     any                  ``run_id`` first, then everything else
+============================ ==================== =========================================================
+
+The field that is looked up is written first, so that an index is built without decoding the documents.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from registry_nb.errors import Corrupted, Invalid, RegistryError
+from registry_nb.lifecycle import Change, sealed
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.stores import format
+from registry_nb.stores.journal import Journal
+from registry_nb.stores.tinydb import JournalDB
+
+T = TypeVar("T")
+
+#: Decoded records that are remembered; a record is decoded again when its bytes changed.
+_REMEMBERED = 4096
+
+
+def local_path(uri: str) -> str:
+    """Return the folder that a path or a ``file:`` URL names.
+
+    Raises
+    ------
+    Invalid
+        For any other scheme.
+    """
+    scheme = urlsplit(uri).scheme.lower()
+    if scheme == "file":
+        parts = urlsplit(uri)
+        if parts.netloc not in {"", "localhost"}:
+            raise Invalid(f"{uri!r} names the machine {parts.netloc!r}; a file: URL has three slashes, file:///path")
+        return os.path.abspath(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
+    if "://" in uri:
+        raise Invalid(f"{uri!r} is not a registry that this version opens; give a folder, or a file: URL")
+    return os.path.abspath(Path(uri).expanduser())
+
+
+class LocalStore:
+    """The records of a registry in a folder.
+
+    Parameters
+    ----------
+    path : str
+        The registry's folder; made by the first write.
+    lock_timeout : float
+        Seconds that a writer waits for the others.
+
+    Attributes
+    ----------
+    db : JournalDB
+        The TinyDB database, for its own query language.
+    """
+
+    def __init__(self, path: str, *, lock_timeout: float = 30.0) -> None:
+        self.path = os.path.join(path, "registry.jsonl")
+        self.db = JournalDB(self.path, lock_timeout=lock_timeout)
+        storage = self.db.storage
+        assert isinstance(storage, Journal)
+        self._journal: Journal = storage
+        self._remembered: dict[tuple[str, int], tuple[bytes, Any, Any]] = {}
+
+    # -- Reader -----------------------------------------------------------------------------------------------------
+
+    def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
+        """Return a model; without `latest`, only its own record, which is all that a change needs."""
+        doc = self._model_doc(name)
+        if doc is None:
+            return None
+        created_at = datetime.fromisoformat(doc["created_at"])
+        if not latest:
+            return RegisteredModel.from_dict(doc, created_at, ())
+        last = self._last_event(name)
+        numbers = sorted(number for stage in Stage if (number := self.latest(name, stage)))
+        versions = [version for number in numbers if (version := self.version(name, number))]
+        return RegisteredModel.from_dict(doc, last.at if last else created_at, versions)
+
+    def models(self) -> Iterator[RegisteredModel]:
+        """Return every model, by name."""
+        for name in self.model_names():
+            if (model := self.model(name)) is not None:
+                yield model
+
+    def model_names(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        return sorted(format.decode(raw)["name"] for raw in tuple(self._journal.docs("models").values()))
+
+    def version(self, name: str, version: int) -> ModelVersion | None:
+        """Return a version."""
+        doc = self._model_doc(name)
+        if doc is None:
+            return None
+        return self._decoded(f"versions:{name}", version, lambda data: _version(name, version, doc, data), doc)
+
+    def versions(self, name: str) -> Iterator[ModelVersion]:
+        """Return a model's versions, by number."""
+        doc = self._model_doc(name)
+        if doc is not None:
+            for number, raw in sorted(self._journal.docs(f"versions:{name}").items()):
+                yield _version(name, number, doc, format.decode(raw))
+
+    def newest(self, name: str) -> int:
+        """Return the highest number that exists, or 0."""
+        number = self.next_version(name) - 1
+        while number and self._journal.doc(f"versions:{name}", number) is None:
+            number -= 1
+        return number
+
+    def next_version(self, name: str) -> int:
+        """Return the number that the next version gets: higher than any that ever was."""
+        return self._journal.next_id(f"versions:{name}")
+
+    def holders(self, name: str, stage: Stage) -> tuple[int, ...]:
+        """Return the numbers of the versions in a stage, ascending."""
+        return self._ids(f"versions:{name}", "stage", str(stage))
+
+    def latest(self, name: str, stage: Stage) -> int:
+        """Return the highest number in a stage, or 0."""
+        table = f"versions:{name}"
+        return self._journal.last(table, "stage", str(stage)) or max(self.holders(name, stage), default=0)
+
+    def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
+        """Return a model's history, also that of a model that was deleted."""
+        table = f"events:{name}"
+        docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
+        for number in range(newest, 0, -1) if newest_first else sorted(docs):
+            if (raw := docs.get(number)) is not None:
+                yield Event.from_dict(format.decode(raw))
+
+    def histories(self) -> list[str]:
+        """Return the names that have a history, those of deleted models among them, sorted."""
+        return [name.removeprefix("events:") for name in self._journal.tables() if name.startswith("events:")]
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run."""
+        ids = self._ids("runs", "run_id", run_id)
+        return self._decoded("runs", ids[0], Run.from_dict) if ids else None
+
+    def runs(self) -> Iterator[Run]:
+        """Return every run, in the order in which they started."""
+        for number in sorted(self._journal.docs("runs")):
+            if (run := self._decoded("runs", number, Run.from_dict)) is not None:
+                yield run
+
+    # -- Transaction ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[LocalStore]:
+        """Begin a unit of work; one at a time, over all processes."""
+        with self._journal.transaction():
+            yield self
+
+    def apply(self, change: Change) -> None:
+        """Write a change and its events."""
+        if not change.events:
+            return
+        name = change.renamed or change.name
+        number = self._model_id(change.name) or 0  # before the change hides the index
+        if change.renamed:
+            self._move(change.name, change.renamed)
+        events = self._journal.overlay(f"events:{name}")
+        for event in sealed(change.events, self._last_event(name)):
+            events[event.seq] = self._encoded(f"events:{name}", event.seq, event, None)
+        if change.versions or change.removed:
+            versions = self._journal.overlay(f"versions:{name}")
+            doc = self._model_doc(name)
+            for version in change.versions:
+                versions[version.version] = self._encoded(f"versions:{name}", version.version, version, doc)
+            for gone in change.removed:
+                del versions[gone]
+        if change.removes_model or change.model is not None:
+            models = self._journal.overlay("models")
+            if change.model is not None:
+                models[number or models.next_id] = change.model.to_dict()
+            else:
+                del models[number]
+
+    def put_run(self, run: Run) -> None:
+        """Write a run."""
+        ids = self._ids("runs", "run_id", run.run_id)
+        runs = self._journal.overlay("runs")
+        runs[ids[0] if ids else runs.next_id] = run.to_dict()
+
+    # -- Store ------------------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever something changed, wherever it was changed."""
+        self._journal.refresh()
+        return self._journal.revision
+
+    def problems(self, *, repair: bool) -> list[str]:
+        """Read everything from the disk again; say what is damaged, and mend what can be mended."""
+        found = []
+        if repair and os.path.exists(self.path):
+            lost = self._journal.repair()
+            if lost:
+                places = ", ".join(map(str, lost[:8])) + (", …" if len(lost) > 8 else "")
+                found.append(
+                    f"{self.path} was damaged: {len(lost)} lines were lost, at bytes {places}; the rest was kept"
+                )
+                self._keep_numbers()
+        try:
+            again = Journal(self.path)
+            for table in again.tables():
+                for raw in again.docs(table).values():
+                    format.decode(raw)
+        except RegistryError as error:
+            found.append(str(error))
+        except ValueError as error:
+            found.append(f"{self.path} holds a document that is not JSON ({error})")
+        return found
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        self.db.close()
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _keep_numbers(self) -> None:
+        """After lines were lost, no number that the history still knows may be given out again."""
+        with self._journal.transaction():
+            for name in self.histories():
+                used = max((event.version or 0 for event in self.events(name)), default=0)
+                versions = self._journal.overlay(f"versions:{name}")
+                versions.next_id = max(versions.next_id, used + 1)
+
+    def _move(self, old: str, new: str) -> None:
+        for kind in ("versions", "events"):
+            there, here = self._journal.overlay(f"{kind}:{old}"), self._journal.overlay(f"{kind}:{new}")
+            here.next_id = max(here.next_id, there.next_id)
+            for number in list(there):
+                here[number] = there[number]
+                del there[number]
+
+    def _last_event(self, name: str) -> Event | None:
+        table = f"events:{name}"
+        number = self._journal.next_id(table) - 1
+        event = self._decoded(table, number, Event.from_dict)
+        if event is None and (numbers := self._journal.docs(table)):  # after a repair there may be a gap
+            event = self._decoded(table, max(numbers), Event.from_dict)
+        return event
+
+    def _model_id(self, name: str) -> int | None:
+        ids = self._ids("models", "name", name)
+        return ids[0] if ids else None
+
+    def _model_doc(self, name: str) -> dict[str, Any] | None:
+        number = self._model_id(name)
+        return None if number is None else self._decoded("models", number, dict)
+
+    def _ids(self, table: str, field: str, value: str) -> tuple[int, ...]:
+        ids = self._journal.index(table, field, value)
+        if ids is None:  # a pending change hides the index
+            docs = self._journal.docs(table)
+            ids = tuple(number for number in sorted(docs) if format.decode(docs[number]).get(field) == value)
+        return ids
+
+    def _encoded(self, table: str, number: int, record: ModelVersion | Event, context: Any) -> bytes:
+        """Encode a record, and remember it for these very bytes: uncommitted, nobody will ask for them."""
+        raw = format.encode(record.to_dict())
+        self._remember(table, number, raw, context, record)
+        return raw
+
+    def _remember(self, table: str, number: int, raw: bytes, context: Any, record: Any) -> None:
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[table, number] = raw, context, record
+
+    def _decoded(self, table: str, number: int, decode: Callable[[Any], T], context: Any = None) -> T | None:
+        """Decode a document, unless its bytes, and what else the record was made of, are the same as last time."""
+        raw = self._journal.doc(table, number)
+        if raw is None:
+            return None
+        remembered = self._remembered.get((table, number))
+        if remembered is not None and remembered[0] is raw and remembered[1] is context:
+            return remembered[2]  # type: ignore[no-any-return]
+        try:
+            record = decode(format.decode(raw))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"document {number} of table {table!r} is not what this version writes ({error!r})"
+            raise Corrupted(path=self.path, position=None, reason=reason, remedy="look at it with TinyDB") from error
+        self._remember(table, number, raw, context, record)
+        return record
+
+
+def _version(name: str, number: int, model: Mapping[str, Any], data: Mapping[str, Any]) -> ModelVersion:
+    aliases = sorted(alias for alias, version in model["aliases"].items() if version == number)
+    return ModelVersion.from_dict(name, number, aliases, data)

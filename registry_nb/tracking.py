@@ -1,0 +1,257 @@
+"""Runs: parameters, metrics and models of a training, kept so that ``runs:/run_id/path`` means something."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from registry_nb import process
+from registry_nb.errors import Refused, RegistryError, RunNotFound
+from registry_nb.flavors import save_model
+from registry_nb.names import checked_key, checked_metrics, checked_name, checked_params, checked_tags, checked_text
+from registry_nb.records import Frozen, Run, RunStatus, SavedModel
+from registry_nb.signature import Signature
+from registry_nb.stores import Artifacts, Store
+
+#: MLflow's name for the run around a nested one.
+PARENT_TAG = "mlflow.parentRunId"
+DEFAULT_EXPERIMENT = "Default"
+
+
+class ActiveRun:
+    """A run under way, as a context manager: it ends as ``FINISHED``, or as ``FAILED`` if its block raises.
+
+    Attributes
+    ----------
+    run_id : str
+    """
+
+    def __init__(self, tracking: Tracking, run_id: str) -> None:
+        self._tracking = tracking
+        self.run_id = run_id
+
+    @property
+    def record(self) -> Run:
+        """The run as it stands."""
+        return self._tracking.run(self.run_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        status = RunStatus.FINISHED if kind is None else RunStatus.FAILED
+        if kind is None:
+            self._tracking.end_run(status, run_id=self.run_id)
+        else:
+            with suppress(RegistryError):  # the block's own error is the one to show
+                self._tracking.end_run(status, run_id=self.run_id)
+
+    def __repr__(self) -> str:
+        return f"ActiveRun({self.run_id!r})"
+
+
+class Tracking:
+    """The runs of one registry; each thread has its own active run.
+
+    Parameters
+    ----------
+    store : Store
+    artifacts : Artifacts
+    user : str
+    """
+
+    def __init__(self, store: Store, artifacts: Artifacts, user: str) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._user = user
+        self._experiment = DEFAULT_EXPERIMENT
+        self._local = threading.local()
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that new runs belong to."""
+        return self._experiment
+
+    def set_experiment(self, name: str) -> str:
+        """Choose the experiment that new runs belong to."""
+        self._experiment = checked_name(name, "the name of an experiment")
+        return self._experiment
+
+    def start_run(
+        self,
+        run_id: str | None = None,
+        *,
+        run_name: str | None = None,
+        nested: bool = False,
+        tags: Mapping[str, Any] | None = None,
+        implicit: bool = False,
+    ) -> ActiveRun:
+        """Begin a run, or take up one that ended.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            The run to take up.
+        run_name : str, optional
+        nested : bool
+            Allow it inside another run, which becomes its parent.
+        tags : mapping, optional
+        implicit : bool
+            Nobody asked for it: it ends when somebody asks for another.
+
+        Raises
+        ------
+        Refused
+            If a run is active and this one is not nested.
+        RunNotFound
+            If there is no run to take up.
+        """
+        parent = self._stack[-1] if self._stack else None
+        if parent is not None and parent[1]:
+            self.end_run()
+            parent = None
+        if parent is not None and not nested:
+            remedy = "end it with end_run(), or start this one inside it with nested=True"
+            raise Refused(f"run {parent[0]} is active already; {remedy}")
+        if run_id is None:
+            checked = checked_tags(tags)
+            if parent is not None:
+                checked[PARENT_TAG] = parent[0]
+            name = _random_name() if run_name is None else checked_text(run_name, "the name of a run")
+            run = Run(
+                run_id=uuid.uuid4().hex,
+                name=name,
+                experiment=self._experiment,
+                tags=Frozen(checked),
+                started_at=datetime.now(UTC),
+                user=self._user,
+                host=process.host(),
+                process=process.process_id(),
+            )
+            with self._store.transaction() as tx:
+                tx.put_run(run)
+        else:
+            run = self._change(
+                run_id,
+                lambda run: replace(
+                    run,
+                    status=RunStatus.RUNNING,
+                    ended_at=None,
+                    host=process.host(),
+                    process=process.process_id(),
+                ),
+            )
+        self._stack.append((run.run_id, implicit))
+        return ActiveRun(self, run.run_id)
+
+    def active_run(self) -> ActiveRun | None:
+        """Return this thread's run, or None."""
+        return ActiveRun(self, self._stack[-1][0]) if self._stack else None
+
+    def end_run(self, status: RunStatus | str = RunStatus.FINISHED, *, run_id: str | None = None) -> None:
+        """End this thread's run; without one, nothing happens."""
+        stack = self._stack
+        ending = run_id or (stack[-1][0] if stack else None)
+        if ending is None:
+            return
+        stack[:] = [entry for entry in stack if entry[0] != ending]  # even if the disk refuses: the block is over
+        last, now = RunStatus(status), datetime.now(UTC)
+        self._change(ending, lambda run: replace(run, status=last, ended_at=now))
+
+    def run(self, run_id: str) -> Run:
+        """Return a run."""
+        run = self._store.run(run_id)
+        if run is None:
+            raise RunNotFound(run_id=run_id, path=None, paths=())
+        return run
+
+    def log_params(self, params: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Record parameters; a parameter keeps its first value, since a run has one configuration.
+
+        Raises
+        ------
+        Refused
+            If a parameter has another value already.
+        """
+        new = {key: str(value) for key, value in checked_params(params).items()}
+
+        def change(run: Run) -> Run:
+            for key, value in new.items():
+                if run.params.get(key, value) != value:
+                    was = f"parameter {key!r} of run {run.run_id} is {run.params[key]!r} already"
+                    raise Refused(f"{was}, and does not change to {value!r}; start another run, or log a metric")
+            return replace(run, params=Frozen({**run.params, **new}))
+
+        self._change(self._current(run_id), change)
+
+    def log_metrics(self, metrics: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Record metrics; the latest value of each is kept."""
+        new = checked_metrics(metrics)
+        self._change(self._current(run_id), lambda run: replace(run, metrics=Frozen({**run.metrics, **new})))
+
+    def set_tags(self, tags: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Set tags."""
+        new = checked_tags(tags)
+        self._change(self._current(run_id), lambda run: replace(run, tags=Frozen({**run.tags, **new})))
+
+    def log_model(
+        self,
+        model: Any,
+        path: str = "model",
+        *,
+        flavor: str | None = None,
+        example: Any = None,
+        signature: Signature | None = None,
+        requirements: Iterable[str] | None = None,
+    ) -> tuple[Run, SavedModel]:
+        """Save a model in the active run, where ``runs:/run_id/path`` finds it.
+
+        Without an active run it gets one of its own, which ends at once.
+        """
+        path = checked_key(path, "the path of a model").strip("/")
+        with self._run_of_its_own() as run_id:
+            saved = save_model(
+                model, self._artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
+            )
+            run = self._change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
+        return run, saved
+
+    @property
+    def _stack(self) -> list[tuple[str, bool]]:
+        if not hasattr(self._local, "stack"):
+            self._local.stack = []
+        stack: list[tuple[str, bool]] = self._local.stack
+        return stack
+
+    def _current(self, run_id: str | None) -> str:
+        if run_id is not None:
+            return run_id
+        active = self.active_run() or self.start_run(implicit=True)
+        return active.run_id
+
+    @contextmanager
+    def _run_of_its_own(self) -> Iterator[str]:
+        active = self.active_run()
+        if active is not None:
+            yield active.run_id
+        else:
+            with self.start_run() as own:
+                yield own.run_id
+
+    def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        with self._store.transaction() as tx:
+            run = tx.run(run_id)
+            if run is None:
+                raise RunNotFound(run_id=run_id, path=None, paths=())
+            changed = change(run)
+            tx.put_run(changed)
+        return changed
+
+
+def _random_name() -> str:
+    return f"run-{uuid.uuid4().hex[:8]}"
