@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
+from registry_nb import lifecycle
 from registry_nb.errors import AliasNotFound, ModelNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
 from registry_nb.records import ModelVersion, RegisteredModel, Stage
@@ -72,7 +73,20 @@ def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion
     return [version(reader, name, number) for number in numbers]
 
 
-class Existing:
+def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> ModelVersion:
+    """Return the version that a rollback of a stage restores: the last holder before, or `to` if it was one.
+
+    Raises
+    ------
+    ModelNotFound, NothingToRollBack
+    """
+    name = known(reader, name)
+    stack = lifecycle.held(reader.events(name, newest_first=True), stage)
+    holders = reader.holders(name, stage)
+    return version(reader, name, lifecycle.rollback_target(name, stage, stack, holders, _Existing(reader, name), to))
+
+
+class _Existing:
     """The versions that exist, asked one at a time."""
 
     def __init__(self, reader: Reader, name: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -71,6 +74,8 @@ class Tracking:
         self._user = user
         self._experiment = DEFAULT_EXPERIMENT
         self._local = threading.local()
+        self._open: dict[str, int] = {}
+        atexit.register(self._end_at_exit)
 
     @property
     def experiment(self) -> str:
@@ -147,6 +152,7 @@ class Tracking:
                 ),
             )
         self._stack.append((run.run_id, implicit))
+        self._open[run.run_id] = os.getpid()
         return ActiveRun(self, run.run_id)
 
     def active_run(self) -> ActiveRun | None:
@@ -160,6 +166,7 @@ class Tracking:
         if ending is None:
             return
         stack[:] = [entry for entry in stack if entry[0] != ending]  # even if the disk refuses: the block is over
+        self._open.pop(ending, None)
         last, now = RunStatus(status), datetime.now(UTC)
         self._change(ending, lambda run: replace(run, status=last, ended_at=now))
 
@@ -227,6 +234,14 @@ class Tracking:
             self._local.stack = []
         stack: list[tuple[str, bool]] = self._local.stack
         return stack
+
+    def _end_at_exit(self) -> None:
+        """End what nobody ended: as failed, if it was an exception that ended the process."""
+        status = RunStatus.FAILED if hasattr(sys, "last_value") else RunStatus.FINISHED
+        mine = [run_id for run_id, pid in self._open.items() if pid == os.getpid()]  # not a parent's, after a fork
+        for run_id in mine:
+            with suppress(RegistryError):
+                self.end_run(status, run_id=run_id)
 
     def _current(self, run_id: str | None) -> str:
         if run_id is not None:
