@@ -63,9 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     print("\nHistory")
     for event in registry.history(NAME, limit=9):
         moved = f"{(event.before or {}).get('stage', 'new')} -> {(event.after or {}).get('stage', '')}"
-        print(
-            f"  {event.at:%H:%M:%S} {event.user} {event.action:<12} version {event.version}  {moved:<24} {event.because}"
-        )
+        at = f"{event.at.astimezone():%H:%M:%S}"
+        print(f"  {at} {event.user} {event.action:<12} version {event.version}  {moved:<24} {event.because}")
 
     report = registry.check()
     problems = "; ".join(report.problems) or "everything holds together"

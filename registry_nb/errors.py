@@ -22,6 +22,8 @@ asked, what exists, what to do. ``code`` is the string that MLflow uses for the 
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,6 +52,13 @@ class RegistryError(Exception):
     def __init__(self, message: str = "", /, **facts: Any) -> None:
         self.__dict__.update(facts)
         super().__init__(message or self.sentence())
+        for fact, value in facts.items():  # ImportError's own `name` and `path` hide what is only in the dict
+            setattr(self, fact, value)
+
+    @property
+    def error_code(self) -> str:
+        """What MLflow's exceptions call `code`."""
+        return self.code
 
     def sentence(self) -> str:
         """Write the message from the facts."""
@@ -404,6 +413,14 @@ class CrowdedStage(RegistryWarning):
 
 class NetworkFolder(RegistryWarning):
     """The folder is on a network or user-space file system, whose promises are weaker."""
+
+
+def warn(kind: type[RegistryWarning], text: str) -> None:
+    """Warn at the line outside this package that led here: it is the one to change."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "registry_nb":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, kind, stacklevel=level)
 
 
 def close(given: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry_nb.errors import BadFilter, close, listed
+from registry_nb.errors import BadFilter, UnknownStage, close, listed
 from registry_nb.records import Stage
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ COMPARE: "=" | "!=" | "<=" | ">=" | "<" | ">"
 LIKE.2: /(NOT\s+)?I?LIKE\b/i
 IN.2: /(NOT\s+)?IN\b/i
 TEXT: /'([^']|'')*'/ | /"[^"]*"/
-NUMBER: /[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?/
+NUMBER: /[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?/
 %import common.WS
 %ignore WS
 """
@@ -208,6 +208,8 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
     found = list(records)
     keys = [order_by] if isinstance(order_by, str) else list(order_by)
     for text in reversed(keys):
+        if not isinstance(text, str):  # a caller without a type checker
+            raise BadFilter(filter=repr(text), position=0, reason=f"an order is text, not {type(text).__name__}")
         match = re.fullmatch(r'\s*(\w+(?:\.(?:[\w./-]+|"[^"]+"|`[^`]+`))?)(?:\s+(ASC|DESC))?\s*', text, re.IGNORECASE)
         if not match:
             raise BadFilter(filter=text, position=0, reason="an order is a field and, optionally, ASC or DESC")
@@ -248,8 +250,9 @@ def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str,
     if kind == "param":
         kind, read = _param(read, as_number=all(literal.type == "NUMBER" for literal in literals))
     words = " ".join(str(sign).upper().split())
-    values = [_literal(literal, kind, text, str(subject)) for literal in literals]
-    if words.endswith("LIKE"):
+    like = words.endswith("LIKE")
+    values = [_literal(literal, "text" if like else kind, text, str(subject)) for literal in literals]
+    if like:
         if kind not in {"text", "any", "stage"}:
             raise BadFilter(
                 filter=text, position=sign.start_pos, reason=f"LIKE compares text, and {subject} is a {kind}"
@@ -307,7 +310,7 @@ def _param(read: Getter, *, as_number: bool) -> tuple[str, Getter]:
     def number(record: Any) -> float | None:
         try:
             return float(read(record))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
 
     def text(record: Any) -> str | None:
@@ -324,16 +327,19 @@ def _literal(token: Token, kind: str, text: str, subject: str) -> Any:
     if kind == "number":
         if token.type != "NUMBER":
             raise wrong("a number, without quotes")
-        return float(token) if re.search(r"[.eE]", token) else int(token)
+        return int(token) if len(token) < 300 and re.fullmatch(r"[-+]?[0-9]+", token) else float(token)
     if token.type != "TEXT":
         raise wrong("a quoted text" if kind != "time" else "a quoted time, as '2026-01-31' or '2026-01-31T09:00'")
     value = token[1:-1].replace("''", "'") if token[0] == "'" else token[1:-1]
-    if kind == "stage" and "%" not in value:
-        return str(Stage(value))
+    if kind == "stage":
+        try:
+            return str(Stage(value))
+        except UnknownStage as error:
+            raise BadFilter(filter=text, position=token.start_pos, reason=str(error)) from None
     if kind == "time":
         try:
             return datetime.fromisoformat(value).astimezone()
-        except ValueError:
+        except (ValueError, OverflowError):
             raise wrong("a time, as '2026-01-31' or '2026-01-31T09:00'") from None
     return value
 

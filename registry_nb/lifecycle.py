@@ -327,6 +327,11 @@ def renamed(model: RegisteredModel, new: str, stamp: Stamp) -> Change:
     return Change(model.name, (event,), replace(model, name=new), renamed=new)
 
 
+def was_called(events: Iterable[Event], name: str) -> bool:
+    """Tell whether a model, by its history, had this name before: then it may have it again, with the same numbers."""
+    return any(event.action == "renamed" and (event.before or {}).get("name") == name for event in events)
+
+
 def deleted_version(model: RegisteredModel, version: ModelVersion, stamp: Stamp) -> Change:
     """Remove a version and the aliases that point to it; the event keeps what it was.
 
@@ -372,7 +377,7 @@ class State:
 
 
 def replay(events: Iterable[Event]) -> State:
-    """Fold a model's history, the oldest event first, into the state that it describes."""
+    """Fold a model's history, oldest event first, into the state that it describes; damaged events do not stop it."""
     state = State()
     for event in events:
         after: Mapping[str, Any] = event.after or {}
@@ -381,14 +386,11 @@ def replay(events: Iterable[Event]) -> State:
         elif event.action == "deleted":
             state = State()
         elif event.action == "created":
-            state.exists, state.description, state.tags = True, after["description"], dict(after["tags"])
-        elif event.action == "registered":
-            assert event.version is not None
-            state.versions[event.version] = {
-                "stage": after["stage"],
-                "description": after["description"],
-                "tags": dict(after["tags"]),
-            }
+            state.exists, state.description = True, after.get("description", "")
+            state.tags = dict(after.get("tags") or {})
+        elif event.action == "registered" and event.version is not None:
+            facts = {"stage": after.get("stage"), "description": after.get("description")}
+            state.versions[event.version] = {**facts, "tags": dict(after.get("tags") or {})}
         elif "aliases" in after:
             _merge(state.aliases, after["aliases"])
         elif event.version is None:

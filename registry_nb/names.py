@@ -20,6 +20,8 @@ MAX_NAME = 255
 MAX_TAGS = 256
 MAX_TAG_KEY = 250
 MAX_TEXT = 100_000
+#: What a float can hold, and so what a filter can compare.
+_MAX_BITS = 1023
 
 _RESERVED = set("/\\:@?#%")
 #: Unicode categories: control, format (bidi, zero width), surrogate, line and paragraph separators.
@@ -175,9 +177,10 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
         try:
             if isinstance(value, (str, bytes)) or value is None:
                 raise TypeError
-            read[name] = float(value)
+            number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise BadValue(what=f"metric {key!r}", reason=f"is a number, not {type(value).__name__}") from error
+        read[name] = math.nan if math.isnan(number) else number  # one object: what is read again equals it
     return read
 
 
@@ -197,6 +200,8 @@ def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         )  # numpy's scalars
         if isinstance(value, float) and not math.isfinite(value):
             value = str(value)
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise BadValue(what=f"parameter {key!r}", reason="is too large a number; give it as text")
         if value is None or isinstance(value, (bool, int, float)):
             read[name] = value
         else:

@@ -16,7 +16,7 @@ _SAME_START = 2.0
 def current_user(given: str | None = None) -> str:
     """Return the user: as given, else ``$REGISTRY_NB_USER``, else the operating system's."""
     if given is None:
-        given = os.environ.get("REGISTRY_NB_USER")
+        given = os.environ.get("REGISTRY_NB_USER") or None
     if given is None:
         try:
             given = getpass.getuser()

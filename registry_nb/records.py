@@ -5,6 +5,7 @@ Each record writes itself as plain JSON (`to_dict`) and reads itself back (`from
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -251,7 +252,7 @@ class ModelVersion:
             description=data["description"],
             tags=Frozen(data["tags"]),
             aliases=tuple(aliases),
-            metrics=Frozen({key: float(value) for key, value in data["metrics"].items()}),
+            metrics=Frozen({key: _metric(value) for key, value in data["metrics"].items()}),
             params=frozen(data["params"]),
             signature=saved.signature,
             flavor=saved.flavor,
@@ -325,7 +326,7 @@ class RegisteredModel:
         return f"RegisteredModel(name={self.name!r}, latest_versions={latest!r}, description={self.description!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)  # no slots: `json` is kept beside the fields
 class Event:
     """One change to a registered model.
 
@@ -367,10 +368,15 @@ class Event:
     host: str = ""
     previous: str = ""
 
+    @functools.cached_property
+    def json(self) -> bytes:
+        """The event as canonical JSON: sorted keys, no blanks, UTF-8. It is stored so, and hashed so, written once."""
+        return _canonical(self.to_dict()).encode()
+
     @property
     def hash(self) -> str:
-        """SHA-256 of the event as canonical JSON (sorted keys, no blanks, UTF-8): the `previous` of the next one."""
-        return hashlib.sha256(_canonical(self.to_dict()).encode()).hexdigest()
+        """SHA-256 of `json`: the `previous` of the next event."""
+        return hashlib.sha256(self.json).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as plain JSON."""
@@ -450,7 +456,7 @@ class Run:
         read = {
             "status": RunStatus(data["status"]),
             "params": Frozen(data["params"]),
-            "metrics": Frozen({key: float(value) for key, value in data["metrics"].items()}),
+            "metrics": Frozen({key: _metric(value) for key, value in data["metrics"].items()}),
             "tags": Frozen(data["tags"]),
             "started_at": datetime.fromisoformat(data["started_at"]),
             "ended_at": datetime.fromisoformat(data["ended_at"]) if data["ended_at"] else None,
@@ -533,6 +539,12 @@ def _number(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     return value
+
+
+def _metric(value: Any) -> float:
+    """Read a metric; all NaN are one object, so that a record equals itself when it is read again."""
+    number = float(value)
+    return math.nan if math.isnan(number) else number
 
 
 def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:

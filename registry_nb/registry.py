@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import os
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from registry_nb.errors import (
     Invalid,
     RunNotFound,
     listed,
+    warn,
 )
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.lifecycle import Change, Stamp
@@ -175,8 +175,26 @@ class Registry:
             tx.apply(lifecycle.created(name, stamp, description=text, tags=checked))
         return self.model(name)
 
-    def copy(self, uri: str, name: str, *, because: str = "") -> ModelVersion:
+    def copy(
+        self,
+        uri: str,
+        name: str,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        because: str = "",
+    ) -> ModelVersion:
         """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
+
+        Parameters
+        ----------
+        uri, name : str
+        tags : mapping, optional
+            They join the tags of a version that is copied.
+        description : str, optional
+            If it is not to be that of the version that is copied.
+        because : str
+            The reason, for the history.
 
         Raises
         ------
@@ -189,9 +207,14 @@ class Registry:
         if isinstance(found, ModelVersion):
             same = ("description", "tags", "metrics", "params", "run_id")
             facts = {**{field: getattr(found, field) for field in same}, "provenance": {"source": found.uri}}
-            return self._add(name, found.saved, stamp, facts)
-        run, saved = found
-        facts = {"metrics": run.metrics, "params": run.params, "run_id": run.run_id, "provenance": {"source": uri}}
+            saved = found.saved
+        else:
+            run, saved = found
+            facts = {"metrics": run.metrics, "params": run.params, "run_id": run.run_id, "provenance": {"source": uri}}
+        already = facts.get("tags", {})
+        facts["tags"] = {**already, **checked_tags(tags, already)}
+        if description is not None:
+            facts["description"] = checked_text(description)
         return self._add(name, saved, stamp, facts)
 
     # -- moving -----------------------------------------------------------------------------------------------------
@@ -264,7 +287,7 @@ class Registry:
                 f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
                 f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
             )
-            warnings.warn(text, CrowdedStage, stacklevel=2)
+            warn(CrowdedStage, text)
         return record
 
     def archive(self, name: str, version: Which, *, because: str = "") -> ModelVersion:
@@ -514,18 +537,19 @@ class Registry:
         Raises
         ------
         AlreadyExists
-            If the new name is taken, or was: the numbers of a deleted model are not used again.
+            If the new name is taken, or was another model's: the numbers of a deleted model are not used again.
         """
         new, stamp = checked_name(new), self._stamp()
         with self.store.transaction() as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
                 raise AlreadyExists(name=new, reason="exists already; choose another name")
-            if new in tx.histories() or tx.next_version(new) > 1:
+            own = lookup.own(tx, name)
+            if new in tx.histories() or (tx.next_version(new) > 1 and not lifecycle.was_called(tx.events(name), new)):
                 raise AlreadyExists(
                     name=new, reason="existed once, and its numbers are not used again; choose another name"
                 )
-            tx.apply(lifecycle.renamed(lookup.own(tx, name), new, stamp))
+            tx.apply(lifecycle.renamed(own, new, stamp))
         return self.model(new)
 
     def delete(self, name: str, *, version: Which | None = None, because: str = "") -> None:
@@ -668,9 +692,9 @@ def _moment(when: datetime | str | None, what: str) -> datetime | None:
         return None
     try:
         parsed = when if isinstance(when, datetime) else datetime.fromisoformat(when)
-    except (TypeError, ValueError):
+        return parsed.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise Invalid(f"{what} is a datetime or a time such as '2026-01-31T09:00', not {when!r}") from None
-    return parsed.astimezone(UTC)
 
 
 def _event_id(event: Event) -> str:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from registry_nb.names import checked_name
 from registry_nb.records import ModelVersion
 from registry_nb.registry import Registry
 from registry_nb.tracking import ActiveRun, Tracking
@@ -35,22 +36,25 @@ def set_registry(registry: Registry | str | os.PathLike[str] | None) -> Registry
         The current one.
     """
     global _chosen  # noqa: PLW0603  # "the current one" is what this module is
-    _chosen = registry if isinstance(registry, Registry) or registry is None else Registry(registry)
+    _chosen = registry if isinstance(registry, Registry) or registry is None else registry_at(registry)
     return get_registry()
 
 
 def get_registry() -> Registry:
     """Return the current registry: the one that was set, else the default of the working directory."""
-    if _chosen is not None:
-        return _chosen
-    fresh = Registry()
-    with _mutex:  # one object for one folder, so that its runs and its open file are shared
+    return registry_at(None) if _chosen is None else _chosen
+
+
+def registry_at(uri: str | os.PathLike[str] | None) -> Registry:
+    """Return this process's one object for a registry, so that its active runs and its open file are shared."""
+    fresh = Registry(uri)
+    with _mutex:
         return _found.setdefault((fresh.uri, fresh.user), fresh)
 
 
-def get_tracking() -> Tracking:
-    """Return the runs of the current registry."""
-    registry = get_registry()
+def get_tracking(registry: Registry | None = None) -> Tracking:
+    """Return the runs of a registry, the current one if none is given."""
+    registry = get_registry() if registry is None else registry
     with _mutex:
         tracking = _trackings.get(registry)
         if tracking is None:
@@ -92,6 +96,8 @@ def log_model(model: Any, path: str = "model", *, name: str | None = None, **how
     ModelVersion or str
         The version; without `name`, the URI ``runs:/run_id/path``.
     """
+    if name is not None:
+        checked_name(name)  # before anything is written
     run, _ = get_tracking().log_model(model, path, **how)
     uri = f"runs:/{run.run_id}/{path}"
     return uri if name is None else get_registry().copy(uri, name)

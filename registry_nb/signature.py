@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -168,17 +169,17 @@ def _infer(data: Any) -> tuple[Spec, ...]:
         return (_column(name, data),)
     if isinstance(data, Mapping):
         if all(isinstance(value, (np.ndarray, list, tuple)) for value in data.values()):
-            return tuple(_tensor(np.asarray(value), str(name)) for name, value in data.items())
-        return tuple(Column(str(name), _column_type(np.asarray(value))) for name, value in data.items())
+            return tuple(_tensor(_array(value), str(name)) for name, value in data.items())
+        return tuple(Column(str(name), _column_type(_array(value))) for name, value in data.items())
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
         if data and all(isinstance(row, Mapping) for row in data):
             return _infer(data[0])
-        return (_tensor(np.asarray(data)),)
+        return (_tensor(_array(data)),)
     if hasattr(data, "toarray"):  # scipy's sparse matrices
         return (Tensor(str(data.dtype), (-1, *data.shape[1:])),)
     if hasattr(data, "__array__"):
-        return (_tensor(np.asarray(data)),)
-    return (Column(None, _column_type(np.asarray(data))),)
+        return (_tensor(_array(data)),)
+    return (Column(None, _column_type(_array(data))),)
 
 
 def _tensor(array: Any, name: str | None = None) -> Tensor:
@@ -212,13 +213,29 @@ def _column_type(array: Any) -> str:
     if array.dtype.kind in "US":
         return "string" if array.dtype.kind == "U" else "binary"
     if array.dtype == object:
-        kinds = {type(item).__name__ for item in array.flat if item is not None}
+        kinds = {type(item).__name__ for item in array.flat if not _missing(item)}
         if not kinds <= {"str"} and not kinds <= {"bytes"}:
             raise Invalid(f"a signature cannot be inferred from a column that mixes {', '.join(sorted(kinds))}")
         return "binary" if kinds == {"bytes"} else "string"
     if str(array.dtype) not in _COLUMN_TYPES:
         raise Invalid(f"a signature has no type for {array.dtype}; convert the column first")
     return _COLUMN_TYPES[str(array.dtype)]
+
+
+def _missing(item: Any) -> bool:
+    """None, NaN and pandas' NA: a column of text that lacks some is a column of text."""
+    return (
+        item is None or (isinstance(item, float) and math.isnan(item)) or type(item).__name__ in {"NAType", "NaTType"}
+    )
+
+
+def _array(data: Any) -> Any:
+    import numpy as np
+
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"a signature cannot be inferred: {error}") from error
 
 
 @functools.lru_cache(maxsize=1024)  # all versions of a model tend to have one signature

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from registry_nb import process
-from registry_nb.errors import Refused, RegistryError, RunNotFound
+from registry_nb.errors import Invalid, Refused, RegistryError, RunNotFound, close, listed
 from registry_nb.flavors import save_model
 from registry_nb.names import checked_key, checked_metrics, checked_name, checked_params, checked_tags, checked_text
 from registry_nb.records import Frozen, Run, RunStatus, SavedModel
@@ -24,6 +24,7 @@ from registry_nb.stores import Artifacts, Store
 #: MLflow's name for the run around a nested one.
 PARENT_TAG = "mlflow.parentRunId"
 DEFAULT_EXPERIMENT = "Default"
+_EXPERIMENT = "the name of an experiment"
 
 
 class ActiveRun:
@@ -84,7 +85,7 @@ class Tracking:
 
     def set_experiment(self, name: str) -> str:
         """Choose the experiment that new runs belong to."""
-        self._experiment = checked_name(name, "the name of an experiment")
+        self._experiment = checked_name(name, _EXPERIMENT)
         return self._experiment
 
     def start_run(
@@ -94,6 +95,7 @@ class Tracking:
         run_name: str | None = None,
         nested: bool = False,
         tags: Mapping[str, Any] | None = None,
+        experiment: str | None = None,
         implicit: bool = False,
     ) -> ActiveRun:
         """Begin a run, or take up one that ended.
@@ -106,6 +108,8 @@ class Tracking:
         nested : bool
             Allow it inside another run, which becomes its parent.
         tags : mapping, optional
+        experiment : str, optional
+            If not the one that was chosen.
         implicit : bool
             Nobody asked for it: it ends when somebody asks for another.
 
@@ -116,6 +120,7 @@ class Tracking:
         RunNotFound
             If there is no run to take up.
         """
+        labels = checked_tags(tags)
         parent = self._stack[-1] if self._stack else None
         if parent is not None and parent[1]:
             self.end_run()
@@ -124,50 +129,67 @@ class Tracking:
             remedy = "end it with end_run(), or start this one inside it with nested=True"
             raise Refused(f"run {parent[0]} is active already; {remedy}")
         if run_id is None:
-            checked = checked_tags(tags)
-            if parent is not None:
-                checked[PARENT_TAG] = parent[0]
-            name = _random_name() if run_name is None else checked_text(run_name, "the name of a run")
-            run = Run(
-                run_id=uuid.uuid4().hex,
-                name=name,
-                experiment=self._experiment,
-                tags=Frozen(checked),
-                started_at=datetime.now(UTC),
-                user=self._user,
-                host=process.host(),
-                process=process.process_id(),
-            )
-            with self._store.transaction() as tx:
-                tx.put_run(run)
+            within = {} if parent is None else {PARENT_TAG: parent[0]}
+            run = self.create_run(run_name=run_name, tags={**within, **labels}, experiment=experiment)
         else:
             run = self._change(
                 run_id,
                 lambda run: replace(
                     run,
                     status=RunStatus.RUNNING,
+                    tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
                     ended_at=None,
                     host=process.host(),
                     process=process.process_id(),
                 ),
             )
         self._stack.append((run.run_id, implicit))
+        self._local.last = run.run_id
         self._open[run.run_id] = os.getpid()
         return ActiveRun(self, run.run_id)
+
+    def create_run(
+        self, *, run_name: str | None = None, tags: Mapping[str, Any] | None = None, experiment: str | None = None
+    ) -> Run:
+        """Record a run without making it the active one; `end_run` with its id ends it."""
+        name = _random_name() if run_name is None else checked_text(run_name, "the name of a run")
+        run = Run(
+            run_id=uuid.uuid4().hex,
+            name=name,
+            experiment=self._experiment if experiment is None else checked_name(experiment, _EXPERIMENT),
+            tags=Frozen(checked_tags(tags)),
+            started_at=datetime.now(UTC),
+            user=self._user,
+            host=process.host(),
+            process=process.process_id(),
+        )
+        with self._store.transaction() as tx:
+            tx.put_run(run)
+        return run
 
     def active_run(self) -> ActiveRun | None:
         """Return this thread's run, or None."""
         return ActiveRun(self, self._stack[-1][0]) if self._stack else None
 
+    def last_run(self) -> str | None:
+        """Return the id of the run that this thread began last, also if it ended; or None."""
+        return getattr(self._local, "last", None)
+
     def end_run(self, status: RunStatus | str = RunStatus.FINISHED, *, run_id: str | None = None) -> None:
-        """End this thread's run; without one, nothing happens."""
-        stack = self._stack
+        """End this thread's run; without one, nothing happens.
+
+        Raises
+        ------
+        Invalid
+            If the status is none of `RunStatus`; the run goes on.
+        """
+        last, stack = _status(status), self._stack
         ending = run_id or (stack[-1][0] if stack else None)
         if ending is None:
             return
         stack[:] = [entry for entry in stack if entry[0] != ending]  # even if the disk refuses: the block is over
         self._open.pop(ending, None)
-        last, now = RunStatus(status), datetime.now(UTC)
+        now = datetime.now(UTC)
         self._change(ending, lambda run: replace(run, status=last, ended_at=now))
 
     def run(self, run_id: str) -> Run:
@@ -177,34 +199,51 @@ class Tracking:
             raise RunNotFound(run_id=run_id, path=None, paths=())
         return run
 
-    def log_params(self, params: Mapping[str, Any], *, run_id: str | None = None) -> None:
-        """Record parameters; a parameter keeps its first value, since a run has one configuration.
+    def log(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Record parameters, metrics and tags of a run in one commit.
+
+        Of metrics and tags the latest value is kept; a parameter keeps its first one: a run has one configuration.
 
         Raises
         ------
         Refused
             If a parameter has another value already.
         """
-        new = {key: str(value) for key, value in checked_params(params).items()}
+        given = {key: str(value) for key, value in checked_params(params).items()}
+        measured, labels = checked_metrics(metrics), checked_tags(tags)
 
         def change(run: Run) -> Run:
-            for key, value in new.items():
+            for key, value in given.items():
                 if run.params.get(key, value) != value:
                     was = f"parameter {key!r} of run {run.run_id} is {run.params[key]!r} already"
                     raise Refused(f"{was}, and does not change to {value!r}; start another run, or log a metric")
-            return replace(run, params=Frozen({**run.params, **new}))
+            return replace(
+                run,
+                params=Frozen({**run.params, **given}),
+                metrics=Frozen({**run.metrics, **measured}),
+                tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
+            )
 
         self._change(self._current(run_id), change)
 
+    def log_params(self, params: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Record parameters; see `log`."""
+        self.log(params=params, run_id=run_id)
+
     def log_metrics(self, metrics: Mapping[str, Any], *, run_id: str | None = None) -> None:
-        """Record metrics; the latest value of each is kept."""
-        new = checked_metrics(metrics)
-        self._change(self._current(run_id), lambda run: replace(run, metrics=Frozen({**run.metrics, **new})))
+        """Record metrics; see `log`."""
+        self.log(metrics=metrics, run_id=run_id)
 
     def set_tags(self, tags: Mapping[str, Any], *, run_id: str | None = None) -> None:
-        """Set tags."""
-        new = checked_tags(tags)
-        self._change(self._current(run_id), lambda run: replace(run, tags=Frozen({**run.tags, **new})))
+        """Set tags; see `log`."""
+        self.log(tags=tags, run_id=run_id)
 
     def log_model(
         self,
@@ -220,7 +259,8 @@ class Tracking:
 
         Without an active run it gets one of its own, which ends at once.
         """
-        path = checked_key(path, "the path of a model").strip("/")
+        what = "the path of a model"
+        path = checked_key(checked_key(path, what).strip("/"), what)
         with self._run_of_its_own() as run_id:
             saved = save_model(
                 model, self._artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
@@ -266,6 +306,16 @@ class Tracking:
             changed = change(run)
             tx.put_run(changed)
         return changed
+
+
+def _status(status: str) -> RunStatus:
+    try:
+        return RunStatus(status)
+    except ValueError:
+        known = tuple(map(str, RunStatus))
+        raise Invalid(
+            f"{status!r} is not how a run ends{close(str(status), known)} (statuses: {listed(known)})"
+        ) from None
 
 
 def _random_name() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,11 +38,19 @@ _NETWORK = {
     "virtiofs",
 }
 
+#: How the kernel writes a blank, or a backslash, in the name of a mount point.
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
 
 def sync(fd: int) -> None:
     """Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has."""
     if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
+                raise
+            os.fsync(fd)  # a file system that does not know the call
     elif hasattr(os, "fdatasync"):
         os.fdatasync(fd)
     else:
@@ -87,7 +96,7 @@ def make_folder(path: str) -> None:
 
 
 @contextmanager
-def draft(target: str, folder: str | None = None) -> Iterator[IO[bytes]]:
+def draft(target: str) -> Iterator[IO[bytes]]:
     """Write a file that appears whole or not at all: draft, fsync, rename, fsync of the folder.
 
     The mode and the group of a file that is replaced are kept, so that a folder that a group shares stays shared.
@@ -95,11 +104,10 @@ def draft(target: str, folder: str | None = None) -> Iterator[IO[bytes]]:
     Parameters
     ----------
     target : str
-        Where the file appears.
-    folder : str, optional
-        Where the draft lies meanwhile, on the same file system; beside the target if not given.
+        Where the file appears; the draft lies beside it meanwhile.
     """
-    path = os.path.join(folder or os.path.dirname(target), f"{DRAFT}{uuid.uuid4().hex}")
+    folder, name = os.path.split(target)
+    path = os.path.join(folder, f"{DRAFT}{uuid.uuid4().hex}-{name}")
     # Not mkstemp, which makes files that only their owner reads, whatever the umask says.
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -107,13 +115,24 @@ def draft(target: str, folder: str | None = None) -> Iterator[IO[bytes]]:
             _share_like(file.fileno(), target)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(path, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(path)
         raise
-    sync_folder(os.path.dirname(target))
+    sync_folder(folder)
+
+
+def remove_drafts(target: str) -> None:
+    """Remove what killed writers left of drafts of a file; for the holder of the lock under which they are made."""
+    folder, name = os.path.split(target)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            drafted = entry.name[len(DRAFT) + 32 :] if entry.name.startswith(DRAFT) else ""
+            if drafted == f"-{name}" or drafted.startswith(f"-{name}.damaged-"):
+                with suppress(OSError):
+                    os.unlink(entry.path)
 
 
 def _share_like(fd: int, target: str) -> None:
@@ -163,7 +182,7 @@ def is_network(path: str) -> bool:
     best, kind = "", ""
     for line in lines:
         before, _, after = line.partition(" - ")
-        point = before.split(" ")[4].encode().decode("unicode_escape")  # blanks are written as \040
+        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, after.split(" ")[0]

@@ -52,7 +52,8 @@ class Folder:
             folder = os.path.join(self.path, f"{disk.DRAFT}{uuid.uuid4().hex}")
             os.mkdir(folder)
         try:
-            yield folder
+            with disk.storage_errors(self.path, "saving a model to"):  # the flavor's own writes
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -92,44 +93,52 @@ class Folder:
 
     def orphans(self, used: set[str]) -> list[str]:
         """Return the digests, and the names of drafts, that nothing uses any more."""
-        with suppress(FileNotFoundError), os.scandir(self.path) as entries:
-            old = time.time() - _GRACE
-            found = {
-                entry.name if entry.name.startswith(disk.DRAFT) else f"sha256:{entry.name}"
-                for entry in entries
-                if entry.stat(follow_symlinks=False).st_mtime < old
-            }
-            return sorted(found - used)
-        return []
+        with disk.storage_errors(self.path, "reading"):
+            try:
+                names = os.listdir(self.path)
+            except FileNotFoundError:
+                return []
+        drafts = {name for name in names if name.startswith(disk.DRAFT)}
+        stored = {f"sha256:{name}" for name in names if _is_digest(name)}  # what else lies there is not ours
+        return sorted(name for name in drafts | stored - used if self._is_old(name))
 
     def remove(self, digest: str) -> None:
-        """Remove stored bytes, or an abandoned draft."""
-        path = os.path.join(self.path, os.path.basename(digest.removeprefix("sha256:")))
+        """Remove stored bytes, or an abandoned draft, unless somebody began to use it again."""
+        if not self._is_old(digest):
+            return
+        path = self._entry(digest)
         with disk.storage_errors(path, "removing"):
-            if os.path.isdir(path):
+            if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
 
+    def _entry(self, digest: str) -> str:
+        return os.path.join(self.path, os.path.basename(digest.removeprefix("sha256:")))
+
+    def _is_old(self, digest: str) -> bool:
+        try:
+            return os.lstat(self._entry(digest)).st_mtime < time.time() - _GRACE
+        except OSError:  # somebody else removed it
+            return False
+
     def _path(self, file: File) -> str:
         digest = file.digest.removeprefix("sha256:")
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):  # a path is never made of anything else
+        if not _is_digest(digest):  # a path is never made of anything else
             raise self._corrupted(file, f"its record has the digest {file.digest!r}, which is none")
         return os.path.join(self.path, digest)
 
     def _settle(self, stored: str, digest: str, size: int) -> None:
         """Give a draft its name, unless the same bytes have it already."""
         target = os.path.join(self.path, digest)
-        with suppress(FileNotFoundError):
-            there = os.lstat(target)
-            if stat.S_ISREG(there.st_mode) and there.st_size == size:
-                with suppress(OSError):  # a colleague's file
-                    os.utime(target)  # young again, so that nobody collects it before the record is written
+        if _holds(target, digest, size):
+            with suppress(OSError):  # a colleague's file is replaced by our own
+                os.utime(target)  # young again, so that nobody collects it before the record is written
                 disk.sync_folder(self.path)
                 return
         fd = os.open(stored, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
-            os.fsync(fd)
+            disk.sync(fd)
         finally:
             os.close(fd)
         os.chmod(stored, os.stat(stored).st_mode & 0o444)  # the umask's choice of readers, and no writers
@@ -162,9 +171,21 @@ class Folder:
             raise self._corrupted(file, f"its SHA-256 is {digest[:12]}…, not {file.digest[7:19]}…")
 
     def _corrupted(self, file: File, reason: str) -> Corrupted:
-        path = os.path.join(self.path, os.path.basename(file.digest.removeprefix("sha256:")))
+        path = self._entry(file.digest)
         remedy = "restore it from a backup, or register the model again; nothing was loaded"
         return Corrupted(path=path, position=None, reason=reason, remedy=remedy, digest=file.digest)
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
+def _holds(path: str, digest: str, size: int) -> bool:
+    """Whether a file is there, and is still what its name says: if not, registering the same model again heals it."""
+    with suppress(OSError):
+        there = os.lstat(path)
+        return stat.S_ISREG(there.st_mode) and there.st_size == size and _hash(path) == digest
+    return False
 
 
 def _compresses(source: str) -> bool:

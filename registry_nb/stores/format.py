@@ -19,6 +19,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -27,8 +28,10 @@ from registry_nb.errors import BadValue
 FORMAT = 1
 SEAL_LENGTH = len(b',"crc":"00000000"}\n')
 _MAX_DEPTH = 64
-_HEAD = re.compile(rb'\{"t":("(?:[^"\\\n]|\\.)*"),"id":(\d+),"n":(\d+),"(doc|del|drop|next)":')
-_HEADER = re.compile(rb'\{"registry_nb":(\d+),"gen":(\d+),"next":(\{[^\n]*\})$')
+_HEAD = re.compile(rb'\{"t":("(?:[^"\\\n]|\\.)*"),"id":(\d{1,18}),"n":(\d{1,18}),"(doc|del|drop|next)":')
+_COUNT = re.compile(rb'"n":(\d{1,18}),"(?:doc|del|drop|next)":')
+_HEADER = re.compile(rb'\{"registry_nb":(\d{1,9}),"gen":(\d{1,18}),"next":(\{[^\n]*\})$')
+_NUMBER = re.compile(rb'\{"registry_nb":(\d{1,9}),')
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n')
 
 
@@ -92,9 +95,24 @@ def read_header(line: bytes) -> Header | None:
     if not match:
         return None
     try:
-        return Header(int(match[1]), int(match[2]), json.loads(match[3]))
+        next_ids = json.loads(match[3])
     except ValueError:
         return None
+    if not all(type(number) is int for number in next_ids.values()):
+        return None
+    return Header(int(match[1]), int(match[2]), next_ids)
+
+
+def newer_format(line: bytes) -> int | None:
+    """Return the number of a format that this release does not know; None if it is known, or only looks so by damage.
+
+    Nothing but the number is looked at: a newer format may have another seal.
+    """
+    match = _NUMBER.match(line)
+    if not match or int(match[1]) <= FORMAT:
+        return None
+    ours = b'{"registry_nb":%d,' % FORMAT + line[match.end() :]
+    return None if _seals(ours, 0) else int(match[1])
 
 
 def read_lines(data: bytes, start: int, end: int) -> Iterator[tuple[Operation, int, int]]:
@@ -121,7 +139,7 @@ def intact_end(data: bytes, start: int, crc: int) -> int:
     """Find where the verified lines end, given the checksum of everything before `start`.
 
     What is left over is the torn end of a write that never finished: it lacks its newline, or the disk filled it with
-    zeros. Anything else is damage: a whole line that does not verify is never dropped in silence.
+    zeros and nothing intact follows. Anything else is damage: a whole line is never dropped in silence.
 
     Raises
     ------
@@ -138,12 +156,23 @@ def intact_end(data: bytes, start: int, crc: int) -> int:
         while (stop := data.find(b"\n", good) + 1) and _seals(data[good:stop], crc):
             good, crc = stop, checksum_after(data[stop - SEAL_LENGTH : stop])
     rest = data[good:]
-    if b"\0\0" not in rest:
-        if b"\n" in rest:
-            raise Damage(good, "a line does not match its checksum")
-        if _seals(rest[:-1] + b"\n", crc):
-            raise Damage(good, "the newline of the last line is gone")
+    first, newline, _ = rest.partition(b"\n")
+    if newline and (b"\0\0" not in first or _goes_on(rest)):
+        raise Damage(good, "a line does not match its checksum")
+    if not newline and _seals(rest[:-1] + b"\n", crc):
+        raise Damage(good, "the newline of the last line is gone")
     return good
+
+
+def _goes_on(rest: bytes) -> bool:
+    """Whether a line after the first is intact, by the checksum that the line before it tells."""
+    told = None
+    for text in rest.split(b"\n")[:-1]:
+        line = text + b"\n"
+        if told is not None and _seals(line, told):
+            return True
+        told = checksum_after(line[-SEAL_LENGTH:]) if _SEAL.fullmatch(line[-SEAL_LENGTH:]) else None
+    return False
 
 
 def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
@@ -152,6 +181,7 @@ def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
     Returns
     -------
     operations : list of Operation
+        What is intact; and for what is lost, as far as it can be read, that its ids are used up.
     header : Header or None
         If the first line can be read.
     lost : list of int
@@ -161,34 +191,61 @@ def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
     header = read_header(lines[0].text) if lines else None
     kept: list[Operation] = []
     lost = [line.position for line in lines[:1] if header is None or not line.intact]
-    group: list[tuple[int, Operation]] = []
-    skipping = False  # the rest of a transaction that lost a line
-    for line in lines[1:]:
-        head = _HEAD.match(line.text)
-        remaining = int(head[3]) if head else None
-        if skipping or not line.intact or remaining is None:
-            lost += [position for position, _ in group] + [line.position]
-            group, skipping = [], remaining != 0
-            continue
-        group.append((line.position, next(read_lines(line.text, 0, len(line.text)))[0]))
-        if remaining == 0:
-            kept += [operation for _, operation in group]
+    group: list[_Line] = []
+    remaining: int | None = None
+    for line, following in zip(lines[1:], [*lines[2:], None], strict=True):
+        group.append(line)
+        remaining = _remaining(line, remaining, following)
+        if remaining == 0 or following is None:
+            if remaining == 0 and all(each.intact for each in group):
+                kept += [operation for each in group for operation, _, _ in read_lines(each.text, 0, len(each.text))]
+            else:
+                kept += [operation for each in group for operation in _used_up(each.text)]
+                lost += [each.position for each in group]
             group = []
-    return kept, header, lost + [position for position, _ in group]
+    return kept, header, lost
+
+
+def _remaining(line: _Line, before: int | None, following: _Line | None) -> int | None:
+    """Return a line's ``n``, or None if nothing tells: then everything up to the next 0 belongs to it.
+
+    A damaged line's own word is held against its neighbours', since half a transaction must not pass for a whole one.
+    """
+    counts = [int(count) for count in _COUNT.findall(line.text)]
+    if line.intact:
+        return counts[0] if counts else None
+    if before and len(counts) < 2:  # two: the newline between two lines is gone
+        return before - 1
+    if not counts:
+        return None
+    if following is None or not following.intact or not (after := _COUNT.search(following.text)):
+        return counts[-1]
+    if counts[-1] == 0:
+        other = line.text.replace(b'"n":0,', b'"n":%d,' % (int(after[1]) + 1), 1)
+        return int(after[1]) + 1 if any(_seals(other, crc) for crc in line.before) else 0
+    return counts[-1] if counts[-1] == int(after[1]) + 1 else None
+
+
+def _used_up(text: bytes) -> Iterator[Operation]:
+    for table, number, _, kind in _HEAD.findall(text):
+        with suppress(ValueError):
+            decode(table)
+            yield Operation(table, int(number) + (kind != b"next"), b"next", None)
 
 
 class _Line(NamedTuple):
     position: int
     text: bytes
     intact: bool
+    before: tuple[int, int]
 
 
 def _judged(data: bytes) -> list[_Line]:
     """Split into lines, and tell which are intact by the checksum before: as computed, or as the line before says."""
     lines: list[_Line] = []
     computed = told = position = 0
-    for text in data.split(b"\n"):
-        line = _Line(position, text + b"\n", _seals(text + b"\n", computed) or _seals(text + b"\n", told))
+    for text in _split(data):
+        line = _Line(position, text, _seals(text, computed) or _seals(text, told), (computed, told))
         if line.intact and lines and not lines[-1].intact and _seals(line.text, computed):
             lines[-1] = lines[-1]._replace(intact=True)  # only its checksum was damaged: what follows proves the body
         body, end = line.text[:-SEAL_LENGTH], line.text[-SEAL_LENGTH:]
@@ -196,7 +253,21 @@ def _judged(data: bytes) -> list[_Line]:
         computed = told if line.intact else sealed(body, computed)[1]
         position += len(line.text)
         lines.append(line)
-    return lines[:-1] if not lines[-1].text.strip() else lines
+    return lines
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    """Split into lines; one that a stray newline cut in two is put together, and a last one without newline ended."""
+    pieces = data.split(b"\n")
+    last = pieces.pop()
+    if last:
+        pieces.append(last[:-1] if _SEAL.fullmatch(last[-SEAL_LENGTH:-1] + b"\n") else last)
+    line = b""
+    for piece, following in zip(pieces, [*pieces[1:], None], strict=False):
+        line += piece + b"\n"
+        if _SEAL.fullmatch(line[-SEAL_LENGTH:]) or following is None or following.startswith(b'{"t":'):
+            yield line
+            line = b""
 
 
 def _seals(line: bytes, crc: int) -> bool:

@@ -18,27 +18,26 @@ What holds, always:
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, NewerFormat, StorageError
-from registry_nb.stores import disk, format
+from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, StorageError
+from registry_nb.stores import disk, format, tables
 from registry_nb.stores.format import Damage, Operation
 from registry_nb.stores.lock import FileLock, Shield
-from registry_nb.stores.tables import Overlay, Table
+from registry_nb.stores.tables import Contents, Overlay, Table
 
-#: What a document costs beside its bytes, for the decision to compact.
-_LINE_OVERHEAD = 64
+T = TypeVar("T")
+
 #: Garbage worth a compaction, in bytes.
 _MIN_GARBAGE = 4 << 20
-_OURS = frozenset({__file__, format.__file__, disk.__file__})
+_OURS = frozenset({__file__, format.__file__, disk.__file__, tables.__file__})
 
 Signature = tuple[int, int, int]
 
@@ -80,6 +79,9 @@ class Journal:
         self._owner: int | None = None
         self._retry_compaction_at = 0
         self._changes = 0
+        self._existed = False
+        self._inode = 0
+        self._durable_inode = 0  # of the file whose name is known to survive a power failure
         self._reset()
         _every_journal.add(self)
 
@@ -109,29 +111,50 @@ class Journal:
                     return self._vanished()
                 except OSError:
                     pass  # opening it says what is wrong
-            return self._read()
+            with Shield(_OURS):
+                return self._read()
+
+    def consistent(self, read: Callable[[], T]) -> T:
+        """Read until nothing was committed meanwhile, so that several answers belong to one moment."""
+        while True:
+            self.refresh()
+            with self._mutex:
+                before = self._changes
+            found = read()
+            self.refresh()
+            with self._mutex:  # not while another thread is in the middle of a commit
+                if self._changes == before:
+                    return found
 
     def tables(self) -> list[str]:
         """Return the names of the tables that hold something, in the view of the transaction if there is one."""
         self.refresh()
         mine = self._overlays if self._owner == threading.get_ident() else {}
-        names = {name for name, table in self._tables.items() if table.docs and name not in mine}
+        names = {name for name, table in tuple(self._contents.tables.items()) if table.docs and name not in mine}
         return sorted(names | {name for name, overlay in mine.items() if len(overlay)})
 
     def docs(self, name: str) -> dict[int, bytes]:
-        """Return a table's raw documents, in the view of the transaction; do not change the dict."""
+        """Return a table's raw documents, in the view of the transaction.
+
+        Not to be changed; and another thread may change it: `snapshot` copies it.
+        """
         self.refresh()
         if self._owner == threading.get_ident() and name in self._overlays:
             return self._overlays[name].raw()
-        table = self._tables.get(name)
+        table = self._contents.tables.get(name)
         return table.docs if table else {}
+
+    def snapshot(self, name: str) -> dict[int, bytes]:
+        """Return a copy of a table's raw documents as one commit left them, in the view of the transaction."""
+        with self._mutex:
+            return dict(self.docs(name))
 
     def doc(self, name: str, number: int) -> bytes | None:
         """Return one raw document, in the view of the transaction if there is one."""
         self.refresh()
         if self._owner == threading.get_ident() and name in self._overlays:
             return self._overlays[name].doc(number)
-        table = self._tables.get(name)
+        table = self._contents.tables.get(name)
         return table.docs.get(number) if table else None
 
     def next_id(self, name: str) -> int:
@@ -139,28 +162,36 @@ class Journal:
         self.refresh()
         if self._owner == threading.get_ident() and name in self._overlays:
             return self._overlays[name].next_id
-        table = self._tables.get(name)
+        table = self._contents.tables.get(name)
         return table.next_id if table else 1
 
     def index(self, name: str, field: str, value: Any) -> tuple[int, ...] | None:
         """Return the ids of the documents whose field equals a value, or None if a pending change hides the index."""
-        ids = self._indexed(name, field, value)
-        return None if ids is None else tuple(ids)
+        with self._mutex:  # not while another thread is in the middle of a commit
+            ids = self._indexed(name, field, value)
+            return None if ids is None else tuple(ids)
+
+    def indexed(self, name: str, field: str, value: Any) -> dict[int, bytes] | None:
+        """Return the raw documents whose field equals a value, or None if a pending change hides the index."""
+        with self._mutex:
+            ids = self._indexed(name, field, value)
+            if not ids:
+                return None if ids is None else {}
+            docs = self._contents.tables[name].docs
+            return {number: docs[number] for number in ids}
 
     def last(self, name: str, field: str, value: Any) -> int | None:
         """Return the highest id in the index; None if there is none, or if a pending change hides it."""
-        ids = self._indexed(name, field, value)
-        with suppress(IndexError):  # emptied by another thread's commit meanwhile
+        with self._mutex:
+            ids = self._indexed(name, field, value)
             return ids[-1] if ids else None
-        return None
 
     def _indexed(self, name: str, field: str, value: Any) -> list[int] | None:
         self.refresh()
         if self._owner == threading.get_ident() and name in self._overlays:
             return None
-        with self._mutex:
-            table = self._tables.get(name)
-            return table.ids(field, value) if table else []
+        table = self._contents.tables.get(name)
+        return table.ids(field, value) if table else []
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -204,43 +235,67 @@ class Journal:
             self._confirm(fd)
 
     def overlay(self, name: str) -> Overlay:
-        """Return the pending view of a table; only inside a transaction."""
+        """Return the pending view of a table; only inside a transaction.
+
+        Raises
+        ------
+        StorageError
+            If this thread has none; a child process that was forked inside one has none either.
+        """
+        if self._owner != threading.get_ident():
+            raise StorageError(f"nothing can be written to {self.path} outside a transaction", path=self.path)
         if name not in self._overlays:
-            self._overlays[name] = Overlay(self._tables.get(name) or Table())
+            self._overlays[name] = Overlay(self._contents.tables.get(name) or Table())
         return self._overlays[name]
 
     def compact(self) -> None:
         """Rewrite the file without what was replaced or removed."""
-        with self.transaction(), disk.storage_errors(self.path, "compacting"):
+        with self.transaction(), Shield(_OURS), disk.storage_errors(self.path, "compacting"):
             self._replace()
 
-    def repair(self) -> list[int]:
+    def repair(self) -> list[int] | None:
         """Keep the intact transactions, and the damaged file under another name.
 
         Returns
         -------
-        list of int
-            Positions, in the damaged file, of the lines that were lost; empty if nothing was damaged.
+        list of int, or None
+            Positions, in the damaged file, of the lines that were lost; None if nothing was damaged.
+
+        Raises
+        ------
+        Corrupted
+            If the file is something else, of which no line can be kept.
         """
         with Shield(_OURS) as shield:
             self._acquire(shield)
             try:
                 with self._mutex, disk.storage_errors(self.path, "repairing"):
-                    with open(self.path, "rb") as file:
-                        data = file.read()
-                    operations, header, lost = format.salvage(data)
-                    if not lost:
-                        return []
-                    with disk.draft(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}") as copy:
-                        copy.write(data)
-                    self._reset()
-                    self._begin(header)
-                    for operation in operations:
-                        self._apply(operation)
-                    self._replace()
-                    return lost
+                    disk.remove_drafts(self.path)
+                    try:
+                        self._reset()
+                        self._recover()
+                    except Corrupted as damage:
+                        return self._salvage(damage)
+                    return None
             finally:
                 self._lock.release()
+
+    def _salvage(self, damage: Corrupted) -> list[int]:
+        with open(self.path, "rb") as file:
+            data = file.read()
+        operations, header, lost = format.salvage(data)
+        if data and header is None and not operations:
+            remedy = "no line of it can be kept; move it away if it is not a registry's"
+            raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy)
+        with disk.draft(_free(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")) as copy:
+            copy.write(data)
+        self._reset()
+        if header is not None:
+            self._contents.begin(header)
+        for operation in operations:
+            self._contents.apply(operation)
+        self._replace()
+        return lost
 
     def close(self) -> None:
         """Give back the lock file's descriptor; the journal opens it again when it needs it."""
@@ -260,15 +315,8 @@ class Journal:
         return self._strict
 
     def _reset(self) -> None:
-        self._tables: dict[str, Table] = {}
-        self._names: dict[bytes, str] = {}
         self._signature: Signature | None = None
-        self._inode = 0
-        self._end = 0
-        self._crc = 0
-        self._seal = b""
-        self._generation = 0
-        self._live = 0
+        self._contents = Contents(self.path)
         self._changes += 1
 
     def _mode(self) -> int | None:
@@ -278,7 +326,7 @@ class Journal:
             return None
 
     def _vanished(self) -> bool:
-        if self._end:
+        if self._existed:
             self._signature = None
             reason = "it was there before; restore it, or open the folder anew to begin with nothing"
             raise StorageError(f"{self.path} has vanished: {reason}", path=self.path, reason=reason)
@@ -286,7 +334,7 @@ class Journal:
 
     def _acquire(self, shield: Shield) -> None:
         with disk.storage_errors(self.path, "writing to"):
-            if not self._end:
+            if not self._existed:
                 disk.make_folder(os.path.dirname(self.path))
             self._lock.acquire(shield)
 
@@ -297,15 +345,15 @@ class Journal:
                     signature = _signature(os.fstat(file.fileno()))
                     if signature == self._signature:
                         return False
-                    if self._end and not self._continues(file.fileno(), signature):
+                    if self._contents.end and not self._continues(file.fileno(), signature):
                         self._reset()
-                    data = _read_from(file.fileno(), self._end)
+                    data = _read_from(file.fileno(), self._contents.end)
             except StorageError as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return self._vanished()
                 raise
             try:
-                self._load(data)
+                self._changes += self._contents.load(data)
             except Damage as damage:
                 self._reset()
                 if attempt < 2:
@@ -315,91 +363,16 @@ class Journal:
             except BaseException:
                 self._reset()
                 raise
-            self._signature, self._inode = signature, signature[0]
+            self._signature, self._inode, self._existed = signature, signature[0], True
             return True
         raise AssertionError("unreachable")  # pragma: no cover
 
     def _continues(self, fd: int, signature: Signature) -> bool:
         """Whether the open file still begins with what was read, by its inode, its length and the last seal."""
-        if signature[0] != self._inode or signature[1] < self._end:
+        contents = self._contents
+        if signature[0] != self._inode or signature[1] < contents.end:
             return False
-        return disk.read_at(fd, format.SEAL_LENGTH, self._end - format.SEAL_LENGTH) == self._seal
-
-    def _load(self, data: bytes) -> None:
-        """Apply the complete transactions in what follows the part that was read before."""
-        first = not self._end
-        start = self._load_header(data) if first else 0
-        try:
-            end = format.intact_end(data, start, self._crc)
-            with _no_collector():
-                done = self._load_groups(data, start, end)
-        except Damage as damage:
-            raise Damage(self._end + damage.position, damage.reason) from None
-        if done > start or first:
-            self._seal = data[done - format.SEAL_LENGTH : done]
-            self._crc = format.checksum_after(self._seal)
-            self._end += done
-            self._changes += 1
-
-    def _load_header(self, data: bytes) -> int:
-        stop = data.find(b"\n") + 1
-        header = format.read_header(data[:stop])
-        if header is None:
-            raise Damage(0, "the first line is not that of a registry" if data else "it is empty")
-        if header.format > format.FORMAT:
-            raise NewerFormat(path=self.path, found=header.format, known=format.FORMAT)
-        format.intact_end(data[:stop], 0, 0)
-        self._begin(header)
-        self._crc = format.checksum_after(data[stop - format.SEAL_LENGTH : stop])
-        return stop
-
-    def _begin(self, header: format.Header | None) -> None:
-        if header is not None:
-            self._generation = header.generation
-            for name, next_id in header.next_ids.items():
-                self._table(name).next_id = next_id
-
-    def _load_groups(self, data: bytes, start: int, end: int) -> int:
-        apply = self._apply
-        group: list[Operation] = []
-        done = start
-        for operation, remaining, stop in format.read_lines(data, start, end):
-            if remaining:
-                group.append(operation)
-                continue
-            if group:
-                for earlier in group:
-                    apply(earlier)
-                group.clear()
-            apply(operation)
-            done = stop
-        return done
-
-    def _table(self, name: str) -> Table:
-        table = self._tables.get(name)
-        if table is None:
-            table = self._tables[name] = Table()
-        return table
-
-    def _apply(self, operation: Operation) -> None:
-        key, number, kind, doc = operation
-        name = self._names.get(key)
-        if name is None:
-            name = self._names[key] = format.decode(key)
-        if doc is not None:
-            table = self._table(name)
-            old = table.docs.get(number)
-            self._live += len(doc) - (len(old) if old is not None else -_LINE_OVERHEAD)
-            table.put(number, doc)
-        elif kind == b"del":
-            table = self._table(name)
-            self._live -= len(table.docs.get(number, b"")) + _LINE_OVERHEAD
-            table.remove(number)
-        elif kind == b"next":
-            table = self._table(name)
-            table.next_id = max(table.next_id, number)
-        elif gone := self._tables.pop(name, None):
-            self._live -= sum(map(len, gone.docs.values())) + _LINE_OVERHEAD * len(gone.docs)
+        return disk.read_at(fd, format.SEAL_LENGTH, contents.end - format.SEAL_LENGTH) == contents.seal
 
     # -- committing -------------------------------------------------------------------------------------------------
 
@@ -414,28 +387,27 @@ class Journal:
 
     def _recover(self) -> None:
         """Read the tail, and cut off what a killed writer left: never a complete transaction."""
-        if self._read_tail() and self._end == 0:
+        self.refresh()
+        if self._signature is None:  # there is no file yet
             with disk.storage_errors(self.path, "creating"):
                 self._replace()
-        if self._signature is not None and self._signature[1] > self._end:
-            with disk.storage_errors(self.path, "recovering"):
-                self._cut()
-
-    def _read_tail(self) -> bool:
-        """Refresh under the lock; tell whether the file has yet to be made."""
-        self.refresh()
-        return self._signature is None
+        elif self._signature[1] > self._contents.end:
+            self._signature = None  # looked at while it was written, perhaps; now nobody else writes
+            self.refresh()
+            if self._signature is not None and self._signature[1] > self._contents.end:
+                with disk.storage_errors(self.path, "recovering"):
+                    self._cut()
 
     def _cut(self) -> None:
         fd = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
-            torn = _read_from(fd, self._end)
+            torn = _read_from(fd, self._contents.end)
             if b"\n" in torn:  # whole lines are not destroyed without a trace
                 with open(f"{self.path}.torn", "ab") as copy:
                     copy.write(torn)
                     copy.flush()
                     os.fsync(copy.fileno())
-            os.ftruncate(fd, self._end)
+            os.ftruncate(fd, self._contents.end)
             os.fsync(fd)
             self._signature = _signature(os.fstat(fd))
         finally:
@@ -450,17 +422,21 @@ class Journal:
         ]
         if not operations:
             return -1
-        crc, lines = self._crc, list[bytes]()
+        crc, lines = self._contents.crc, list[bytes]()
         for remaining, operation in zip(range(len(operations) - 1, -1, -1), operations, strict=True):
             body = format.operation_body(operation, remaining)
             end, crc = format.sealed(body, crc)
             lines += (body, end)
         data = b"".join(lines)
         with disk.storage_errors(self.path, "writing to"):
+            if self.durable and self._durable_inode != self._inode:
+                # Whoever made or compacted the file may have been killed before its name was on the disk.
+                disk.sync_folder(os.path.dirname(self.path))
+                self._durable_inode = self._inode
             fd = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
             try:
                 self._append(fd, data)
-                self._applied(fd, operations, len(data), crc, lines[-1])
+                self._applied(fd, operations, len(data), lines[-1])
             except BaseException:
                 os.close(fd)
                 raise
@@ -474,15 +450,15 @@ class Journal:
             disk.write_all(fd, data)
         except BaseException:
             with suppress(OSError):
-                os.ftruncate(fd, self._end)
+                os.ftruncate(fd, self._contents.end)
             self._signature = None
             raise
 
-    def _applied(self, fd: int, operations: list[Operation], size: int, crc: int, end: bytes) -> None:
+    def _applied(self, fd: int, operations: list[Operation], size: int, seal: bytes) -> None:
         try:
             for operation in operations:
-                self._apply(operation)
-            self._end, self._crc, self._seal = self._end + size, crc, end
+                self._contents.apply(operation)
+            self._contents.appended(size, seal)
             self._signature = _signature(os.fstat(fd))
             self._changes += 1
         except BaseException:
@@ -506,35 +482,33 @@ class Journal:
         return -1
 
     def _compacted(self) -> bool:
-        garbage = self._end - self._live
-        if garbage <= max(_MIN_GARBAGE, self._live) or self._end <= self._retry_compaction_at:
+        end, live = self._contents.end, self._contents.live
+        if end - live <= max(_MIN_GARBAGE, live) or end <= self._retry_compaction_at:
             return False
         try:
             self._replace()
         except OSError:  # a full disk, or a reader on Windows: the journal itself is fine
-            self._retry_compaction_at = 2 * self._end
+            self._retry_compaction_at = 2 * end
             return False
         return True
 
     def _replace(self) -> None:
         """Write everything that is live to a new file, which takes the journal's name."""
-        next_ids = {name: table.next_id for name, table in sorted(self._tables.items()) if table.next_id > 1}
-        body = format.header_body(self._generation + 1, next_ids)
-        end, crc = format.sealed(body, 0)
+        size, line = 0, b""
         with disk.draft(self.path) as file:
-            file.write(body + end)
-            for name, table in sorted(self._tables.items()):
-                key = format.encode(name)
-                for number in sorted(table.docs):
-                    body = format.operation_body(Operation(key, number, b"doc", table.docs[number]), 0)
-                    end, crc = format.sealed(body, crc)
-                    file.write(body + end)
+            for line in self._contents.lines():
+                size += file.write(line)
             file.flush()
             signature = _signature(os.fstat(file.fileno()))
-        self._generation += 1
-        self._signature, self._inode, self._end, self._crc, self._seal = signature, signature[0], signature[1], crc, end
+        self._contents.replaced(size, line[-format.SEAL_LENGTH :])
+        self._signature, self._inode, self._existed = signature, signature[0], True
+        self._durable_inode = self._inode
+        disk.remove_drafts(self.path)
 
     def _forked(self) -> None:
+        """In a child: the parent's lock and transaction are not ours."""
+        if not self._mutex.acquire(blocking=False):  # another thread was at it, and is not here to finish
+            self._reset()
         self._mutex = threading.RLock()
         self._overlays, self._owner = {}, None
 
@@ -551,16 +525,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Make a million small objects, none of them garbage, without looking for garbage among them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _free(path: str) -> str:
+    """Return a path that no file has yet."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = f"{path}-{number}"
+    return free
 
 
 def _signature(stat: os.stat_result) -> Signature:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from registry_nb.errors import Corrupted, Invalid, RegistryError
+from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
 from registry_nb.lifecycle import Change, sealed
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import format
@@ -83,12 +83,16 @@ class LocalStore:
 
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
         """Return a model; without `latest`, only its own record, which is all that a change needs."""
+        if not latest:
+            doc = self._model_doc(name)
+            return RegisteredModel.from_dict(doc, datetime.fromisoformat(doc["created_at"]), ()) if doc else None
+        return self._journal.consistent(lambda: self._with_latest(name))
+
+    def _with_latest(self, name: str) -> RegisteredModel | None:
         doc = self._model_doc(name)
         if doc is None:
             return None
         created_at = datetime.fromisoformat(doc["created_at"])
-        if not latest:
-            return RegisteredModel.from_dict(doc, created_at, ())
         last = self._last_event(name)
         numbers = sorted(number for stage in Stage if (number := self.latest(name, stage)))
         versions = [version for number in numbers if (version := self.version(name, number))]
@@ -115,7 +119,7 @@ class LocalStore:
         """Return a model's versions, by number."""
         doc = self._model_doc(name)
         if doc is not None:
-            for number, raw in sorted(self._journal.docs(f"versions:{name}").items()):
+            for number, raw in sorted(self._journal.snapshot(f"versions:{name}").items()):
                 yield _version(name, number, doc, format.decode(raw))
 
     def newest(self, name: str) -> int:
@@ -174,20 +178,22 @@ class LocalStore:
         if not change.events:
             return
         name = change.renamed or change.name
-        number = self._model_id(change.name) or 0  # before the change hides the index
         if change.renamed:
             self._move(change.name, change.renamed)
         events = self._journal.overlay(f"events:{name}")
         for event in sealed(change.events, self._last_event(name)):
-            events[event.seq] = self._encoded(f"events:{name}", event.seq, event, None)
+            events[event.seq] = event.json
+            self._remember(f"events:{name}", event.seq, event.json, None, event)
         if change.versions or change.removed:
             versions = self._journal.overlay(f"versions:{name}")
             doc = self._model_doc(name)
             for version in change.versions:
-                versions[version.version] = self._encoded(f"versions:{name}", version.version, version, doc)
+                versions[version.version] = raw = format.encode(version.to_dict())
+                self._remember(f"versions:{name}", version.version, raw, doc, version)
             for gone in change.removed:
                 del versions[gone]
         if change.removes_model or change.model is not None:
+            number = self._model_id(change.name) or 0  # before the change hides the index
             models = self._journal.overlay("models")
             if change.model is not None:
                 models[number or models.next_id] = change.model.to_dict()
@@ -211,15 +217,11 @@ class LocalStore:
     def problems(self, *, repair: bool) -> list[str]:
         """Read everything from the disk again; say what is damaged, and mend what can be mended."""
         found = []
-        if repair and os.path.exists(self.path):
-            lost = self._journal.repair()
-            if lost:
-                places = ", ".join(map(str, lost[:8])) + (", …" if len(lost) > 8 else "")
-                found.append(
-                    f"{self.path} was damaged: {len(lost)} lines were lost, at bytes {places}; the rest was kept"
-                )
-                self._keep_numbers()
         try:
+            if repair and os.path.exists(self.path) and (lost := self._journal.repair()) is not None:
+                places = f", at bytes {listed(map(str, lost))}" if lost else ""
+                found.append(f"{self.path} was damaged: {len(lost)} lines were lost{places}; the rest was kept")
+                self._keep_numbers()
             again = Journal(self.path)
             for table in again.tables():
                 for raw in again.docs(table).values():
@@ -275,13 +277,8 @@ class LocalStore:
             ids = tuple(number for number in sorted(docs) if format.decode(docs[number]).get(field) == value)
         return ids
 
-    def _encoded(self, table: str, number: int, record: ModelVersion | Event, context: Any) -> bytes:
-        """Encode a record, and remember it for these very bytes: uncommitted, nobody will ask for them."""
-        raw = format.encode(record.to_dict())
-        self._remember(table, number, raw, context, record)
-        return raw
-
     def _remember(self, table: str, number: int, raw: bytes, context: Any, record: Any) -> None:
+        """Remember what these very bytes mean: if they are never committed, nobody will ask for them."""
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[table, number] = raw, context, record

@@ -62,7 +62,7 @@ class Shield:
             return
         self._installed = False
         signal.signal(signal.SIGINT, self._before)
-        if kind is None:
+        if kind is None or not issubclass(kind, KeyboardInterrupt):  # one is enough
             self.check()
 
     @contextmanager
@@ -128,6 +128,8 @@ class FileLock:
                 self._acquire(shield, deadline)
             self._depth += 1
         except BaseException:
+            if self._depth == 0:
+                self._forget()  # whatever failed, it may have failed after the kernel gave the lock
             self._mutex.release()
             raise
 
@@ -143,7 +145,12 @@ class FileLock:
             self._mutex.release()
 
     def close(self) -> None:
-        """Forget the file; the next `acquire` opens it again."""
+        """Forget the file, unless it is locked; the next `acquire` opens it again."""
+        with self._mutex:
+            if self._depth == 0:
+                self._forget()
+
+    def _forget(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -157,7 +164,7 @@ class FileLock:
             if _try_lock(self._fd):
                 if self._is_current():
                     return
-                self.close()  # somebody removed the lock file: everybody else uses the new one
+                self._forget()  # somebody removed the lock file: everybody else uses the new one
                 continue
             if time.monotonic() > deadline:
                 raise LockTimeout(path=self.path, seconds=self.timeout)
@@ -181,7 +188,7 @@ class FileLock:
 
     def _forked(self) -> None:
         """In a child: the parent's descriptor and threads are not ours."""
-        self.close()  # closing does not unlock as long as the parent has it open
+        self._forget()  # closing does not unlock as long as the parent has it open
         self._mutex = threading.RLock()
         self._depth = 0
 

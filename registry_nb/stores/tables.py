@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import bisect
+import gc
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
+from registry_nb.errors import NewerFormat
 from registry_nb.stores import format
-from registry_nb.stores.format import Operation
+from registry_nb.stores.format import Damage, Header, Operation
+
+#: What a line costs beside its document and the name of its table, for the decision to compact.
+_OVERHEAD = 48
 
 
 class Table:
@@ -64,7 +70,9 @@ class Overlay(MutableMapping[int, Any]):
         self.next_id = self._first_id = table.next_id
 
     def __getitem__(self, number: int) -> Any:
-        doc = self._new.get(number) or self._old(number)
+        doc = self._new.get(number)
+        if doc is None:  # not `or`: a document may be empty
+            doc = self._old(number)
         if doc is None:
             raise KeyError(number)
         if isinstance(doc, bytes):
@@ -72,7 +80,7 @@ class Overlay(MutableMapping[int, Any]):
         return doc
 
     def __setitem__(self, number: int, doc: Any) -> None:
-        self._new[number] = doc
+        self._new[number] = _raw(doc)  # at once: what cannot be kept is refused where it is set
         self._gone.discard(number)
         self.next_id = max(self.next_id, number + 1)
 
@@ -95,7 +103,8 @@ class Overlay(MutableMapping[int, Any]):
 
     def clear(self) -> None:
         """Remove the table, and begin its ids anew."""
-        self._new, self._gone, self.cleared, self.next_id = {}, set(), True, 1
+        self._new, self._gone, self.cleared = {}, set(), True
+        self.next_id = self._first_id = 1
 
     def copy(self) -> Overlay:
         """Copy for a savepoint: what is pending may still be changed in place."""
@@ -134,3 +143,146 @@ class Overlay(MutableMapping[int, Any]):
 
 def _raw(doc: Any) -> bytes:
     return doc if isinstance(doc, bytes) else format.encode(doc)
+
+
+class Contents:
+    """What is known of the file: up to which byte it was read, and what it says up to there.
+
+    Not safe to share between threads: the journal's mutex guards it. An exception may leave it half-changed; it is then
+    thrown away, and the file read again.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.tables: dict[str, Table] = {}
+        #: The length of the part that was read, its checksum, and its last bytes, by which it is recognised.
+        self.end = 0
+        self.crc = 0
+        self.seal = b""
+        self.generation = 0
+        #: How many bytes of the file are not garbage, about.
+        self.live = 0
+        self._names: dict[bytes, str] = {}
+
+    def load(self, data: bytes) -> bool:
+        """Apply the complete transactions in what follows the part that was read; tell whether there were any.
+
+        Raises
+        ------
+        Damage
+            With the position in the file.
+        NewerFormat
+        """
+        first = not self.end
+        start = self._load_header(data) if first else 0
+        try:
+            stop = format.intact_end(data, start, self.crc)
+            with _no_collector():
+                done = self._load_groups(data, start, stop)
+        except Damage as damage:
+            raise Damage(self.end + damage.position, damage.reason) from None
+        if done > start or first:
+            self.appended(done, data[done - format.SEAL_LENGTH : done])
+            return True
+        return False
+
+    def appended(self, size: int, seal: bytes) -> None:
+        """Note that so many bytes more were read, or written, and how they end."""
+        self.end, self.crc, self.seal = self.end + size, format.checksum_after(seal), seal
+
+    def replaced(self, size: int, seal: bytes) -> None:
+        """Note that the file was written anew, with the same contents."""
+        self.end = 0
+        self.generation += 1
+        self.appended(size, seal)
+
+    def begin(self, header: Header) -> None:
+        """Take over what the first line says."""
+        self.generation = header.generation
+        for name, next_id in header.next_ids.items():
+            self._table(name).next_id = next_id
+
+    def apply(self, operation: Operation) -> None:
+        """Do what a line says."""
+        key, number, kind, doc = operation
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = format.decode(key)
+        overhead = _OVERHEAD + len(key)
+        if kind == b"drop":
+            if gone := self.tables.pop(name, None):
+                self.live -= sum(map(len, gone.docs.values())) + overhead * len(gone.docs)
+            return
+        table = self._table(name)
+        if kind == b"next":
+            table.next_id = max(table.next_id, number)
+            return
+        old = table.docs.get(number)
+        if old is not None:
+            self.live -= len(old) + overhead
+        if doc is not None:
+            self.live += len(doc) + overhead
+            table.put(number, doc)
+        else:
+            table.remove(number)
+
+    def lines(self) -> Iterator[bytes]:
+        """Write everything to a new file: line by line, each with its seal."""
+        next_ids = {name: table.next_id for name, table in sorted(self.tables.items()) if table.next_id > 1}
+        body = format.header_body(self.generation + 1, next_ids)
+        end, crc = format.sealed(body, 0)
+        yield body + end
+        for name, table in sorted(self.tables.items()):
+            key = format.encode(name)
+            for number in sorted(table.docs):
+                body = format.operation_body(Operation(key, number, b"doc", table.docs[number]), 0)
+                end, crc = format.sealed(body, crc)
+                yield body + end
+
+    def _load_header(self, data: bytes) -> int:
+        stop = data.find(b"\n") + 1
+        newer = format.newer_format(data[: stop or len(data)])
+        if newer:
+            raise NewerFormat(path=self._path, found=newer, known=format.FORMAT)
+        header = format.read_header(data[:stop])
+        if header is None:
+            raise Damage(0, "the first line is not that of a registry" if data else "it is empty")
+        if format.intact_end(data[:stop], 0, 0) != stop:
+            raise Damage(0, "the first line is full of zeros")
+        self.begin(header)
+        self.crc = format.checksum_after(data[stop - format.SEAL_LENGTH : stop])
+        return stop
+
+    def _load_groups(self, data: bytes, start: int, end: int) -> int:
+        apply = self.apply
+        group: list[Operation] = []
+        done = start
+        for operation, remaining, stop in format.read_lines(data, start, end):
+            if remaining:
+                group.append(operation)
+                continue
+            if group:
+                for earlier in group:
+                    apply(earlier)
+                group.clear()
+            apply(operation)
+            done = stop
+        return done
+
+    def _table(self, name: str) -> Table:
+        table = self.tables.get(name)
+        if table is None:
+            table = self.tables[name] = Table()
+        return table
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Make a million small objects, none of them garbage, without looking for garbage among them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

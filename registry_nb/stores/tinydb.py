@@ -7,7 +7,7 @@ processes write too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -82,6 +82,10 @@ class JournalTable(Table):
         with self._journal.transaction():
             return super().remove(*self._resolved(cond, doc_ids))
 
+    def __iter__(self) -> Iterator[Document]:
+        for number, raw in self._journal.snapshot(self.name).items():
+            yield self.document_class(decode(raw), number)
+
     def search(self, cond: QueryLike) -> list[Document]:
         """Find documents."""
         return list(self._find(cond))
@@ -117,18 +121,17 @@ class JournalTable(Table):
         return None, [document.doc_id for document in self._find(cond)]
 
     def _find(self, cond: QueryLike) -> Iterator[Document]:
-        docs = self._journal.docs(self.name)
-        for number in self._candidates(cond, docs):
-            document = decode(docs[number])
+        for number, raw in self._candidates(cond).items():
+            document = decode(raw)
             if cond(document):
                 yield self.document_class(document, number)
 
-    def _candidates(self, cond: QueryLike, docs: Mapping[int, bytes]) -> Iterable[int]:
+    def _candidates(self, cond: QueryLike) -> dict[int, bytes]:
         for field, value in _equalities(getattr(cond, "_hash", None)):
-            ids = self._journal.index(self.name, field, value)
-            if ids is not None:
-                return [number for number in ids if number in docs]
-        return tuple(docs)
+            found = self._journal.indexed(self.name, field, value)
+            if found is not None:
+                return found
+        return self._journal.snapshot(self.name)
 
 
 class JournalDB(TinyDB):
@@ -153,6 +156,16 @@ class JournalDB(TinyDB):
         """Commit everything inside as one unit, or nothing of it."""
         return cast("JournalStorage", self.storage).transaction()
 
+    def drop_table(self, name: str) -> None:
+        """Remove a table, and no other that somebody makes meanwhile."""
+        with self.transaction():
+            super().drop_table(name)
+
+    def drop_tables(self) -> None:
+        """Remove all tables."""
+        with self.transaction():
+            super().drop_tables()
+
 
 class _Documents(Mapping[str, Any]):
     """One table as TinyDB reads it: ids are text, and every access decodes a fresh document."""
@@ -170,6 +183,10 @@ class _Documents(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._docs)
+
+    def items(self) -> ItemsView[str, Any]:
+        # Of a copy: another thread may commit between two steps of the loop.
+        return ItemsView(_Documents(dict(self._docs)))
 
 
 def _rewrite(overlay: Any, docs: Mapping[Any, Mapping[str, Any]]) -> None:

@@ -1,0 +1,30 @@
+"""What MLflow's names hand out: its attribute names and types, over this package's records."""
+
+from registry_nb.mlflow.entities.base import Entity
+from registry_nb.mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from registry_nb.mlflow.entities.runs import (
+    Experiment,
+    Metric,
+    Param,
+    Run,
+    RunData,
+    RunInfo,
+    RunTag,
+    ViewType,
+)
+from registry_nb.records import RunStatus
+
+__all__ = [
+    "Entity",
+    "Experiment",
+    "Metric",
+    "ModelVersion",
+    "Param",
+    "RegisteredModel",
+    "Run",
+    "RunData",
+    "RunInfo",
+    "RunStatus",
+    "RunTag",
+    "ViewType",
+]

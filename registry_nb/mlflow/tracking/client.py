@@ -1,0 +1,37 @@
+"""``MlflowClient``: everything by name and identifier."""
+
+from __future__ import annotations
+
+import os
+
+from registry_nb import session
+from registry_nb.mlflow.tracking.model_registry import ModelRegistryCalls
+from registry_nb.mlflow.tracking.runs import RunCalls
+from registry_nb.mlflow.tracking.uris import opened
+
+
+class MlflowClient(ModelRegistryCalls, RunCalls):
+    """A client of the registry that is current when it is made, or of the one that it is given.
+
+    Parameters
+    ----------
+    tracking_uri, registry_uri : str or path-like, optional
+        A folder or a ``file:`` URL. Runs and models live in one registry: if both are given, the latter counts.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | os.PathLike[str] | None = None,
+        registry_uri: str | os.PathLike[str] | None = None,
+    ) -> None:
+        uri = registry_uri or tracking_uri
+        self._registry = opened(uri) if uri else session.get_registry()
+        self._tracking = session.get_tracking(self._registry)
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where its registry is."""
+        return self._registry.uri
+
+    def __repr__(self) -> str:
+        return f"MlflowClient({self.tracking_uri!r})"

@@ -1,0 +1,282 @@
+"""MLflow's module-level functions about runs: they act on this thread's active run in the current registry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from registry_nb import session, tracking
+from registry_nb.errors import Invalid
+from registry_nb.mlflow.entities import Experiment, Run, RunData, RunInfo, ViewType
+from registry_nb.mlflow.entities.runs import NOTE_TAG, dressed, experiment_name
+from registry_nb.mlflow.tracking.client import MlflowClient
+from registry_nb.mlflow.tracking.paging import paged
+from registry_nb.names import checked_tags
+from registry_nb.tracking import PARENT_TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ActiveRun(Run):
+    """A run under way, as a context manager: it ends as ``FINISHED``, or as ``FAILED`` if its block raises.
+
+    Unlike MLflow's, its `info` and `data` are read when they are asked for, so that they are never stale.
+    """
+
+    _run: tracking.ActiveRun
+
+    def __init__(self, run: tracking.ActiveRun) -> None:
+        object.__setattr__(self, "_run", run)  # the parent is frozen
+
+    @property
+    def info(self) -> RunInfo:
+        """What identifies it."""
+        return dressed(self._run.record)[0]
+
+    @property
+    def data(self) -> RunData:
+        """What it logged so far."""
+        return dressed(self._run.record)[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._run.__exit__(*raised)
+
+
+# -- experiments ----------------------------------------------------------------------------------------------------
+
+
+def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
+    """Choose the experiment that new runs belong to, by its name, or by the identifier of one that exists."""
+    if (experiment_name is None) == (experiment_id is None):
+        raise Invalid("give either experiment_name= or experiment_id=")
+    client = MlflowClient()
+    name = experiment_name if experiment_id is None else client.get_experiment(experiment_id).name
+    return client.get_experiment(session.get_tracking().set_experiment(name))  # type: ignore[arg-type]
+
+
+def get_experiment(experiment_id: str) -> Experiment:
+    """Return an experiment by its identifier."""
+    return MlflowClient().get_experiment(experiment_id)
+
+
+def get_experiment_by_name(name: str) -> Experiment | None:
+    """Return an experiment, or None."""
+    return MlflowClient().get_experiment_by_name(name)
+
+
+def search_experiments() -> list[Experiment]:
+    """Return all experiments, by name."""
+    return MlflowClient().search_experiments()
+
+
+# -- the active run -------------------------------------------------------------------------------------------------
+
+
+def start_run(
+    run_id: str | None = None,
+    experiment_id: str | None = None,
+    run_name: str | None = None,
+    nested: bool = False,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    log_system_metrics: bool | None = None,
+) -> ActiveRun:
+    """Begin a run; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        A run to take up again.
+    experiment_id : str, optional
+        Of an experiment that exists, if not the one that was chosen.
+    run_name : str, optional
+    nested : bool
+        Allow it inside another run.
+    parent_run_id : str, optional
+        A run that exists, which becomes the parent; the active one if not given.
+    tags : mapping, optional
+    description : str, optional
+        Kept as MLflow keeps it, in the tag ``mlflow.note.content``.
+    log_system_metrics
+        Without a meaning here.
+    """
+    client = MlflowClient()
+    labels = {} if description is None else {NOTE_TAG: description}
+    if parent_run_id is not None:
+        labels[PARENT_TAG] = client.get_run(parent_run_id).info.run_id
+    run = session.get_tracking().start_run(
+        run_id,
+        run_name=run_name,
+        nested=nested,
+        tags={**checked_tags(tags), **labels},
+        experiment=None if experiment_id is None else client.get_experiment(experiment_id).name,
+    )
+    return ActiveRun(run)
+
+
+def active_run() -> ActiveRun | None:
+    """Return this thread's run, or None."""
+    run = session.get_tracking().active_run()
+    return None if run is None else ActiveRun(run)
+
+
+def last_active_run() -> Run | None:
+    """Return the run that this thread began last, also if it ended; or None."""
+    run_id = session.get_tracking().last_run()
+    return None if run_id is None else get_run(run_id)
+
+
+def end_run(status: str = "FINISHED") -> None:
+    """End this thread's run; without one, nothing happens."""
+    session.get_tracking().end_run(status)
+
+
+def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
+    """Record a parameter, and return its value; it keeps its first one."""
+    session.get_tracking().log_params({key: value})
+    return value
+
+
+def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
+    """Record parameters; each keeps its first value."""
+    session.get_tracking().log_params(params, run_id=run_id)
+
+
+def log_metric(
+    key: str,
+    value: float,
+    step: int | None = None,
+    synchronous: bool | None = None,
+    timestamp: int | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Record a metric; the latest value is kept, without its step and time."""
+    session.get_tracking().log_metrics({key: value}, run_id=run_id)
+
+
+def log_metrics(
+    metrics: Mapping[str, float],
+    step: int | None = None,
+    synchronous: bool | None = None,
+    run_id: str | None = None,
+    timestamp: int | None = None,
+) -> None:
+    """Record metrics; the latest value of each is kept, without its step and time."""
+    session.get_tracking().log_metrics(metrics, run_id=run_id)
+
+
+def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
+    """Set a tag."""
+    session.get_tracking().set_tags({key: value})
+
+
+def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
+    """Set tags."""
+    session.get_tracking().set_tags(tags)
+
+
+# -- asking ---------------------------------------------------------------------------------------------------------
+
+
+def get_run(run_id: str) -> Run:
+    """Return a run; one whose process was killed shows as ``KILLED``."""
+    return MlflowClient().get_run(run_id)
+
+
+def get_parent_run(run_id: str) -> Run | None:
+    """Return the run around a nested one, or None."""
+    return MlflowClient().get_parent_run(run_id)
+
+
+@overload
+def search_runs(
+    experiment_ids: Iterable[str] | None = None,
+    filter_string: str = "",
+    run_view_type: int = ViewType.ACTIVE_ONLY,
+    max_results: int = 100_000,
+    order_by: str | Sequence[str] | None = None,
+    output_format: Literal["pandas"] = "pandas",
+    search_all_experiments: bool = False,
+    experiment_names: Iterable[str] | None = None,
+) -> pd.DataFrame: ...
+@overload
+def search_runs(
+    experiment_ids: Iterable[str] | None = None,
+    filter_string: str = "",
+    run_view_type: int = ViewType.ACTIVE_ONLY,
+    max_results: int = 100_000,
+    order_by: str | Sequence[str] | None = None,
+    *,
+    output_format: Literal["list"],
+    search_all_experiments: bool = False,
+    experiment_names: Iterable[str] | None = None,
+) -> list[Run]: ...
+def search_runs(
+    experiment_ids: Iterable[str] | None = None,
+    filter_string: str = "",
+    run_view_type: int = ViewType.ACTIVE_ONLY,
+    max_results: int = 100_000,
+    order_by: str | Sequence[str] | None = None,
+    output_format: str = "pandas",
+    search_all_experiments: bool = False,
+    experiment_names: Iterable[str] | None = None,
+) -> pd.DataFrame | list[Run]:
+    """Find runs; what started last comes first unless ordered otherwise.
+
+    Parameters
+    ----------
+    experiment_ids, experiment_names : iterable of str, optional
+        One of them; the experiment that was chosen if neither is given.
+    filter_string : str
+    run_view_type : ViewType
+    max_results : int
+    order_by : str or sequence of str, optional
+    output_format : {"pandas", "list"}
+    search_all_experiments : bool
+
+    Returns
+    -------
+    pandas.DataFrame or list of Run
+        The frame has one row a run, with the columns ``run_id``, ``experiment_id``, ``status``, ``artifact_uri``,
+        ``start_time``, ``end_time`` and one for each metric, parameter and tag (``metrics.accuracy``).
+    """
+    if output_format not in {"pandas", "list"}:
+        raise Invalid(f"output_format is 'pandas' or 'list', not {output_format!r}")
+    if experiment_ids is not None and experiment_names is not None:
+        raise Invalid("give either experiment_ids= or experiment_names=")
+    client, names = MlflowClient(), _several(experiment_names)
+    if names is None and experiment_ids is not None:
+        names = {experiment_name(str(identifier)) for identifier in _several(experiment_ids) or ()}
+    elif names is None and not search_all_experiments:
+        names = {session.get_tracking().experiment}
+    found = client.found_runs(filter_string, order_by, names, run_view_type)
+    page = list(paged(found, max_results, None))
+    return page if output_format == "list" else _frame(page)
+
+
+def _several(given: Iterable[str] | None) -> set[str] | None:
+    if given is None:
+        return None
+    return {given} if isinstance(given, str) else set(given)
+
+
+def _frame(runs: Sequence[Run]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        name: [getattr(run.info, name) for run in runs]
+        for name in ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
+    }
+    for name in ("start_time", "end_time"):
+        columns[name] = pd.to_datetime(pd.Series(columns[name], dtype="Int64"), unit="ms", utc=True)
+    for kind, missing in (("metrics", math.nan), ("params", None), ("tags", None)):
+        kept = [getattr(run.data, kind) for run in runs]
+        for key in dict.fromkeys(key for values in kept for key in values):
+            columns[f"{kind}.{key}"] = [values.get(key, missing) for values in kept]
+    return pd.DataFrame(columns)

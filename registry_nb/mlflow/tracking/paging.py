@@ -1,0 +1,60 @@
+"""Pages of results, with MLflow's tokens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from registry_nb.errors import Invalid
+
+T = TypeVar("T")
+
+
+class PagedList(list[T], Generic[T]):
+    """One page.
+
+    Attributes
+    ----------
+    token : str or None
+        What the next call takes as ``page_token``; None on the last page.
+    """
+
+    def __init__(self, items: Iterable[T], token: str | None) -> None:
+        super().__init__(items)
+        self.token = token
+
+
+def paged(found: list[T], max_results: int | None, page_token: str | bytes | None) -> PagedList[T]:
+    """Cut one page out of everything that was found.
+
+    Raises
+    ------
+    Invalid
+        For a number that cannot be one of results, or a token that no page gave.
+    """
+    if max_results is None:
+        max_results = len(found)
+    if isinstance(max_results, bool) or not isinstance(max_results, int) or max_results < 0:
+        raise Invalid(f"max_results is a whole number from 0, not {max_results!r}")
+    start = _start(page_token)
+    end = start + max_results
+    return PagedList(found[start:end], _token(end) if start < end < len(found) else None)
+
+
+def _token(start: int) -> str:
+    return base64.b64encode(json.dumps({"offset": start}).encode()).decode()
+
+
+def _start(token: str | bytes | None) -> int:
+    if not token:
+        return 0
+    try:
+        start = json.loads(base64.b64decode(token, validate=True))["offset"]
+    except (binascii.Error, ValueError, TypeError, KeyError):
+        start = None
+    if type(start) is not int or start < 0:
+        raise Invalid(f"{token!r} is not a page token; take the .token of the page before")
+    return start

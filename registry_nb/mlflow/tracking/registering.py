@@ -1,0 +1,55 @@
+"""``mlflow.register_model`` and its neighbours, on the current registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from registry_nb import session
+from registry_nb.mlflow.entities import ModelVersion, RegisteredModel
+from registry_nb.mlflow.tracking.client import MlflowClient
+from registry_nb.mlflow.tracking.messages import registered
+
+
+def register_model(
+    model_uri: str,
+    name: str,
+    await_registration_for: int | None = None,
+    *,
+    tags: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """Register a model of a run, or a version, as the next version of a name.
+
+    Parameters
+    ----------
+    model_uri : str
+        ``runs:/run_id/path``, or any ``models:/`` URI.
+    name : str
+        The registered model; made if there is none.
+    await_registration_for
+        Without a meaning here: a version is ready at once.
+    tags : mapping, optional
+    """
+    registry = session.get_registry()
+    version = registry.copy(model_uri, name, tags=tags)
+    registered(registry, version)
+    return ModelVersion.of(version)
+
+
+def search_registered_models(
+    max_results: int | None = None, filter_string: str | None = None, order_by: str | Sequence[str] | None = None
+) -> list[RegisteredModel]:
+    """Find models; see the client's method."""
+    return list(MlflowClient().search_registered_models(filter_string, max_results, order_by))
+
+
+def search_model_versions(
+    max_results: int | None = None, filter_string: str | None = None, order_by: str | Sequence[str] | None = None
+) -> list[ModelVersion]:
+    """Find versions; see the client's method."""
+    return list(MlflowClient().search_model_versions(filter_string, max_results, order_by))
+
+
+def set_model_version_tag(name: str, version: int | str | None = None, key: Any = None, value: Any = None) -> None:
+    """Set a tag of a version."""
+    MlflowClient().set_model_version_tag(name, version, key, value)

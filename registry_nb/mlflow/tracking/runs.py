@@ -1,0 +1,171 @@
+"""The client's calls about runs and experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from registry_nb.errors import NotFound, close, listed
+from registry_nb.filters import ordered, parse_filter
+from registry_nb.mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from registry_nb.mlflow.entities.base import milliseconds
+from registry_nb.mlflow.entities.runs import experiment_id, experiment_name, labelled
+from registry_nb.mlflow.tracking.paging import PagedList, paged
+from registry_nb.records import RunStatus
+from registry_nb.registry import Registry
+from registry_nb.tracking import DEFAULT_EXPERIMENT, PARENT_TAG, Tracking
+
+
+class RunCalls:
+    """Runs by their identifier, and experiments, which are what runs say that they belong to."""
+
+    _registry: Registry
+    _tracking: Tracking
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def create_run(
+        self,
+        experiment_id: str,
+        start_time: int | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_name: str | None = None,
+    ) -> Run:
+        """Record a run without making it the active one.
+
+        Parameters
+        ----------
+        experiment_id : str
+            Of an experiment that exists; ``"0"`` is the default one.
+        start_time
+            Without a meaning here: a run starts when it is recorded.
+        tags : mapping, optional
+        run_name : str, optional
+        """
+        experiment = self.get_experiment(experiment_id).name
+        return Run.of(self._tracking.create_run(run_name=run_name, tags=tags, experiment=experiment))
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run; one whose process was killed shows as ``KILLED``."""
+        return Run.of(self._registry.run(run_id))
+
+    def get_parent_run(self, run_id: str) -> Run | None:
+        """Return the run around a nested one, or None."""
+        parent = self._registry.run(run_id).tags.get(PARENT_TAG)
+        return None if parent is None else self.get_run(parent)
+
+    def set_terminated(self, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
+        """End a run, now: `end_time` has no meaning here."""
+        self._tracking.end_run(RunStatus.FINISHED if status is None else status, run_id=run_id)
+
+    def search_runs(
+        self,
+        experiment_ids: str | Iterable[str],
+        filter_string: str = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int | None = 1000,
+        order_by: str | Sequence[str] | None = None,
+        page_token: str | bytes | None = None,
+    ) -> PagedList[Run]:
+        """Find runs of some experiments; what started last comes first unless ordered otherwise."""
+        given = [experiment_ids] if isinstance(experiment_ids, str) else experiment_ids
+        names = {experiment_name(str(identifier)) for identifier in given}
+        return paged(self.found_runs(filter_string, order_by, names, run_view_type), max_results, page_token)
+
+    def found_runs(
+        self,
+        filter_string: str | None,
+        order_by: str | Sequence[str] | None,
+        experiments: set[str] | None,
+        view: int = ViewType.ACTIVE_ONLY,
+    ) -> list[Run]:
+        """Find runs of experiments by their names, or of all."""
+        chosen = parse_filter(filter_string or "", "run")
+        given = [order_by] if isinstance(order_by, str) else list(order_by or ())
+        if view == ViewType.DELETED_ONLY:
+            return []
+        runs = map(labelled, self._registry.runs())
+        found = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
+        return [Run.of(run) for run in ordered(found, [*given, "started_at DESC"], "run")]
+
+    # -- what runs log --------------------------------------------------------------------------------------------
+
+    def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
+        """Record a parameter of a run, and return its value."""
+        self._tracking.log_params({key: value}, run_id=run_id)
+        return value
+
+    def log_metric(
+        self,
+        run_id: str,
+        key: str,
+        value: float,
+        timestamp: int | None = None,
+        step: int | None = None,
+        synchronous: bool | None = None,
+    ) -> None:
+        """Record a metric of a run; the latest value is kept, without its step and time."""
+        self._tracking.log_metrics({key: value}, run_id=run_id)
+
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:
+        """Set a tag of a run."""
+        self._tracking.set_tags({key: value}, run_id=run_id)
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Iterable[Metric] = (),
+        params: Iterable[Param] = (),
+        tags: Iterable[RunTag] = (),
+        synchronous: bool | None = None,
+    ) -> None:
+        """Record metrics, parameters and tags of a run in one commit."""
+        self._tracking.log(
+            params={param.key: param.value for param in params},
+            metrics={metric.key: metric.value for metric in metrics},
+            tags={tag.key: tag.value for tag in tags},
+            run_id=run_id,
+        )
+
+    # -- experiments ----------------------------------------------------------------------------------------------
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """Return an experiment by its identifier: its name, or ``"0"``.
+
+        Raises
+        ------
+        NotFound
+            If no run belongs to it, and it was not chosen by `set_experiment` in this process.
+        """
+        known = self._experiments()
+        name = experiment_name(str(experiment_id))
+        if name not in known:
+            hint = close(name, known)
+            raise NotFound(f"there is no experiment {name!r}{hint} (experiments: {listed(known)})")
+        return known[name]
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """Return an experiment, or None."""
+        return self._experiments().get(name)
+
+    def search_experiments(self) -> list[Experiment]:
+        """Return all experiments, by name."""
+        return [experiment for _, experiment in sorted(self._experiments().items())]
+
+    def _experiments(self) -> dict[str, Experiment]:
+        began: dict[str, tuple[int | None, int | None]] = {DEFAULT_EXPERIMENT: (None, None)}
+        began.setdefault(self._tracking.experiment, (None, None))
+        for run in self._registry.runs():  # in the order in which they started
+            first, _ = began.get(run.experiment, (None, None))
+            at = milliseconds(run.started_at)
+            began[run.experiment] = (at if first is None else first, at)
+        return {
+            name: Experiment(
+                artifact_location=self._registry.uri,
+                creation_time=first,
+                experiment_id=experiment_id(name),
+                last_update_time=last,
+                name=name,
+            )
+            for name, (first, last) in began.items()
+        }

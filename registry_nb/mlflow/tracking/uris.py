@@ -1,0 +1,48 @@
+"""Which registry MLflow's names act on. Runs and models live in one place here, so that both URIs are one."""
+
+from __future__ import annotations
+
+import os
+
+from registry_nb import session
+from registry_nb.errors import Invalid
+from registry_nb.registry import Registry
+
+#: How MLflow's users name a server; two of them would otherwise be taken for a folder.
+_SERVERS = ("http://", "https://", "databricks", "uc:")
+
+
+def set_tracking_uri(uri: str | os.PathLike[str] | None) -> None:
+    """Choose the registry: a folder or a ``file:`` URL; an empty one goes back to the default.
+
+    Raises
+    ------
+    Invalid
+        For anything else; the registry stays the one that it was.
+    """
+    session.set_registry(opened(uri) if uri else None)
+
+
+def set_registry_uri(uri: str | os.PathLike[str] | None) -> None:
+    """Do the same: runs and models live in one registry."""
+    set_tracking_uri(uri)
+
+
+def get_tracking_uri() -> str:
+    """Return where the registry is."""
+    return session.get_registry().uri
+
+
+def get_registry_uri() -> str:
+    """Return the same: runs and models live in one registry."""
+    return get_tracking_uri()
+
+
+def opened(uri: str | os.PathLike[str]) -> Registry:
+    """Open a registry now, so that a URI that names none is refused where it is given."""
+    text = os.fspath(uri)
+    if text.lower().startswith(_SERVERS):
+        raise Invalid(f"{text!r} is a server's, and this registry has none; give a folder, or a file: URL")
+    registry = session.registry_at(uri)
+    _ = registry.store
+    return registry

@@ -1,0 +1,107 @@
+"""Models with their bytes: registering, loading by stage, and the first prediction of a fresh process."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from registry_nb import Registry
+from tests.bench.ground import NAME, Ground, forest, iris, small_model
+from tests.bench.measure import Row, Timer, alternately, compared, duration, summary, timed
+
+_started: list[str] = []
+
+
+def registering(ground: Ground) -> Iterator[Row]:
+    """Register a small model, and pickle, hash and sync the same model, in turn."""
+    registry, model, turn = ground.new("register"), small_model(), count(1)
+    floor = ground.folder / "register-floor"
+
+    def register() -> None:
+        model.set_params(C=float(next(turn)))  # other bytes each time: nothing is stored once for two
+        registry.register(model, NAME, example=iris()[0][:5], metrics={"accuracy": 0.97}, params=model.get_params())
+
+    def keep() -> None:
+        data = pickle.dumps(model, protocol=5)
+        hashlib.sha256(data).hexdigest()
+        with floor.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    _listen()
+    ours, other = alternately(ground.times(200), timed(register), timed(keep))
+    beyond = [mine - its for mine, its in zip(ours, other, strict=True)]
+    facts = {"beyond": summary(beyond), "register": summary(ours), "pickle_hash_fsync": summary(other)}
+    value = median(beyond)
+    yield Row("register beyond pickle, hash, fsync", 20, value * 1e3, duration(value), "ms", facts=facts)
+    yield Row("subprocesses that it starts", 0, len(_started), ", ".join(_started) or "none", "", facts={})
+
+
+def _listen() -> None:
+    """Note every process that this one starts from now on; an audit hook cannot be removed, so it is added once."""
+
+    def hear(event: str, arguments: Any) -> None:
+        if event in {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}:
+            _started.append(f"{event} {arguments[:1]}")
+
+    if not _started:
+        sys.addaudithook(hear)
+
+
+def loading(ground: Ground) -> Iterator[Row]:
+    """Load by stage in a warm process, and read, verify, decompress and unpickle the same stored file, in turn."""
+    for what, model in (("LogisticRegression", small_model()), ("20 trees", forest())):
+        registry = ground.new("load")
+        version = registry.register(model, NAME)
+        registry.promote(NAME, version.version)
+        ours, other = alternately(
+            ground.times(2000), timed(lambda registry=registry: registry.load(f"models:/{NAME}/Production")),
+            _by_hand(registry), warm_up=50,
+        )  # fmt: skip
+        yield compared(f"load by stage : by hand, {what}", 2, ours, other, bytes=version.size)
+
+
+def _by_hand(registry: Registry) -> Timer:
+    (file,) = registry.version(NAME, "Production").files
+    path = Path(registry.uri) / "artifacts" / file.digest.removeprefix("sha256:")
+
+    def load() -> None:
+        data = path.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == path.name
+        pickle.load(io.BytesIO(gzip.decompress(data) if file.codec else data))
+
+    load()
+    return timed(load)
+
+
+_FIRST = """
+import sys
+import registry_nb as rn
+rn.set_registry(sys.argv[1])
+print(rn.load_model("models:/Iris/Production").predict([[5.1, 3.5, 1.4, 0.2]]))
+"""
+
+
+def first_prediction(ground: Ground) -> Iterator[Row]:
+    """Fresh processes, from their start to the end of their first prediction, on a large and a small registry."""
+    folders = ground.filled(ground.many).uri, ground.filled(10).uri
+
+    def predict(folder: str) -> None:
+        done = subprocess.run([sys.executable, "-c", _FIRST, folder], check=True, capture_output=True, text=True)
+        assert done.stdout == "[0]\n", done.stdout
+
+    ours, other = alternately(
+        ground.times(15), *(timed(lambda folder=folder: predict(folder)) for folder in folders), warm_up=1
+    )
+    yield compared(f"fresh process to first prediction, {ground.many:,} : 10 versions", 1.5, ours, other)

@@ -1,0 +1,72 @@
+"""Look-ups, growth, and what it costs to import the package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from statistics import fmean, median
+
+from registry_nb import Registry
+from tests.bench.ground import ALIAS, NAME, Ground
+from tests.bench.measure import Row, Timer, alternately, compared, duration, summary, timed
+from tests.bench.writes import writes
+
+HEAVY = ("pandas", "sklearn", "IPython", "ipywidgets", "tinydb", "cloudpickle", "numpy")
+_IMPORT = """
+import sys, time
+before = time.process_time()
+import registry_nb
+after = time.process_time()
+loaded = [name for name in {heavy!r} if name in sys.modules]
+registry_nb.Registry
+import json; print(json.dumps([after, after - before, time.process_time(), loaded]))
+"""
+
+
+def importing(ground: Ground) -> Iterator[Row]:
+    """CPU seconds of whole fresh processes that import the package and do nothing else."""
+    found = []
+    for _ in range(ground.times(30)):
+        command = [sys.executable, "-c", _IMPORT.format(heavy=HEAVY)]
+        found.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+    process, alone, with_registry, loaded = zip(*found, strict=True)
+    heavy = sorted(set().union(*loaded))
+    facts = {"import_alone_s": median(alone), "with_Registry_s": median(with_registry), "heavy": heavy}
+    yield Row("import registry_nb, process CPU", 0.15, median(process), duration(median(process)), "s", facts=facts)
+    yield Row("heavy libraries that it loads", 0, len(heavy), ", ".join(heavy) or "none", "of 7", facts={"of": HEAVY})
+
+
+def look_ups(registry: Registry, versions: int) -> dict[str, Timer]:
+    """Return the three ways to ask for a version, by another number each time."""
+    turn = count()
+    return {
+        "number": timed(lambda: registry.version(NAME, next(turn) * 7 % versions + 1)),
+        "stage": timed(lambda: registry.version(NAME, "Production")),
+        "alias": timed(lambda: registry.version(NAME, f"@{ALIAS}")),
+    }
+
+
+def looking_up(ground: Ground) -> Iterator[Row]:
+    """Warm look-ups, each of which asks the disk whether another process wrote."""
+    for what, timer in look_ups(ground.filled(100), 100).items():
+        (times,) = alternately(ground.times(5000), timer, warm_up=200)
+        value = median(times)
+        yield Row(f"look-up by {what}, warm", 50, value * 1e6, duration(value), "µs", facts=summary(times))
+
+
+def growth(ground: Ground) -> Iterator[Row]:
+    """The same calls in turn on a small and on a large registry."""
+    small, large = ground.filled(100), ground.filled(ground.many)
+    sizes = f"{ground.many:,} : 100 versions"
+    few, many = look_ups(small, 100), look_ups(large, ground.many)
+    for what in few:
+        ours, other = alternately(ground.times(5000), many[what], few[what], warm_up=200)
+        yield compared(f"look-up by {what}, {sizes}", 1.5, ours, other)
+    few, many = writes(small, 100), writes(large, ground.many)
+    for what in few:
+        ours, other = alternately(ground.times(1000), many[what], few[what], warm_up=20)
+        facts = {"mean_ratio": fmean(ours) / fmean(other)}
+        yield compared(f"{what}, {sizes}", 1.5, ours, other, **facts)

@@ -1,0 +1,116 @@
+"""What every test may use: a registry of its own, models that cost nothing, a fresh process, and "nothing changed"."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import registry_nb as rn
+
+for _name in ("REGISTRY_NB_URI", "REGISTRY_NB_USER", "REGISTRY_NB_STRICT"):
+    os.environ.pop(_name, None)  # the developer's own registry is none of the tests' business
+
+# No deadline: a shared disk may take its time. The fixtures that examples share are registries, which they name anew.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("tests")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """An empty registry; its folder does not exist yet."""
+    return rn.Registry(tmp_path / "registry", user="ada")
+
+
+@pytest.fixture
+def iris(registry):
+    """A registry in which the model Iris has three versions: 1 archived, 2 in Production, 3 in no stage."""
+    for number in (1, 2, 3):
+        registry.register(constant_model(number), "Iris", metrics={"accuracy": 0.9 + number / 100})
+    registry.promote("Iris", 1)
+    registry.promote("Iris", 2)
+    return registry
+
+
+def constant_model(value):
+    return lambda X: [value for _ in X]
+
+
+@pytest.fixture(scope="session")
+def constant():
+    """Make a model that predicts one value."""
+    return constant_model
+
+
+def _state(registry):
+    journal = Path(registry.uri) / "registry.jsonl"
+    return {
+        "history": registry.history(),
+        "models": registry.models(),
+        "versions": registry.versions(),
+        "runs": registry.runs(),
+        "journal": journal.read_bytes() if journal.exists() else None,
+    }
+
+
+@pytest.fixture(scope="session")
+def state():
+    """Read all that a registry says, and the very bytes of its journal."""
+    return _state
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """Expect an error, and that nothing changed: ``with refused(registry, Invalid, "part of the message"):``."""
+
+    @contextmanager
+    def expect(registry, kind, *parts):
+        before = _state(registry)
+        with pytest.raises(kind) as caught:
+            yield caught
+        for part in parts:
+            assert part in str(caught.value), f"{part!r} is not in {str(caught.value)!r}"
+        assert _state(registry) == before
+
+    return expect
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Run a script in a fresh process, and return what it printed."""
+
+    def run(script, *arguments, cwd=None, **environment):
+        found = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environment},
+        )
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def flowers():
+    """The iris data, as numpy arrays."""
+    from sklearn.datasets import load_iris
+
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def forest(flowers):
+    """A fitted classifier."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=3, random_state=0).fit(*flowers)
