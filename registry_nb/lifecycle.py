@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry_nb.errors import AliasNotFound, Conflict, HoldsStage, NothingToRollBack
-from registry_nb.records import Event, Frozen, ModelVersion, RegisteredModel, SavedModel, Stage
+from registry_nb.records import Event, Frozen, ModelVersion, RegisteredModel, SavedModel, Stage, changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def sealed(drafts: Iterable[Event], last: Event | None) -> list[Event]:
     """Chain drafts behind the model's last event: number, id, and the hash of the one before."""
     chain = []
     for draft in drafts:
-        event = replace(
+        event = changed(
             draft,
             seq=last.seq + 1 if last else 1,
             id=_event_id(draft.at, last.id if last else ""),
@@ -135,7 +135,7 @@ def registered(
         first.model if model is None else None,
         (record,),
     )
-    for alias in aliases:
+    for alias in record.aliases:  # each once: pointing it a second time would be no change, and carry no model
         owner = change.model or first.model
         assert owner is not None
         named = aliased(owner, alias, version, stamp)
@@ -214,15 +214,16 @@ def held(events: Iterable[Event], stage: Stage) -> Iterator[int]:
     int
         Version numbers; one that held the stage twice comes twice.
     """
-    restored: int | None = None
+    restored: list[int] = []  # of each rollback whose place in the stack was not met yet, the newest first
     for event in events:
         if event.version is None or not event.after or event.after.get("stage") != stage:
             continue
-        if restored is None:
+        if not restored:
             yield event.version
-        elif event.version != restored:
-            continue  # rolled away from, or older than what a later rollback restored
-        restored = event.version if event.action == "rolled_back" else None
+        elif event.version == restored[-1]:
+            restored.pop()
+        if event.action == "rolled_back":
+            restored.append(event.version)
 
 
 def rollback_target(
@@ -422,7 +423,7 @@ def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _staged(version: ModelVersion, stage: Stage, stamp: Stamp) -> ModelVersion:
-    return replace(version, stage=stage, updated_at=stamp.at)
+    return changed(version, stage=stage, updated_at=stamp.at)
 
 
 def _stage_event(version: ModelVersion, stage: Stage, action: str, stamp: Stamp) -> Event:
@@ -438,7 +439,7 @@ def _edited(
     after: Mapping[str, Any],
     **fields: Any,
 ) -> Change:
-    edited = replace(record, updated_at=stamp.at, **fields)
+    edited = changed(record, updated_at=stamp.at, **fields)
     if isinstance(edited, ModelVersion):
         event = _event(stamp, action, record.name, edited.version, before=before, after=after)
         return Change(record.name, (event,), versions=(edited,))

@@ -46,7 +46,8 @@ def resolved(reader: Reader, name: str, which: Which) -> ModelVersion:
     number = _number(reader, name, which) if isinstance(name, str) else 0
     record = reader.version(name, number) if number else None
     if record is not None:
-        return record
+        # Another process may have moved it between the two answers: then the name means another version now.
+        return record if _is(record, which) else resolved(reader, name, which)
     checked = known(reader, name)
     if checked != name:  # another spelling of the same characters
         return resolved(reader, checked, which)
@@ -66,6 +67,12 @@ def _number(reader: Reader, name: str, which: Which) -> int:
         return reader.newest(name)
     model = reader.model(name, latest=False)
     return model.aliases.get(which[1:], 0) if model else 0
+
+
+def _is(version: ModelVersion, which: Which) -> bool:
+    if isinstance(which, Stage):
+        return version.stage is which
+    return not isinstance(which, str) or which == "latest" or which[1:] in version.aliases
 
 
 def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion]:

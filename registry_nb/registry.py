@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from registry_nb.errors import (
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.names import (
+    MAX_TAGS,
     checked_alias,
     checked_metrics,
     checked_name,
@@ -400,8 +401,10 @@ class Registry:
             names = [lookup.known(self.store, name)]
         else:
             names = [chosen.equals["name"]] if "name" in chosen.equals else self.store.model_names()
+        stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
+        only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
         found = [
-            version for each in names for version in self._candidates(each, chosen.equals) if chosen.matches(version)
+            version for each in names for version in self.store.versions(each, stage=only) if chosen.matches(version)
         ]
         return Listing(ordered(found, order_by, "version")[: _checked_limit(limit)])
 
@@ -501,10 +504,14 @@ class Registry:
         self, name: str, tags: Mapping[str, Any], *, version: Which | None = None
     ) -> RegisteredModel | ModelVersion:
         """Set tags of a model or of one of its versions; a value that is not text becomes ``str(value)``."""
-        checked_tags(tags)
-        return self._edit(
-            name, version, lambda record, stamp: lifecycle.tagged(record, checked_tags(tags, record.tags), stamp)
-        )
+        read = checked_tags(tags)
+
+        def tagged(record: RegisteredModel | ModelVersion, stamp: Stamp) -> Change:
+            if len(record.tags) + len(read) > MAX_TAGS:  # unless some of them are the same
+                checked_tags(read, record.tags)
+            return lifecycle.tagged(record, read, stamp)
+
+        return self._edit(name, version, tagged)
 
     def untag(self, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
         """Remove tags of a model or of one of its versions; one that is not there is no error."""
@@ -605,16 +612,6 @@ class Registry:
     def _verify(self, record: ModelVersion) -> None:
         for file in record.files:
             self.artifacts.verify(file)
-
-    def _candidates(self, name: str, equals: Mapping[str, str]) -> Iterator[ModelVersion]:
-        """Look up what a filter demands by index, and leave the rest of the filter to its predicate."""
-        stage = equals.get("stage") or equals.get("current_stage")
-        if stage is None:
-            yield from self.store.versions(name)
-            return
-        for number in self.store.holders(name, Stage(stage)):
-            if (version := self.store.version(name, number)) is not None:
-                yield version
 
     def _found(self, uri: str) -> ModelVersion | tuple[Run, SavedModel]:
         parsed = parse_uri(uri)

@@ -177,7 +177,7 @@ def _infer(data: Any) -> tuple[Spec, ...]:
         return (_tensor(_array(data)),)
     if hasattr(data, "toarray"):  # scipy's sparse matrices
         return (Tensor(str(data.dtype), (-1, *data.shape[1:])),)
-    if hasattr(data, "__array__"):
+    if hasattr(data, "__array__") and not isinstance(data, np.generic):
         return (_tensor(_array(data)),)
     return (Column(None, _column_type(_array(data))),)
 

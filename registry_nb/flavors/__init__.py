@@ -124,8 +124,10 @@ def save_model(
     NoFlavor, NotSerializable, Invalid, StorageError
         Nothing refers to what may have been written.
     """
-    owner = flavor or flavor_of(model)
+    owner = flavor_of(model) if flavor is None else flavor
     saver = flavor_named(owner)
+    if not saver.owns(model):
+        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
     if signature is None and example is not None:
         signature = _inferred(saver, model, example)
     elif signature is not None and not isinstance(signature, Signature):

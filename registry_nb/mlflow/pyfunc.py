@@ -31,19 +31,17 @@ class PythonModel(ABC):
         """Apply the model; a subclass may leave out `context`."""
 
 
-class PyFuncModel:
+class PyFuncModel(LoadedModel):
     """A loaded model, whatever library made it.
 
     Attributes
     ----------
-    loaded : LoadedModel
-        The same without MLflow's names.
     metadata : ModelInfo
         What is known of the model: its run, its signature, its flavors.
     """
 
     def __init__(self, loaded: LoadedModel, metadata: ModelInfo) -> None:
-        self.loaded = loaded
+        super().__init__(loaded.unwrap(), loaded.version)
         self.metadata = metadata
 
     def predict(self, data: Any, params: Any = None) -> Any:
@@ -56,7 +54,7 @@ class PyFuncModel:
         """
         if params:
             raise Invalid("predict() passes no params= on; make them attributes of the model")
-        return self.loaded.predict(data)
+        return super().predict(data)
 
     def unwrap_python_model(self) -> Any:
         """Return the object that was logged with ``pyfunc.log_model``.
@@ -66,19 +64,18 @@ class PyFuncModel:
         Invalid
             If a framework's own module logged it.
         """
-        if self.loaded.version.flavor != "pyfunc":
-            flavor = self.loaded.version.flavor
+        if (flavor := self.version.flavor) != "pyfunc":
             raise Invalid(f"{self.metadata.model_uri} is no Python model, but {flavor}'s; get_raw_model() returns it")
-        return self.loaded.unwrap()
+        return self.unwrap()
 
     def get_raw_model(self) -> Any:
         """Return the native object: what was logged."""
-        return self.loaded.unwrap()
+        return self.unwrap()
 
     @property
     def loader_module(self) -> str:
         """The module that read it."""
-        return f"registry_nb.flavors.{self.loaded.version.flavor}"
+        return f"registry_nb.flavors.{self.version.flavor}"
 
     def __repr__(self) -> str:
         known = self.metadata
@@ -154,6 +151,7 @@ def log_model(
     models.refuse(loader_module=loader_module, data_path=data_path, artifacts=artifacts, model_config=model_config)
     if python_model is None:
         raise Invalid("log_model() needs python_model=: an object with predict(X), or a callable")
+    python_model = models.native(python_model)
     flavor_of(python_model)
     models.leave_out(
         extra_pip_requirements=extra_pip_requirements,

@@ -68,6 +68,7 @@ def log_model(
         If it is not a scikit-learn estimator that predicts.
     """
     models.refuse(extra_files=extra_files, pyfunc_predict_fn=None if pyfunc_predict_fn == "predict" else "other")
+    sk_model = models.native(sk_model)
     if (found := flavor_of(sk_model)) != "sklearn":
         reason = f"it is not scikit-learn's, but {found}'s; use registry_nb.mlflow.{found}"
         raise NoFlavor(given=f"an object of type {type(sk_model).__name__}", reason=reason)

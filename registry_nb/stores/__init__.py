@@ -25,8 +25,8 @@ class Reader(Protocol):
     def version(self, name: str, version: int) -> ModelVersion | None:
         """Return a version."""
 
-    def versions(self, name: str) -> Iterator[ModelVersion]:
-        """Return a model's versions, by number."""
+    def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
+        """Return a model's versions, or only those in a stage, by number."""
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""

@@ -193,7 +193,7 @@ def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
     lost = [line.position for line in lines[:1] if header is None or not line.intact]
     group: list[_Line] = []
     remaining: int | None = None
-    for line, following in zip(lines[1:], [*lines[2:], None], strict=True):
+    for line, following in zip(lines[1:], [*lines[2:], None], strict=False):
         group.append(line)
         remaining = _remaining(line, remaining, following)
         if remaining == 0 or following is None:
@@ -247,7 +247,8 @@ def _judged(data: bytes) -> list[_Line]:
     for text in _split(data):
         line = _Line(position, text, _seals(text, computed) or _seals(text, told), (computed, told))
         if line.intact and lines and not lines[-1].intact and _seals(line.text, computed):
-            lines[-1] = lines[-1]._replace(intact=True)  # only its checksum was damaged: what follows proves the body
+            # Only its checksum was damaged: what follows proves the body.
+            lines[-1] = lines[-1]._replace(text=lines[-1].text[:-SEAL_LENGTH] + seal(0), intact=True)
         body, end = line.text[:-SEAL_LENGTH], line.text[-SEAL_LENGTH:]
         told = checksum_after(end) if _SEAL.fullmatch(end) else 0
         computed = told if line.intact else sealed(body, computed)[1]

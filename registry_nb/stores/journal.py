@@ -74,7 +74,7 @@ class Journal:
         self.durable = durable
         self._strict = strict
         self._mutex = threading.RLock()
-        self._lock = FileLock(f"{self.path}.lock", lock_timeout, self._mode)
+        self._lock = FileLock(self.path, lock_timeout)
         self._overlays: dict[str, Overlay] = {}
         self._owner: int | None = None
         self._retry_compaction_at = 0
@@ -234,6 +234,11 @@ class Journal:
                 self._lock.release()
             self._confirm(fd)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction."""
+        return self._owner == threading.get_ident()
+
     def overlay(self, name: str) -> Overlay:
         """Return the pending view of a table; only inside a transaction.
 
@@ -242,7 +247,7 @@ class Journal:
         StorageError
             If this thread has none; a child process that was forked inside one has none either.
         """
-        if self._owner != threading.get_ident():
+        if not self.in_transaction:
             raise StorageError(f"nothing can be written to {self.path} outside a transaction", path=self.path)
         if name not in self._overlays:
             self._overlays[name] = Overlay(self._contents.tables.get(name) or Table())
@@ -284,7 +289,7 @@ class Journal:
         with open(self.path, "rb") as file:
             data = file.read()
         operations, header, lost = format.salvage(data)
-        if data and header is None and not operations:
+        if data and not data.startswith(b'{"registry_nb":') and not operations:
             remedy = "no line of it can be kept; move it away if it is not a registry's"
             raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy)
         with disk.draft(_free(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")) as copy:
@@ -318,12 +323,6 @@ class Journal:
         self._signature: Signature | None = None
         self._contents = Contents(self.path)
         self._changes += 1
-
-    def _mode(self) -> int | None:
-        try:
-            return os.stat(self.path).st_mode & 0o777
-        except OSError:
-            return None
 
     def _vanished(self) -> bool:
         if self._existed:

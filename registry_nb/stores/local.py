@@ -78,6 +78,7 @@ class LocalStore:
         assert isinstance(storage, Journal)
         self._journal: Journal = storage
         self._remembered: dict[tuple[str, int], tuple[bytes, Any, Any]] = {}
+        self._places: dict[str, int] = {}  # where in ``models`` a name was found last time
 
     # -- Reader -----------------------------------------------------------------------------------------------------
 
@@ -115,12 +116,16 @@ class LocalStore:
             return None
         return self._decoded(f"versions:{name}", version, lambda data: _version(name, version, doc, data), doc)
 
-    def versions(self, name: str) -> Iterator[ModelVersion]:
-        """Return a model's versions, by number."""
+    def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
+        """Return a model's versions, or only those in a stage, by number."""
         doc = self._model_doc(name)
         if doc is not None:
-            for number, raw in sorted(self._journal.snapshot(f"versions:{name}").items()):
-                yield _version(name, number, doc, format.decode(raw))
+            table = f"versions:{name}"
+            docs = None if stage is None else self._journal.indexed(table, "stage", str(stage))
+            for number, raw in sorted((self._journal.snapshot(table) if docs is None else docs).items()):
+                version = _version(name, number, doc, format.decode(raw))
+                if stage in (None, version.stage):
+                    yield version
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""
@@ -267,8 +272,11 @@ class LocalStore:
         return ids[0] if ids else None
 
     def _model_doc(self, name: str) -> dict[str, Any] | None:
-        number = self._model_id(name)
-        return None if number is None else self._decoded("models", number, dict)
+        doc = self._decoded("models", self._places.get(name, 0), dict)
+        if doc is None or doc.get("name") != name:  # not where it was last time: ask the index
+            self._places[name] = self._model_id(name) or 0
+            doc = self._decoded("models", self._places[name], dict)
+        return doc
 
     def _ids(self, table: str, field: str, value: str) -> tuple[int, ...]:
         ids = self._journal.index(table, field, value)

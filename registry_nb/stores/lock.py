@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
@@ -93,18 +93,17 @@ class FileLock:
 
     Parameters
     ----------
-    path : str
-        The lock file; it is made if need be and never removed, since removing it would let two writers in.
+    protected : str
+        The file that only the holder changes. The lock file lies beside it; it is made if need be and never removed,
+        since removing it would let two writers in.
     timeout : float
         Seconds to wait.
-    mode : callable
-        Gives the permission bits of what the lock protects, or None if that is yet to be made.
     """
 
-    def __init__(self, path: str, timeout: float, mode: Callable[[], int | None]) -> None:
-        self.path = path
+    def __init__(self, protected: str, timeout: float) -> None:
+        self.path = f"{protected}.lock"
         self.timeout = timeout
-        self._mode = mode
+        self._protected = protected
         self._fd = -1
         self._depth = 0
         self._mutex = threading.RLock()
@@ -150,6 +149,9 @@ class FileLock:
             if self._depth == 0:
                 self._forget()
 
+    def __del__(self) -> None:
+        self._forget()  # a kernel that opens a registry again and again keeps no descriptors
+
     def _forget(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -181,10 +183,11 @@ class FileLock:
 
     def _share(self) -> None:
         """In a folder that a group shares, the lock file must be as open as the journal."""
-        mode = self._mode()
-        if mode is not None and hasattr(os, "fchmod") and os.fstat(self._fd).st_mode & 0o777 != mode:
-            with suppress(OSError):  # not the owner
-                os.fchmod(self._fd, mode)
+        if hasattr(os, "fchmod"):
+            with suppress(OSError):  # not made yet, or not the owner
+                mode = os.stat(self._protected).st_mode & 0o777
+                if os.fstat(self._fd).st_mode & 0o777 != mode:
+                    os.fchmod(self._fd, mode)
 
     def _forked(self) -> None:
         """In a child: the parent's descriptor and threads are not ours."""

@@ -108,6 +108,9 @@ class JournalTable(Table):
             updater(self._journal.overlay(self.name))
 
     def _get_next_id(self) -> int:
+        if not self._journal.in_transaction:  # asked for by itself: reserved for good
+            with self._journal.transaction():
+                return self._get_next_id()
         overlay = self._journal.overlay(self.name)
         overlay.next_id += 1
         return overlay.next_id - 1

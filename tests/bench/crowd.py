@@ -51,7 +51,7 @@ def eight_writers(ground: Ground) -> Iterator[Row]:
     problems = registry.check().problems
     measured = f"1…{there[-1]:,}, {len(there) / took:,.0f} a second"
     facts = {"seconds": took, "failed": failed, "problems": list(problems)}
-    yield Row(f"8 processes × {each} versions, faults", 0, wrong + len(problems), measured, "", facts=facts)
+    yield Row(f"8 processes × {each} versions, faults", 0, wrong + len(problems), measured, "of them", facts=facts)
 
 
 _WRITE = """
@@ -101,7 +101,7 @@ def killed_writers(ground: Ground) -> Iterator[Row]:
     faults += ["a number was given twice"] * (len(created) - len(set(created)))
     faults += after.check().problems
     measured = f"{kills} kills, {len(heard):,} acknowledged"
-    yield Row("writers killed (SIGKILL), faults", 0, len(faults), measured, "", facts={"faults": faults[:20]})
+    yield Row("writers killed (SIGKILL), faults", 0, len(faults), measured, "of them", facts={"faults": faults[:20]})
 
 
 def _writer(folder: str) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -45,18 +46,17 @@ def registering(ground: Ground) -> Iterator[Row]:
     facts = {"beyond": summary(beyond), "register": summary(ours), "pickle_hash_fsync": summary(other)}
     value = median(beyond)
     yield Row("register beyond pickle, hash, fsync", 20, value * 1e3, duration(value), "ms", facts=facts)
-    yield Row("subprocesses that it starts", 0, len(_started), ", ".join(_started) or "none", "", facts={})
+    yield Row("subprocesses that register starts", 0, len(_started), ", ".join(_started) or "none", "of them")
 
 
 def _listen() -> None:
-    """Note every process that this one starts from now on; an audit hook cannot be removed, so it is added once."""
+    """Note every process that this one starts from now on."""
 
     def hear(event: str, arguments: Any) -> None:
         if event in {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}:
             _started.append(f"{event} {arguments[:1]}")
 
-    if not _started:
-        sys.addaudithook(hear)
+    sys.addaudithook(hear)
 
 
 def loading(ground: Ground) -> Iterator[Row]:
@@ -65,10 +65,8 @@ def loading(ground: Ground) -> Iterator[Row]:
         registry = ground.new("load")
         version = registry.register(model, NAME)
         registry.promote(NAME, version.version)
-        ours, other = alternately(
-            ground.times(2000), timed(lambda registry=registry: registry.load(f"models:/{NAME}/Production")),
-            _by_hand(registry), warm_up=50,
-        )  # fmt: skip
+        load = timed(functools.partial(registry.load, f"models:/{NAME}/Production"))
+        ours, other = alternately(ground.times(2000), load, _by_hand(registry), warm_up=50)
         yield compared(f"load by stage : by hand, {what}", 2, ours, other, bytes=version.size)
 
 
@@ -101,7 +99,6 @@ def first_prediction(ground: Ground) -> Iterator[Row]:
         done = subprocess.run([sys.executable, "-c", _FIRST, folder], check=True, capture_output=True, text=True)
         assert done.stdout == "[0]\n", done.stdout
 
-    ours, other = alternately(
-        ground.times(15), *(timed(lambda folder=folder: predict(folder)) for folder in folders), warm_up=1
-    )
+    timers = [timed(functools.partial(predict, folder)) for folder in folders]
+    ours, other = alternately(ground.times(15), *timers, warm_up=1)
     yield compared(f"fresh process to first prediction, {ground.many:,} : 10 versions", 1.5, ours, other)

@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import count
+from itertools import cycle
 from statistics import fmean, median
 
 from registry_nb import Registry
 from tests.bench.ground import ALIAS, NAME, Ground
-from tests.bench.measure import Row, Timer, alternately, compared, duration, summary, timed
+from tests.bench.measure import Row, Seconds, Timer, alternately, compared, duration, seconds, summary, timed
 from tests.bench.writes import writes
 
 HEAVY = ("pandas", "sklearn", "IPython", "ipywidgets", "tinydb", "cloudpickle", "numpy")
@@ -36,17 +36,24 @@ def importing(ground: Ground) -> Iterator[Row]:
     heavy = sorted(set().union(*loaded))
     facts = {"import_alone_s": median(alone), "with_Registry_s": median(with_registry), "heavy": heavy}
     yield Row("import registry_nb, process CPU", 0.15, median(process), duration(median(process)), "s", facts=facts)
-    yield Row("heavy libraries that it loads", 0, len(heavy), ", ".join(heavy) or "none", "of 7", facts={"of": HEAVY})
+    yield Row(
+        "heavy libraries that it loads", 0, len(heavy), ", ".join(heavy) or "none", "of them", facts={"of": HEAVY}
+    )
 
 
 def look_ups(registry: Registry, versions: int) -> dict[str, Timer]:
-    """Return the three ways to ask for a version, by another number each time."""
-    turn = count()
+    """Return the three ways to ask for a version; the numbers are 100, spread over all that there are."""
+    numbers = cycle(spread(versions))
     return {
-        "number": timed(lambda: registry.version(NAME, next(turn) * 7 % versions + 1)),
+        "number": timed(lambda: registry.version(NAME, next(numbers))),
         "stage": timed(lambda: registry.version(NAME, "Production")),
         "alias": timed(lambda: registry.version(NAME, f"@{ALIAS}")),
     }
+
+
+def spread(versions: int) -> list[int]:
+    """Return 100 numbers between the first and the last."""
+    return [1 + index * (versions - 1) // 99 for index in range(100)]
 
 
 def looking_up(ground: Ground) -> Iterator[Row]:
@@ -65,8 +72,22 @@ def growth(ground: Ground) -> Iterator[Row]:
     for what in few:
         ours, other = alternately(ground.times(5000), many[what], few[what], warm_up=200)
         yield compared(f"look-up by {what}, {sizes}", 1.5, ours, other)
+    yield compared(f"look-up by number, first time, {sizes}", 1.5, *_first_times(ground))
     few, many = writes(small, 100), writes(large, ground.many)
     for what in few:
         ours, other = alternately(ground.times(1000), many[what], few[what], warm_up=20)
-        facts = {"mean_ratio": fmean(ours) / fmean(other)}
-        yield compared(f"{what}, {sizes}", 1.5, ours, other, **facts)
+        yield compared(f"{what}, {sizes}", 1.5, ours, other, mean_ratio=fmean(ours) / fmean(other))
+
+
+def _first_times(ground: Ground) -> tuple[Seconds, Seconds]:
+    """Look up 100 numbers once each, in registries that were opened for it and remember nothing."""
+    sizes = ground.many, 100
+    found: tuple[Seconds, Seconds] = [], []
+    for _ in range(max(2, ground.times(5) // 2)):
+        opened = [ground.filled(size) for size in sizes]
+        for registry in opened:
+            registry.model(NAME)  # opens it
+        for numbers in zip(*map(spread, sizes), strict=True):
+            for registry, number, times in zip(opened, numbers, found, strict=True):
+                times.append(seconds(lambda registry=registry, number=number: registry.version(NAME, number)))
+    return found

@@ -31,9 +31,14 @@ class MLflow:
         # In a folder of its own, without our path: it must not import this project, nor its environment's packages.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self._process = subprocess.Popen(
-            [self._python, _SCRIPT.resolve()], cwd=self._folder, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [self._python, _SCRIPT.resolve()],
+            cwd=self._folder,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         self.version = self._answer()
         return self
 

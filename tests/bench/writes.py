@@ -34,7 +34,9 @@ def against_the_disk(ground: Ground) -> Iterator[Row]:
     with _floor(registry) as floor:
         yield from _each(
             {what: (write, floor) for what, write in writes(registry, 100).items()},
-            ground.times(2000), 2, "append + fdatasync",
+            ground.times(2000),
+            2,
+            "append + fdatasync",
         )
 
 
@@ -45,7 +47,10 @@ def against_mlflow(ground: Ground) -> Iterator[Row]:
             ours, theirs = writes(ground.filled(versions), versions), mlflow.writes(versions)
             yield from _each(
                 {what: (ours[what], theirs[what]) for what in ours},
-                ground.times(times), bar, f"MLflow {mlflow.version}, {versions:,} versions", at_least=True,
+                ground.times(times),
+                bar,
+                f"MLflow {mlflow.version}, {versions:,} versions",
+                at_least=True,
             )
 
 

@@ -140,7 +140,9 @@ def test_listings_are_immutable_sequences(iris):
     listing = iris.versions()
     assert isinstance(listing[1:], rn.Listing)
     assert listing[-1].version == 3
-    assert listing == rn.Listing(listing) == list(listing) == tuple(listing)
+    assert listing == rn.Listing(listing)
+    assert listing == list(listing)
+    assert listing == tuple(listing)
     assert listing != rn.Listing()
     assert hash(listing) == hash(iris.versions())
     assert listing[0] in listing

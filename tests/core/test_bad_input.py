@@ -71,7 +71,9 @@ def test_a_name_that_is_no_text_is_refused(iris, refused, constant, name):
             call()
 
 
-@pytest.mark.parametrize("name", ["Iris 🌸", "CON", "nul.txt", "COM1", "x" * 255, "a b", "...", "-rf", "Ünïcode", "模型"])
+@pytest.mark.parametrize(
+    "name", ["Iris 🌸", "CON", "nul.txt", "COM1", "x" * 255, "a b", "...", "-rf", "Ünïcode", "模型"]
+)
 def test_names_that_only_a_file_system_would_mind_are_names(registry, constant, name):
     registry.register(constant(5), name)
     assert registry.load(f"models:/{name}/1").predict([0]) == [5]
@@ -166,9 +168,9 @@ def test_a_version_stage_or_alias_that_is_not_there_says_what_is(iris, refused):
         ("Staging", StageEmpty, "no version of 'Iris' is in Staging; move one there with promote('Iris', <version>"),
         ("@champ", AliasNotFound, "has no alias 'champ' (it has no aliases yet)"),
     ]:
-        for call in (lambda: iris.version("Iris", which), lambda: iris.promote("Iris", which)):
+        for call in (iris.version, iris.promote):
             with refused(iris, kind, part):
-                call()
+                call("Iris", which)
     iris.alias("Iris", "champion", 1)
     with refused(iris, AliasNotFound, "did you mean 'champion'? (aliases: champion)"):
         iris.unalias("Iris", "champ")
@@ -327,10 +329,10 @@ def test_what_cannot_predict_is_not_registered(iris, refused, model, part):
 
 def test_a_model_that_cannot_be_pickled_names_the_attribute_that_fails(iris, refused, tmp_path):
     model = Classy()
-    model.steps = [{"log": open(tmp_path / "log", "w")}]
-    with refused(iris, NotSerializable, "Classy.steps[0]['log'] cannot be pickled", "__getstate__"):
-        iris.register(model, "Iris")
-    model.steps[0]["log"].close()
+    with open(tmp_path / "log", "w") as log:
+        model.steps = [{"log": log}]
+        with refused(iris, NotSerializable, "Classy.steps[0]['log'] cannot be pickled", "__getstate__"):
+            iris.register(model, "Iris")
 
 
 def test_an_example_that_the_model_cannot_take_is_refused(iris, refused):

@@ -79,9 +79,7 @@ def test_a_renamed_model_takes_its_versions_and_its_history_along(iris, refused)
     iris.alias("Iris", "live", 2)
     versions = iris.versions("Iris")
     assert iris.rename("Iris", "Flower").aliases == {"live": 2}
-    assert [(v.name, v.version, v.stage) for v in iris.versions()] == [
-        ("Flower", v.version, v.stage) for v in versions
-    ]
+    assert [(v.name, v.version, v.stage) for v in iris.versions()] == [("Flower", v.version, v.stage) for v in versions]
     assert [e.name for e in iris.history("Flower")][-2:] == ["Iris", "Flower"]
     assert (last(iris, "Flower").before, last(iris, "Flower").after) == ({"name": "Iris"}, {"name": "Flower"})
     assert iris.load("models:/Flower/Production").predict([0]) == [2]

@@ -83,7 +83,7 @@ def test_a_transition_may_crowd_a_stage_and_says_what_its_uri_means(iris):
     assert caught[0].filename == __file__, "the warning points at the caller's line"
     assert stages(iris) == {1: "Production", 2: "Production", 3: "None"}
     assert iris.version("Iris", "Production").version == 2
-    assert iris.model("Iris").latest_versions == (iris.version("Iris", 2),)
+    assert iris.model("Iris").latest_versions == (iris.version("Iris", 2), iris.version("Iris", 3))
 
 
 def test_a_warning_that_is_an_error_comes_after_the_commit(iris):

@@ -66,6 +66,13 @@ def test_a_version_rolled_away_from_returns_only_by_promotion(line):
     assert line.rollback("Iris").version == 2
 
 
+def test_a_holder_that_came_twice_is_not_taken_for_its_later_self(line):
+    """4, 1, 4; two rollbacks restore 1 and then the first 4: below it lies 3, and 1 was rolled away from."""
+    line.promote("Iris", 1)
+    line.promote("Iris", 4)
+    assert [line.rollback("Iris").version for _ in range(4)] == [1, 4, 3, 2]
+
+
 def test_a_dry_run_tells_and_does_nothing(line, state):
     before = state(line)
     told = line.rollback("Iris", dry_run=True)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from registry_nb import session
 from registry_nb.errors import Invalid, RegistryWarning, listed, warn
+from registry_nb.flavors import LoadedModel
 from registry_nb.mlflow.entities.base import Entity
 from registry_nb.mlflow.tracking.messages import registered
 from registry_nb.names import checked_name
@@ -115,6 +116,11 @@ def log(
         registered(registry, version)
     number = None if version is None else version.version
     return ModelInfo.of(saved, uri, path=path, run_id=run.run_id, at=datetime.now(UTC), version=number)
+
+
+def native(model: Any) -> Any:
+    """Return what a loaded model wraps: it is the model that is meant when it is logged again."""
+    return model.unwrap() if isinstance(model, LoadedModel) else model
 
 
 def refuse(**options: Any) -> None:

@@ -12,6 +12,7 @@ from registry_nb.mlflow.entities import Experiment, Run, RunData, RunInfo, ViewT
 from registry_nb.mlflow.entities.runs import NOTE_TAG, dressed, experiment_name
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
+from registry_nb.mlflow.tracking.runs import described, found_runs
 from registry_nb.names import checked_tags
 from registry_nb.tracking import PARENT_TAG
 
@@ -43,20 +44,24 @@ class ActiveRun(Run):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self._run.__exit__(*raised)
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._run.__exit__(kind, *rest)
 
 
 # -- experiments ----------------------------------------------------------------------------------------------------
 
 
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
-    """Choose the experiment that new runs belong to, by its name, or by the identifier of one that exists."""
+    """Choose the experiment that new runs belong to, by its name, or by the identifier of one that exists.
+
+    When it began is not looked up, which would take longer with every run; `get_experiment` does.
+    """
     if (experiment_name is None) == (experiment_id is None):
         raise Invalid("give either experiment_name= or experiment_id=")
-    client = MlflowClient()
-    name = experiment_name if experiment_id is None else client.get_experiment(experiment_id).name
-    return client.get_experiment(session.get_tracking().set_experiment(name))  # type: ignore[arg-type]
+    if experiment_id is not None:
+        experiment_name = MlflowClient().get_experiment(experiment_id).name
+    assert experiment_name is not None
+    return described(session.get_registry(), session.get_tracking().set_experiment(experiment_name))
 
 
 def get_experiment(experiment_id: str) -> Experiment:
@@ -250,12 +255,12 @@ def search_runs(
         raise Invalid(f"output_format is 'pandas' or 'list', not {output_format!r}")
     if experiment_ids is not None and experiment_names is not None:
         raise Invalid("give either experiment_ids= or experiment_names=")
-    client, names = MlflowClient(), _several(experiment_names)
+    names = _several(experiment_names)
     if names is None and experiment_ids is not None:
         names = {experiment_name(str(identifier)) for identifier in _several(experiment_ids) or ()}
     elif names is None and not search_all_experiments:
         names = {session.get_tracking().experiment}
-    found = client.found_runs(filter_string, order_by, names, run_view_type)
+    found = found_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
     page = list(paged(found, max_results, None))
     return page if output_format == "list" else _frame(page)
 

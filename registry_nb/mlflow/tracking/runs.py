@@ -70,23 +70,8 @@ class RunCalls:
         """Find runs of some experiments; what started last comes first unless ordered otherwise."""
         given = [experiment_ids] if isinstance(experiment_ids, str) else experiment_ids
         names = {experiment_name(str(identifier)) for identifier in given}
-        return paged(self.found_runs(filter_string, order_by, names, run_view_type), max_results, page_token)
-
-    def found_runs(
-        self,
-        filter_string: str | None,
-        order_by: str | Sequence[str] | None,
-        experiments: set[str] | None,
-        view: int = ViewType.ACTIVE_ONLY,
-    ) -> list[Run]:
-        """Find runs of experiments by their names, or of all."""
-        chosen = parse_filter(filter_string or "", "run")
-        given = [order_by] if isinstance(order_by, str) else list(order_by or ())
-        if view == ViewType.DELETED_ONLY:
-            return []
-        runs = map(labelled, self._registry.runs())
-        found = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
-        return [Run.of(run) for run in ordered(found, [*given, "started_at DESC"], "run")]
+        found = found_runs(self._registry, filter_string, order_by, names, run_view_type)
+        return paged(found, max_results, page_token)
 
     # -- what runs log --------------------------------------------------------------------------------------------
 
@@ -153,19 +138,38 @@ class RunCalls:
         return [experiment for _, experiment in sorted(self._experiments().items())]
 
     def _experiments(self) -> dict[str, Experiment]:
-        began: dict[str, tuple[int | None, int | None]] = {DEFAULT_EXPERIMENT: (None, None)}
-        began.setdefault(self._tracking.experiment, (None, None))
+        never: tuple[int | None, int | None] = (None, None)
+        began = dict.fromkeys((DEFAULT_EXPERIMENT, self._tracking.experiment), never)
         for run in self._registry.runs():  # in the order in which they started
-            first, _ = began.get(run.experiment, (None, None))
+            first, _ = began.get(run.experiment, never)
             at = milliseconds(run.started_at)
             began[run.experiment] = (at if first is None else first, at)
-        return {
-            name: Experiment(
-                artifact_location=self._registry.uri,
-                creation_time=first,
-                experiment_id=experiment_id(name),
-                last_update_time=last,
-                name=name,
-            )
-            for name, (first, last) in began.items()
-        }
+        return {name: described(self._registry, name, *times) for name, times in began.items()}
+
+
+def found_runs(
+    registry: Registry,
+    filter_string: str | None,
+    order_by: str | Sequence[str] | None,
+    experiments: set[str] | None,
+    view: int,
+) -> list[Run]:
+    """Find runs of some experiments, given by name, or of all; what started last comes first."""
+    chosen = parse_filter(filter_string or "", "run")
+    given = [order_by] if isinstance(order_by, str) else list(order_by or ())
+    if view == ViewType.DELETED_ONLY:
+        return []
+    runs = map(labelled, registry.runs())
+    found = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
+    return [Run.of(run) for run in ordered(found, [*given, "started_at DESC"], "run")]
+
+
+def described(registry: Registry, name: str, first: int | None = None, last: int | None = None) -> Experiment:
+    """Describe an experiment, whether or not a run belongs to it yet."""
+    return Experiment(
+        artifact_location=registry.uri,
+        creation_time=first,
+        experiment_id=experiment_id(name),
+        last_update_time=last,
+        name=name,
+    )

@@ -1,0 +1,419 @@
+"""Records as a reader sees them: one description of what is shown, and two renderings of it, HTML and text.
+
+Everything that a user supplied passes `visible`, which spells out characters that would disguise it, and in HTML
+`escape`. There is no other way into a rendering.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from registry_nb.checks import Report
+from registry_nb.flavors import LoadedModel
+from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, Stage
+
+#: Rows of a listing that are shown.
+LIMIT = 50
+#: Metric columns of a listing; the rest is in ``to_frame()``.
+_METRICS = 4
+#: Characters of one value in a table.
+_WIDE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value: its text, the long form behind it, and its kind (``stage``, ``number``, ``good``, ``bad`` or none)."""
+
+    text: str
+    title: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is shown of a record or a listing."""
+
+    title: str
+    facts: Sequence[tuple[str, Cell]] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    note: str = ""
+    further: Sequence[Sheet] = field(default=())
+
+
+def html(shown: object, limit: int = LIMIT) -> str:
+    """Render a record or a listing as HTML that reads well with its styles and without them."""
+    return f'<div class="rnb"><style>{_STYLE}</style>{_html(sheet(shown, limit))}</div>'
+
+
+def text(shown: object, limit: int = LIMIT) -> str:
+    """Render a record or a listing as text, with columns aligned."""
+    return _text(sheet(shown, limit))
+
+
+def sheet(shown: object, limit: int = LIMIT) -> Sheet:
+    """Describe what is shown of a record or a listing."""
+    if isinstance(shown, Listing):
+        return _listing(shown, limit)
+    for kind, describe in _RECORDS.items():
+        if isinstance(shown, kind):
+            return describe(shown)
+    return Sheet(visible(str(shown)))
+
+
+def visible(value: object, most: int = 10_000) -> str:
+    """Spell out control, bidi and other invisible characters, and cut what is too long to read."""
+    given = str(value)
+    cut = given if len(given) <= most else f"{given[:most]}…"
+    return "".join(char if _shows(char) else ascii(char)[1:-1] for char in cut)
+
+
+def _shows(char: str) -> bool:
+    return char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _listing(listing: Listing[Any], limit: int) -> Sheet:
+    shown = listing[:limit]
+    rest = len(listing) - len(shown)
+    note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
+    if not listing:
+        return Sheet("nothing found", note="register(model, 'Name') makes the first version of a model")
+    first = listing[0]
+    if isinstance(first, ModelVersion):
+        return _versions(shown, len(listing), note)
+    if isinstance(first, RegisteredModel):
+        rows = [_model_row(model) for model in shown]
+        head = ("model", "Production", "Staging", "newest", "aliases", "description", "changed")
+        return Sheet(_count(len(listing), "model"), head=head, rows=rows, note=note)
+    if isinstance(first, Event):
+        head = ("#", "when", "who", "what", "model", "version", "change", "because")
+        return Sheet(_count(len(listing), "event"), head=head, rows=[_event_row(event) for event in shown], note=note)
+    if isinstance(first, Run):
+        names = _metric_names(shown)
+        head = ("run", "id", "experiment", "status", *names, "started", "by")
+        return Sheet(_count(len(listing), "run"), head=head, rows=[_run_row(run, names) for run in shown], note=note)
+    return Sheet(_count(len(listing), "record"), head=("record",), rows=[(_cell(item),) for item in shown], note=note)
+
+
+def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
+    names = _metric_names(versions)
+    several = len({version.name for version in versions}) > 1
+    rows = []
+    for version in versions:
+        which = (_cell(version.name), _number(version.version)) if several else (_number(version.version),)
+        rows.append(
+            (
+                *which,
+                _stage(version.stage),
+                _cell(", ".join(version.aliases)),
+                *(_metric(version.metrics.get(name)) for name in names),
+                _cell(_pairs(version.tags)),
+                _cell(version.description),
+                _size(version.size),
+                _time(version.created_at),
+                _cell(version.user),
+            )
+        )
+    first = ("model", "version") if several else ("version",)
+    head = (*first, "stage", "aliases", *names, "tags", "description", "size", "registered", "by")
+    title = _count(count, "version") + ("" if several else f" of {visible(versions[0].name)}")
+    return _without_empty_columns(Sheet(title, head=head, rows=rows, note=note))
+
+
+def _version(version: ModelVersion) -> Sheet:
+    facts = [
+        ("stage", _stage(version.stage)),
+        ("aliases", _cell(", ".join(version.aliases))),
+        ("description", _long(version.description)),
+        ("metrics", _long(_pairs(version.metrics))),
+        ("params", _long(_pairs(version.params))),
+        ("tags", _long(_pairs(version.tags))),
+        ("signature", _long(version.signature or "")),
+        ("flavor", _cell(f"{version.flavor}, Python {version.python_version}")),
+        ("requires", _long(", ".join(version.requirements))),
+        ("bytes", Cell(f"{_bytes(version.size)}, {visible(version.digest[:19])}…", visible(version.digest))),
+        ("run", _cell(version.run_id or "")),
+        ("from", _long(_pairs(version.provenance))),
+        ("registered", Cell(f"{_ago(version.created_at)} by {visible(version.user)}", version.created_at.isoformat())),
+        ("load it", _long(f'registry.load("models:/{version.name}/{version.version}")')),
+    ]
+    return Sheet(f"{visible(version.name)} {version.version}", facts=[fact for fact in facts if fact[1].text])
+
+
+def _model(model: RegisteredModel) -> Sheet:
+    facts = [
+        ("description", _long(model.description)),
+        ("tags", _long(_pairs(model.tags))),
+        ("aliases", _long(_pairs({f"@{alias}": number for alias, number in model.aliases.items()}))),
+        ("changed", _time(model.updated_at)),
+    ]
+    further = (_versions(model.latest_versions, len(model.latest_versions), ""),) if model.latest_versions else ()
+    note = "" if further else "no versions yet"
+    return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
+
+
+def _event(event: Event) -> Sheet:
+    return _listing(Listing([event]), 1)
+
+
+def _run(run: Run) -> Sheet:
+    facts = [
+        ("id", _cell(run.run_id)),
+        ("experiment", _cell(run.experiment)),
+        ("status", _status(run)),
+        ("metrics", _long(_pairs(run.metrics))),
+        ("params", _long(_pairs(run.params))),
+        ("tags", _long(_pairs(run.tags))),
+        ("models", _long(", ".join(f"runs:/{run.run_id}/{path}" for path in run.models))),
+        ("started", Cell(f"{_ago(run.started_at)} by {visible(run.user)}", run.started_at.isoformat())),
+        ("ended", _time(run.ended_at) if run.ended_at else Cell("")),
+    ]
+    return Sheet(f"run {visible(run.name)}", facts=[fact for fact in facts if fact[1].text])
+
+
+def _report(report: Report) -> Sheet:
+    looked = f"{report.models:,} models, {report.versions:,} versions, {report.events:,} events, {report.files:,} files"
+    verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
+    facts = [("verdict", verdict), ("looked at", Cell(looked))]
+    if report.removed:
+        facts.append(("removed", Cell(_count(len(report.removed), "unused file"))))
+    rows = [(_long(problem),) for problem in report.problems]
+    return Sheet("check", facts=facts, head=("problem",) if rows else (), rows=rows)
+
+
+def _loaded(model: LoadedModel) -> Sheet:
+    native = type(model.unwrap())
+    facts = [("object", _cell(f"{native.__module__}.{native.__qualname__}")), ("use", Cell("model.predict(X)"))]
+    inner = sheet(model.version)
+    return Sheet(f"loaded {inner.title}", facts=(*facts, *inner.facts[:1]))
+
+
+_RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
+    ModelVersion: _version,
+    RegisteredModel: _model,
+    Event: _event,
+    Run: _run,
+    Report: _report,
+    LoadedModel: _loaded,
+}
+
+
+def _model_row(model: RegisteredModel) -> Sequence[Cell]:
+    by_stage = {version.stage: version.version for version in model.latest_versions}
+    serving = [_number(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)]
+    newest = max((version.version for version in model.latest_versions), default=None)
+    return (
+        _cell(model.name),
+        *serving,
+        _number(newest) if newest else Cell("–"),
+        _cell(_pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
+        _cell(model.description),
+        _time(model.updated_at),
+    )
+
+
+def _event_row(event: Event) -> Sequence[Cell]:
+    return (
+        _number(event.seq),
+        _time(event.at),
+        _cell(event.user),
+        _cell(event.action.replace("_", " ")),
+        _cell(event.name),
+        _number(event.version) if event.version else Cell(""),
+        _cell(_difference(event)),
+        _cell(event.because),
+    )
+
+
+def _difference(event: Event) -> str:
+    """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
+    before, after = event.before or {}, event.after or {}
+    if event.action == "registered":
+        return ""
+    if "stage" in after:
+        return f"{before.get('stage', '')} → {after['stage']}"
+    parts = []
+    for name in after:
+        now, then = after[name], before.get(name)
+        if isinstance(now, Mapping):
+            old = then if isinstance(then, Mapping) else {}
+            parts += [f"{key}: {_or_none(old.get(key))} → {_or_none(value)}" for key, value in now.items()]
+        else:
+            parts.append(f"{name}: {_or_none(then)} → {_or_none(now)}")
+    return ", ".join(parts) if before else ""
+
+
+def _or_none(value: object) -> str:
+    return "–" if value in (None, "") else str(value)
+
+
+def _run_row(run: Run, names: Sequence[str]) -> Sequence[Cell]:
+    return (
+        _cell(run.name),
+        Cell(visible(run.run_id[:8]), visible(run.run_id)),
+        _cell(run.experiment),
+        _status(run),
+        *(_metric(run.metrics.get(name)) for name in names),
+        _time(run.started_at),
+        _cell(run.user),
+    )
+
+
+def _status(run: Run) -> Cell:
+    kinds = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad"}
+    return Cell(str(run.status), kind=kinds.get(str(run.status), ""))
+
+
+def _metric_names(records: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.metrics))[:_METRICS]
+
+
+def _without_empty_columns(given: Sheet) -> Sheet:
+    keep = [index for index in range(len(given.head)) if any(row[index].text for row in given.rows)]
+    rows = [[row[index] for index in keep] for row in given.rows]
+    return Sheet(given.title, head=[given.head[index] for index in keep], rows=rows, note=given.note)
+
+
+# -- values ----------------------------------------------------------------------------------------------------------
+
+
+def _cell(value: object) -> Cell:
+    whole = " ".join(visible(value).split())
+    return Cell(whole) if len(whole) <= _WIDE else Cell(f"{whole[:_WIDE]}…", whole[:1000])
+
+
+def _long(value: object) -> Cell:
+    return Cell(visible(value, 2000))
+
+
+def _number(value: int) -> Cell:
+    return Cell(str(value), kind="number")
+
+
+def _metric(value: float | None) -> Cell:
+    return Cell("", kind="number") if value is None else Cell(_plain(value), repr(value), "number")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else str(value)
+    return str(value)
+
+
+def _pairs(mapping: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_plain(value)}" for key, value in mapping.items())
+
+
+def _stage(stage: Stage) -> Cell:
+    return Cell(str(stage), kind="stage")
+
+
+def _size(size: int) -> Cell:
+    return Cell(_bytes(size), f"{size:,} bytes", "number")
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _time(at: datetime) -> Cell:
+    return Cell(_ago(at), at.isoformat())
+
+
+def _ago(at: datetime) -> str:
+    """Write local time: a saved notebook is read on another day, when "five minutes ago" would be a lie."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+# -- renderings ------------------------------------------------------------------------------------------------------
+
+
+def _html(given: Sheet) -> str:
+    parts = [f"<p><b>{escape(given.title)}</b></p>"]
+    if given.facts:
+        rows = "".join(f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts)
+        parts.append(f'<table class="rnb-facts"><tbody>{rows}</tbody></table>')
+    if given.rows:
+        head = "".join(f'<th scope="col">{escape(visible(name))}</th>' for name in given.head)
+        rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in given.rows)
+        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+    if given.note:
+        parts.append(f"<p>{escape(given.note)}</p>")
+    return "".join(parts) + "".join(map(_html, given.further))
+
+
+def _html_cell(cell: Cell) -> str:
+    content = escape(cell.text)
+    title = f' title="{escape(cell.title, quote=True)}"' if cell.title else ""
+    if cell.kind == "stage":
+        return f'<td><span class="rnb-stage rnb-{escape(cell.text.lower())}">{content}</span></td>'
+    css = f' class="rnb-{cell.kind}"' if cell.kind else ""
+    return f"<td{css}{title}>{content}</td>"
+
+
+def _text(given: Sheet) -> str:
+    lines = [given.title]
+    if given.facts:
+        width = max(len(label) for label, _ in given.facts)
+        lines += [f"  {label.ljust(width)}  {' '.join(cell.text.split())}" for label, cell in given.facts]
+    if given.rows:
+        table = [[visible(name) for name in given.head], *([cell.text for cell in row] for row in given.rows)]
+        widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+        right = [all(cell.kind == "number" for cell in column) for column in zip(*given.rows, strict=True)]
+        lines += ["  " + _aligned(row, widths, right) for row in table]
+    if given.note:
+        lines.append(given.note)
+    return "\n".join([*lines, *map(_text, given.further)])
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = []
+    for value, width, numeric in zip(row, widths, right, strict=True):
+        blank = " " * (width - _width(value))
+        cells.append(f"{blank}{value}" if numeric else f"{value}{blank}")
+    return "  ".join(cells).rstrip()
+
+
+def _width(value: str) -> int:
+    """Count the columns of a terminal: wide characters take two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in value)
+    return len(value) + wide - sum(unicodedata.combining(char) != 0 for char in value)
+
+
+# JupyterLab's variables with fallbacks to the system's colours, which VS Code and Colab understand. Each colour was
+# chosen for a contrast of at least 4.5:1 on the background that it stands on.
+_STYLE = """
+.rnb{color:var(--jp-content-font-color1,CanvasText);font-size:var(--jp-content-font-size1,14px);line-height:1.5}
+.rnb p{margin:.3em 0}
+.rnb table{border-collapse:collapse;margin:.2em 0 .6em;width:auto}
+.rnb th,.rnb td{border:0;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4));padding:.2em .8em .2em 0;
+text-align:left;vertical-align:top;white-space:pre-line;max-width:40em;overflow-wrap:anywhere}
+.rnb thead th{font-weight:600}
+.rnb .rnb-facts th{font-weight:400;opacity:.85;white-space:nowrap}
+.rnb td.rnb-number{font-variant-numeric:tabular-nums;white-space:nowrap}
+.rnb .rnb-stage{border:1px solid currentColor;border-radius:.8em;padding:0 .6em;white-space:nowrap;font-size:.9em}
+.rnb .rnb-production,.rnb .rnb-good{color:#116329}.rnb .rnb-staging{color:#7d4e00}.rnb .rnb-archived{color:#57606a}
+.rnb .rnb-bad{color:#a40e26}
+[data-jp-theme-light="false"] .rnb .rnb-production,[data-jp-theme-light="false"] .rnb .rnb-good,
+.vscode-dark .rnb .rnb-production,.vscode-dark .rnb .rnb-good{color:#56d364}
+[data-jp-theme-light="false"] .rnb .rnb-staging,.vscode-dark .rnb .rnb-staging{color:#e3b341}
+[data-jp-theme-light="false"] .rnb .rnb-archived,.vscode-dark .rnb .rnb-archived{color:#b1bac4}
+[data-jp-theme-light="false"] .rnb .rnb-bad,.vscode-dark .rnb .rnb-bad{color:#ff9492}
+""".replace("\n", "")

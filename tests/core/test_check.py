@@ -1,0 +1,208 @@
+"""check() finds each kind of problem, and says nothing where there is none."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tinydb import where
+
+import registry_nb as rn
+
+
+@pytest.fixture
+def db(iris):
+    """The registry's TinyDB: what is changed here goes past the rules, with every checksum right."""
+    return iris.store.db
+
+
+def problems(registry):
+    report = registry.check()
+    assert report.ok == (not report.problems)
+    return "\n".join(report.problems)
+
+
+def blobs(registry):
+    return sorted((Path(registry.uri) / "artifacts").iterdir())
+
+
+def test_a_sound_registry_is_counted_and_has_no_problems(iris):
+    report = iris.check()
+    assert report.ok
+    assert (report.models, report.versions, report.events, report.files) == (1, 3, 7, 3)
+    assert (report.problems, report.removed) == ((), ())
+    assert iris.check(repair=True) == report
+
+
+def test_an_event_that_was_changed_is_found(iris, db):
+    db.table("events:Iris").update({"because": "somebody else"}, doc_ids=[3])
+    assert "event 4 of 'Iris' does not follow from the one before: one of them was changed" in problems(iris)
+
+
+def test_an_event_that_is_gone_is_found(iris, db):
+    db.table("events:Iris").remove(doc_ids=[3, 4])
+    assert "the history of 'Iris' lacks its events 3 to 4" in problems(iris)
+
+
+def test_a_stage_that_no_event_explains_is_found(iris, db):
+    db.table("versions:Iris").update({"stage": "Production"}, doc_ids=[3])
+    assert problems(iris) == "models:/Iris/3: its stage is 'Production', and its history says 'None'"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"description": "x"}, "model 'Iris': its description is 'x', and its history says ''"),
+        ({"tags": {"a": "b"}}, "model 'Iris': its tags is {'a': 'b'}, and its history says {}"),
+        ({"aliases": {"a": 2}}, "model 'Iris': its aliases is {'a': 2}, and its history says {}"),
+    ],
+)
+def test_a_model_that_no_event_explains_is_found(iris, db, change, found):
+    db.table("models").update(change)
+    assert problems(iris) == found
+
+
+@pytest.mark.parametrize("change", [{"description": "x"}, {"tags": {"a": "b"}}])
+def test_a_version_that_no_event_explains_is_found(iris, db, change):
+    db.table("versions:Iris").update(change, doc_ids=[2])
+    assert f"models:/Iris/2: its {next(iter(change))} is" in problems(iris)
+
+
+def test_a_version_that_vanished_or_appeared_is_found(iris, db):
+    table = db.table("versions:Iris")
+    document = table.get(doc_id=1)
+    table.remove(doc_ids=[1])
+    assert "version 1 of 'Iris' is in the history only" in problems(iris)
+    table.insert(dict(document))
+    assert "version 4 of 'Iris' is in the records only" in problems(iris)
+
+
+def test_a_model_that_vanished_is_found(iris, db):
+    db.table("models").remove(where("name") == "Iris")
+    assert problems(iris).startswith("the history of 'Iris' says that it exists, and it does not")
+
+
+def test_a_history_that_lost_its_beginning_is_reported_and_stops_nothing(iris, db):
+    for action in ("created", "registered"):
+        db.table("events:Iris").update({"after": None, "version": None}, where("action") == action)
+    found = problems(iris)
+    assert "does not follow from the one before" in found
+    assert "version 3 of 'Iris' is in the records only" in found
+
+
+def test_bytes_that_are_missing_altered_or_cut_are_found(iris):
+    iris.register(lambda X: X, "Other")
+    paths = {number: blobs(iris)[0].parent / iris.version("Iris", number).digest[7:] for number in (1, 2, 3)}
+    for path in paths.values():
+        os.chmod(path, 0o644)
+    os.unlink(paths[1])
+    paths[2].write_bytes(b"x" * paths[2].stat().st_size)
+    paths[3].write_bytes(b"")
+    found = problems(iris)
+    assert "models:/Iris/1: " in found
+    assert "the file is missing" in found
+    assert "its SHA-256 is" in found
+    assert "it has 0 bytes" in found
+    assert "Other" not in found
+
+
+def test_bytes_of_a_models_run_are_checked_too(iris):
+    rn.set_registry(iris)
+    try:
+        uri = rn.log_model(lambda X: [9 for _ in X])
+    finally:
+        rn.set_registry(None)
+    digest = iris.runs()[0].models["model"].digest[7:]
+    os.unlink(Path(iris.uri) / "artifacts" / digest)
+    assert problems(iris).startswith(f"{uri}: ")
+
+
+def test_old_bytes_that_nothing_uses_are_found_and_removed_by_repair(iris):
+    iris.delete("Iris", version=3)
+    assert problems(iris) == "", "they may be on their way into a record"
+    for path in blobs(iris):
+        os.utime(path, (0, 0))
+    assert problems(iris) == "1 stored files are used by nothing; check(repair=True) removes them"
+    assert len(blobs(iris)) == 3, "looking removes nothing"
+    report = iris.check(repair=True)
+    assert report.ok
+    assert len(report.removed) == 1
+    assert len(blobs(iris)) == 2
+    assert iris.check().ok
+    assert iris.load("models:/Iris/1").predict([0]) == [1]
+
+
+def flip(path, needle):
+    data = path.read_bytes()
+    position = data.index(needle) + len(needle) - 1
+    path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+
+
+def test_a_damaged_journal_is_refused_until_repair_keeps_what_is_intact(iris, tmp_path):
+    path = Path(iris.uri) / "registry.jsonl"
+    flip(path, b'"because":"')
+    damaged = path.read_bytes()
+    again = rn.Registry(iris.uri, user="ada")
+    report = again.check()
+    assert (report.ok, report.models) == (False, 0)
+    assert len(report.problems) == 1
+    assert "is damaged at byte" in report.problems[0]
+    with pytest.raises(rn.Corrupted, match=r"check\(repair=True\)"):
+        again.versions()
+    with pytest.raises(rn.Corrupted):
+        again.promote("Iris", 3)
+    assert path.read_bytes() == damaged
+    repaired = again.check(repair=True)
+    assert "was damaged" in repaired.problems[0]
+    kept = [entry for entry in path.parent.iterdir() if "damaged" in entry.name]
+    assert [entry.read_bytes() for entry in kept] == [damaged]
+    assert again.register(lambda X: X, "New").version == 1
+    assert again.load("models:/New/1").predict(3) == 3
+
+
+def test_what_another_kernel_writes_during_a_check_is_no_problem(iris, monkeypatch):
+    other = rn.Registry(iris.uri, user="bob")
+    read = iris.store.events
+    writes = iter(range(3))
+
+    def events(name, **how):
+        found = list(read(name, **how))
+        if next(writes, None) is not None:
+            other.copy("models:/Iris/1", "Iris")
+        return iter(found)
+
+    monkeypatch.setattr(iris.store, "events", events)
+    assert iris.check().ok
+    assert len(iris.versions("Iris")) == 6
+
+
+def test_a_history_that_never_settles_is_believed_at_last(iris, db, monkeypatch):
+    db.table("versions:Iris").update({"stage": "Production"}, doc_ids=[3])
+    other = rn.Registry(iris.uri, user="bob")
+    read = iris.store.events
+
+    def events(name, **how):
+        other.tag("Iris", {"now": str(time.monotonic_ns())})
+        return read(name, **how)
+
+    monkeypatch.setattr(iris.store, "events", events)
+    assert "its stage is 'Production'" in problems(iris)
+
+
+def test_checking_while_threads_write_finds_nothing(iris):
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            iris.copy("models:/Iris/1", "Iris")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = [iris.check().problems for _ in range(10)]
+    finally:
+        done.set()
+        writer.join()
+    assert found == [()] * 10
+    assert iris.check().ok

@@ -1,0 +1,242 @@
+"""Anything that predicts: what is defined in a notebook, a script or a local module travels with the model."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import registry_nb as rn
+from registry_nb.flavors import flavor_of, pyfunc
+from registry_nb.testing import FlavorContract
+
+
+class Doubler:
+    """An ordinary object with a state."""
+
+    def __init__(self, factor=2):
+        self.factor = factor
+
+    def predict(self, X):
+        return np.asarray(X) * self.factor
+
+
+class WithContext:
+    """MLflow's PythonModel, by its shape: no base class is asked for."""
+
+    loaded = 0
+
+    def load_context(self, context):
+        self.loaded += 1
+        self.names = sorted(vars(context))
+
+    def predict(self, context, model_input, params=None):
+        assert context.artifacts == {}
+        return [self.loaded + each for each in model_input]
+
+
+class WithContextOnly:
+    def load_context(self, context):
+        raise AssertionError("only MLflow's shape is loaded so")
+
+    def predict(self, X):
+        return X
+
+
+def closure(weight):
+    def weighted(X):
+        return [weight * each for each in X]
+
+    return weighted
+
+
+class TestObjectsWithPredict(FlavorContract):
+    flavor = "pyfunc"
+    model = staticmethod(Doubler)
+    data = staticmethod(lambda: np.arange(3))
+
+
+class TestClosures(FlavorContract):
+    flavor = "pyfunc"
+    model = staticmethod(lambda: closure(2.5))
+    data = staticmethod(lambda: [1, 2, 3])
+
+
+class TestLambdas(FlavorContract):
+    flavor = "pyfunc"
+    model = staticmethod(lambda: lambda X: [each + 1 for each in X])
+    data = staticmethod(lambda: [1, 2, 3])
+
+
+class TestBuiltinsThatCanBeCalled(FlavorContract):
+    flavor = "pyfunc"
+    model = staticmethod(lambda: len)
+    data = staticmethod(lambda: [1, 2, 3])
+
+
+def test_mlflows_shape_gets_its_context_once_when_it_is_loaded(registry):
+    model = WithContext()
+    registry.register(model, "M", flavor="pyfunc")
+    loaded = registry.load("models:/M/1")
+    assert loaded.predict([1, 2]) == [2, 3]
+    assert loaded.predict([1, 2]) == [2, 3]
+    assert loaded.unwrap().names == ["artifacts", "model_config"]
+    assert model.loaded == 0, "registering does not load it"
+
+
+def test_load_context_of_another_shape_is_left_alone(registry):
+    registry.register(WithContextOnly(), "M")
+    assert registry.load("models:/M/1").predict(7) == 7
+
+
+def test_a_predict_without_a_signature_is_taken_as_plain(registry):
+    class Wrapped:
+        predict = dict  # a builtin type, whose parameters cannot be read
+
+    assert pyfunc.predict(Wrapped(), [("a", 1)]) == {"a": 1}
+
+
+def test_whose_an_object_is(forest):
+    assert flavor_of(forest) == "sklearn"
+    assert [flavor_of(model) for model in (Doubler(), len, lambda X: X)] == ["pyfunc"] * 3
+
+
+def test_a_class_of_a_script_is_loaded_by_a_process_that_never_saw_it(python, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\n"
+        "import math\n"
+        "import registry_nb as rn\n"
+        "OFFSET = 40\n"
+        "class Mine:\n"
+        "    def predict(self, X):\n"
+        "        return [math.floor(each) + OFFSET for each in X]\n"
+        "rn.Registry(sys.argv[1]).register(Mine(), 'Mine', example=[1.5])\n"
+    )
+    python(f"import runpy, sys; sys.argv[0] = {str(script)!r}; runpy.run_path({str(script)!r}, run_name='__main__')",
+           tmp_path / "r", cwd=tmp_path)  # fmt: skip
+    script.unlink()
+    load = "import sys, registry_nb as rn; print(rn.Registry(sys.argv[1]).load('models:/Mine/1').predict([2.7]))"
+    assert python(load, tmp_path / "r", cwd=tmp_path) == "[42]\n"
+
+
+def test_a_class_of_a_notebook_cell_is_loaded_by_a_process_that_never_saw_it(python, tmp_path):
+    """A kernel runs cells as code in ``__main__``, which has no file."""
+    kernel = """
+        import sys, registry_nb as rn
+        cells = [
+            "class Base:\\n    bias = 1",
+            "class Cell(Base):\\n    def predict(self, X):\\n        return [helper(x) + self.bias for x in X]",
+            "def helper(x):\\n    return 10 * x",
+            "rn.Registry(sys.argv[1]).register(Cell(), 'Cell')",
+        ]
+        for number, cell in enumerate(cells):
+            exec(compile(cell, f"<cell {number}>", "exec"), globals())
+    """
+    python(kernel, tmp_path / "r")
+    load = "import sys, registry_nb as rn; print(rn.Registry(sys.argv[1]).load('models:/Cell/1').predict([1, 2]))"
+    assert python(load, tmp_path / "r") == "[11, 21]\n"
+
+
+def test_a_class_of_a_local_module_travels_with_the_model(python, tmp_path):
+    project = tmp_path / "project"
+    (project / "pack").mkdir(parents=True)
+    (project / "pack" / "__init__.py").write_text("")
+    (project / "pack" / "deep.py").write_text("def scale(x):\n    return 3 * x\n")
+    (project / "mylocal.py").write_text(
+        "from pack import deep\nclass Local:\n    def predict(self, X):\n        return [deep.scale(x) for x in X]\n"
+    )
+    register = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import registry_nb as rn
+        from mylocal import Local
+        version = rn.Registry(sys.argv[1]).register(Local(), "Local")
+        print(version.requirements)
+    """
+    assert "mylocal" not in python(register, tmp_path / "r", project)
+    load = """
+        import sys
+        import registry_nb as rn
+        print(rn.Registry(sys.argv[1]).load("models:/Local/1").predict([1, 2]))
+        assert "mylocal" not in sys.modules
+    """
+    (project / "mylocal.py").unlink()
+    assert python(load, tmp_path / "r") == "[3, 6]\n"
+
+
+def test_registering_leaves_cloudpickles_own_settings_alone(registry):
+    import cloudpickle
+
+    before = cloudpickle.list_registry_pickle_by_value()
+    registry.register(Doubler(), "M")
+    with pytest.raises(rn.Invalid):
+        registry.register(Doubler(factor=(each for each in ())), "M")
+    assert cloudpickle.list_registry_pickle_by_value() == before
+
+
+def test_a_full_disk_is_no_fault_of_the_model(registry, monkeypatch):
+    from registry_nb.flavors import pickling
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pickling, "_pickle", full)
+    with pytest.raises(rn.StorageError, match="the disk is full; make room and try again; nothing was changed"):
+        registry.register(Doubler(), "M")
+    assert registry.versions() == []
+
+
+def lock():
+    import threading
+
+    return threading.Lock()
+
+
+class Deep:
+    def __init__(self, inner):
+        self.fine = 1
+        self.inner = inner
+
+    def predict(self, X):
+        return X
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda: Deep(lock()), "Deep.inner cannot"),
+        (lambda: Deep(Deep({"a": [0, lock()]})), "Deep.inner.inner['a'][1] cannot"),
+        (lambda: Deep((lock(),)), "Deep.inner[0] cannot"),
+        (lambda: closure(lock()), "function (its variable 'weight') cannot"),
+    ],
+)
+def test_the_part_that_cannot_be_pickled_is_named(registry, make, path):
+    with pytest.raises(rn.Invalid) as caught:
+        registry.register(make(), "M")
+    assert path in str(caught.value)
+    assert "_thread.lock" in caught.value.reason
+    assert registry.versions() == []
+
+
+def test_bytes_that_were_tampered_with_never_reach_the_unpickler(registry, monkeypatch, tmp_path):
+    import os
+    from pathlib import Path
+
+    registry.register(Doubler(), "M")
+    (blob,) = (Path(registry.uri) / "artifacts").iterdir()
+    evil = pickle.dumps(print).ljust(blob.stat().st_size, b".")[: blob.stat().st_size]
+    os.chmod(blob, 0o644)
+    blob.write_bytes(evil)
+    seen = []
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, lambda *given, **how: seen.append(given))
+    with pytest.raises(rn.Corrupted, match="SHA-256"):
+        registry.load("models:/M/1")
+    assert seen == []
+
+
+def test_an_unknown_flavor_of_a_record_is_refused(registry):
+    registry.register(Doubler(), "M")
+    registry.store.db.table("versions:M").update({"flavor": "tensorfoo"})
+    with pytest.raises(rn.Invalid, match=r"'tensorfoo' is not a flavor \(flavors:"):
+        rn.Registry(registry.uri).load("models:/M/1")
