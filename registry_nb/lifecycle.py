@@ -214,16 +214,25 @@ def held(events: Iterable[Event], stage: Stage) -> Iterator[int]:
     int
         Version numbers; one that held the stage twice comes twice.
     """
-    restored: list[int] = []  # of each rollback whose place in the stack was not met yet, the newest first
+    # For each rollback whose place in the stack was not met yet, the newest first: what it restored, when, and whom it
+    # archived. Its place is below theirs: what it restored may lie above them too, if it had left a crowded stage.
+    rollbacks: list[tuple[int, datetime, set[int]]] = []
+    same_commit = False
     for event in events:
         if event.version is None or not event.after or event.after.get("stage") != stage:
+            same_commit = same_commit and event.action == "archived" and event.at == rollbacks[-1][1]
+            if same_commit and event.version is not None:
+                rollbacks[-1][2].add(event.version)
             continue
-        if not restored:
+        if not rollbacks:
             yield event.version
-        elif event.version == restored[-1]:
-            restored.pop()
-        if event.action == "rolled_back":
-            restored.append(event.version)
+        elif event.version in rollbacks[-1][2]:
+            rollbacks[-1][2].clear()
+        elif not rollbacks[-1][2] and event.version == rollbacks[-1][0]:
+            rollbacks.pop()
+        same_commit = event.action == "rolled_back"
+        if same_commit:
+            rollbacks.append((event.version, event.at, set()))
 
 
 def rollback_target(

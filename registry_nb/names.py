@@ -92,7 +92,7 @@ def checked_version(version: object) -> int:
     BadVersion
         Unless it is a whole number from 1: an ``int`` (not a ``bool``), or ASCII digits.
     """
-    digits = isinstance(version, str) and version.isascii() and version.isdecimal() and len(version) < 16
+    digits = isinstance(version, str) and version.isascii() and version.isdecimal() and len(version) <= 16
     whole = isinstance(version, numbers.Integral) and not isinstance(
         version, bool
     )  # numpy's integers come out of frames

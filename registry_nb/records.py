@@ -78,6 +78,7 @@ class Frozen(dict[str, Any]):
         return Frozen, (dict(self),)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to change."""
         raise TypeError("a record cannot be changed; ask the registry to change it (tag, describe, promote, …)")
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import os
 import threading
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _FOLDER = ".registry_nb"
 #: The stages that a URI in a serving job names, which one version at a time should hold.
 _SERVING = (Stage.STAGING, Stage.PRODUCTION)
+#: A serving process asks for the same few URIs again and again.
+_parsed = functools.lru_cache(maxsize=1024)(parse_uri)
 
 
 class Registry:
@@ -614,7 +617,7 @@ class Registry:
             self.artifacts.verify(file)
 
     def _found(self, uri: str) -> ModelVersion | tuple[Run, SavedModel]:
-        parsed = parse_uri(uri)
+        parsed = _parsed(uri) if isinstance(uri, str) else parse_uri(uri)  # which says what is wrong with it
         if isinstance(parsed, ModelURI):
             return lookup.resolved(self.store, parsed.name, parsed.which)
         run = self.run(parsed.run_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -17,11 +17,14 @@ from typing import Any
 from registry_nb.checks import Report
 from registry_nb.flavors import LoadedModel
 from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.signature import Signature
 
 #: Rows of a listing that are shown.
 LIMIT = 50
 #: Metric columns of a listing; the rest is in ``to_frame()``.
 _METRICS = 4
+#: Columns of a signature; the rest is counted.
+_COLUMNS = 4
 #: Characters of one value in a table.
 _WIDE = 60
 
@@ -86,8 +89,9 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     rest = len(listing) - len(shown)
     note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
     if not listing:
-        return Sheet("nothing found", note="register(model, 'Name') makes the first version of a model")
+        return Sheet("nothing found", note="%registry register VARIABLE as NAME makes the first version of a model")
     first = listing[0]
+    head: tuple[str, ...]
     if isinstance(first, ModelVersion):
         return _versions(shown, len(listing), note)
     if isinstance(first, RegisteredModel):
@@ -96,7 +100,9 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
         return Sheet(_count(len(listing), "model"), head=head, rows=rows, note=note)
     if isinstance(first, Event):
         head = ("#", "when", "who", "what", "model", "version", "change", "because")
-        return Sheet(_count(len(listing), "event"), head=head, rows=[_event_row(event) for event in shown], note=note)
+        rows = [_event_row(event) for event in shown]
+        everything = Sheet(_count(len(listing), "event"), head=head, rows=rows, note=note)
+        return _of_one_model(everything) if len({event.name for event in shown}) == 1 else everything
     if isinstance(first, Run):
         names = _metric_names(shown)
         head = ("run", "id", "experiment", "status", *names, "started", "by")
@@ -123,8 +129,8 @@ def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
                 _cell(version.user),
             )
         )
-    first = ("model", "version") if several else ("version",)
-    head = (*first, "stage", "aliases", *names, "tags", "description", "size", "registered", "by")
+    first_two: tuple[str, ...] = ("model", "version") if several else ("version",)
+    head = (*first_two, "stage", "aliases", *names, "tags", "description", "size", "registered", "by")
     title = _count(count, "version") + ("" if several else f" of {visible(versions[0].name)}")
     return _without_empty_columns(Sheet(title, head=head, rows=rows, note=note))
 
@@ -137,7 +143,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("metrics", _long(_pairs(version.metrics))),
         ("params", _long(_pairs(version.params))),
         ("tags", _long(_pairs(version.tags))),
-        ("signature", _long(version.signature or "")),
+        ("signature", _signature(version.signature)),
         ("flavor", _cell(f"{version.flavor}, Python {version.python_version}")),
         ("requires", _long(", ".join(version.requirements))),
         ("bytes", Cell(f"{_bytes(version.size)}, {visible(version.digest[:19])}…", visible(version.digest))),
@@ -156,8 +162,9 @@ def _model(model: RegisteredModel) -> Sheet:
         ("aliases", _long(_pairs({f"@{alias}": number for alias, number in model.aliases.items()}))),
         ("changed", _time(model.updated_at)),
     ]
-    further = (_versions(model.latest_versions, len(model.latest_versions), ""),) if model.latest_versions else ()
-    note = "" if further else "no versions yet"
+    latest = model.latest_versions
+    further = (replace(_versions(latest, len(latest), ""), title="the newest version in each stage"),) if latest else ()
+    note = "" if latest else "no versions yet"
     return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
 
 
@@ -181,7 +188,8 @@ def _run(run: Run) -> Sheet:
 
 
 def _report(report: Report) -> Sheet:
-    looked = f"{report.models:,} models, {report.versions:,} versions, {report.events:,} events, {report.files:,} files"
+    counts = {"model": report.models, "version": report.versions, "event": report.events, "file": report.files}
+    looked = ", ".join(_count(number, noun) for noun, number in counts.items())
     verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
     facts = [("verdict", verdict), ("looked at", Cell(looked))]
     if report.removed:
@@ -207,9 +215,15 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
 }
 
 
+#: The types whose look is this module's.
+SHOWN = (Listing, *_RECORDS)
+
+
 def _model_row(model: RegisteredModel) -> Sequence[Cell]:
     by_stage = {version.stage: version.version for version in model.latest_versions}
-    serving = [_number(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)]
+    serving = [
+        _number(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)
+    ]
     newest = max((version.version for version in model.latest_versions), default=None)
     return (
         _cell(model.name),
@@ -228,7 +242,7 @@ def _event_row(event: Event) -> Sequence[Cell]:
         _cell(event.user),
         _cell(event.action.replace("_", " ")),
         _cell(event.name),
-        _number(event.version) if event.version else Cell(""),
+        _number(event.version) if event.version else Cell("", kind="number"),
         _cell(_difference(event)),
         _cell(event.because),
     )
@@ -277,10 +291,21 @@ def _metric_names(records: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(name for record in records for name in record.metrics))[:_METRICS]
 
 
+def _of_one_model(given: Sheet) -> Sheet:
+    """Say the model's name once, above the table."""
+    column = list(given.head).index("model")
+    keep = [index for index in range(len(given.head)) if index != column]
+    return _columns(given, keep, f"{given.title} of {given.rows[0][column].text}")
+
+
 def _without_empty_columns(given: Sheet) -> Sheet:
     keep = [index for index in range(len(given.head)) if any(row[index].text for row in given.rows)]
+    return _columns(given, keep, given.title)
+
+
+def _columns(given: Sheet, keep: Sequence[int], title: str) -> Sheet:
     rows = [[row[index] for index in keep] for row in given.rows]
-    return Sheet(given.title, head=[given.head[index] for index in keep], rows=rows, note=given.note)
+    return Sheet(title, head=[given.head[index] for index in keep], rows=rows, note=given.note)
 
 
 # -- values ----------------------------------------------------------------------------------------------------------
@@ -311,6 +336,18 @@ def _plain(value: object) -> str:
 
 def _pairs(mapping: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={_plain(value)}" for key, value in mapping.items())
+
+
+def _signature(signature: Signature | None) -> Cell:
+    """Show the first columns of a wide signature, and count the rest."""
+    if signature is None:
+        return Cell("")
+    inputs, outputs = (
+        str(Signature(side[:_COLUMNS])).partition(" -> ")[0][1:-1]
+        + (f", … ({len(side)} in all)" if len(side) > _COLUMNS else "")
+        for side in (signature.inputs, signature.outputs)
+    )
+    return Cell(visible(f"({inputs}) → ({outputs})"), visible(signature, 2000))
 
 
 def _stage(stage: Stage) -> Cell:
@@ -348,7 +385,9 @@ def _count(number: int, noun: str) -> str:
 def _html(given: Sheet) -> str:
     parts = [f"<p><b>{escape(given.title)}</b></p>"]
     if given.facts:
-        rows = "".join(f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts)
+        rows = "".join(
+            f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts
+        )
         parts.append(f'<table class="rnb-facts"><tbody>{rows}</tbody></table>')
     if given.rows:
         head = "".join(f'<th scope="col">{escape(visible(name))}</th>' for name in given.head)

@@ -155,13 +155,14 @@ def storage_errors(path: str, doing: str) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
+        forbidden = "you may not read it" if doing == "reading" else "you may not write there"
         hints = {
             errno.ENOSPC: "the disk is full; make room and try again",
             errno.EDQUOT: "your quota is used up; make room and try again",
             errno.EFBIG: "the file may not grow any further here",
             errno.EROFS: "the file system is read-only",
-            errno.EACCES: "you may not write there",
-            errno.EPERM: "you may not write there",
+            errno.EACCES: forbidden,
+            errno.EPERM: forbidden,
             errno.ENOENT: "it, or the folder around it, is not there (any more)",
             errno.ENOTDIR: "a file stands where a folder should be",
             errno.EISDIR: "a folder stands where the file should be",

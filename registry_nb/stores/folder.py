@@ -69,22 +69,19 @@ class Folder:
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading."""
-        descriptor = self._open(file)
+        stored = os.fdopen(self._open(file), "rb")
         try:
             if file.size <= _WHOLE:
-                with os.fdopen(descriptor, "rb") as stored:
-                    descriptor = -1
+                with stored:
                     data = stored.read()
                 self._compare(file, hashlib.sha256(data).hexdigest())
                 return io.BytesIO(gzip.decompress(data) if file.codec else data)
-            stored = os.fdopen(descriptor, "rb")
-            descriptor = -1
             self._compare(file, _digest(stored, file.size, "verifying"))
             stored.seek(0)
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=stored)) if file.codec else stored
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+            return cast("IO[bytes]", _Unpacked(stored)) if file.codec else stored
+        except BaseException:
+            stored.close()
+            raise
 
     def verify(self, file: File) -> None:
         """Verify the stored bytes."""
@@ -209,6 +206,18 @@ def _compress(source: str, target: str) -> str:
                 packed.write(piece)
                 advance(len(piece))
     return digest.hexdigest()
+
+
+class _Unpacked(gzip.GzipFile):
+    """A compressed file as its original bytes; unlike gzip's own, it closes what it reads from."""
+
+    def __init__(self, stored: IO[bytes]) -> None:
+        self._stored = stored
+        super().__init__(fileobj=stored, mode="rb")
+
+    def close(self) -> None:
+        super().close()
+        self._stored.close()
 
 
 class _Hashing:

@@ -22,7 +22,8 @@ registry, model = rn.Registry(sys.argv[1], user=sys.argv[2]), LogisticRegression
 model.fit(*load_iris(return_X_y=True))
 print("ready", flush=True)
 sys.stdin.readline()
-print(json.dumps([registry.register(model, "Iris", tags={"by": registry.user}).version for _ in range(int(sys.argv[3]))]))
+given = [registry.register(model, "Iris", tags={"by": registry.user}).version for _ in range(int(sys.argv[3]))]
+print(json.dumps(given))
 """
 
 
@@ -35,7 +36,8 @@ def eight_writers(ground: Ground) -> Iterator[Row]:
         for n in range(8)
     ]
     for writer in writers:
-        assert writer.stdout and writer.stdout.readline() == "ready\n"
+        assert writer.stdout
+        assert writer.stdout.readline() == "ready\n"
     start = time.perf_counter()
     for writer in writers:  # all at once; what they answer is shorter than a pipe
         assert writer.stdin

@@ -49,10 +49,14 @@ class Ground:
     def filled(self, versions: int) -> Registry:
         """Return a registry with one model of so many versions, the same folder each time, newly opened."""
         if versions not in self._filled:
-            registry = self.new(f"filled-{versions}")
-            fill(registry, versions)
-            self._filled[versions] = registry.uri
+            self._filled[versions] = self.newly_filled(versions).uri
         return Registry(self._filled[versions], user="bench")
+
+    def newly_filled(self, versions: int) -> Registry:
+        """Return such a registry for whoever makes it grow."""
+        registry = self.new(f"filled-{versions}")
+        fill(registry, versions)
+        return registry
 
 
 def fill(registry: Registry, versions: int) -> None:

@@ -72,13 +72,22 @@ def timed(call: Callable[[], Any]) -> Timer:
     return functools.partial(seconds, call)
 
 
-def alternately(times: int, *timers: Timer, warm_up: int = 3) -> list[Seconds]:
-    """Time things in turn, so that a slow moment of the machine meets all of them."""
+def alternately(times: int, *timers: Timer, warm_up: int = 3, block: int = 1) -> list[Seconds]:
+    """Time things in turn, so that a slow moment of the machine meets all of them.
+
+    Something that takes a thousand times as long as the other leaves nothing of it in the processor's caches. Such
+    things take turns in blocks, each of which begins with calls that do not count.
+    """
     for _ in range(warm_up):
         for timer in timers:
             timer()
-    rounds = [[timer() for timer in timers] for _ in range(times)]
-    return [list(column) for column in zip(*rounds, strict=True)]
+    found: list[Seconds] = [[] for _ in timers]
+    for start in range(0, times, block):
+        for timer, seen in zip(timers, found, strict=True):
+            for _ in range(warm_up if block > 1 else 0):
+                timer()
+            seen += [timer() for _ in range(min(block, times - start))]
+    return found
 
 
 def summary(times: Seconds) -> dict[str, float]:

@@ -73,7 +73,7 @@ def growth(ground: Ground) -> Iterator[Row]:
         ours, other = alternately(ground.times(5000), many[what], few[what], warm_up=200)
         yield compared(f"look-up by {what}, {sizes}", 1.5, ours, other)
     yield compared(f"look-up by number, first time, {sizes}", 1.5, *_first_times(ground))
-    few, many = writes(small, 100), writes(large, ground.many)
+    few, many = writes(ground.newly_filled(100), 100), writes(large, ground.many)
     for what in few:
         ours, other = alternately(ground.times(1000), many[what], few[what], warm_up=20)
         yield compared(f"{what}, {sizes}", 1.5, ours, other, mean_ratio=fmean(ours) / fmean(other))

@@ -43,7 +43,8 @@ class MLflow:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
@@ -51,7 +52,7 @@ class MLflow:
     def writes(self, versions: int) -> dict[str, Timer]:
         """Return the writes by the names that ours have, on a model of so many versions."""
         self._ask("fill", versions)
-        orders = {"create version": "create", "promote": "promote", "tag": "tag"}
+        orders = {"promote": "promote", "tag": "tag", "create version": "create"}
         return {what: functools.partial(self._ask, order, versions) for what, order in orders.items()}
 
     def _ask(self, order: str, versions: int) -> float:

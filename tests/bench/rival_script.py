@@ -11,9 +11,6 @@ import time
 import warnings
 from pathlib import Path
 
-warnings.simplefilter("ignore")
-logging.disable(logging.CRITICAL)
-
 import mlflow
 from mlflow.tracking import MlflowClient
 
@@ -58,6 +55,8 @@ def tag(client, versions):
 
 
 def main():
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     answers = sys.stdout
     sys.stdout = sys.stderr  # nothing that MLflow prints may look like an answer
     uri = f"sqlite:///{DATABASE}"

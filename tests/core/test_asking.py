@@ -217,3 +217,20 @@ def test_python_s_own_copy_of_an_empty_registry_has_nothing(registry, tmp_path):
     assert (registry.models(), registry.versions(), registry.history(), registry.runs()) == ([], [], [], [])
     assert registry.check().ok
     assert not (tmp_path / "registry").exists(), "asking makes nothing"
+
+
+def test_a_saved_model_of_several_files_has_the_digest_of_their_listing(tmp_path):
+    import hashlib
+
+    from registry_nb.records import File, SavedModel
+
+    files = [File(name, f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", 3) for name in ("b.bin", "a.json")]
+    saved = SavedModel(flavor="x", files=tuple(files))
+    listing = "".join(f"{file.digest[7:]}  {file.path}\n" for file in (files[1], files[0]))  # as sha256sum prints it
+    assert saved.digest == f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"
+    assert saved.size == 6
+    assert SavedModel.from_dict(saved.to_dict()) == saved
+
+
+def test_the_package_lists_its_names():
+    assert {"Registry", "load_model", "Stage"} <= set(dir(rn))

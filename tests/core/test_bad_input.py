@@ -300,6 +300,7 @@ def test_a_reason_obeys_the_same_limit(iris, refused):
         ({"requirements": [3]}, BadValue, "a requirement is text"),
         ({"signature": "x"}, rn.Invalid, "a signature is what infer_signature returns, not str"),
         ({"flavor": "sklaern"}, rn.Invalid, "did you mean 'sklearn'?"),
+        ({"flavor": "sklearn"}, NoFlavor, "flavor 'sklearn' does not know it"),
         ({"example": [[1], [2, 3]]}, rn.Invalid, "a signature cannot be inferred"),
     ],
 )

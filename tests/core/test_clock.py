@@ -23,6 +23,21 @@ def clock(monkeypatch):
     return Backwards
 
 
+def test_a_clock_that_stands_still_confuses_nobody(registry, constant, monkeypatch):
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 6, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(module, "datetime", Still)
+    for number in (1, 2, 3):
+        registry.register(constant(number), "Iris")
+        registry.promote("Iris", number)
+    assert [registry.rollback("Iris").version for _ in range(2)] == [2, 1]
+    assert registry.history() == registry.history("Iris")
+    assert registry.check().ok
+
+
 def test_a_clock_that_goes_back_confuses_nobody(clock, registry, constant):
     for number in (1, 2, 3):
         registry.register(constant(number), "Iris")

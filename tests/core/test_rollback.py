@@ -119,6 +119,17 @@ def test_a_crowded_stage_is_left_by_everybody_but_the_one_before(line):
     assert line.rollback("Iris").version == 3
 
 
+def test_a_version_that_left_a_crowded_stage_is_restored_below_who_stayed(line, refused):
+    line.rollback("Iris", to=1)
+    line.promote("Iris", 2)
+    with pytest.warns(rn.CrowdedStage):
+        line.transition("Iris", 1, "Production")
+    line.archive("Iris", 1)
+    assert line.rollback("Iris").version == 1
+    with refused(line, NothingToRollBack, "nothing held it before"):
+        line.rollback("Iris")  # and never to 2, which it was rolled away from
+
+
 def test_deleted_versions_are_passed_over(line):
     line.delete("Iris", version=3)
     line.delete("Iris", version=2)

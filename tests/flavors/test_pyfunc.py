@@ -218,6 +218,15 @@ def test_the_part_that_cannot_be_pickled_is_named(registry, make, path):
     assert registry.versions() == []
 
 
+def test_the_search_for_the_part_ends_at_some_depth(registry):
+    model = Deep(lock())
+    for _ in range(12):
+        model = Deep(model)
+    with pytest.raises(rn.Invalid) as caught:
+        registry.register(model, "M")
+    assert caught.value.path == "Deep" + ".inner" * 8
+
+
 def test_bytes_that_were_tampered_with_never_reach_the_unpickler(registry, monkeypatch, tmp_path):
     import os
     from pathlib import Path

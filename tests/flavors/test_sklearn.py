@@ -1,5 +1,6 @@
 """scikit-learn: what people fit, in and out; what it needs; what is said where that is missing."""
 
+import pickle
 import subprocess
 
 import numpy as np
@@ -104,6 +105,20 @@ def test_modules_are_traced_to_their_distributions():
     assert requirements.provides("scikit-learn==1.0", "sklearn.linear_model")
     assert requirements.provides("Some-Thing==1.0", "some_thing")
     assert not requirements.provides("numpy==1.0", "sklearn")
+
+
+def test_a_pickle_is_read_for_its_modules_and_not_run(tmp_path):
+    from registry_nb.flavors import pickling
+
+    class Loud:
+        def __reduce__(self):
+            return print, ("it was run",)
+
+    given = [np.zeros(3), "x" * 200, {"again": np.ones(2)}, Loud()]
+    (tmp_path / "pickle").write_bytes(pickle.dumps(given, protocol=5))
+    with open(tmp_path / "pickle", "rb") as file:
+        found = pickling.modules(file)
+    assert {"numpy", "builtins"} <= {module.partition(".")[0] for module in found}
 
 
 def test_code_by_value_names_the_modules_that_it_uses(registry):

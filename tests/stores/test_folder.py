@@ -7,6 +7,7 @@ import stat
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_damaged_bytes_are_refused(folder, way, damage, data):
 class Bomb:
     """Notes that it was unpickled."""
 
-    exploded = []
+    exploded: ClassVar = []
 
     def predict(self, X):
         return X
@@ -198,7 +199,7 @@ def test_a_digest_that_is_none_leads_nowhere(folder, digest):
 def test_a_file_that_may_not_be_read_is_a_storage_error_not_damage(folder, monkeypatch):
     file = store(folder, PLAIN)
     monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    with pytest.raises(StorageError, match="you may not write there|Permission"):
+    with pytest.raises(StorageError, match="you may not read it"):
         folder.open(file)
 
 

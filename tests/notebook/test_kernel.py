@@ -1,0 +1,86 @@
+"""The notebook's door in a real kernel, and the notebooks that we ship, run from an empty folder."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def run(notebook, folder, monkeypatch, **options):
+    monkeypatch.setenv("REGISTRY_NB_USER", "ada")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}, **options)
+    return client.execute()
+
+
+def cells(*sources):
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+
+
+def test_a_kernel_shows_records_as_html_and_text(tmp_path, monkeypatch):
+    done = run(
+        cells(
+            "%load_ext registry_nb\nmodel = lambda X: [0 for _ in X]",
+            "%registry register model as Zero --because 'a <b>baseline</b>'",
+            "v = %registry promote Zero 1",
+            "%registry history Zero",
+            "import registry_nb as rn\nrn.Registry().versions('Zero')",
+        ),
+        tmp_path,
+        monkeypatch,
+    )
+    registered, promoted, history, listing = (cell.outputs for cell in done.cells[1:])
+    assert "Zero 1" in registered[0].data["text/plain"]
+    assert [output.output_type for output in promoted] == ["display_data"]
+    assert promoted[0].data["text/plain"] == "Production: – → 1"
+    page = history[0].data["text/html"]
+    assert "a &lt;b&gt;baseline&lt;/b&gt;" in page
+    assert "None → Production" in history[0].data["text/plain"]
+    assert "rnb-production" in listing[0].data["text/html"]
+
+
+def test_an_error_marks_the_cell_as_failed_with_one_line(tmp_path, monkeypatch):
+    notebook = cells("%load_ext registry_nb", "%registry promote Nope 1", "never = 1")
+    with pytest.raises(CellExecutionError) as raised:
+        run(notebook, tmp_path, monkeypatch)
+    assert raised.value.ename == "ModelNotFound"
+    error = notebook.cells[1].outputs[0]
+    assert (error.output_type, error.ename) == ("error", "ModelNotFound")
+    assert error.traceback == ["ModelNotFound: there is no registered model 'Nope' (the registry has no models yet)"]
+    assert notebook.cells[2].execution_count is None, "Run all stops there"
+    assert list(tmp_path.iterdir()) == [], "a failed line makes no registry"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_shipped_notebook_runs_and_leaves_nothing_behind(path, tmp_path, monkeypatch):
+    shipped = nbformat.read(path, as_version=4)
+    nbformat.validate(shipped)
+    done = run(nbformat.from_dict(shipped), tmp_path, monkeypatch)
+    assert list(tmp_path.iterdir()) == []
+    saved = nbformat.read(path, as_version=4)
+    for now, then in zip(done.cells, saved.cells, strict=True):
+        if then.cell_type == "code":
+            assert texts(now) == texts(then), then.source
+
+
+def texts(cell):
+    """What a cell shows as text, without times, versions of libraries, digests and sizes."""
+    found = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", "\n".join(found))
+    shown = re.sub(r"==[\w.]+|Python [\d.]+|sha256:\w+…|[\d.]+ [KM]?B\b", "FACT", shown)
+    return re.sub(r" +", " ", shown)
+
+
+def test_saved_outputs_tell_nothing_of_the_machine():
+    assert NOTEBOOKS
+    for path in NOTEBOOKS:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"/home/|/root/|/tmp/|/work/|C:\\\\", text)
+        assert "output_type" in text
+        assert '"error"' not in text
