@@ -7,6 +7,7 @@ import heapq
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ from registry_nb.names import (
 )
 from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.signature import Signature
-from registry_nb.stores import Artifacts, Store, open_store
+from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ class Registry:
         """
         target, stamp = _serving(stage, "promote"), self._stamp(because)
         believed = None if expected is None else _expected(expected)
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             holders = tx.holders(record.name, target)
             lifecycle.expect(record.name, target, holders, believed)
@@ -279,7 +280,7 @@ class Registry:
         target, stamp = Stage(stage), self._stamp(because)
         if archive_existing:
             _serving(target, "archive the others when a version goes")
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             holders = lookup.each(tx, record.name, tx.holders(record.name, target)) if archive_existing else ()
             change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
@@ -297,7 +298,7 @@ class Registry:
     def archive(self, name: str, version: Which, *, because: str = "") -> ModelVersion:
         """Retire a version."""
         stamp = self._stamp(because)
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
             tx.apply(change)
@@ -523,7 +524,7 @@ class Registry:
     def alias(self, name: str, alias: str, version: Which) -> RegisteredModel:
         """Point an alias to a version, wherever it pointed before."""
         alias, stamp = checked_alias(alias), self._stamp()
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             tx.apply(lifecycle.aliased(lookup.own(tx, record.name), alias, record.version, stamp))
         return self.model(record.name)
@@ -536,7 +537,7 @@ class Registry:
         AliasNotFound
         """
         stamp = self._stamp()
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             name = lookup.known(tx, name)
             tx.apply(lifecycle.unaliased(lookup.own(tx, name), alias, stamp))
         return self.model(name)
@@ -550,7 +551,7 @@ class Registry:
             If the new name is taken, or was another model's: the numbers of a deleted model are not used again.
         """
         new, stamp = checked_name(new), self._stamp()
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
                 raise AlreadyExists(name=new, reason="exists already; choose another name")
@@ -573,7 +574,7 @@ class Registry:
             If a version of it is in Production or Staging.
         """
         stamp = self._stamp(because)
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             name = lookup.known(tx, name)
             own = lookup.own(tx, name)
             if version is None:
@@ -602,7 +603,7 @@ class Registry:
 
     def _edit(self, name: str, version: Which | None, verb: Any) -> RegisteredModel | ModelVersion:
         stamp = self._stamp()
-        with self.store.transaction() as tx:
+        with self._changing(name) as tx:
             if version is not None:
                 record = lookup.resolved(tx, name, version)
                 change: Change = verb(record, stamp)
@@ -611,6 +612,12 @@ class Registry:
             name = lookup.known(tx, name)
             tx.apply(verb(lookup.own(tx, name), stamp))
         return self.model(name)
+
+    def _changing(self, name: str) -> AbstractContextManager[Transaction]:
+        """Begin to change a model that has to exist: a slip in an empty folder does not make a registry there."""
+        if not self.store.newest(name):
+            lookup.known(self.store, name)
+        return self.store.transaction()
 
     def _verify(self, record: ModelVersion) -> None:
         for file in record.files:

@@ -31,7 +31,7 @@ _WIDE = 60
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value: its text, the long form behind it, and its kind (``stage``, ``number``, ``good``, ``bad`` or none)."""
+    """One value: its text, the long form behind it, and its kind (stage, number, time, good, bad or none)."""
 
     text: str
     title: str = ""
@@ -367,7 +367,7 @@ def _bytes(size: float) -> str:
 
 
 def _time(at: datetime) -> Cell:
-    return Cell(_ago(at), at.isoformat())
+    return Cell(_ago(at), at.isoformat(), "time")
 
 
 def _ago(at: datetime) -> str:
@@ -437,16 +437,19 @@ def _width(value: str) -> int:
 
 
 # JupyterLab's variables with fallbacks to the system's colours, which VS Code and Colab understand. Each colour was
-# chosen for a contrast of at least 4.5:1 on the background that it stands on.
+# chosen for a contrast of at least 4.5:1 on the background that it stands on. The doubled class outdoes JupyterLab's
+# own rules for tables in outputs, which align everything to the right.
 _STYLE = """
 .rnb{color:var(--jp-content-font-color1,CanvasText);font-size:var(--jp-content-font-size1,14px);line-height:1.5}
 .rnb p{margin:.3em 0}
-.rnb table{border-collapse:collapse;margin:.2em 0 .6em;width:auto}
-.rnb th,.rnb td{border:0;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4));padding:.2em .8em .2em 0;
-text-align:left;vertical-align:top;white-space:pre-line;max-width:40em;overflow-wrap:anywhere}
-.rnb thead th{font-weight:600}
-.rnb .rnb-facts th{font-weight:400;opacity:.85;white-space:nowrap}
-.rnb td.rnb-number{font-variant-numeric:tabular-nums;white-space:nowrap}
+.rnb.rnb table{border-collapse:collapse;margin:.2em 0 .6em;width:auto}
+.rnb.rnb th,.rnb.rnb td{border:0;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4));
+padding:.2em 1.2em .2em .3em;text-align:left;vertical-align:top;white-space:pre-line;max-width:40em;
+overflow-wrap:anywhere}
+.rnb.rnb thead th{font-weight:600;white-space:nowrap}
+.rnb.rnb .rnb-facts th{font-weight:400;opacity:.85;white-space:nowrap}
+.rnb.rnb td.rnb-number{font-variant-numeric:tabular-nums;white-space:nowrap;text-align:right}
+.rnb.rnb td.rnb-time{font-variant-numeric:tabular-nums;white-space:nowrap}
 .rnb .rnb-stage{border:1px solid currentColor;border-radius:.8em;padding:0 .6em;white-space:nowrap;font-size:.9em}
 .rnb .rnb-production,.rnb .rnb-good{color:#116329}.rnb .rnb-staging{color:#7d4e00}.rnb .rnb-archived{color:#57606a}
 .rnb .rnb-bad{color:#a40e26}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from registry_nb.lifecycle import Change
 from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, Stage
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -72,6 +74,9 @@ class Store(Reader, Protocol):
     @property
     def revision(self) -> int:
         """Grows whenever something changed, wherever it was changed."""
+
+    def consistent(self, read: Callable[[], T]) -> T:
+        """Read several things as they were at one moment, whatever is committed meanwhile."""
 
     def problems(self, *, repair: bool) -> list[str]:
         """Read everything from the disk again; say what is damaged, and mend what can be mended."""

@@ -79,6 +79,7 @@ class Journal:
         self._owner: int | None = None
         self._retry_compaction_at = 0
         self._changes = 0
+        self._frozen = False  # while several things are read as of one moment
         self._existed = False
         self._inode = 0
         self._durable_inode = 0  # of the file whose name is known to survive a power failure
@@ -103,6 +104,8 @@ class Journal:
         if self._owner == threading.get_ident():
             return False  # inside its own transaction, which holds the lock
         with self._mutex:
+            if self._frozen:
+                return False
             if not self.strict:
                 try:
                     if _signature(os.stat(self.path)) == self._signature:
@@ -115,16 +118,15 @@ class Journal:
                 return self._read()
 
     def consistent(self, read: Callable[[], T]) -> T:
-        """Read until nothing was committed meanwhile, so that several answers belong to one moment."""
-        while True:
+        """Read several things as they were at one moment, whatever other processes commit; other threads wait."""
+        with self._mutex:
             self.refresh()
-            with self._mutex:
-                before = self._changes
-            found = read()
-            self.refresh()
-            with self._mutex:  # not while another thread is in the middle of a commit
-                if self._changes == before:
-                    return found
+            frozen = self._frozen
+            try:
+                self._frozen = True
+                return read()
+            finally:
+                self._frozen = frozen
 
     def tables(self) -> list[str]:
         """Return the names of the tables that hold something, in the view of the transaction if there is one."""
@@ -217,6 +219,7 @@ class Journal:
             self._acquire(shield)
             try:
                 with self._mutex:
+                    assert not self._frozen, "what is read as of one moment is not written"
                     self._recover()
                     self._owner, pid = threading.get_ident(), os.getpid()
                     try:

@@ -89,6 +89,10 @@ class LocalStore:
             return RegisteredModel.from_dict(doc, datetime.fromisoformat(doc["created_at"]), ()) if doc else None
         return self._journal.consistent(lambda: self._with_latest(name))
 
+    def consistent(self, read: Callable[[], T]) -> T:
+        """Read several things as they were at one moment."""
+        return self._journal.consistent(read)
+
     def _with_latest(self, name: str) -> RegisteredModel | None:
         doc = self._model_doc(name)
         if doc is None:

@@ -191,18 +191,21 @@ def test_a_reader_of_a_registry_that_was_never_written_makes_nothing(tmp_path):
 def test_answers_that_belong_together_are_of_one_moment(journal, path):
     put(journal, 1, {"v": 1})
     writer = Journal(path, durable=False)
-    looks = []
 
     def read():
-        looks.append(1)
         first = journal.doc("t", 1)
-        if len(looks) == 1:
-            put(writer, 1, {"v": 2})  # a commit between the two answers
-        return first, journal.doc("t", 1)
+        put(writer, 1, {"v": 2})  # a commit between the two answers
+        return first, journal.doc("t", 1), journal.consistent(lambda: journal.doc("t", 1))
 
-    first, second = journal.consistent(read)
-    assert first == second == b'{"v":2}'
-    assert len(looks) == 2
+    assert journal.consistent(read) == (b'{"v":1}',) * 3
+    assert journal.doc("t", 1) == b'{"v":2}'
+    with pytest.raises(ZeroDivisionError):
+        journal.consistent(lambda: 1 / 0)
+    put(writer, 1, {"v": 3})
+    assert journal.doc("t", 1) == b'{"v":3}'
+    with pytest.raises(AssertionError, match="not written"):
+        journal.consistent(lambda: put(journal, 1, {}))
+    assert content(Journal(path)) == {1: {"v": 3}}
 
 
 def test_a_thread_never_sees_half_of_another_threads_commit(journal):
