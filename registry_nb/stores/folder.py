@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 from registry_nb.errors import Corrupted
 from registry_nb.records import File
 from registry_nb.stores import disk
+from registry_nb.stores.lock import Shield
 
 #: Read and hash in pieces of this many bytes.
 _CHUNK = 1 << 20
@@ -47,15 +48,16 @@ class Folder:
     @contextmanager
     def drafting(self) -> Iterator[str]:
         """Make a folder for a flavor to save into; it is removed afterwards."""
-        with disk.storage_errors(self.path, "saving a model to"):
-            disk.make_folder(self.path)
-            folder = os.path.join(self.path, f"{disk.DRAFT}{uuid.uuid4().hex}")
-            os.mkdir(folder)
+        folder = os.path.join(self.path, f"{disk.DRAFT}{uuid.uuid4().hex}")
         try:
-            with disk.storage_errors(self.path, "saving a model to"):  # the flavor's own writes
+            with disk.storage_errors(self.path, "saving a model to"):  # the flavor's own writes as well
+                with Shield():
+                    disk.make_folder(self.path)
+                    os.mkdir(folder)
                 yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with Shield():  # an interrupt in the middle of rmtree would leave a descriptor open
+                shutil.rmtree(folder, ignore_errors=True)
 
     def put(self, source: str, path: str) -> File:
         """Keep a file durably; the source may be gone afterwards."""
@@ -64,12 +66,14 @@ class Folder:
             stored = f"{source}{disk.DRAFT}" if codec else source
             digest = _compress(source, stored) if codec else _hash(source)
             size = os.path.getsize(stored)
-            self._settle(stored, digest, size)
+            with Shield():
+                self._settle(stored, digest, size)
         return File(path, f"sha256:{digest}", size, codec)
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading."""
-        stored = os.fdopen(self._open(file), "rb")
+        with Shield():
+            stored = os.fdopen(self._open(file), "rb")
         try:
             if file.size <= _WHOLE:
                 with stored:
@@ -85,7 +89,9 @@ class Folder:
 
     def verify(self, file: File) -> None:
         """Verify the stored bytes."""
-        with os.fdopen(self._open(file), "rb") as stored:
+        with Shield():
+            stored = os.fdopen(self._open(file), "rb")
+        with stored:
             self._compare(file, _digest(stored, file.size, "verifying"))
 
     def orphans(self, used: set[str]) -> list[str]:

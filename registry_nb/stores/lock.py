@@ -41,7 +41,7 @@ class Shield:
     no flag can be up to date.
     """
 
-    def __init__(self, ours: frozenset[str]) -> None:
+    def __init__(self, ours: frozenset[str] = frozenset()) -> None:
         self._ours = ours | {__file__, contextmanager.__code__.co_filename}
         self._pending: tuple[int, FrameType | None] | None = None
         self._before: Any = None

@@ -37,6 +37,7 @@ def main() -> int:
         return 2
     rows: list[Row | Failure] = []
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as folder:
+        Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")  # whoever commits meanwhile leaves it out
         ground = Ground(Path(folder).resolve(), options.quick, options.mlflow_python)
         facts = machine(ground.folder)
         for key in options.only or ROWS:

@@ -50,7 +50,7 @@ def write(folder, how_many, say):
     for _ in range(8):
         registry.register(crew.constant(0), crew.NAME)
     registry.promote(crew.NAME, 1)
-    open_before, count, landed, last = descriptors(), 0, dict.fromkeys(acts, 0), None
+    open_before, count, landed, kept = descriptors(), 0, dict.fromkeys(acts, 0), []
     say("ready")
     while button.landed < how_many:
         count += 1
@@ -64,7 +64,7 @@ def write(folder, how_many, say):
             if act in ("register", "promote"):
                 say(f"ack {token}")
         except KeyboardInterrupt as error:
-            last = error  # a notebook keeps the last traceback, and with it every frame that was interrupted
+            kept[:] = [error]  # a notebook keeps the last traceback, and with it every frame that was interrupted
         button.armed = False
         landed[act] += button.landed - before
         assert journal._lock._depth == 0, "the lock leaked"
@@ -72,7 +72,7 @@ def write(folder, how_many, say):
         assert not journal._overlays
         assert signal.getsignal(signal.SIGINT) is button, "the button was not given back"
         if count % 50 == 0:
-            last = None
+            kept.clear()
             gc.collect()
             assert descriptors() <= open_before + 1, f"{descriptors()} descriptors, {open_before} before"
     say(f"landed {json.dumps(landed)}")
