@@ -6,6 +6,8 @@ and none protects against the fault that notebooks really have: the interrupt bu
 
 from __future__ import annotations
 
+# `signal` wraps it, and looks each handler up among two constants: 10 µs a commit.
+import _signal  # type: ignore[import-not-found]
 import errno
 import os
 import signal
@@ -50,18 +52,18 @@ class Shield:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
+            before = _signal.getsignal(signal.SIGINT)
             if callable(before):  # not ignored, not somebody's C handler
                 self._before = before
                 self._installed = True
-                signal.signal(signal.SIGINT, self._handle)
+                _signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self._installed:
             return
         self._installed = False
-        signal.signal(signal.SIGINT, self._before)
+        _signal.signal(signal.SIGINT, self._before)
         if kind is None or not issubclass(kind, KeyboardInterrupt):  # one is enough
             self.check()
 

@@ -28,11 +28,16 @@ class Table:
 
     def put(self, number: int, raw: bytes) -> None:
         """Set a document."""
-        self._unindex(number)
+        old = self.docs.get(number)
         self.docs[number] = raw
         self.next_id = max(self.next_id, number + 1)
         for field, index in self.indexes.items():
-            bisect.insort(index.setdefault(format.field_of(raw, field), []), number)
+            value = format.field_of(raw, field)
+            if old is not None and (before := format.field_of(old, field)) == value:
+                continue
+            if old is not None:
+                _remove(index[before], number)
+            bisect.insort(index.setdefault(value, []), number)
 
     def remove(self, number: int) -> None:
         """Remove a document; its id is not used again."""
@@ -52,8 +57,11 @@ class Table:
         raw = self.docs.get(number) if self.indexes else None
         if raw is not None:
             for field, index in self.indexes.items():
-                ids = index[format.field_of(raw, field)]
-                del ids[bisect.bisect_left(ids, number)]
+                _remove(index[format.field_of(raw, field)], number)
+
+
+def _remove(ids: list[int], number: int) -> None:
+    del ids[bisect.bisect_left(ids, number)]
 
 
 class Overlay(MutableMapping[int, Any]):

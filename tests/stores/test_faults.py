@@ -11,7 +11,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import CommitUncertain, StorageError
-from registry_nb.stores import disk, format
+from registry_nb.stores import disk, format, tables
 from registry_nb.stores.journal import Journal
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and modes as POSIX has them")
@@ -319,3 +319,38 @@ def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkey
     assert history[0].at > history[-1].at, "the clock is recorded, not obeyed"
     assert registry.rollback("M").version == 2
     assert registry.check().ok
+
+
+def test_an_error_while_memory_takes_a_commit_over_reads_the_file_again(journal, path, monkeypatch):
+    put(journal, 1, {})
+
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Contents, "apply", fail)
+        with pytest.raises(MemoryError):
+            put(journal, 2, {})
+    assert sorted(journal.docs("t")) == sorted(content(path)) == [1, 2], "the lines were written, and nobody tells less"
+    put(journal, 3, {})
+    assert sorted(content(path)) == [1, 2, 3]
+
+
+def test_an_error_while_reading_keeps_nothing_half_read(journal, path, monkeypatch):
+    put(journal, 1, {})
+    other = Journal(path)
+    put(other, 2, {})
+    put(other, 3, {})
+    real, seen = tables.Contents.apply, []
+
+    def fail(self, operation):
+        seen.append(operation)
+        if len(seen) == 2:
+            raise MemoryError
+        real(self, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Contents, "apply", fail)
+        with pytest.raises(MemoryError):
+            journal.docs("t")
+    assert sorted(journal.docs("t")) == [1, 2, 3]

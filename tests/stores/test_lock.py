@@ -266,7 +266,7 @@ def at(monkeypatch, module, name, act):
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(disk, "write_all"), (disk, "sync"), (format, "sealed"), (os, "open"), (os, "close")]
+    ("module", "name"), [(disk, "write_all"), (disk, "sync"), (format, "sealed"), (os, "dup"), (os, "close")]
 )
 def test_an_interrupt_in_the_middle_of_a_commit_comes_after_it(path, monkeypatch, interrupts, module, name):
     journal = Journal(path)

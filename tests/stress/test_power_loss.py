@@ -85,7 +85,7 @@ class Disk:
 
     @contextmanager
     def recording(self):
-        names = ("open", "close", "write", "ftruncate", "replace", "unlink", "mkdir", "fdopen")
+        names = ("open", "close", "dup", "write", "ftruncate", "replace", "unlink", "mkdir", "fdopen")
         real = {name: getattr(os, name) for name in names}
         real_open, real_rmtree = builtins.open, shutil.rmtree
 
@@ -100,6 +100,12 @@ class Disk:
         def os_close(fd):
             self.open.pop(fd, None)
             real["close"](fd)
+
+        def dup(fd):
+            copy = real["dup"](fd)
+            if fd in self.open:
+                self.open[copy] = self.open[fd]
+            return copy
 
         def os_write(fd, data):
             count = real["write"](fd, data)
@@ -160,7 +166,7 @@ class Disk:
 
         with pytest.MonkeyPatch.context() as patch:
             for name, function in {
-                "open": os_open, "close": os_close, "write": os_write, "ftruncate": ftruncate, "fsync": sync,
+                "open": os_open, "close": os_close, "dup": dup, "write": os_write, "ftruncate": ftruncate, "fsync": sync,
                 "fdatasync": sync, "replace": replace, "unlink": unlink, "mkdir": mkdir, "fdopen": fdopen,
             }.items():  # fmt: skip
                 patch.setattr(os, name, function, raising=False)
