@@ -305,7 +305,7 @@ def test_an_interrupt_in_the_middle_of_a_compaction_comes_after_it(path, monkeyp
                 journal.compact()
         assert sorted(journal.docs("t")) == numbers(path) == [1]
         assert sorted(os.listdir(os.path.dirname(path))) == ["registry.jsonl", "registry.jsonl.lock"]
-    assert descriptors() == before
+    assert descriptors() < before, "that of the replaced file was let go"
 
 
 def test_an_interrupt_while_reading_comes_when_the_memory_is_whole(path, monkeypatch, interrupts):
