@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,9 +10,6 @@ from registry_nb.errors import RegistryError
 from registry_nb.lifecycle import replay
 from registry_nb.records import File
 from registry_nb.stores import Artifacts, Store
-
-#: How often a history that others are writing is read before its problems are believed.
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report
     problems = store.problems(repair=repair)
     try:
         files = {file.digest: (file, owner) for owner, file in _files(store)}
-        problems += [problem for name in store.histories() for problem in _settled_problems(store, name)]
+        for name in store.histories():
+            problems += store.consistent(functools.partial(_history_problems, store, name))
         counts = len(store.model_names()), sum(1 for name in store.model_names() for _ in store.versions(name))
         events = sum(1 for name in store.histories() for _ in store.events(name))
     except RegistryError as error:  # the records cannot be read: nothing else can be checked
@@ -83,20 +82,11 @@ def _files(store: Store) -> Iterator[tuple[str, File]]:
             yield from ((f"runs:/{run.run_id}/{path}", file) for file in saved.files)
 
 
-def _settled_problems(store: Store, name: str) -> list[str]:
-    """Look again where others wrote meanwhile: records newer than the events beside them are no problem.
-
-    A transaction would give one view of both, and keep every writer waiting for the whole check.
-    """
-    for _ in range(_ATTEMPTS):
-        revision = store.revision
-        found = list(_history_problems(store, name))
-        if not found or store.revision == revision:
-            break
-    return found
+def _history_problems(store: Store, name: str) -> list[str]:
+    return list(_told_and_found(store, name))
 
 
-def _history_problems(store: Store, name: str) -> Iterator[str]:
+def _told_and_found(store: Store, name: str) -> Iterator[str]:
     previous, seq = "", 0
     for event in store.events(name):
         if event.seq != seq + 1:

@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import IO, Any
 
 from registry_nb.errors import NotSerializable
@@ -38,15 +38,7 @@ def save(model: Any, folder: str) -> set[str]:
         With the path of the attribute that cannot be pickled.
     """
     path = os.path.join(folder, FILE)
-    with _local_modules_by_value():
-        try:
-            with open(path, "wb") as file:
-                _pickle(model, file)
-        except OSError:
-            raise
-        except Exception as error:  # whatever a __reduce__ may raise
-            where, reason = _culprit(model, type(model).__name__, error, 0)
-            raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
+    _with_local_modules_by_value(lambda: _write(model, path))
     with open(path, "rb") as file:
         return modules(file)
 
@@ -91,9 +83,23 @@ def _pickle(model: Any, file: IO[bytes]) -> None:
     cloudpickle.dump(model, file, protocol=5)
 
 
-@contextmanager
-def _local_modules_by_value() -> Iterator[None]:
-    """Let cloudpickle write the code of local modules into the pickle, since the loading process may lack them."""
+def _write(model: Any, path: str) -> None:
+    try:
+        with open(path, "wb") as file:
+            _pickle(model, file)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a __reduce__ may raise
+        where, reason = _culprit(model, type(model).__name__, error, 0)
+        raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
+
+
+def _with_local_modules_by_value(act: Callable[[], None]) -> None:
+    """Let cloudpickle write the code of local modules into the pickle, since the loading process may lack them.
+
+    Not a generator's context manager: one that is interrupted while it is entered keeps the lock for as long as
+    somebody keeps the traceback, which a notebook does.
+    """
     import cloudpickle
 
     with _by_value:
@@ -102,10 +108,11 @@ def _local_modules_by_value() -> Iterator[None]:
         try:
             for module in marked:
                 cloudpickle.register_pickle_by_value(module)
-            yield
+            act()
         finally:
             for module in marked:
-                cloudpickle.unregister_pickle_by_value(module)
+                with suppress(ValueError):  # interrupted before it was marked
+                    cloudpickle.unregister_pickle_by_value(module)
 
 
 def _local_modules() -> list[Any]:

@@ -330,6 +330,7 @@ class Journal:
         return self._strict
 
     def _reset(self) -> None:
+        self._let_go()  # perhaps of a file that was replaced: an open one keeps its room on the disk
         self._signature: Signature | None = None
         self._contents = Contents(self.path)
         self._changes += 1
@@ -470,10 +471,10 @@ class Journal:
     def __del__(self) -> None:
         self._let_go()
 
-    def _let_go(self) -> None:
+    def _let_go(self, close: Callable[[int], None] = os.close) -> None:  # bound now: at exit `os` may be gone first
         fd, self._kept, self._kept_inode = self._kept, -1, 0
         if fd >= 0:
-            os.close(fd)
+            close(fd)
 
     def _append(self, fd: int, data: bytes) -> None:
         try:

@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
@@ -154,10 +154,10 @@ class FileLock:
     def __del__(self) -> None:
         self._forget()  # a kernel that opens a registry again and again keeps no descriptors
 
-    def _forget(self) -> None:
+    def _forget(self, close: Callable[[int], None] = os.close) -> None:  # bound now: at exit `os` may be gone first
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            close(fd)
 
     def _acquire(self, shield: Shield, deadline: float) -> None:
         pause = 0.0002

@@ -94,7 +94,9 @@ def committed():
         text=True,
     )
     if listed.returncode:  # a source distribution, or a copy without its history
-        return [path for path in ROOT.rglob("*") if path.suffix in {".py", ".md", ".toml", ".yml"} and path.is_file()]
+        kept = [ROOT, *(ROOT / folder for folder in (".github", ".ci", "registry_nb", "tests", "notebooks"))]
+        found = [path for folder in kept for path in (folder.glob("*") if folder == ROOT else folder.rglob("*"))]
+        return [path for path in found if path.suffix in {".py", ".md", ".toml", ".yml", ".ipynb"} and path.is_file()]
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 

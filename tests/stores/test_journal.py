@@ -346,6 +346,17 @@ def test_a_compaction_that_fails_fails_no_commit(journal, path, monkeypatch):
     assert [name for name in os.listdir(os.path.dirname(path)) if name.startswith(".draft")] == []
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="which files are open is asked of Linux")
+def test_a_file_that_was_replaced_is_not_kept_open_and_gives_its_room_back(journal, path):
+    other = Journal(path, durable=False)
+    put(other, 1, {})
+    put(journal, 2, {})
+    journal.compact()
+    assert sorted(content(other)) == [1, 2]
+    names = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert [name for name in names if name.startswith(path) and name.endswith("(deleted)")] == []
+
+
 def test_what_a_killed_compaction_left_is_removed_by_the_next_one(journal, path):
     put(journal, 1, {})
     folder = os.path.dirname(path)

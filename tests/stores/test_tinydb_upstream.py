@@ -41,7 +41,7 @@ def db(request, tmp_path):
 @pytest.fixture
 def upstream(tmp_path):
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    download += ["--no-binary", ":all:", "--no-build-isolation", "--dest", tmp_path, f"tinydb=={version('tinydb')}"]
+    download += ["--no-binary", "tinydb", "--dest", tmp_path, f"tinydb=={version('tinydb')}"]
     fetched = subprocess.run(download, capture_output=True, text=True, timeout=300, check=False)
     sdists = list(tmp_path.glob("tinydb-*.tar.gz"))
     if not sdists:

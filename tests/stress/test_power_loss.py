@@ -165,10 +165,16 @@ class Disk:
             return real_open(path, mode, buffering, *arguments, **options)
 
         with pytest.MonkeyPatch.context() as patch:
-            for name, function in {
-                "open": os_open, "close": os_close, "dup": dup, "write": os_write, "ftruncate": ftruncate, "fsync": sync,
-                "fdatasync": sync, "replace": replace, "unlink": unlink, "mkdir": mkdir, "fdopen": fdopen,
-            }.items():  # fmt: skip
+            calls = {
+                "open": os_open,
+                "close": os_close,
+                "dup": dup,
+                "write": os_write,
+                "fdopen": fdopen,
+                "mkdir": mkdir,
+            }
+            calls |= {"ftruncate": ftruncate, "fsync": sync, "fdatasync": sync, "replace": replace, "unlink": unlink}
+            for name, function in calls.items():
                 patch.setattr(os, name, function, raising=False)
             patch.setattr(builtins, "open", opened)
             patch.setattr(shutil, "rmtree", rmtree)
