@@ -615,7 +615,7 @@ class Registry:
 
     def _changing(self, name: str) -> AbstractContextManager[Transaction]:
         """Begin to change a model that has to exist: a slip in an empty folder does not make a registry there."""
-        if not self.store.newest(name):
+        if not self.store.exists:
             lookup.known(self.store, name)
         return self.store.transaction()
 

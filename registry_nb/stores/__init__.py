@@ -72,6 +72,10 @@ class Store(Reader, Protocol):
         """Begin a unit of work; one at a time, over all processes."""
 
     @property
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+
+    @property
     def revision(self) -> int:
         """Grows whenever something changed, wherever it was changed."""
 

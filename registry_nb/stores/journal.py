@@ -94,6 +94,11 @@ class Journal:
     # -- reading ----------------------------------------------------------------------------------------------------
 
     @property
+    def exists(self) -> bool:
+        """Whether the file is, or was, there; asked of the disk only as long as it was not."""
+        return self._existed or os.path.exists(self.path)
+
+    @property
     def revision(self) -> int:
         """Grows whenever what this object knows of the committed state changed."""
         return self._changes

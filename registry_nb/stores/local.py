@@ -218,6 +218,11 @@ class LocalStore:
     # -- Store ------------------------------------------------------------------------------------------------------
 
     @property
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+        return self._journal.exists
+
+    @property
     def revision(self) -> int:
         """Grows whenever something changed, wherever it was changed."""
         self._journal.refresh()
