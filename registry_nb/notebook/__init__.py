@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 _MIMES = ("text/html", "text/plain")
@@ -14,12 +15,12 @@ def load_ipython_extension(ipython: Any) -> None:
 
     if isinstance(ipython.magics_manager.registry.get(RegistryMagics.__name__), RegistryMagics):
         return
-    magics = RegistryMagics(ipython)
+    magics = _configured(ipython)
     ipython.register_magics(magics)
     ipython.Completer.custom_matchers.append(magics.complete)
 
     def html(record: object) -> str | None:
-        return views.html(record, magics.limit) if magics.display == "html" else None
+        return None if magics.display == "text" else views.html(record, magics.limit)
 
     def plain(record: object, printer: Any, cycle: bool) -> None:
         printer.text(views.text(record, magics.limit))
@@ -40,8 +41,32 @@ def unload_ipython_extension(ipython: Any) -> None:
         return
     for where in ("line", "cell"):
         ipython.magics_manager.magics[where].pop("registry", None)
+    _forget_settings(ipython)
     matchers = ipython.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if getattr(matcher, "__self__", None) is not magics]
     for mime in _MIMES:
         for kind in views.SHOWN:
             ipython.display_formatter.formatters[mime].pop(kind, None)
+
+
+def _configured(ipython: Any) -> Any:
+    """Make the magic with its settings, or without them: ``%config`` keeps a wrong one, which it only complained of."""
+    from traitlets import TraitError
+
+    from registry_nb.errors import RegistryError
+    from registry_nb.notebook.magics import RegistryMagics
+
+    try:
+        return RegistryMagics(ipython)
+    except (TraitError, RegistryError) as error:
+        _forget_settings(ipython)
+        ipython.config.pop(RegistryMagics.__name__, None)
+        sys.stderr.write(f"%registry starts with its default settings, because one is wrong: {error}\n")
+        return RegistryMagics(ipython)
+
+
+def _forget_settings(ipython: Any) -> None:
+    """Take the magic off the list that ``%config`` looks in: it takes the first of a name, and would set a dead one."""
+    from registry_nb.notebook.magics import RegistryMagics
+
+    ipython.configurables[:] = [one for one in ipython.configurables if type(one).__name__ != RegistryMagics.__name__]

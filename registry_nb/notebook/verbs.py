@@ -7,6 +7,7 @@ the cell shows.
 from __future__ import annotations
 
 import argparse
+import keyword
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 from IPython.core.error import UsageError
 
 from registry_nb import session
+from registry_nb.notebook.views import Cell, Page, Sheet
+from registry_nb.notebook.views import text as rendered
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
@@ -55,6 +58,48 @@ class Verb:
 VERBS: dict[str, Verb] = {}
 
 
+def overview() -> Page:
+    """List the verbs in groups, each with a line and an example."""
+    lines, rows = [_TITLE, ""], []
+    for group in GROUPS:
+        verbs = [verb for verb in VERBS.values() if verb.group == group]
+        firsts = [group, *("" for _ in verbs[1:])]
+        rows += [
+            (Cell(first), Cell(verb.name, kind="code"), Cell(verb.summary), _line(verb))
+            for first, verb in zip(firsts, verbs, strict=True)
+        ]
+        lines += [group, *(f"  {verb.name:<9} {verb.summary}\n{'':12}{_line(verb).text}" for verb in verbs), ""]
+    return Page(
+        "\n".join([*lines, _CLOSE]), Sheet(_TITLE, head=("to", "verb", "does", "example"), rows=rows, note=_CLOSE)
+    )
+
+
+def page(verb: Verb) -> Page:
+    """Explain one verb: how it is written, and what each word means."""
+    written = [f"%registry {verb.name}"]
+    rows = []
+    for names, options in verb.arguments:
+        word = options.get("metavar", "")
+        if names[0].startswith("--"):
+            word = f"{names[0]} {word}".rstrip()
+            written.append(f"[{word}]" + ("…" if options.get("action") == "append" else ""))
+        else:
+            written.append(f"[{word}]" if options.get("nargs") == "?" else word)
+        if "help" in options:
+            rows.append((Cell(word, kind="code"), Cell(options["help"])))
+    facts = [("does", Cell(verb.summary)), ("written", Cell(" ".join(written), kind="code")), ("example", _line(verb))]
+    sheet = Sheet(f"%registry {verb.name}", facts=facts, head=("word", "means"), rows=rows)
+    return Page(rendered(sheet), sheet)
+
+
+def _line(verb: Verb) -> Cell:
+    return Cell(f"%registry {verb.example}", kind="code")
+
+
+_TITLE = "%registry VERB …: the model registry, in the notebook"
+_CLOSE = "%registry help VERB explains one; each returns its record: v = %registry promote Iris 3"
+
+
 def _argument(*names: str, **options: Any) -> Argument:
     return names, options
 
@@ -70,7 +115,10 @@ def _verb(
 
 
 _NAME = _argument("name", metavar="NAME", help="a registered model")
-_REF = _argument("ref", metavar="REF", nargs="+", help="Iris 3, Iris/3, Iris/Production, Iris@champion")
+_REFERENCE = "Iris 3, Iris/3, Iris/Production, Iris@champion, Iris/latest"
+_REF = _argument("ref", metavar="REF", nargs="+", help=_REFERENCE)
+_FILTER = _argument("filter", nargs="?", default="", metavar="FILTER", help="such as \"user = 'ada'\"")
+_LIMIT = _argument("--limit", type=int, metavar="N", help="not more than so many")
 _BECAUSE = _argument("--because", metavar="TEXT", default="", help="the reason, for the history")
 _STAGES = ", ".join(Stage)
 
@@ -83,9 +131,9 @@ _STAGES = ", ".join(Stage)
     "Look",
     "the registered models",
     "models \"name LIKE 'I%'\"",
-    _argument("filter", nargs="?", default="", metavar="FILTER"),
+    _FILTER,
     _argument("--order-by", metavar="KEY", default=(), help='such as "updated_at DESC"'),
-    _argument("--limit", type=int, metavar="N"),
+    _LIMIT,
 )
 def _models(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.models(given.filter, order_by=given.order_by, limit=given.limit)
@@ -97,9 +145,9 @@ def _models(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "the versions of a model, the newest first",
     'versions Iris "metrics.accuracy > 0.9"',
     _NAME,
-    _argument("filter", nargs="?", default="", metavar="FILTER"),
+    _FILTER,
     _argument("--order-by", metavar="KEY", default="version_number DESC", help='such as "metrics.accuracy DESC"'),
-    _argument("--limit", type=int, metavar="N"),
+    _LIMIT,
 )
 def _versions(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.versions(given.name, given.filter, order_by=given.order_by, limit=given.limit)
@@ -129,8 +177,8 @@ def _history(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Look",
     "the training runs",
     "runs \"status = 'FAILED'\"",
-    _argument("filter", nargs="?", default="", metavar="FILTER"),
-    _argument("--limit", type=int, metavar="N"),
+    _FILTER,
+    _LIMIT,
 )
 def _runs(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.runs(given.filter, limit=given.limit)
@@ -141,6 +189,12 @@ def _check(_: Notebook, registry: Registry, __: argparse.Namespace) -> Any:
     return registry.check()
 
 
+def _as(word: str) -> str:
+    if word != "as":
+        raise argparse.ArgumentTypeError(f"the word 'as' stands before the model's name, not {word!r}")
+    return word
+
+
 # -- Register --------------------------------------------------------------------------------------------------------
 
 
@@ -149,15 +203,15 @@ def _check(_: Notebook, registry: Registry, __: argparse.Namespace) -> Any:
     "Register",
     "a variable of the notebook as the next version of a model",
     "register model as Iris --example X[:5] --metric accuracy=0.97",
-    _argument("variable", metavar="VARIABLE"),
-    _argument("as_", metavar="as", choices=("as",)),
+    _argument("variable", metavar="VARIABLE", help="an object with predict(X), or a callable"),
+    _argument("as_", metavar="as", type=_as),
     _NAME,
     _argument("--example", metavar="X", help="some input: a variable or an expression"),
-    _argument("--metric", action="append", default=[], metavar="K=V"),
-    _argument("--param", action="append", default=[], metavar="K=V"),
-    _argument("--tag", action="append", default=[], metavar="K=V"),
-    _argument("--alias", action="append", default=[], metavar="A"),
-    _argument("--describe", default="", metavar="TEXT"),
+    _argument("--metric", action="append", default=[], metavar="K=V", help="such as accuracy=0.97 or accuracy=$score"),
+    _argument("--param", action="append", default=[], metavar="K=V", help="such as C=1.0 or C={model.C}"),
+    _argument("--tag", action="append", default=[], metavar="K=V", help="such as team=risk"),
+    _argument("--alias", action="append", default=[], metavar="A", help="a name that points to it from now on"),
+    _argument("--describe", default="", metavar="TEXT", help="the version's description"),
     _BECAUSE,
     changes=True,
 )
@@ -199,7 +253,7 @@ def _promote(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Move",
     f"a version to any stage ({_STAGES})",
     "stage Iris 3 Staging",
-    _argument("words", metavar="REF STAGE", nargs="+"),
+    _argument("words", metavar="REF STAGE", nargs="+", help=f"{_REFERENCE}; then {_STAGES}"),
     _BECAUSE,
     changes=True,
 )
@@ -222,7 +276,7 @@ def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     'rollback Iris --because "complaints"',
     _NAME,
     _argument("--to", type=int, metavar="V", help="an earlier holder, if not the last one"),
-    _argument("--stage", default="Production", metavar="STAGE"),
+    _argument("--stage", default="Production", metavar="STAGE", help="Production or Staging"),
     _BECAUSE,
     _argument("--dry-run", action="store_true", help="only tell which version it would be"),
     changes=True,
@@ -239,7 +293,7 @@ def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
     "Describe",
     "a model or a version, in words",
     'describe Iris/3 "trained on the May data"',
-    _argument("words", metavar="REF TEXT", nargs="+"),
+    _argument("words", metavar="REF TEXT", nargs="+", help="Iris, Iris 3 or Iris/3; then the text in quotes"),
     changes=True,
 )
 def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
@@ -253,15 +307,15 @@ def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
     "Describe",
     "a model or a version with key=value",
     "tag Iris/3 reviewed=yes owner=ada",
-    _argument("words", metavar="REF K=V", nargs="+"),
+    _argument("words", metavar="REF K=V…", nargs="+", help="Iris, Iris 3 or Iris/3; then keys with values"),
     changes=True,
 )
 def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    ref = [word for word in given.words if "=" not in word]
+    ref = given.words[: 1 if "=" in "".join(given.words[1:2]) else 2]  # a model's name may have a = in it
     if len(ref) == len(given.words):
         raise UsageError("no tag is given; %registry tag Iris/3 reviewed=yes is how it is written")
     name, which = reference(ref, needs="tag Iris/3 reviewed=yes", model_too=True)
-    return registry.tag(name, _pairs([word for word in given.words if "=" in word]), version=which)
+    return registry.tag(name, _pairs(given.words[len(ref) :]), version=which)
 
 
 @_verb(
@@ -270,7 +324,7 @@ def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "remove tags of a model or a version",
     "untag Iris/3 reviewed",
     _argument("ref", metavar="REF", help="Iris, or Iris/3"),
-    _argument("keys", metavar="KEY", nargs="+"),
+    _argument("keys", metavar="KEY…", nargs="+", help="the tags that go"),
     changes=True,
 )
 def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
@@ -283,7 +337,7 @@ def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Describe",
     "a version with a name of your own",
     "alias Iris 3 champion",
-    _argument("words", metavar="REF ALIAS", nargs="+"),
+    _argument("words", metavar="REF ALIAS", nargs="+", help=f"{_REFERENCE}; then the alias"),
     changes=True,
 )
 def _alias(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
@@ -308,7 +362,7 @@ def _unalias(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Use",
     "put a model into the notebook",
     "load Iris/Production as model",
-    _argument("words", metavar="REF [as VARIABLE]", nargs="+"),
+    _argument("words", metavar="REF [as VARIABLE]", nargs="+", help=f"{_REFERENCE}; as VARIABLE keeps it"),
 )
 def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     words = list(given.words)
@@ -316,7 +370,7 @@ def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> 
     if len(words) > 2 and words[-2] == "as":
         target = words[-1]
         del words[-2:]
-        if not target.isidentifier():
+        if not target.isidentifier() or keyword.iskeyword(target):
             raise UsageError(f"{target!r} cannot be the name of a variable")
     if len(words) == 1 and words[0].startswith("runs:"):
         uri = words[0]
@@ -334,10 +388,17 @@ def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> 
     "Use",
     "show the current registry, or choose another",
     "use ~/models",
-    _argument("uri", nargs="?", metavar="URI"),
+    _argument("uri", nargs="?", metavar="URI", help="a folder, made by the first write"),
 )
 def _use(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    return registry if given.uri is None else session.set_registry(given.uri)
+    return registry if given.uri is None else chosen(given.uri)
+
+
+def chosen(uri: str) -> Registry:
+    """Make a registry the current one; one that cannot be opened stays away."""
+    registry = session.registry_at(uri or None)
+    assert registry.store is not None  # opens it, or says why not; nothing is made before the first write
+    return session.set_registry(registry if uri else None)
 
 
 def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False) -> tuple[str, Any]:

@@ -6,17 +6,22 @@ Everything that a user supplied passes `visible`, which spells out characters th
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
+from importlib import resources
 from typing import Any
 
 from registry_nb.checks import Report
+from registry_nb.errors import RegistryError
 from registry_nb.flavors import LoadedModel
 from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.registry import Registry
 from registry_nb.signature import Signature
 
 #: Rows of a listing that are shown.
@@ -27,11 +32,12 @@ _METRICS = 4
 _COLUMNS = 4
 #: Characters of one value in a table.
 _WIDE = 60
+_EMPTY = "Nothing is there yet, or nothing fits the filter; %registry register VARIABLE as NAME makes a first version."
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value: its text, the long form behind it, and its kind (stage, number, time, good, bad or none)."""
+    """One value: its text, the long form behind it, and its kind (stage, number, time, code, good, bad or none)."""
 
     text: str
     title: str = ""
@@ -50,18 +56,31 @@ class Sheet:
     further: Sequence[Sheet] = field(default=())
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Page:
+    """A text that a cell shows as it is, and its twin for HTML."""
+
+    text: str
+    sheet: Sheet
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def html(shown: object, limit: int = LIMIT) -> str:
     """Render a record or a listing as HTML that reads well with its styles and without them."""
-    return f'<div class="rnb"><style>{_STYLE}</style>{_html(sheet(shown, limit))}</div>'
+    return f'<div class="rnb"><style>{_style()}</style>{_html(sheet(shown, limit))}</div>'
 
 
 def text(shown: object, limit: int = LIMIT) -> str:
     """Render a record or a listing as text, with columns aligned."""
-    return _text(sheet(shown, limit))
+    return shown.text if isinstance(shown, Page) else _text(sheet(shown, limit))
 
 
 def sheet(shown: object, limit: int = LIMIT) -> Sheet:
     """Describe what is shown of a record or a listing."""
+    if isinstance(shown, (Page, Sheet)):
+        return shown.sheet if isinstance(shown, Page) else shown
     if isinstance(shown, Listing):
         return _listing(shown, limit)
     for kind, describe in _RECORDS.items():
@@ -89,7 +108,7 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     rest = len(listing) - len(shown)
     note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
     if not listing:
-        return Sheet("nothing found", note="%registry register VARIABLE as NAME makes the first version of a model")
+        return Sheet("nothing found", note=_EMPTY)
     first = listing[0]
     head: tuple[str, ...]
     if isinstance(first, ModelVersion):
@@ -97,31 +116,35 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     if isinstance(first, RegisteredModel):
         rows = [_model_row(model) for model in shown]
         head = ("model", "Production", "Staging", "newest", "aliases", "description", "changed")
-        return Sheet(_count(len(listing), "model"), head=head, rows=rows, note=note)
+        return _without_empty_columns(Sheet(_count(len(listing), "model"), head=head, rows=rows, note=note))
     if isinstance(first, Event):
         head = ("#", "when", "who", "what", "model", "version", "change", "because")
+        if rest > 0:  # the newest are what one looks for, and they stay in their order
+            shown, note = listing[-limit:], f"… and {rest:,} more before these; to_frame() has them all"
         rows = [_event_row(event) for event in shown]
-        everything = Sheet(_count(len(listing), "event"), head=head, rows=rows, note=note)
+        everything = _without_empty_columns(Sheet(_count(len(listing), "event"), head=head, rows=rows, note=note))
         return _of_one_model(everything) if len({event.name for event in shown}) == 1 else everything
     if isinstance(first, Run):
         names = _metric_names(shown)
         head = ("run", "id", "experiment", "status", *names, "started", "by")
-        return Sheet(_count(len(listing), "run"), head=head, rows=[_run_row(run, names) for run in shown], note=note)
+        rows = [_run_row(*pair) for pair in zip(shown, _metrics(shown, names), strict=True)]
+        return Sheet(_count(len(listing), "run"), head=head, rows=rows, note=note)
     return Sheet(_count(len(listing), "record"), head=("record",), rows=[(_cell(item),) for item in shown], note=note)
 
 
 def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
     names = _metric_names(versions)
+    metrics = _metrics(versions, names)
     several = len({version.name for version in versions}) > 1
     rows = []
-    for version in versions:
+    for version, measured in zip(versions, metrics, strict=True):
         which = (_cell(version.name), _number(version.version)) if several else (_number(version.version),)
         rows.append(
             (
                 *which,
                 _stage(version.stage),
                 _cell(", ".join(version.aliases)),
-                *(_metric(version.metrics.get(name)) for name in names),
+                *measured,
                 _cell(_pairs(version.tags)),
                 _cell(version.description),
                 _size(version.size),
@@ -140,7 +163,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("stage", _stage(version.stage)),
         ("aliases", _cell(", ".join(version.aliases))),
         ("description", _long(version.description)),
-        ("metrics", _long(_pairs(version.metrics))),
+        ("metrics", _measured(version.metrics)),
         ("params", _long(_pairs(version.params))),
         ("tags", _long(_pairs(version.tags))),
         ("signature", _signature(version.signature)),
@@ -150,7 +173,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("run", _cell(version.run_id or "")),
         ("from", _long(_pairs(version.provenance))),
         ("registered", Cell(f"{_ago(version.created_at)} by {visible(version.user)}", version.created_at.isoformat())),
-        ("load it", _long(f'registry.load("models:/{version.name}/{version.version}")')),
+        ("load it", Cell(visible(f'registry.load("models:/{version.name}/{version.version}")'), kind="code")),
     ]
     return Sheet(f"{visible(version.name)} {version.version}", facts=[fact for fact in facts if fact[1].text])
 
@@ -177,7 +200,7 @@ def _run(run: Run) -> Sheet:
         ("id", _cell(run.run_id)),
         ("experiment", _cell(run.experiment)),
         ("status", _status(run)),
-        ("metrics", _long(_pairs(run.metrics))),
+        ("metrics", _measured(run.metrics)),
         ("params", _long(_pairs(run.params))),
         ("tags", _long(_pairs(run.tags))),
         ("models", _long(", ".join(f"runs:/{run.run_id}/{path}" for path in run.models))),
@@ -200,9 +223,21 @@ def _report(report: Report) -> Sheet:
 
 def _loaded(model: LoadedModel) -> Sheet:
     native = type(model.unwrap())
-    facts = [("object", _cell(f"{native.__module__}.{native.__qualname__}")), ("use", Cell("model.predict(X)"))]
+    facts = [
+        ("object", _cell(f"{native.__module__}.{native.__qualname__}")),
+        ("use", Cell("model.predict(X)", kind="code")),
+    ]
     inner = sheet(model.version)
     return Sheet(f"loaded {inner.title}", facts=(*facts, *inner.facts[:1]))
+
+
+def _registry(registry: Registry) -> Sheet:
+    try:
+        models = Cell(f"{len(registry.store.model_names()):,}")
+    except RegistryError as error:  # a damaged registry can still be told from another
+        models = Cell(visible(error), kind="bad")
+    facts = [("where", _long(registry.uri)), ("models", models), ("you are", _cell(registry.user))]
+    return Sheet("registry", facts=facts)
 
 
 _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
@@ -212,11 +247,12 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Run: _run,
     Report: _report,
     LoadedModel: _loaded,
+    Registry: _registry,
 }
 
 
 #: The types whose look is this module's.
-SHOWN = (Listing, *_RECORDS)
+SHOWN = (Listing, Page, Sheet, *_RECORDS)
 
 
 def _model_row(model: RegisteredModel) -> Sequence[Cell]:
@@ -270,13 +306,13 @@ def _or_none(value: object) -> str:
     return "–" if value in (None, "") else str(value)
 
 
-def _run_row(run: Run, names: Sequence[str]) -> Sequence[Cell]:
+def _run_row(run: Run, measured: Sequence[Cell]) -> Sequence[Cell]:
     return (
         _cell(run.name),
         Cell(visible(run.run_id[:8]), visible(run.run_id)),
         _cell(run.experiment),
         _status(run),
-        *(_metric(run.metrics.get(name)) for name in names),
+        *measured,
         _time(run.started_at),
         _cell(run.user),
     )
@@ -324,18 +360,43 @@ def _number(value: int) -> Cell:
     return Cell(str(value), kind="number")
 
 
-def _metric(value: float | None) -> Cell:
-    return Cell("", kind="number") if value is None else Cell(_plain(value), repr(value), "number")
+def _metrics(records: Sequence[Any], names: Sequence[str]) -> list[tuple[Cell, ...]]:
+    """Return the cells of each record's metrics; the decimal points of a column stand below each other."""
+    columns = []
+    for name in names:
+        values = [record.metrics.get(name) for record in records]
+        texts = [_short(value) for value in values if value is not None]
+        decimals = 0 if any(set(text) & set("e,") for text in texts) else max(map(_decimals, texts), default=0)
+        columns.append([_metric(value, decimals) for value in values])
+    return list(zip(*columns, strict=True)) if columns else [() for _ in records]
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}" if math.isfinite(value) else str(value)
-    return str(value)
+def _metric(value: float | None, decimals: int) -> Cell:
+    if value is None:
+        return Cell("", kind="number")
+    shown = f"{value:.{decimals}f}" if decimals and math.isfinite(value) else _short(value)
+    return Cell(shown, repr(value), "number")
+
+
+def _short(value: float) -> str:
+    """Write four digits of a small number, and the whole part of a large one: 0.9708, 12.5, 123,456, 1e-07."""
+    if not math.isfinite(value) or not 1000 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1e5 else f"{value:,.1f}"
+
+
+def _decimals(shown: str) -> int:
+    return len(shown.partition(".")[2])
+
+
+def _measured(metrics: Mapping[str, float]) -> Cell:
+    """Write metrics in short, with their full digits behind."""
+    exact = visible(_pairs(metrics), 2000)
+    return Cell(visible(_pairs({name: _short(value) for name, value in metrics.items()}), 2000), exact)
 
 
 def _pairs(mapping: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={_plain(value)}" for key, value in mapping.items())
+    return ", ".join(f"{key}={value}" for key, value in mapping.items())
 
 
 def _signature(signature: Signature | None) -> Cell:
@@ -383,7 +444,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _html(given: Sheet) -> str:
-    parts = [f"<p><b>{escape(given.title)}</b></p>"]
+    parts = [f"<p><b>{escape(given.title)}</b></p>"] if given.title else []
     if given.facts:
         rows = "".join(
             f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts
@@ -403,12 +464,14 @@ def _html_cell(cell: Cell) -> str:
     title = f' title="{escape(cell.title, quote=True)}"' if cell.title else ""
     if cell.kind == "stage":
         return f'<td><span class="rnb-stage rnb-{escape(cell.text.lower())}">{content}</span></td>'
+    if cell.kind == "code":
+        return f"<td><code>{content}</code></td>"
     css = f' class="rnb-{cell.kind}"' if cell.kind else ""
     return f"<td{css}{title}>{content}</td>"
 
 
 def _text(given: Sheet) -> str:
-    lines = [given.title]
+    lines = [given.title] if given.title else []
     if given.facts:
         width = max(len(label) for label, _ in given.facts)
         lines += [f"  {label.ljust(width)}  {' '.join(cell.text.split())}" for label, cell in given.facts]
@@ -436,26 +499,8 @@ def _width(value: str) -> int:
     return len(value) + wide - sum(unicodedata.combining(char) != 0 for char in value)
 
 
-# JupyterLab's variables with fallbacks to the system's colours, which VS Code and Colab understand. Each colour was
-# chosen for a contrast of at least 4.5:1 on the background that it stands on. The doubled class outdoes JupyterLab's
-# own rules for tables in outputs, which align everything to the right.
-_STYLE = """
-.rnb{color:var(--jp-content-font-color1,CanvasText);font-size:var(--jp-content-font-size1,14px);line-height:1.5}
-.rnb p{margin:.3em 0}
-.rnb.rnb table{border-collapse:collapse;margin:.2em 0 .6em;width:auto}
-.rnb.rnb th,.rnb.rnb td{border:0;border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.4));
-padding:.2em 1.2em .2em .3em;text-align:left;vertical-align:top;white-space:pre-line;max-width:40em;
-overflow-wrap:anywhere}
-.rnb.rnb thead th{font-weight:600;white-space:nowrap}
-.rnb.rnb .rnb-facts th{font-weight:400;opacity:.85;white-space:nowrap}
-.rnb.rnb td.rnb-number{font-variant-numeric:tabular-nums;white-space:nowrap;text-align:right}
-.rnb.rnb td.rnb-time{font-variant-numeric:tabular-nums;white-space:nowrap}
-.rnb .rnb-stage{border:1px solid currentColor;border-radius:.8em;padding:0 .6em;white-space:nowrap;font-size:.9em}
-.rnb .rnb-production,.rnb .rnb-good{color:#116329}.rnb .rnb-staging{color:#7d4e00}.rnb .rnb-archived{color:#57606a}
-.rnb .rnb-bad{color:#a40e26}
-[data-jp-theme-light="false"] .rnb .rnb-production,[data-jp-theme-light="false"] .rnb .rnb-good,
-.vscode-dark .rnb .rnb-production,.vscode-dark .rnb .rnb-good{color:#56d364}
-[data-jp-theme-light="false"] .rnb .rnb-staging,.vscode-dark .rnb .rnb-staging{color:#e3b341}
-[data-jp-theme-light="false"] .rnb .rnb-archived,.vscode-dark .rnb .rnb-archived{color:#b1bac4}
-[data-jp-theme-light="false"] .rnb .rnb-bad,.vscode-dark .rnb .rnb-bad{color:#ff9492}
-""".replace("\n", "")
+@functools.cache
+def _style() -> str:
+    """Return the style sheet in one line, without its comments."""
+    given = resources.files("registry_nb.notebook").joinpath("static/records.css").read_text(encoding="utf-8")
+    return " ".join(re.sub(r"/\*.*?\*/", "", given, flags=re.DOTALL).split())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -55,6 +56,38 @@ def test_an_error_marks_the_cell_as_failed_with_one_line(tmp_path, monkeypatch):
     assert error.traceback == ["ModelNotFound: there is no registered model 'Nope' (the registry has no models yet)"]
     assert notebook.cells[2].execution_count is None, "Run all stops there"
     assert list(tmp_path.iterdir()) == [], "a failed line makes no registry"
+
+
+def test_a_failing_cell_shows_its_own_error_once_and_registers_nothing(tmp_path, monkeypatch):
+    notebook = cells("%load_ext registry_nb", "%%registry register model as Iris\nmodel = 1 / 0", "%registry models")
+    with pytest.raises(CellExecutionError) as raised:
+        run(notebook, tmp_path, monkeypatch)
+    assert raised.value.ename == "UsageError"
+    told = [output.get("ename", output.get("text", "").strip()) for output in notebook.cells[1].outputs]
+    assert told == ["ZeroDivisionError", "UsageError: the cell failed, so nothing was registered"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kernel_completes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    manager, client = start_new_kernel(cwd=str(tmp_path), kernel_name="python3")
+    try:
+        lines = "%load_ext registry_nb", "%config IPCompleter.use_jedi = False", "model = lambda X: X"
+        for line in (*lines, "%registry register model as Zero;"):
+            reply = client.execute(line, reply=True, timeout=60)["content"]
+            assert reply["status"] == "ok", reply
+        offered = {}
+        for code in ("%registry prom", "x = 1\n%registry promote Ze", "%registry promote Zero 1 --to "):
+            reply = client.complete(code, reply=True, timeout=60)["content"]
+            offered[code] = [code[: reply["cursor_start"]] + match for match in reply["matches"]]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert offered == {
+        "%registry prom": ["%registry promote"],
+        "x = 1\n%registry promote Ze": ["x = 1\n%registry promote Zero"],
+        "%registry promote Zero 1 --to ": [f"%registry promote Zero 1 --to {to}" for to in ("Production", "Staging")],
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,14 +1,16 @@
 """%registry: every verb, its result, its error, and that a failed line changes nothing."""
 
 import shlex
+import warnings
 
+import numpy as np
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 
 import registry_nb as rn
-from registry_nb.notebook.magics import overview
-from registry_nb.notebook.verbs import GROUPS, VERBS
+from registry_nb.notebook import views
+from registry_nb.notebook.verbs import GROUPS, VERBS, overview
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def three(notebook):
 
 def test_alone_it_lists_every_verb_with_an_example(notebook):
     shown = str(notebook.run("%registry"))
-    assert shown == overview()
+    assert shown == overview().text
     for verb in VERBS.values():
         assert verb.group in GROUPS
         assert f"%registry {verb.example}" in shown
@@ -125,7 +127,102 @@ def test_a_cell_is_run_before_its_model_is_registered(notebook):
     assert "nothing was registered" in message
     message, _ = notebook.fails("%%registry promote Iris 1\nmade = model", UsageError)
     assert "%%registry register" in message
+    message, _ = notebook.fails("%%registry\nmade = model", UsageError)
+    assert "%%registry register" in message
     assert len(notebook.registry.versions("Iris")) == 1
+
+
+def test_a_cell_s_own_values_are_registered_and_not_those_from_before(notebook):
+    notebook.shell.user_ns["score"] = 0.5
+    notebook.run(
+        "%%registry register made as Iris --metric score=$score --metric twice={score * 2}\nmade, score = model, 0.9"
+    )
+    assert notebook.registry.version("Iris", 1).metrics == {"score": 0.9, "twice": 1.8}
+
+
+def test_a_slip_in_the_line_is_told_before_the_cell_runs(notebook):
+    notebook.shell.user_ns["ran"] = []
+    message, _ = notebook.fails("%%registry register made as Iris --metrc a=1\nran.append(1)", UsageError)
+    assert "did you mean '--metric'?" in message
+    assert notebook.shell.user_ns["ran"] == []
+    assert len(notebook.registry.models()) == 0
+
+
+def test_a_value_may_begin_with_a_dash(notebook):
+    notebook.shell.user_ns["drift"] = "--3 % on Mondays"
+    version = notebook.run("%registry register model as Iris --because $drift --describe '-- not good' --metric a=-1")
+    assert (version.description, version.metrics) == ("-- not good", {"a": -1.0})
+    assert notebook.registry.history("Iris")[-1].because == "--3 % on Mondays"
+    assert notebook.run("%registry describe Iris $drift").description == "--3 % on Mondays"
+
+
+def test_options_may_stand_anywhere(three):
+    assert three.run("%registry promote --to Staging Iris --because x 2").stage == "Staging"
+    assert three.registry.history("Iris")[-1].because == "x"
+
+
+def test_an_expanded_word_keeps_its_value_where_a_value_is_wanted(notebook):
+    notebook.shell.user_ns["array"] = np.array(notebook.shell.user_ns["X"])  # its text is no expression
+    notebook.run("%registry register $model as Iris --example $array")
+    notebook.run("%registry register {dict(best=model)['best']} as Iris --example {array[:1]}")
+    one, two = notebook.registry.versions("Iris")
+    assert one.signature == two.signature is not None
+    assert one.digest == two.digest
+
+
+def test_a_line_in_a_function_sees_the_function_s_variables(notebook):
+    notebook.run(
+        "def train():\n    mine, score = model, 0.7\n"
+        "    return get_ipython().run_line_magic('registry', 'register mine as Iris --metric score=$score')\n"
+    )
+    assert notebook.run("train()").metrics == {"score": 0.7}
+
+
+@pytest.mark.filterwarnings("default")  # pytest makes an error of the warning that this is about
+def test_a_crowded_stage_is_told_in_one_line(three, capsys):
+    three.run("%registry promote Iris 1")
+    assert three.run("%registry stage Iris 2 Production").version == 2
+    told = capsys.readouterr().err
+    assert told.startswith("CrowdedStage: 2 versions of 'Iris' are in Production (1, 2)")
+    assert told.count("\n") == 1
+    assert three.published == [{"text/plain": "Production: 1 → 1, 2"}]
+
+
+@pytest.mark.filterwarnings("default")  # as above
+def test_the_warnings_of_others_pass(three, capsys):
+    three.shell.user_ns["Loud"] = type("Loud", (), {"__call__": lambda self, X: X, "__reduce__": _loudly})
+    with pytest.warns(DeprecationWarning, match="pickled loudly"):
+        three.run("loud = Loud()\n%registry register loud as Loud")
+
+
+def _loudly(self):
+    warnings.warn("pickled loudly", DeprecationWarning, stacklevel=1)
+    return dict, ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "html", "kind"), [("html", True, rn.Listing), ("text", False, rn.Listing), ("frame", True, None)]
+)
+def test_the_display_setting(three, setting, html, kind):
+    three.run(f"%config RegistryMagics.display = '{setting}'")
+    bundle = three.shown(three.registry.model("Iris"))
+    assert ("text/html" in bundle) is html
+    assert "text/plain" in bundle
+    versions = three.run("%registry versions Iris")
+    assert isinstance(versions, kind) if kind else list(versions["version"]) == [3, 2, 1]
+
+
+def test_the_limit_setting(three):
+    three.run("%config RegistryMagics.limit = 2")
+    bundle = three.shown(three.run("%registry versions Iris"))
+    assert "… and 1 more" in bundle["text/plain"]
+    assert "… and 1 more" in bundle["text/html"]
+
+
+def test_the_uri_setting_chooses_the_registry(three, tmp_path):
+    three.run(f"%config RegistryMagics.uri = {str(tmp_path / 'second')!r}")
+    assert rn.get_registry().uri == str(tmp_path / "second")
+    assert "second" in three.shown(three.run("%registry use"))["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +235,19 @@ def test_a_cell_is_run_before_its_model_is_registered(notebook):
         ("promote", UsageError, "REF"),
         ("promote Iris 2 3 4", UsageError, "a model, and perhaps a version"),
         ("promote Iris 2 --expected 1", rn.Conflict, "expected to be held by version 1"),
-        ("promote Iris 2 --becuse x", UsageError, "--becuse"),
+        ("promote Iris 2 --becuse x", UsageError, "no option '--becuse'; did you mean '--because'?"),
+        ("promote Iris 2 --because", UsageError, "expected one argument"),
+        ("rollback Iris --to two", UsageError, "invalid int value: 'two'"),
+        ("runs a b", UsageError, "'b' is more than runs takes"),
+        ("use postgresql://x/y", rn.Invalid, "is not a registry"),
+        ("load Iris/1 as for", UsageError, "cannot be the name of a variable"),
         ("rollback Iris", rn.Refused, "cannot be rolled back"),
         ("show Irs", rn.NotFound, "did you mean 'Iris'?"),
         ("show Iris@champion", rn.NotFound, "has no alias"),
         ("show 'Iris", UsageError, "a quote is not closed"),
         ("register modl as Iris", UsageError, "did you mean 'model'?"),
-        ("register model Iris", UsageError, "as"),
+        ("register model Iris", UsageError, "the word 'as' stands before the model's name, not 'Iris'"),
+        ("register model as", UsageError, "NAME; an example: %registry register model as Iris"),
         ("register model as a/b", rn.Invalid, "/ is not allowed"),
         ("register X as Iris", rn.Invalid, "no predict"),
         ("register model as Iris --metric accuracy=high", UsageError, "is a number"),
@@ -157,14 +260,15 @@ def test_a_cell_is_run_before_its_model_is_registered(notebook):
     ],
 )
 def test_a_wrong_line_says_what_to_do_in_one_sentence_and_changes_nothing(three, line, kind, says):
-    before = three.registry.history()
+    before, variables = three.registry.history(), set(three.shell.user_ns)
     message, rendered = three.fails(f"%registry {line}", kind)
     assert says in message
+    assert len(rendered) == 1
+    assert "\n" not in rendered[0]
+    assert rendered[0].endswith(message)
     assert three.registry.history() == before
-    if issubclass(kind, rn.RegistryError):
-        assert len(rendered) == 1
-        assert "\n" not in rendered[0]
-        assert rendered[0].endswith(message)
+    assert rn.get_registry() is three.registry
+    assert {name for name in set(three.shell.user_ns) - variables if name[0] != "_"} == set()
 
 
 def test_a_semicolon_silences_and_harms_nothing(three, capsys):
@@ -172,28 +276,54 @@ def test_a_semicolon_silences_and_harms_nothing(three, capsys):
     assert "Iris 1" in capsys.readouterr().out
     three.run("%registry promote Iris 2;")
     assert "Iris 2" not in capsys.readouterr().out
+    assert three.published == []
     assert three.registry.version("Iris", "Production").version == 2
 
 
-def test_listings_can_come_as_frames(three):
-    three.run("%config RegistryMagics.display = 'frame'")
-    frame = three.run("%registry versions Iris")
-    assert list(frame["version"]) == [3, 2, 1]
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%registry pro", ["promote"]),
+        ("%registry help pro", ["promote"]),
+        ("%registry promote I", ["Iris"]),
+        ("%registry promote M", ['"My models"']),
+        ("%registry promote Iris ", ["None", "Production", "latest", "3", "2", "1"]),
+        ("%registry promote Iris/P", ["Iris/Production"]),
+        ("%registry show Iris@", ["Iris@champion"]),
+        ("%registry promote Iris 3 --b", ["--because"]),
+        ("%registry promote Iris 3 --to ", ["Production", "Staging"]),
+        ("%registry stage Iris/3 ", ["None", "Staging", "Production", "Archived"]),
+        ("%registry stage Iris 3 A", ["Archived"]),
+        ("%registry rollback Iris --to ", ["3", "2", "1"]),
+        ("%registry register mo", ["model"]),
+        ("%registry register model ", ["as"]),
+        ("%registry register model as I", ["Iris"]),
+        ("%registry register model as Iris --example X", ["X"]),
+        ("v = %registry register mo", ["model"]),
+        ("%%registry register mo", ["model"]),
+    ],
+)
+def test_completion(three, line, offered):
+    three.registry.promote("Iris", 2)
+    three.registry.alias("Iris", "champion", 3)
+    three.registry.create_model("My models")
+    assert completions(three, line) == offered
 
 
-def test_completion_offers_verbs_models_versions_and_variables(three):
-    def complete(line):
-        three.shell.Completer.use_jedi = False
-        with provisionalcompleter():
-            return {found.text for found in three.shell.Completer.completions(line, len(line))}
+def completions(notebook, line):
+    notebook.shell.Completer.use_jedi = False
+    with provisionalcompleter():
+        return [found.text for found in notebook.shell.Completer.completions(line, len(line))]
 
-    assert {"promote"} <= complete("%registry pro")
-    assert {"Iris"} <= complete("%registry promote I")
-    assert {"latest", "3", "2", "1"} <= complete("%registry promote Iris ")
-    assert {"model"} <= complete("v = %registry register mo")
-    assert {"--because"} <= complete("%registry promote Iris 3 --b")
-    assert {"Production", "Staging"} <= complete("%registry promote Iris 3 --to ")
-    assert "promote" not in complete("!ls %registry pro")
+
+@pytest.mark.parametrize("line", ["!ls %registry pro", "# %registry pro", "%registryx pro"])
+def test_completion_keeps_out_of_other_lines(three, line):
+    assert "promote" not in completions(three, line)
+
+
+@pytest.mark.parametrize("line", ["promote Nope ", "show Nope/", "untag Iris/3 ", "use ", "check ", "nope x", "runs "])
+def test_completion_without_an_answer_is_no_error(three, line):
+    assert [found for found in completions(three, f"%registry {line}") if found in {*VERBS, "Iris", "3"}] == []
 
 
 def test_the_extension_loads_twice_and_leaves_no_trace(notebook):
@@ -207,3 +337,42 @@ def test_the_extension_loads_twice_and_leaves_no_trace(notebook):
     assert "text/html" not in notebook.shown(rn.Listing([]))
     notebook.shell.run_line_magic("load_ext", "registry_nb")
     assert "text/html" in notebook.shown(rn.Listing([]))
+
+
+def test_unloaded_nothing_of_it_is_left(notebook):
+    shell, mimes = notebook.shell, ("text/html", "text/plain")
+    shell.run_line_magic("unload_ext", "registry_nb")
+    assert "registry" not in shell.magics_manager.magics["line"] | shell.magics_manager.magics["cell"]
+    assert "RegistryMagics" not in shell.magics_manager.registry
+    assert [one for one in shell.configurables if type(one).__name__ == "RegistryMagics"] == []
+    assert [kind for mime in mimes for kind in views.SHOWN if kind in shell.display_formatter.formatters[mime]] == []
+
+
+def test_settings_reach_the_magic_that_was_loaded_again(three):
+    three.shell.run_line_magic("reload_ext", "registry_nb")
+    three.run("%config RegistryMagics.limit = 1")
+    assert "… and 2 more" in three.shown(three.registry.versions("Iris"))["text/plain"]
+
+
+def test_a_wrong_setting_does_not_lock_the_magic_out(three, capsys):
+    three.run("%config RegistryMagics.display = 'bright'")
+    three.shell.run_line_magic("reload_ext", "registry_nb")
+    assert "The 'display' trait" in capsys.readouterr().err
+    assert [v.version for v in three.run("%registry versions Iris")] == [3, 2, 1]
+    three.run("%config RegistryMagics.display = 'text'")
+    assert "text/html" not in three.shown(three.registry.model("Iris"))
+
+
+def test_loading_brings_no_heavy_library(python):
+    told = python(
+        """
+        import sys
+        from IPython.core.interactiveshell import InteractiveShell
+        shell = InteractiveShell.instance()
+        before = set(sys.modules)
+        shell.run_line_magic("load_ext", "registry_nb")
+        heavy = {"cloudpickle", "ipywidgets", "lark", "numpy", "pandas", "sklearn", "tinydb"}
+        print("loaded", sorted(heavy & {name.partition(".")[0] for name in set(sys.modules) - before}))
+        """,
+    )
+    assert "loaded []" in told

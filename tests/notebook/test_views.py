@@ -70,7 +70,16 @@ def every_text(hostile):
         metrics={hostile: 1.0}, tags={hostile: hostile},
     )  # fmt: skip
     report = rn.Report(problems=(hostile,))
-    return [version, model, event, run, report, *(rn.Listing([record]) for record in (version, model, event, run))]
+    registry = rn.Registry(hostile.replace("\0", ""), user="ada")
+    return [
+        version,
+        model,
+        event,
+        run,
+        report,
+        registry,
+        *(rn.Listing([record]) for record in (version, model, event, run)),
+    ]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -78,7 +87,7 @@ def test_what_a_user_wrote_is_text_and_nothing_else(hostile):
     for record in every_text(hostile):
         page = views.html(record)
         found = Elements(page)
-        assert found.tags <= {"div", "style", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span"}
+        assert found.tags <= {"div", "style", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span", "code"}
         assert found.attributes <= {"class", "title", "scope"}
         assert page.count("<style>") == page.count("</style>") == 1
         for rendering in (page, views.text(record)):
@@ -121,6 +130,48 @@ def test_a_long_listing_is_cut_and_says_so():
     assert page.count("<tr>") == 51
     assert "… and 950 more" in page
     assert "… and 950 more" in plain
+
+
+def test_a_long_history_is_cut_at_its_old_end():
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    events = [rn.Event(id=str(n), seq=n, at=now, user="u", action="tagged", name="m") for n in range(1, 101)]
+    plain = views.text(rn.Listing(events), 3)
+    assert [line.split()[0] for line in plain.splitlines()[2:-1]] == ["98", "99", "100"]
+    assert "… and 97 more before these" in plain
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((0.5, 0.97081234), ["0.5000", "0.9708"]),
+        ((1.0, 0.25), ["1.00", "0.25"]),
+        ((1.0, 2.0), ["1", "2"]),
+        ((0.5, float("nan"), float("inf"), None), ["0.5", "nan", "inf", ""]),
+        ((123456.0, 0.5), ["123,456", "0.5"]),
+        ((1234.56, 1e-7), ["1,234.6", "1e-07"]),
+        ((1e300, -2.5), ["1e+300", "-2.5"]),
+    ],
+)
+def test_metrics_of_a_column_have_their_points_below_each_other(values, shown):
+    records = [a_version(metrics={} if value is None else {"m": value}) for value in values]
+    cells = [row[0] for row in views._metrics(records, ["m"])]
+    assert [cell.text for cell in cells] == shown
+    assert [cell.title for cell in cells] == ["" if value is None else repr(value) for value in values]
+
+
+def test_a_version_s_page_keeps_every_digit():
+    page = views.html(a_version(metrics={"accuracy": 0.97081234567}, params={"rate": 0.000123456789}))
+    assert "accuracy=0.9708<" in page
+    assert 'title="accuracy=0.97081234567"' in page
+    assert "rate=0.000123456789<" in page
+
+
+def test_a_damaged_registry_can_still_be_shown(tmp_path):
+    (tmp_path / "registry.jsonl").write_text('{"foreign": true}\n', encoding="utf-8")
+    plain = views.text(rn.Registry(tmp_path, user="ada"))
+    assert str(tmp_path) in plain
+    assert "registry.jsonl" in plain
+    assert "rnb-bad" in views.html(rn.Registry(tmp_path, user="ada"))
 
 
 def test_an_empty_listing_says_what_to_type():
