@@ -166,3 +166,20 @@ def test_every_error_crosses_process_borders(iris):
         again = pickle.loads(pickle.dumps(caught.value))
         assert type(again) is type(caught.value)
         assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        lambda registry: registry.promote("Iris", 1),
+        lambda registry: registry.rollback("Iris"),
+        lambda registry: registry.tag("Iris", {"a": 1}, version=1),
+        lambda registry: registry.delete("Iris"),
+        lambda registry: registry.load("models:/Iris/Production"),
+        lambda registry: registry.copy("models:/Iris/1", "Rose"),
+    ],
+)
+def test_a_slip_where_there_is_no_registry_makes_none(tmp_path, slip):
+    with pytest.raises(rn.NotFound, match="the registry has no models yet"):
+        slip(rn.Registry(tmp_path / "registry"))
+    assert list(tmp_path.iterdir()) == []
