@@ -29,9 +29,10 @@ if TYPE_CHECKING:
         StorageError,
         Untrusted,
     )
-    from registry_nb.flavors import LoadedModel
+    from registry_nb.listing import Listing
+    from registry_nb.loading import LoadedModel
     from registry_nb.notebook import load_ipython_extension, unload_ipython_extension
-    from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, RunStatus, Stage
+    from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, Stage
     from registry_nb.registry import Registry
     from registry_nb.session import get_registry, load_model, log_model, set_registry, start_run
     from registry_nb.signature import Signature, infer_signature
@@ -54,9 +55,10 @@ _HOME = {
         "StorageError",
         "Untrusted",
     ),
-    "flavors": ("LoadedModel",),
+    "loading": ("LoadedModel",),
     "notebook": ("load_ipython_extension", "unload_ipython_extension"),
-    "records": ("Event", "Listing", "ModelVersion", "RegisteredModel", "Run", "RunStatus", "Stage"),
+    "listing": ("Listing",),
+    "records": ("Event", "ModelVersion", "RegisteredModel", "Run", "RunStatus", "Stage"),
     "registry": ("Registry",),
     "session": ("get_registry", "load_model", "log_model", "set_registry", "start_run"),
     "signature": ("Signature", "infer_signature"),

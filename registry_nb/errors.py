@@ -5,15 +5,17 @@
     RegistryError
     ├── NotFound (LookupError)      ModelNotFound · VersionNotFound · StageEmpty · AliasNotFound · RunNotFound
     ├── Invalid (ValueError)        UnknownStage · BadName · BadVersion · BadURI · BadFilter · BadValue ·
-    │                               NoFlavor · NotSerializable
+    │                               NoFlavor · NotSerializable · SignatureMismatch
     ├── Refused                     AlreadyExists · HoldsStage · NothingToRollBack
     ├── Conflict                    somebody else changed it first
     ├── Corrupted                   the records or the bytes are not what was written
-    ├── Untrusted
+    ├── Untrusted                   intact, but nobody that you know vouches for it
     ├── LibraryMissing (ImportError)
+    ├── EnvironmentMismatch         this Python cannot run the code that the model carries
     └── StorageError (OSError)      LockTimeout · CommitUncertain · NewerFormat
 
-    RegistryWarning (UserWarning)   CrowdedStage · NetworkFolder
+    RegistryWarning (UserWarning)   CrowdedStage · NetworkFolder · EnvironmentChanged · SecretFound · InputAdjusted ·
+                                    BehaviourChanged
 
 An error is raised with its facts by keyword. They stay as attributes, and the class writes the sentence: what was
 asked, what exists, what to do. ``code`` is the string that MLflow uses for the same failure.
@@ -251,6 +253,16 @@ class NotSerializable(Invalid):
         )
 
 
+class SignatureMismatch(Invalid):
+    """The input is not what the model's signature says, and cannot become so without loss."""
+
+    problems: Sequence[str]
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"the input does not fit the model's signature: {listed(self.problems, 5)}"
+
+
 class Refused(RegistryError):
     """Well-formed, but the registry's rules say no."""
 
@@ -337,9 +349,16 @@ class Corrupted(RegistryError):
 
 
 class Untrusted(RegistryError):
-    """The bytes are intact, but nobody vouched for them."""
+    """The bytes are intact, but nobody that this user knows vouches for them, and loading them could run any code."""
 
     code = "PERMISSION_DENIED"
+    what: str
+    reason: str
+    remedy: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return f"{self.what} was not loaded: {self.reason}; {self.remedy}"
 
 
 class LibraryMissing(RegistryError, ImportError):
@@ -352,6 +371,22 @@ class LibraryMissing(RegistryError, ImportError):
     def sentence(self) -> str:
         """Write the message from the facts."""
         return f"this model needs {self.library!r}, which is not installed here; {self.remedy}"
+
+
+class EnvironmentMismatch(RegistryError):
+    """The model carries code that this version of Python would not run as it was meant."""
+
+    code = "INVALID_STATE"
+    what: str
+    written: str
+    running: str
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        return (
+            f"{self.what} carries code that Python {self.written} compiled, and this is Python {self.running}, which "
+            f"would not run it as it was meant; load it with Python {self.written}, or register the model again here"
+        )
 
 
 class StorageError(RegistryError, OSError):
@@ -413,6 +448,22 @@ class CrowdedStage(RegistryWarning):
 
 class NetworkFolder(RegistryWarning):
     """The folder is on a network or user-space file system, whose promises are weaker."""
+
+
+class EnvironmentChanged(RegistryWarning):
+    """The libraries here are not those that the model was registered with."""
+
+
+class SecretFound(RegistryWarning):
+    """Something that looks like a secret is in what is registered."""
+
+
+class InputAdjusted(RegistryWarning):
+    """The input was understood, but not in the form that the signature describes."""
+
+
+class BehaviourChanged(RegistryWarning):
+    """The model does not predict what it predicted when it was registered, or does not predict the same twice."""
 
 
 def warn(kind: type[RegistryWarning], text: str) -> None:

@@ -121,6 +121,7 @@ def registered(
         size=saved.size,
         requirements=saved.requirements,
         python_version=saved.python_version,
+        environment=saved.environment,
         run_id=run_id,
         user=stamp.user,
         created_at=stamp.at,

@@ -9,20 +9,16 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar
 
 from registry_nb.errors import UnknownStage
 from registry_nb.signature import Signature
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 
 class Stage(StrEnum):
@@ -124,6 +120,7 @@ class SavedModel:
     signature: Signature | None = None
     requirements: tuple[str, ...] = ()
     python_version: str = ""
+    environment: Mapping[str, Any] = field(default_factory=Frozen)
 
     @property
     def size(self) -> int:
@@ -174,6 +171,9 @@ class ModelVersion:
     requirements : tuple of str
         ``name==version`` of what the model's modules import.
     python_version : str
+    environment : mapping
+        Where it was saved: ``platform``, ``modules`` (import name to version), and ``by_value``, whether it carries
+        code that only the same feature release of Python runs.
     run_id : str or None
     user : str
     created_at, updated_at : datetime
@@ -198,6 +198,7 @@ class ModelVersion:
     size: int = 0
     requirements: tuple[str, ...] = ()
     python_version: str = ""
+    environment: Mapping[str, Any] = field(default_factory=Frozen)
     run_id: str | None = None
     user: str = ""
     created_at: datetime
@@ -219,7 +220,12 @@ class ModelVersion:
             signature=self.signature,
             requirements=self.requirements,
             python_version=self.python_version,
+            environment=self.environment,
         )
+
+    def requirements_txt(self) -> str:
+        """Return what the version needs as the text of a ``requirements.txt``, with its Python in a comment."""
+        return "".join(f"{line}\n" for line in (f"# {self.uri}, Python {self.python_version}", *self.requirements))
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as plain JSON: name, number and aliases are kept elsewhere, the digest follows from the files."""
@@ -256,6 +262,7 @@ class ModelVersion:
             size=saved.size,
             requirements=saved.requirements,
             python_version=saved.python_version,
+            environment=saved.environment,
             run_id=data["run_id"],
             user=data["user"],
             created_at=datetime.fromisoformat(data["created_at"]),
@@ -476,69 +483,6 @@ def changed(record: R, **fields: Any) -> R:
     return twin
 
 
-class Listing(Sequence[R_co], Generic[R_co]):
-    """An immutable sequence of records that becomes a table in a notebook and a frame in pandas.
-
-    Examples
-    --------
-    >>> Listing([1, 2, 3])[:2]
-    Listing([1, 2])
-    """
-
-    __slots__ = ("_records",)
-
-    def __init__(self, records: Iterable[R_co] = ()) -> None:
-        self._records = tuple(records)
-
-    @overload
-    def __getitem__(self, index: int) -> R_co: ...
-    @overload
-    def __getitem__(self, index: slice) -> Listing[R_co]: ...
-    def __getitem__(self, index: int | slice) -> R_co | Listing[R_co]:
-        return Listing(self._records[index]) if isinstance(index, slice) else self._records[index]
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __iter__(self) -> Iterator[R_co]:
-        return iter(self._records)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Listing):
-            return self._records == other._records
-        return list(self._records) == other if isinstance(other, list) else self._records == other
-
-    def __hash__(self) -> int:
-        return hash(self._records)
-
-    def __repr__(self) -> str:
-        return f"Listing([{', '.join(map(repr, self._records))}])"
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a record, one column a field; metrics, params and tags get a column each (``metrics.accuracy``).
-
-        Returns
-        -------
-        pandas.DataFrame
-        """
-        import pandas as pd
-
-        return pd.DataFrame.from_records([_row(record) for record in self._records])
-
-
-def _row(record: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for f in fields(record):
-        value = getattr(record, f.name)
-        if f.name in {"metrics", "params", "tags"}:
-            row.update((f"{f.name}.{key}", item) for key, item in value.items())
-        elif f.name == "latest_versions":
-            row[f.name] = {str(version.stage): version.version for version in value}
-        elif f.name not in {"files", "models", "process"}:
-            row[f.name] = str(value) if isinstance(value, (StrEnum, Signature)) else value
-    return row
-
-
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -562,6 +506,7 @@ def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
         "signature": record.signature.to_dict() if record.signature else None,
         "requirements": list(record.requirements),
         "python_version": record.python_version,
+        "environment": dict(record.environment),
     }
 
 
@@ -572,6 +517,7 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "signature": Signature.from_dict(data["signature"]) if data["signature"] else None,
         "requirements": tuple(data["requirements"]),
         "python_version": data["python_version"],
+        "environment": frozen(data.get("environment", {})),  # the first release did not record it
     }
 
 

@@ -24,6 +24,7 @@ from registry_nb.errors import (
 )
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.lifecycle import Change, Stamp
+from registry_nb.listing import Listing
 from registry_nb.names import (
     MAX_TAGS,
     checked_alias,
@@ -33,13 +34,13 @@ from registry_nb.names import (
     checked_tags,
     checked_text,
 )
-from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.signature import Signature
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 if TYPE_CHECKING:
-    from registry_nb.flavors import LoadedModel
+    from registry_nb.loading import LoadedModel
 
 _FOLDER = ".registry_nb"
 #: The stages that a URI in a serving job names, which one version at a time should hold.
@@ -155,7 +156,7 @@ class Registry:
         name = checked_name(name)
         facts = _checked_facts(description, tags, metrics, params, aliases, run_id)
         stamp = self._stamp(because)
-        from registry_nb.flavors import save_model
+        from registry_nb.saving import save_model
 
         saved = save_model(
             model, self.artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
@@ -482,7 +483,7 @@ class Registry:
         """
         if verify is not None or trust is not None:
             raise Invalid("load() knows no verify= or trust= yet: the digest is always verified")
-        from registry_nb.flavors import load_model
+        from registry_nb.loading import load_model
 
         found = self._found(uri)
         return load_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)

@@ -14,7 +14,7 @@ from registry_nb.registry import Registry
 from registry_nb.tracking import ActiveRun, Tracking
 
 if TYPE_CHECKING:
-    from registry_nb.flavors import LoadedModel
+    from registry_nb.loading import LoadedModel
 
 _chosen: Registry | None = None
 _found: dict[tuple[str, str], Registry] = {}

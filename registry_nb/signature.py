@@ -1,89 +1,43 @@
-"""Columns and tensors: what a model takes and gives, inferred from data and kept as MLflow's JSON."""
+"""What a model takes and what it gives: inferred from data, kept as MLflow's JSON."""
 
 from __future__ import annotations
 
 import functools
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Integral
+from typing import Any
 
+from registry_nb.columns import Column, Spec, Tensor, spec_of
 from registry_nb.errors import Invalid
+from registry_nb.forms import (
+    COLUMN_TYPES,
+    array_of,
+    dtype_name,
+    frame_of,
+    is_foreign,
+    is_frame,
+    is_masked,
+    is_series,
+    kind_of,
+    plain,
+    series_of,
+    zone_of,
+)
 
-#: numpy and pandas dtype names to MLflow's column types
-#: (https://mlflow.org/docs/latest/ml/model/signatures, "Supported data types").
-_COLUMN_TYPES = {
-    "bool": "boolean",
-    "boolean": "boolean",
-    "int8": "integer",
-    "int16": "integer",
-    "int32": "integer",
-    "uint8": "integer",
-    "uint16": "integer",
-    "int64": "long",
-    "uint32": "long",
-    "uint64": "long",
-    "float16": "float",
-    "float32": "float",
-    "float64": "double",
-    "str": "string",
-    "string": "string",
-    "category": "string",
-    "object": "string",
-    "bytes": "binary",
-}
+__all__ = ["Column", "Signature", "Spec", "Tensor", "infer_signature"]
 
+#: The key of what MLflow's JSON has no word for; its reader passes over it.
+_FACTS = "registry_nb"
+#: A category of more levels than this is text; its levels are not worth a place in every record.
+_MOST_LEVELS = 1000
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One named (or positional) column.
-
-    Attributes
-    ----------
-    name : str or None
-        None for a column without a name.
-    dtype : str
-        ``boolean``, ``integer``, ``long``, ``float``, ``double``, ``string``, ``binary`` or ``datetime``.
-    required : bool
-        Whether an input may lack it.
-    """
-
-    name: str | None
-    dtype: str
-    required: bool = True
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write it as MLflow's JSON."""
-        named = {} if self.name is None else {"name": self.name}
-        return {"type": self.dtype, **named, "required": self.required}
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One array.
-
-    Attributes
-    ----------
-    dtype : str
-        numpy's name of the element type.
-    shape : tuple of int
-        -1 stands for the batch.
-    name : str or None
-        None for the only array.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    name: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write it as MLflow's JSON."""
-        named = {} if self.name is None else {"name": self.name}
-        return {"type": "tensor", **named, "tensor-spec": {"dtype": self.dtype, "shape": list(self.shape)}}
-
-
-Spec: TypeAlias = Column | Tensor
+#: numpy's types that MLflow can name in a tensor.
+_TENSOR_TYPES = re.compile(
+    r"u?int(8|16|32|64)|float(16|32|64)|complex(64|128)|bool|str|bytes|object|(datetime|timedelta)64\[\w+\]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +48,11 @@ class Signature:
     ----------
     inputs, outputs : tuple of Column or Tensor
         Empty where it is not known.
+    form : str
+        ``series`` or ``records`` (mappings) if the model was shown such an input, and should be handed such; else
+        empty, and columns are handed over as a frame.
+    params : str
+        The JSON of the parameters that MLflow knows for inference, empty if there are none.
 
     Examples
     --------
@@ -107,10 +66,14 @@ class Signature:
 
     inputs: tuple[Spec, ...] = ()
     outputs: tuple[Spec, ...] = ()
+    form: str = field(default="", kw_only=True)
+    params: str = field(default="", kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as MLflow does in an ``MLmodel`` file: each side a JSON string."""
-        return {"inputs": _text(self.inputs), "outputs": _text(self.outputs), "params": None}
+        facts = _facts_text(self.inputs, self.outputs, self.form)
+        ours = {_FACTS: facts} if facts else {}
+        return {"inputs": _text(self.inputs), "outputs": _text(self.outputs), "params": self.params or None, **ours}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Signature:
@@ -122,15 +85,13 @@ class Signature:
             If it is neither.
         """
         try:
-            inputs, outputs = data.get("inputs"), data.get("outputs")
-            if isinstance(inputs, (str, type(None))) and isinstance(outputs, (str, type(None))):
-                return _parsed(inputs, outputs)
-            return cls(_specs(inputs), _specs(outputs))
+            sides = (data.get(key) for key in ("inputs", "outputs", "params", _FACTS))
+            return _parsed(*(side if isinstance(side, str) else json.dumps(side) if side else "" for side in sides))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise Invalid(f"this is not a signature in MLflow's JSON ({error!r})") from error
 
     def __str__(self) -> str:
-        sides = (", ".join(map(_shown, specs)) or "?" for specs in (self.inputs, self.outputs))
+        sides = (", ".join(map(str, specs)) or "?" for specs in (self.inputs, self.outputs))
         return " -> ".join(f"({side})" for side in sides)
 
 
@@ -139,9 +100,10 @@ def infer_signature(model_input: Any, model_output: Any = None) -> Signature:
 
     Parameters
     ----------
-    model_input, model_output : array-like, DataFrame, Series, mapping of arrays, or None
-        numpy arrays become tensors whose first axis is the batch; frames (pandas, polars) become columns; a mapping of
-        name to array becomes named tensors; a mapping of name to scalar, or a list of those, becomes columns.
+    model_input, model_output : array-like, DataFrame, Series, mapping, list of mappings, scalar, or None
+        Arrays, tensors, sparse matrices and lists become tensors whose first axis is the batch; frames (pandas,
+        polars), mappings of name to scalar, and lists of those, become columns; a mapping of name to array becomes
+        named tensors. Values that are missing make a column nullable, not optional.
 
     Returns
     -------
@@ -152,95 +114,86 @@ def infer_signature(model_input: Any, model_output: Any = None) -> Signature:
     Invalid
         For duplicate column names, or data that has no type of its own.
     """
-    return Signature(_infer(model_input), _infer(model_output))
+    inputs, form = _infer(model_input)
+    return Signature(inputs, _infer(model_output)[0], form=form)
 
 
-def _infer(data: Any) -> tuple[Spec, ...]:
+def _infer(data: Any) -> tuple[tuple[Spec, ...], str]:
     import numpy as np
 
     if data is None:
-        return ()
-    if isinstance(data, np.ndarray):
-        return (_tensor(data),)
-    if hasattr(data, "columns") and hasattr(data, "dtypes"):  # a frame of pandas or polars, neither imported here
-        return _columns(data)
-    if hasattr(data, "dtype") and hasattr(data, "to_numpy"):  # a series of either
-        name = None if data.name is None or data.name == "" else str(data.name)
-        return (_column(name, data),)
-    if isinstance(data, Mapping):
-        if all(isinstance(value, (np.ndarray, list, tuple)) for value in data.values()):
-            return tuple(_tensor(_array(value), str(name)) for name, value in data.items())
-        return tuple(Column(str(name), _column_type(_array(value))) for name, value in data.items())
-    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
-        if data and all(isinstance(row, Mapping) for row in data):
-            return _infer(data[0])
-        return (_tensor(_array(data)),)
-    if hasattr(data, "toarray"):  # scipy's sparse matrices
-        return (Tensor(str(data.dtype), (-1, *data.shape[1:])),)
-    if hasattr(data, "__array__") and not isinstance(data, np.generic):
-        return (_tensor(_array(data)),)
-    return (Column(None, _column_type(_array(data))),)
-
-
-def _tensor(array: Any, name: str | None = None) -> Tensor:
-    if array.dtype == object and array.size and not all(isinstance(item, str) for item in array.flat):
-        raise Invalid("a signature cannot be inferred from an array of mixed objects; give it one dtype")
-    dtype = "str" if array.dtype.kind == "U" else str(array.dtype)
-    return Tensor(dtype, (-1, *array.shape[1:]) if array.ndim else (), name)
-
-
-def _columns(frame: Any) -> tuple[Spec, ...]:
-    names = [str(name) for name in frame.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise Invalid(f"a signature cannot be inferred: the columns {', '.join(map(repr, twice))} exist more than once")
-    return tuple(_column(name, frame[original]) for name, original in zip(names, frame.columns, strict=True))
-
-
-def _column(name: str | None, series: Any) -> Column:
-    kind = str(series.dtype).lower()
-    if kind.startswith("datetime"):
-        return Column(name, "datetime")
-    if kind.startswith(("string", "str", "utf8", "categorical", "enum")):
-        return Column(name, "string")
-    if kind in _COLUMN_TYPES and kind != "object":
-        return Column(name, _COLUMN_TYPES[kind])
-    return Column(name, _column_type(series.to_numpy()))
-
-
-def _column_type(array: Any) -> str:
-    if array.dtype.kind == "M":
-        return "datetime"
-    if array.dtype.kind in "US":
-        return "string" if array.dtype.kind == "U" else "binary"
-    if array.dtype == object:
-        kinds = {type(item).__name__ for item in array.flat if not _missing(item)}
-        if not kinds <= {"str"} and not kinds <= {"bytes"}:
-            raise Invalid(f"a signature cannot be inferred from a column that mixes {', '.join(sorted(kinds))}")
-        return "binary" if kinds == {"bytes"} else "string"
-    if str(array.dtype) not in _COLUMN_TYPES:
-        raise Invalid(f"a signature has no type for {array.dtype}; convert the column first")
-    return _COLUMN_TYPES[str(array.dtype)]
-
-
-def _missing(item: Any) -> bool:
-    """None, NaN and pandas' NA: a column of text that lacks some is a column of text."""
-    return (
-        item is None or (isinstance(item, float) and math.isnan(item)) or type(item).__name__ in {"NAType", "NaTType"}
-    )
-
-
-def _array(data: Any) -> Any:
-    import numpy as np
-
+        return (), ""
     try:
-        return np.asarray(data)
-    except (TypeError, ValueError) as error:
+        frame = frame_of(data)
+        if frame is not None:
+            return _columns(frame), "" if is_frame(data) else "records"
+        if isinstance(data, Mapping):
+            return tuple(_tensor(array_of(value), str(name)) for name, value in data.items()), ""
+        if is_series(data):
+            series = series_of(data)
+            return (_column(series.name, series),), "" if series.name is None else "series"
+        if is_foreign(data):
+            return (_tensor(data),), ""
+        if isinstance(data, (list, tuple)) or (hasattr(data, "__array__") and not isinstance(data, np.generic)):
+            return (_tensor(array_of(data)),), ""
+        return (_column(None, series_of([data])),), ""
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"a signature cannot be inferred: {error}") from error
 
 
+def _tensor(array: Any, name: str | None = None) -> Tensor:
+    dtype, shape = dtype_name(array.dtype), tuple(map(int, array.shape))
+    if not _TENSOR_TYPES.fullmatch(dtype):
+        raise ValueError(f"numpy has no type for {dtype}; convert the array first")
+    if dtype == "object" and not all(isinstance(cell, str) for cell in array.flat):
+        raise ValueError("this is an array of mixed objects; give it one dtype")
+    return Tensor(dtype, (-1, *shape[1:]) if shape else (), name)
+
+
+def _columns(frame: Any) -> tuple[Column, ...]:
+    names = [str(name) for name in frame.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"the columns {', '.join(map(repr, twice))} exist more than once")
+    return tuple(
+        _column(name, frame.iloc[:, i], integer_name=isinstance(frame.columns[i], Integral))
+        for i, name in enumerate(names)
+    )
+
+
+def _column(name: str | None, series: Any, *, integer_name: bool = False) -> Column:
+    """Return the column that the values of a series make; its levels, if it is a category."""
+    import pandas as pd
+
+    series = plain(series)
+    kind = kind_of(series)
+    nullable = bool(series.isna().any()) or (is_masked(series.dtype) and series.dtype.kind in "iub")
+    if kind == "category":
+        values = series.dtype.categories
+        inner = _column(name, pd.Series(values), integer_name=integer_name)
+        told = inner.dtype != "datetime" and len(values) <= _MOST_LEVELS
+        return replace(inner, nullable=nullable, levels=tuple(values.tolist()) if told else None)
+    if kind not in COLUMN_TYPES:
+        raise ValueError(_untyped(name, series, kind))
+    tz = None
+    if COLUMN_TYPES[kind] == "datetime":
+        tz = zone_of(series if series.dtype.kind == "M" else pd.to_datetime(series))
+    return Column(name, COLUMN_TYPES[kind], nullable=nullable, tz=tz, integer_name=integer_name)
+
+
+def _untyped(name: str | None, series: Any, kind: str) -> str:
+    what = "this" if name is None else f"column {name!r}"
+    if kind.startswith("mixed"):
+        kinds = sorted({type(cell).__name__ for cell in series.dropna()})
+        return f"{what} {'mixes' if len(kinds) > 1 else 'holds'} {', '.join(kinds)}; give it one type"
+    hint = "seconds with .dt.total_seconds()" if kind.startswith("timedelta") else "convert it first"
+    return f"there is no type for {kind} ({what}); {hint}"
+
+
 @functools.lru_cache(maxsize=1024)  # all versions of a model tend to have one signature
-def _parsed(inputs: str | None, outputs: str | None) -> Signature:
-    return Signature(*(_specs(json.loads(side)) if side else () for side in (inputs, outputs)))
+def _parsed(inputs: str, outputs: str, params: str, facts: str) -> Signature:
+    known = json.loads(facts) if facts else {}
+    given, gives = _specs(inputs, known.get("inputs", {})), _specs(outputs, known.get("outputs", {}))
+    return Signature(given, gives, form=str(known.get("form", "")), params=params)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -248,22 +201,16 @@ def _text(specs: tuple[Spec, ...]) -> str | None:
     return json.dumps([spec.to_dict() for spec in specs]) if specs else None
 
 
-def _specs(data: Any) -> tuple[Spec, ...]:
-    if not data:
-        return ()
-    parsed = json.loads(data) if isinstance(data, str) else data
-    return tuple(map(_spec, parsed if isinstance(parsed, list) else [parsed]))
+@functools.lru_cache(maxsize=1024)
+def _facts_text(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], form: str) -> str:
+    sides = (("inputs", inputs), ("outputs", outputs))
+    facts = {key: {i: facts for i, spec in enumerate(specs) if (facts := spec.facts())} for key, specs in sides}
+    told = {key: value for key, value in {**facts, "form": form}.items() if value}
+    return json.dumps(told) if told else ""
 
 
-def _spec(data: Mapping[str, Any]) -> Spec:
-    if data["type"] == "tensor":
-        spec = data["tensor-spec"]
-        return Tensor(str(spec["dtype"]), tuple(int(size) for size in spec["shape"]), data.get("name"))
-    return Column(data.get("name"), str(data["type"]), bool(data.get("required", True)))
-
-
-def _shown(spec: Spec) -> str:
-    name = f"{spec.name}: " if spec.name is not None else ""
-    if isinstance(spec, Tensor):
-        return f"{name}{spec.dtype}{list(spec.shape)}"
-    return f"{name}{spec.dtype}" + ("" if spec.required else "?")
+def _specs(text: str, facts: Mapping[str, Any]) -> tuple[Spec, ...]:
+    data = json.loads(text) if text else []
+    return tuple(
+        spec_of(spec, facts.get(str(i), {})) for i, spec in enumerate(data if isinstance(data, list) else [data])
+    )

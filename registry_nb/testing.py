@@ -324,12 +324,43 @@ class ArtifactsContract:
         assert (file.codec, file.size) == ("", len(data))
         assert file.digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
+    def test_a_frameworks_file_is_stored_as_it_is(self, artifacts: Artifacts) -> None:
+        """However well it could be compressed: the framework opens what lies there."""
+        import hashlib
+
+        data = b"tree" * 100_000
+        file = self._put(artifacts, data, "model.txt")
+        assert (file.codec, file.size) == ("", len(data))
+        assert file.digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
     def test_equal_bytes_are_stored_once(self, artifacts: Artifacts) -> None:
         """Whatever they are called."""
-        for data in (b"same", b"same" * 10_000):
-            first, second = self._put(artifacts, data, "a"), self._put(artifacts, data, "b")
+        for data, kind in ((b"same", "pkl"), (b"same" * 10_000, "pkl"), (b"same" * 10_000, "onnx")):
+            first, second = (self._put(artifacts, data, f"{name}.{kind}") for name in "ab")
             assert (first.digest, first.size, first.codec) == (second.digest, second.size, second.codec)
-            assert (first.path, second.path) == ("a", "b")
+            assert (first.path, second.path) == (f"a.{kind}", f"b.{kind}")
+
+    def test_what_is_opened_fills_the_readers_memory(self, artifacts: Artifacts) -> None:
+        """To the end, and from the start again: unpickling does not ask twice, and an audit reads before it."""
+        for data in (os.urandom(3_000_000), b"abc" * 1_000_000):
+            with artifacts.open(self._put(artifacts, data)) as opened:
+                buffer = bytearray(len(data))
+                assert opened.readinto(buffer) == len(data)  # type: ignore[attr-defined]
+                assert buffer == data
+                assert (opened.tell(), opened.seek(0)) == (len(data), 0)
+                assert opened.read(10) == data[:10]
+
+    def test_the_name_within_the_model_never_becomes_a_path(self, artifacts: Artifacts) -> None:
+        """It is a label with slashes in it, and whoever writes files from it judges it."""
+        data = os.urandom(100)
+        for name in ("variables/variables.index", "../../outside", "/etc/passwd"):
+            with artifacts.drafting() as folder:
+                path = Path(folder) / "draft"
+                path.write_bytes(data)
+                file = artifacts.put(str(path), name)
+            assert file.path == name
+            with artifacts.open(file) as opened:
+                assert opened.read() == data
 
     def test_a_drafting_folder_is_gone_afterwards(self, artifacts: Artifacts) -> None:
         """Also after an exception."""

@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from registry_nb import process
 from registry_nb.errors import Invalid, Refused, RegistryError, RunNotFound, close, listed
-from registry_nb.flavors import save_model
 from registry_nb.names import checked_key, checked_metrics, checked_name, checked_params, checked_tags, checked_text
 from registry_nb.records import Frozen, Run, RunStatus, SavedModel
+from registry_nb.saving import save_model
 from registry_nb.signature import Signature
 from registry_nb.stores import Artifacts, Store
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import pickle
-import pickletools
 import site
 import sys
 import sysconfig
@@ -19,6 +18,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from registry_nb.errors import NotSerializable
+from registry_nb.flavors.audit import audit
 
 FILE = "model.pkl"
 #: How deep the search for the part that cannot be pickled goes.
@@ -29,8 +29,8 @@ _RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykern
 _by_value = threading.Lock()
 
 
-def save(model: Any, folder: str) -> set[str]:
-    """Pickle a model into a folder; return the modules that loading it imports.
+def save(model: Any, folder: str) -> None:
+    """Pickle a model into a folder; large arrays are written from where they lie, without a copy.
 
     Raises
     ------
@@ -39,42 +39,17 @@ def save(model: Any, folder: str) -> set[str]:
     """
     path = os.path.join(folder, FILE)
     _with_local_modules_by_value(lambda: _write(model, path))
-    with open(path, "rb") as file:
-        return modules(file)
 
 
 def load(open_file: Callable[[str], IO[bytes]]) -> Any:
-    """Unpickle a model."""
+    """Unpickle a model. This can run any code: `restricted.load` is for files that nobody vouches for."""
     with open_file(FILE) as file:
         return pickle.load(file)
 
 
 def modules(file: IO[bytes]) -> set[str]:
     """Return the modules that a pickle imports, by reading it, not by running it."""
-    found: set[str] = set()
-    texts: set[str] = set()
-    memo: list[Any] = []
-    before: list[Any] = [None, None]  # the last two values pushed, None for what is no text
-    argument: Any
-    for opcode, argument, _ in pickletools.genops(file):
-        name = opcode.name
-        if name == "MEMOIZE":
-            memo.append(before[-1])
-        elif name in {"BINGET", "LONG_BINGET"}:
-            before = [before[-1], memo[argument] if argument < len(memo) else None]
-        elif name in {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}:
-            before = [before[-1], argument]
-            if len(argument) < 100:
-                texts.add(argument)
-        elif name == "STACK_GLOBAL":
-            found.add(str(before[0]))
-            before = [None, None]
-        elif name not in {"PROTO", "FRAME"}:
-            before = [before[-1], None]
-    if any(module.startswith("cloudpickle") for module in found):
-        # Code by value: the modules that it uses stand in the pickle as plain text (cloudpickle's `subimport`).
-        found |= {text for text in texts if text in sys.modules and text.isidentifier()}
-    return found
+    return set(audit(file).modules)
 
 
 def _pickle(model: Any, file: IO[bytes]) -> None:

@@ -6,10 +6,10 @@ import inspect
 from types import SimpleNamespace
 from typing import Any
 
-from registry_nb.flavors import pickling
-from registry_nb.flavors.pickling import save
+from registry_nb.flavors import Files, sklearn
+from registry_nb.flavors.sklearn import audit, save
 
-__all__ = ["load", "owns", "predict", "save"]
+__all__ = ["audit", "load", "owns", "predict", "save"]
 
 
 def owns(model: object) -> bool:
@@ -17,9 +17,9 @@ def owns(model: object) -> bool:
     return callable(getattr(model, "predict", None)) or callable(model)
 
 
-def load(open_file: Any) -> Any:
+def load(files: Files, *, restricted: bool) -> Any:
     """Unpickle the object, and let it load its context if it has one."""
-    model = pickling.load(open_file)
+    model = sklearn.load(files, restricted=restricted)
     prepare = getattr(model, "load_context", None)
     if callable(prepare) and _takes_context(model):
         prepare(_context())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb.flavors.pickling import load, save
+from registry_nb.flavors import Files, pickling
+from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.audit import audit as audit_pickle
 
-__all__ = ["load", "owns", "predict", "save"]
+__all__ = ["audit", "load", "owns", "predict", "save"]
 
 
 def owns(model: object) -> bool:
@@ -14,6 +16,27 @@ def owns(model: object) -> bool:
     return callable(getattr(model, "predict", None)) and any(
         kind.__module__.partition(".")[0] == "sklearn" for kind in type(model).__mro__
     )
+
+
+def save(model: Any, folder: str, example: Any) -> None:
+    """Pickle the estimator."""
+    pickling.save(model, folder)
+
+
+def audit(files: Files) -> Audit:
+    """Read what the pickle would import."""
+    with files.open(pickling.FILE) as file:
+        return audit_pickle(file)
+
+
+def load(files: Files, *, restricted: bool) -> Any:
+    """Unpickle the estimator."""
+    if restricted:
+        from registry_nb.flavors.restricted import load as load_restricted
+
+        with files.open(pickling.FILE) as file:
+            return load_restricted(file, "the model")
+    return pickling.load(files.open)
 
 
 def predict(model: Any, data: Any) -> Any:

@@ -16,7 +16,21 @@ from typing import TYPE_CHECKING, Any
 from registry_nb.errors import close
 
 if TYPE_CHECKING:
-    from registry_nb.mlflow import client, entities, exceptions, models, pyfunc, sklearn, tracking
+    from registry_nb.mlflow import (
+        client,
+        entities,
+        exceptions,
+        keras,
+        lightgbm,
+        models,
+        onnx,
+        pyfunc,
+        pytorch,
+        sklearn,
+        tensorflow,
+        tracking,
+        xgboost,
+    )
     from registry_nb.mlflow.exceptions import MlflowException
     from registry_nb.mlflow.tracking.client import MlflowClient
     from registry_nb.mlflow.tracking.fluent import (
@@ -47,7 +61,10 @@ if TYPE_CHECKING:
     )
     from registry_nb.mlflow.tracking.uris import get_registry_uri, get_tracking_uri, set_registry_uri, set_tracking_uri
 
-_MODULES = ("client", "entities", "exceptions", "models", "pyfunc", "sklearn", "tracking")
+_MODULES = (
+    *("client", "entities", "exceptions", "keras", "lightgbm", "models", "onnx", "pyfunc", "pytorch", "sklearn"),
+    *("tensorflow", "tracking", "xgboost"),
+)
 _HOME = {
     "exceptions": ("MlflowException",),
     "tracking.client": ("MlflowClient",),
@@ -96,13 +113,17 @@ __all__ = [
     "get_registry_uri",
     "get_run",
     "get_tracking_uri",
+    "keras",
     "last_active_run",
+    "lightgbm",
     "log_metric",
     "log_metrics",
     "log_param",
     "log_params",
     "models",
+    "onnx",
     "pyfunc",
+    "pytorch",
     "register_model",
     "search_experiments",
     "search_model_versions",
@@ -116,7 +137,9 @@ __all__ = [
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "tensorflow",
     "tracking",
+    "xgboost",
 ]
 
 

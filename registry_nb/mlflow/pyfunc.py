@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_nb import session
 from registry_nb.errors import Invalid
-from registry_nb.flavors import LoadedModel, flavor_of
+from registry_nb.loading import LoadedModel
 from registry_nb.mlflow.models import model as models
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.records import ModelVersion
@@ -148,34 +148,10 @@ def log_model(
     NoFlavor
         If the object does not predict.
     """
-    models.refuse(loader_module=loader_module, data_path=data_path, artifacts=artifacts, model_config=model_config)
-    if python_model is None:
+    options = locals()
+    if options.pop("python_model") is None and not any((loader_module, data_path, artifacts, model_config)):
         raise Invalid("log_model() needs python_model=: an object with predict(X), or a callable")
-    python_model = models.native(python_model)
-    flavor_of(python_model)
-    models.leave_out(
-        extra_pip_requirements=extra_pip_requirements,
-        metadata=metadata,
-        streamable=streamable,
-        resources=resources,
-        auth_policy=auth_policy,
-        prompts=prompts,
-        params=params,
-        tags=tags,
-        model_type=model_type,
-        step=step,
-        model_id=model_id,
-    )
-    return models.log(
-        python_model,
-        flavor="pyfunc",
-        artifact_path=artifact_path,
-        name=name,
-        registered_model_name=registered_model_name,
-        signature=signature,
-        input_example=input_example,
-        pip_requirements=pip_requirements,
-    )
+    return models.log("pyfunc", python_model, options)
 
 
 def load_model(

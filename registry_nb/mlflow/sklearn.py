@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb import session
-from registry_nb.errors import Invalid, NoFlavor
-from registry_nb.flavors import flavor_of
 from registry_nb.mlflow.models import model as models
 from registry_nb.mlflow.models.model import ModelInfo
 
@@ -51,8 +48,11 @@ def log_model(
         Some input; the signature is inferred from it.
     pip_requirements : list of str, optional
         If they are not to be found out.
-    conda_env, code_paths, serialization_format, await_registration_for, skops_trusted_types
-        Accepted, and without a meaning here: models are pickled, with the local code that they need, and at once.
+    serialization_format : str, optional
+        ``skops`` for that format, where it keeps the estimator; anything else is pickled.
+    conda_env, code_paths, await_registration_for, skops_trusted_types
+        Accepted, and without a meaning here: local code travels with the model, and which types skops may load is
+        never decided by a model.
     extra_pip_requirements, metadata, params, tags, model_type, step, model_id
         Not kept; giving one of them warns.
     extra_files, pyfunc_predict_fn
@@ -67,30 +67,8 @@ def log_model(
     NoFlavor
         If it is not a scikit-learn estimator that predicts.
     """
-    models.refuse(extra_files=extra_files, pyfunc_predict_fn=None if pyfunc_predict_fn == "predict" else "other")
-    sk_model = models.native(sk_model)
-    if (found := flavor_of(sk_model)) != "sklearn":
-        reason = f"it is not scikit-learn's, but {found}'s; use registry_nb.mlflow.{found}"
-        raise NoFlavor(given=f"an object of type {type(sk_model).__name__}", reason=reason)
-    models.leave_out(
-        extra_pip_requirements=extra_pip_requirements,
-        metadata=metadata,
-        params=params,
-        tags=tags,
-        model_type=model_type,
-        step=step,
-        model_id=model_id,
-    )
-    return models.log(
-        sk_model,
-        flavor="sklearn",
-        artifact_path=artifact_path,
-        name=name,
-        registered_model_name=registered_model_name,
-        signature=signature,
-        input_example=input_example,
-        pip_requirements=pip_requirements,
-    )
+    options = locals()
+    return models.log("sklearn", options.pop("sk_model"), options)
 
 
 def load_model(model_uri: str, dst_path: str | None = None) -> Any:
@@ -106,9 +84,6 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
     Raises
     ------
     Invalid
-        If the model is not scikit-learn's.
+        If the model is not a scikit-learn estimator that predicts.
     """
-    loaded = session.load_model(model_uri)
-    if loaded.version.flavor != "sklearn":
-        raise Invalid(f"{model_uri} is no scikit-learn model, but {loaded.version.flavor}'s; use pyfunc.load_model()")
-    return loaded.unwrap()
+    return models.load("sklearn", model_uri)

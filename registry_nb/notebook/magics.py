@@ -25,8 +25,9 @@ from traitlets import Bool, Enum, Int, Unicode, observe
 
 from registry_nb import session
 from registry_nb.errors import RegistryError, RegistryWarning, close
+from registry_nb.listing import Listing
 from registry_nb.notebook.verbs import VERBS, Verb, chosen, overview, page
-from registry_nb.records import Listing, Stage
+from registry_nb.records import Stage
 from registry_nb.registry import Registry
 
 #: Words separated by blanks; quotes hold a word together, and so do braces around a whole word or a value.

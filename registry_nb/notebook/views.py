@@ -19,8 +19,9 @@ from typing import Any
 
 from registry_nb.checks import Report
 from registry_nb.errors import RegistryError
-from registry_nb.flavors import LoadedModel
-from registry_nb.records import Event, Listing, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.listing import Listing
+from registry_nb.loading import LoadedModel
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.registry import Registry
 from registry_nb.signature import Signature
 

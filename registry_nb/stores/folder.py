@@ -1,7 +1,30 @@
 """A folder of model bytes: each file is named by the SHA-256 of what is in it, so that ``sha256sum`` can check it.
 
-A file is written as a draft, synced, and renamed; it is stored once, however often it is registered, compressed where
-that pays, and verified on the way out before anything is deserialised.
+A file is written as a draft, synced, and renamed; it is stored once, however often it is registered, and verified on
+the way out before anything is deserialised.
+
+Compressed is only what this package itself wrote as a pickle (``.pkl``), and only where that pays. The files of a
+framework (``.ubj``, ``.txt``, ``.keras``, ``.onnx``, ``.safetensors``, …) are stored as they are, so that the framework
+opens ``artifacts/<sha256>`` without this package.
+
+Bytes that are there already cost a hash, and no copy. What is compressed is known by the hash of what came out of it:
+that the same bytes were compressed before is known only to the process that did it, and another one does it again.
+
+A file of any size passes through in pieces: saving and loading need no more memory than the model itself, and a
+constant.
+
+A file that was verified is not hashed again in the same process while it is unchanged: the same device, inode, size,
+time of modification and time of change of the descriptor that is then read. An ordinary user can set every one of them
+but the last. It counts only
+
+- if the file had not changed for a while when it was verified: two changes within one tick of the file system's clock
+  leave the same time (the problem that git calls racy);
+- if the file is this user's and nobody else may write it: whoever may write it can do so through shared memory, which
+  leaves its time for later;
+- on a local disk: elsewhere the times are somebody else's word. Windows keeps no time of change.
+
+`Folder.verify`, and so a rollback and ``check()``, reads and hashes every byte each time: bits that rot on the disk
+leave no trace in its times.
 """
 
 from __future__ import annotations
@@ -12,25 +35,42 @@ import io
 import os
 import shutil
 import stat
+import sys
 import time
 import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import IO, Any, cast
 
-from registry_nb.errors import Corrupted
+from registry_nb.errors import Corrupted, shown
 from registry_nb.records import File
 from registry_nb.stores import disk
 from registry_nb.stores.lock import Shield
 
 #: Read and hash in pieces of this many bytes.
 _CHUNK = 1 << 20
+_BUFFER = 1 << 16
 #: Files up to this size are read whole, so that no byte can change between its verification and its use.
 _WHOLE = 64 << 20
 #: Compression is decided on the first piece: it pays if it saves a tenth, and smaller files than this are left alone.
 _WORTH, _SMALL = 0.9, 4096
+#: What this package wrote itself; no framework opens it by its own call.
+_OURS = ".pkl"
 #: Unused bytes younger than this may be on their way into a record, in seconds.
 _GRACE = 24 * 3600
+#: How long a file must have been left alone before its times tell that it is unchanged: FAT counts in steps of 2 s.
+_SETTLED = 3 * 10**9
+#: A bar is shown for what takes longer than this, in seconds.
+_SLOW = 1.0
+
+#: What this process verified: an unchanged file, and its digest. Each use is a single operation on a dict: a lock could
+#: be held by another thread in the moment of a fork.
+_verified: dict[tuple[int, ...], str] = {}
+#: What this process compressed: the SHA-256 of the plain bytes, and what was stored for them.
+_packed: dict[str, File] = {}
+_MOST = 10_000
 
 
 class Folder:
@@ -62,37 +102,36 @@ class Folder:
     def put(self, source: str, path: str) -> File:
         """Keep a file durably; the source may be gone afterwards."""
         with disk.storage_errors(self.path, "saving a model to"):
-            codec = "gzip" if _compresses(source) else ""
-            stored = f"{source}{disk.DRAFT}" if codec else source
-            digest = _compress(source, stored) if codec else _hash(source)
-            size = os.path.getsize(stored)
-            with Shield():
-                self._settle(stored, digest, size)
-        return File(path, f"sha256:{digest}", size, codec)
+            if path.endswith(_OURS) and _compresses(source):
+                return self._put_packed(source, path)
+            file = File(path, f"sha256:{_hash(source)}", os.path.getsize(source))
+            if not self._keeps(file):
+                self._settle(source, file)
+        return file
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading."""
-        with Shield():
-            stored = os.fdopen(self._open(file), "rb")
+        stored = self._opened(file)
         try:
-            if file.size <= _WHOLE:
-                with stored:
-                    data = stored.read()
-                self._compare(file, hashlib.sha256(data).hexdigest())
-                return io.BytesIO(gzip.decompress(data) if file.codec else data)
-            self._compare(file, _digest(stored, file.size, "verifying"))
-            stored.seek(0)
-            return cast("IO[bytes]", _Unpacked(stored)) if file.codec else stored
+            if file.size > _WHOLE:
+                if not _is_known(stored, file):
+                    self._verify(stored, file)
+                    stored.seek(0)
+                return self._unpacked(stored, file)
+            with stored:
+                before = os.fstat(stored.fileno())
+                data = stored.read(file.size)  # without a size, the reader's own buffer would double it
+                if not _is_known(stored, file):  # asked now: a change before these bytes were read would show
+                    self._compare(file, hashlib.sha256(data).hexdigest(), before)
+            return self._unpacked(io.BytesIO(data), file)
         except BaseException:
             stored.close()
             raise
 
     def verify(self, file: File) -> None:
-        """Verify the stored bytes."""
-        with Shield():
-            stored = os.fdopen(self._open(file), "rb")
-        with stored:
-            self._compare(file, _digest(stored, file.size, "verifying"))
+        """Verify the stored bytes by reading all of them, also if that was done before."""
+        with self._opened(file) as stored:
+            self._verify(stored, file)
 
     def orphans(self, used: set[str]) -> list[str]:
         """Return the digests, and the names of drafts, that nothing uses any more."""
@@ -119,9 +158,9 @@ class Folder:
     def _entry(self, digest: str) -> str:
         return os.path.join(self.path, os.path.basename(digest.removeprefix("sha256:")))
 
-    def _is_old(self, digest: str) -> bool:
+    def _is_old(self, digest: str, seconds: float = _GRACE) -> bool:
         try:
-            return os.lstat(self._entry(digest)).st_mtime < time.time() - _GRACE
+            return os.lstat(self._entry(digest)).st_mtime < time.time() - seconds
         except OSError:  # somebody else removed it
             return False
 
@@ -131,25 +170,60 @@ class Folder:
             raise self._corrupted(file, f"its record has the digest {file.digest!r}, which is none")
         return os.path.join(self.path, digest)
 
-    def _settle(self, stored: str, digest: str, size: int) -> None:
-        """Give a draft its name, unless the same bytes have it already."""
-        target = os.path.join(self.path, digest)
-        if _holds(target, digest, size):
-            with suppress(OSError):  # a colleague's file is replaced by our own
-                os.utime(target)  # young again, so that nobody collects it before the record is written
-                disk.sync_folder(self.path)
-                return
-        fd = os.open(stored, os.O_RDWR | getattr(os, "O_BINARY", 0))
-        try:
-            disk.sync(fd)
-        finally:
-            os.close(fd)
-        os.chmod(stored, os.stat(stored).st_mode & 0o444)  # the umask's choice of readers, and no writers
-        os.replace(stored, target)
-        disk.sync_folder(self.path)
+    def _put_packed(self, source: str, path: str) -> File:
+        plain = _hash(source)  # a tenth of what compressing costs
+        known = _packed.get(plain)
+        if known is not None and self._keeps(known):
+            return replace(known, path=path)
+        stored = f"{source}{disk.DRAFT}"
+        digest = _compress(source, stored)
+        file = File(path, f"sha256:{digest}", os.path.getsize(stored), "gzip")
+        if not self._keeps(file):
+            self._settle(stored, file)
+        if len(_packed) >= _MOST:
+            _packed.clear()
+        _packed[plain] = file
+        return file
+
+    def _keeps(self, file: File) -> bool:
+        """Whether the same bytes are there already, and nobody will collect them before the record is written."""
+        if not self._holds(file):
+            return False
+        with Shield(), suppress(OSError):  # a colleague's file cannot be made young: it is replaced by our own
+            if self._is_old(file.digest, _GRACE / 2):
+                os.utime(self._path(file))
+            disk.sync_folder(self.path)
+            return True
+        return False
+
+    def _settle(self, stored: str, file: File) -> None:
+        """Give a draft its name."""
+        with Shield():
+            fd = os.open(stored, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            try:
+                disk.sync(fd)
+            finally:
+                os.close(fd)
+            os.chmod(stored, os.stat(stored).st_mode & 0o444)  # the umask's choice of readers, and no writers
+            os.replace(stored, self._path(file))
+            disk.sync_folder(self.path)
+
+    def _holds(self, file: File) -> bool:
+        """Whether a file is there, and is still what its name says: if not, registering the model again heals it."""
+        with suppress(OSError, Corrupted), self._opened(file) as there:
+            if not _is_known(there, file):
+                self._verify(there, file)
+            return True
+        return False
+
+    def _opened(self, file: File) -> IO[bytes]:
+        with Shield():
+            return os.fdopen(self._open(file), "rb")
 
     def _open(self, file: File) -> int:
         path = self._path(file)
+        if file.codec not in {"", "gzip"}:
+            raise self._corrupted(file, f"its record says that it is packed as {shown(file.codec)}, which is unknown")
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(path, flags)
@@ -158,6 +232,8 @@ class Folder:
         except OSError:
             if os.path.islink(path):
                 raise self._corrupted(file, "a link stands in its place, and links are not followed") from None
+            if not os.path.isfile(path) and os.path.exists(path):  # a socket, or a device without a driver
+                raise self._corrupted(file, "it is no file") from None
             with disk.storage_errors(path, "reading"):
                 raise
         found = os.fstat(descriptor)
@@ -169,9 +245,28 @@ class Folder:
             )
         return descriptor
 
-    def _compare(self, file: File, digest: str) -> None:
+    def _verify(self, stored: IO[bytes], file: File) -> None:
+        before = os.fstat(stored.fileno())
+        self._compare(file, _digest(stored, file.size, "verifying"), before)
+
+    def _compare(self, file: File, digest: str, before: os.stat_result) -> None:
+        """Judge a digest, and remember it for as long as the file stays as it was before its bytes were read."""
         if f"sha256:{digest}" != file.digest:
+            _verified.pop(_identity(before), None)
             raise self._corrupted(file, f"its SHA-256 is {digest[:12]}…, not {file.digest[7:19]}…")
+        if _tells_of_changes(before) and not self._is_strict():
+            if len(_verified) >= _MOST:
+                _verified.clear()
+            _verified[_identity(before)] = file.digest
+
+    def _is_strict(self) -> bool:
+        return os.environ.get("REGISTRY_NB_STRICT") == "1" or disk.is_network(os.path.realpath(self.path))
+
+    def _unpacked(self, stored: IO[bytes], file: File) -> IO[bytes]:
+        if not file.codec:
+            return stored
+        plain = _Unpacked(stored, lambda error: self._corrupted(file, f"it cannot be unpacked ({error})"))
+        return io.BufferedReader(plain, _BUFFER)
 
     def _corrupted(self, file: File, reason: str) -> Corrupted:
         path = self._entry(file.digest)
@@ -183,12 +278,21 @@ def _is_digest(name: str) -> bool:
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
 
 
-def _holds(path: str, digest: str, size: int) -> bool:
-    """Whether a file is there, and is still what its name says: if not, registering the same model again heals it."""
-    with suppress(OSError):
-        there = os.lstat(path)
-        return stat.S_ISREG(there.st_mode) and there.st_size == size and _hash(path) == digest
-    return False
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_known(stored: IO[bytes], file: File) -> bool:
+    """Whether this very file was verified in this process, and nobody touched it since."""
+    return _verified.get(_identity(os.fstat(stored.fileno()))) == file.digest
+
+
+def _tells_of_changes(found: os.stat_result) -> bool:
+    """Whether a later change would show in the times of a file, whoever made it."""
+    if not hasattr(os, "geteuid"):  # Windows
+        return False
+    alone = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return alone and found.st_ctime_ns < time.time_ns() - _SETTLED
 
 
 def _compresses(source: str) -> bool:
@@ -214,12 +318,34 @@ def _compress(source: str, target: str) -> str:
     return digest.hexdigest()
 
 
-class _Unpacked(gzip.GzipFile):
-    """A compressed file as its original bytes; unlike gzip's own, it closes what it reads from."""
+class _Unpacked(io.RawIOBase):
+    """A compressed file as its original bytes, which are read in pieces into the caller's own memory.
 
-    def __init__(self, stored: IO[bytes]) -> None:
+    gzip's own class reads as much as is asked for into a second buffer: an array of 1 GB would need another one.
+    """
+
+    def __init__(self, stored: IO[bytes], damage: Callable[[Exception], Corrupted]) -> None:
         self._stored = stored
-        super().__init__(fileobj=stored, mode="rb")
+        self._plain = gzip.GzipFile(fileobj=stored, mode="rb")
+        self._damage = damage
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._plain.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        try:
+            piece = self._plain.read(min(len(view), _CHUNK))
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:  # the digest is right: what was stored is not gzip
+            raise self._damage(error) from error
+        view[: len(piece)] = piece
+        return len(piece)
 
     def close(self) -> None:
         super().close()
@@ -254,12 +380,41 @@ def _digest(file: IO[bytes], size: int, doing: str) -> str:
 
 
 @contextmanager
-def _progress(size: int, doing: str) -> Iterator[Any]:
-    """Show a bar if it takes longer than a second; small files do not even import it."""
-    if size < _WHOLE:
-        yield lambda _: None
-        return
-    from tqdm.auto import tqdm
+def _progress(size: int, doing: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar if it takes longer than a second; small files do not even import it.
 
-    with tqdm(total=size, desc=f"{doing} the model", unit="B", unit_scale=True, delay=1, leave=False) as bar:
-        yield bar.update
+    A bar that cannot be shown (a terminal that was closed, a front end without widgets) is no reason to fail.
+    """
+    bar: Any = None
+    if size >= _WHOLE and sys.stderr is not None:  # pythonw, and some daemons, have nowhere to show it
+        with suppress(Exception):
+            from tqdm.auto import tqdm
+
+            bar = tqdm(total=size, desc=f"{doing} the model", unit="B", unit_scale=True, delay=_SLOW, leave=False)
+            bar.display = _quietly(bar.display)
+
+    def advance(count: int) -> None:
+        if bar is not None:
+            with Shield(), suppress(Exception):
+                bar.update(count)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            with Shield(), suppress(Exception):
+                bar.close()
+
+
+def _quietly(display: Callable[..., Any]) -> Callable[..., Any]:
+    """Let nothing escape from a bar that draws itself, the interrupt button (by the shield) included.
+
+    tqdm draws under a lock of all bars, and what escapes leaves it held: every bar of every other thread, the user's
+    own among them, would wait forever.
+    """
+
+    def shown_or_not(*given: Any, **options: Any) -> Any:
+        with suppress(Exception):
+            return display(*given, **options)
+
+    return shown_or_not

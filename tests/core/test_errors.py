@@ -10,6 +10,7 @@ from registry_nb.errors import (
     CommitUncertain,
     Conflict,
     Corrupted,
+    EnvironmentMismatch,
     LibraryMissing,
     LockTimeout,
     ModelNotFound,
@@ -17,6 +18,7 @@ from registry_nb.errors import (
     NothingToRollBack,
     RegistryError,
     RunNotFound,
+    SignatureMismatch,
     StorageError,
     Untrusted,
     close,
@@ -70,7 +72,11 @@ SENTENCES = [
     (NewerFormat(path="p", found=2, known=1), "p has format 2, and this registry_nb knows formats up to 1; upgrade"),
     (BadFilter(filter="a", position=1, reason="expected more"), "at position 1, at its end: expected more"),
     (ModelNotFound(name="B", models=tuple("acdefghijk")), "(models: a, c, d, e, f, g, h, i, and 2 more)"),
-    (Untrusted(), "Untrusted"),
+    (Untrusted(what="this model", reason="why", remedy="what to do"), "this model was not loaded: why; what to do"),
+    (SignatureMismatch(problems=("'a' is missing", "'b' is text")), "signature: 'a' is missing, 'b' is text"),
+    (EnvironmentMismatch(what="models:/M/1", written="3.10.1", running="3.11.7"),
+     "models:/M/1 carries code that Python 3.10.1 compiled, and this is Python 3.11.7"),
+    (RegistryError(), "RegistryError"),
     (StorageError("the disk is full", path="p"), "the disk is full"),
 ]  # fmt: skip
 

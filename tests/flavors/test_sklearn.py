@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import registry_nb as rn
-from registry_nb.flavors import requirements
+from registry_nb import environment
 from registry_nb.testing import FlavorContract
 
 
@@ -96,15 +96,17 @@ def test_requirements_may_be_given(registry, forest):
 
 
 def test_modules_are_traced_to_their_distributions():
-    assert requirements.of_modules(["json", "os.path", "__main__", "registry_nb.records", "no_such_module"]) == ()
-    assert requirements.of_modules(["sklearn.linear_model", "pandas"]) == (
+    assert environment.requirements_of(["json", "os.path", "__main__", "registry_nb.records", "no_such_module"]) == ()
+    assert environment.requirements_of(["sklearn.linear_model", "pandas"]) == (
         f"pandas=={pd.__version__}",
         f"scikit-learn=={sklearn.__version__}",
     )
-    assert requirements.of_modules(["dateutil.parser"])[0].startswith("python-dateutil==")
-    assert requirements.provides("scikit-learn==1.0", "sklearn.linear_model")
-    assert requirements.provides("Some-Thing==1.0", "some_thing")
-    assert not requirements.provides("numpy==1.0", "sklearn")
+    assert environment.requirements_of(["dateutil.parser"])[0].startswith("python-dateutil==")
+    assert environment.remedy("sklearn.linear_model", ["numpy==1.0", "scikit-learn==1.0"]) == (
+        "pip install 'scikit-learn==1.0'"
+    )
+    assert environment.remedy("some_thing", ["Some-Thing==1.0"]) == "pip install 'Some-Thing==1.0'"
+    assert environment.remedy("xgboost.core", ["xgboost-cpu==3.2.0"]) == "pip install 'registry-nb[xgboost]'"
 
 
 def test_a_pickle_is_read_for_its_modules_and_not_run(tmp_path):

@@ -61,11 +61,54 @@ def test_bytes_come_back_and_sha256sum_can_check_what_lies_there(folder, way, da
     folder.verify(file)
 
 
-def test_it_compresses_where_it_pays_and_nowhere_else(folder):
+def test_it_compresses_pickles_where_it_pays_and_nowhere_else(folder):
     dull, plain, small = store(folder, DULL), store(folder, PLAIN), store(folder, b"a" * 1000)
     assert (dull.codec, plain.codec, small.codec) == ("gzip", "", "")
     assert dull.size < len(DULL) / 50
     assert gzip.decompress(stored(folder, dull).read_bytes()) == DULL
+
+
+NATIVE = ["model.ubj", "model.txt", "model.keras", "model.onnx", "a.safetensors", "params.json", "model.pt2", "m.skops"]
+
+
+@pytest.mark.parametrize("name", [*NATIVE, "pkl", "model.pkl.txt"])
+def test_a_frameworks_own_file_lies_there_as_the_framework_wrote_it(folder, name):
+    file = store(folder, DULL, name)
+    assert (file.path, file.codec) == (name, "")
+    assert stored(folder, file).read_bytes() == DULL
+    assert read(folder, file) == DULL
+
+
+def test_a_frameworks_file_that_an_earlier_release_compressed_still_opens(folder, way):
+    packed = gzip.compress(DULL, 1)
+    file = replace(store(folder, packed, "model.ubj"), codec="gzip")
+    assert read(folder, file) == DULL
+    folder.verify(file)
+
+
+def test_the_name_within_the_model_never_becomes_a_path(folder):
+    for name in ("variables/variables.index", "../../outside.pkl", "/etc/passwd", "a\\b", ""):
+        with folder.drafting() as draft:
+            Path(draft, "x").write_bytes(PLAIN)
+            file = folder.put(str(Path(draft, "x")), name)
+        assert file.path == name
+        assert read(folder, file) == PLAIN
+    assert os.listdir(folder.path) == [stored(folder, file).name]
+    assert os.listdir(Path(folder.path).parent) == ["artifacts"]
+
+
+@pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
+def test_what_is_opened_fills_the_readers_memory_and_can_be_read_again(folder, way, data):
+    with folder.open(store(folder, data)) as opened:
+        buffer = bytearray(len(data) + 10)
+        assert opened.readinto(buffer) == len(data)
+        assert buffer == data + bytes(10)
+        assert opened.tell() == len(data)
+        assert opened.readinto(buffer) == 0
+        assert opened.seek(5) == 5
+        assert opened.read(7) == data[5:12]
+        assert opened.seek(0) == 0
+        assert opened.readline() == data[: data.find(b"\n") + 1 or None]
 
 
 @pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
@@ -121,6 +164,30 @@ def foldered(path):
     path.mkdir()
 
 
+def socketed(path):
+    path.unlink()
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def deviced(path):
+    path.unlink()
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+
+
+def of_the_same_size(path):
+    size = path.stat().st_size
+    (path.parent / "other").write_bytes(os.urandom(size))
+    os.utime(path.parent / "other", ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    os.replace(path.parent / "other", path)
+
+
+def hard_linked(path):
+    outside = path.parent.parent / "outside"
+    outside.write_bytes(os.urandom(path.stat().st_size))
+    path.unlink()
+    os.link(outside, path)
+
+
 DAMAGES = {
     Path.unlink: "missing",
     truncated: "bytes, not",
@@ -128,17 +195,26 @@ DAMAGES = {
     linked: "link stands in its place",
     piped: "no file",
     foldered: "no file",
+    socketed: "no file",
+    deviced: "no file",
+    of_the_same_size: "SHA-256 is",
+    hard_linked: "SHA-256 is",
 }
+
+
+def inflict(damage, path):
+    try:
+        damage(path)
+    except (AttributeError, PermissionError) as error:
+        pytest.skip(f"a test cannot make it on this machine: {error}")
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
 def test_damaged_bytes_are_refused(folder, way, damage, data):
-    if damage is piped and not hasattr(os, "mkfifo"):
-        pytest.skip("there are no pipes in folders here")
     file = store(folder, data)
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    damage(stored(folder, file))
+    inflict(damage, stored(folder, file))
     for use in (folder.open, folder.verify):
         with pytest.raises(Corrupted, match=DAMAGES[damage]) as caught:
             use(file)
@@ -168,7 +244,7 @@ def test_nothing_of_damaged_bytes_is_deserialised_or_rolled_back_to(registry, da
     registry.promote("M", 1)
     registry.promote("M", 2)
     version = registry.version("M", 1)
-    damage(stored(registry.artifacts, version.files[0]))
+    inflict(damage, stored(registry.artifacts, version.files[0]))
     Bomb.exploded.clear()
     before = registry.history(), registry.versions("M")
     with pytest.raises(Corrupted):
@@ -184,9 +260,42 @@ def test_nothing_of_damaged_bytes_is_deserialised_or_rolled_back_to(registry, da
 @pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage is not foldered], ids=lambda d: d.__name__)
 def test_registering_the_same_bytes_again_heals_them(folder, damage):
     file = store(folder, PLAIN)
-    damage(stored(folder, file))
+    inflict(damage, stored(folder, file))
     assert store(folder, PLAIN) == file
     assert read(folder, file) == PLAIN
+
+
+def test_an_unknown_packing_and_bytes_that_are_not_packed_are_damage(folder, way):
+    unknown = replace(store(folder, PLAIN), codec="zstd")
+    for use in (folder.open, folder.verify):
+        with pytest.raises(Corrupted, match=r"packed as 'zstd', which is unknown; .*nothing was loaded"):
+            use(unknown)
+    packed = gzip.compress(DULL, 1)
+    broken = packed[:50] + b"\xff" * 50 + packed[100:]
+    for data in (PLAIN, packed[: len(packed) // 2], packed[:-1], broken, packed + b"tail"):
+        file = replace(store(folder, data, "model.txt"), codec="gzip")
+        with pytest.raises(Corrupted, match="cannot be unpacked") as caught, folder.open(file) as opened:
+            opened.read()
+        assert caught.value.digest == file.digest
+
+
+@pytest.mark.parametrize("swap", [of_the_same_size, hard_linked, linked, Path.unlink], ids=lambda swap: swap.__name__)
+@pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
+def test_what_is_read_is_what_was_verified_even_if_another_file_takes_its_name_in_between(
+    folder, way, data, swap, monkeypatch
+):
+    file = store(folder, data)
+    compare = Folder._compare
+
+    def compare_then_swap(self, *arguments):
+        compare(self, *arguments)
+        swap(stored(folder, file))
+
+    monkeypatch.setattr(Folder, "_compare", compare_then_swap)
+    assert read(folder, file) == data
+    monkeypatch.setattr(Folder, "_compare", compare)
+    with pytest.raises(Corrupted) if swap is not linked else pytest.raises(Corrupted, match="link stands"):
+        read(folder, file)
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../etc/passwd", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 64])
@@ -245,13 +354,14 @@ def test_registering_old_bytes_again_makes_them_young_and_nobody_removes_them(fo
     assert folder.orphans(set()) == []
 
 
-def test_a_colleagues_file_that_cannot_be_made_young_is_replaced_by_our_own(folder, monkeypatch):
-    file = store(folder, PLAIN)
+@pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
+def test_a_colleagues_file_that_cannot_be_made_young_is_replaced_by_our_own(folder, way, data, monkeypatch):
+    file = store(folder, data)
     age(stored(folder, file), 1e6)
     monkeypatch.setattr(os, "utime", lambda *_: (_ for _ in ()).throw(PermissionError(1, "not the owner")))
-    store(folder, PLAIN)
+    assert store(folder, data) == file
     assert folder.orphans(set()) == []
-    assert read(folder, file) == PLAIN
+    assert read(folder, file) == data
 
 
 def test_orphans_of_a_registry_that_was_never_written_are_none_and_a_link_is_removed_not_followed(folder, tmp_path):
@@ -359,11 +469,12 @@ def test_large_files_show_a_bar_and_small_ones_do_not(folder, monkeypatch, capsy
     folder.verify(large)
     assert [bar[0] for bar in shown] == [
         "hashing the model",
+        "hashing the model",
         "saving the model",
         "verifying the model",
         "verifying the model",
     ]
     assert all(total == done for _, total, done in shown)
-    assert shown[1][1] == len(DULL)
+    assert [bar[1] for bar in shown[1:3]] == [len(DULL)] * 2
     assert packed.codec == "gzip"
     assert capsys.readouterr().out == ""

@@ -1,0 +1,321 @@
+"""What a value may become on its way to a model, and what is refused. A value is never changed.
+
+For each type of a column; the elements of arrays go by the same rules:
+
+============  =========================================================================================================
+long,         integers in range; floats if every one of them is whole; missing values only if the model's example had
+integer       some, or a nullable dtype
+double,       floats that come back the same (float64 to float32: only if exact); integers up to 2**53 (2**24); Decimals
+float         that print as the double does
+boolean       booleans; missing values as above
+string        texts, and categories of texts
+datetime      datetimes of the same zone (naive is not UTC), dates, and texts in ISO 8601: with an offset if the column
+              has a zone, without one if it has none
+category      its levels, as a category with the model's codes, out of categories or plain values; a level that the
+              model has not seen is added to them, with a warning
+binary        bytes
+others        MLflow's nested types: whatever there is
+============  =========================================================================================================
+
+A column keeps its dtype where that is of the wanted type already: an int8 is an integer, an uint32 a long. A column in
+which everything is missing is a column of any type that can say so.
+
+Refused though no bit would be lost: a boolean is not a number, a number is no text, a text is no number, and an instant
+of one zone is not one of another.
+
+Python's own floats (in lists and mappings; those in arrays and frames have a width) are rounded to float32 where the
+model takes float32, as numpy and torch do, and MLflow with JSON, and refused only if they overflow.
+
+Nothing that MLflow refuses for its loss is taken here. What it refuses though nothing is lost is taken: integers for
+doubles (it takes 0 and 1 only), wider types whose values fit, whole floats for integers, categories, ISO dates, missing
+values in nullable columns.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from registry_nb.columns import SCALARS, Column
+from registry_nb.errors import listed, shown
+from registry_nb.forms import COLUMN_TYPES, dtype_name, is_masked, kind_of, plain, zone_of
+
+_NUMBERS = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
+_NUMBER = re.compile(r"u?int(8|16|32|64)|float(16|32|64)")
+_SPANS = re.compile(r"datetime64|timedelta64|complex")
+#: What a value of a type is in Python, by the beginning of the type's name.
+_PYTHON: dict[str, Any] = {
+    "str": str,
+    "bin": bytes,
+    "boo": bool,
+    "lon": int,
+    "int": int,
+    "uin": int,
+    "flo": (int, float, Decimal),
+    "dou": (int, float, Decimal),
+    "dat": date,
+}
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+_NAIVE, _AWARE = rf"{_DAY}(?:{_TIME})?", rf"{_DAY}{_TIME}(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}})"
+
+
+class Misfit(Exception):
+    """What is wrong, in words that follow the name of the column."""
+
+
+def called(spec: Column) -> str:
+    """Name a column in a sentence."""
+    return "the input" if spec.name is None else shown(spec.name)
+
+
+def fits(spec: Column, dtype: Any) -> bool:
+    """Tell whether the dtype alone shows that a column is right."""
+    if spec.dtype not in SCALARS:
+        return True
+    if spec.levels is not None or is_masked(dtype):
+        return False
+    if dtype.kind == "M":
+        return spec.dtype == "datetime" and spec.tz in {None, str(getattr(dtype, "tz", None) or "")}
+    return COLUMN_TYPES.get(dtype.name) == spec.dtype and dtype.name != "uint64"
+
+
+def fitted_column(spec: Column, series: Any, notes: list[str], *, literal: bool) -> Any:
+    """Return the series as the column says; the same object if it is that already."""
+    values = plain(series)
+    kind = kind_of(values)
+    if spec.levels is not None:
+        fitted = _category(spec, values, kind, notes, literal=literal)
+    elif kind == "category" and spec.dtype == "string" and _is_text(values.dtype.categories):
+        fitted = values  # texts, kept in another way
+    elif kind == "category":
+        fitted = fitted_column(spec, values.astype(object), notes, literal=literal)
+    elif spec.dtype in _NUMBERS:
+        fitted = _numbers(spec, values, kind, literal=literal)
+    elif spec.dtype == "datetime":
+        fitted = _datetimes(spec, values, kind)
+    elif spec.dtype == "boolean":
+        fitted = _booleans(spec, values, kind)
+    elif kind == "empty" or COLUMN_TYPES.get(kind) == spec.dtype:
+        fitted = values
+    elif _is_void(values):
+        fitted = values.astype(object)
+    else:
+        raise _other(spec.dtype, values, kind)
+    return series if fitted is values else fitted
+
+
+def _is_text(values: Any) -> bool:
+    return kind_of(values.to_series()) == "string"
+
+
+def _is_void(values: Any) -> bool:
+    """Tell whether everything is missing, where pandas could not know of what."""
+    return bool(values.isna().all()) and (values.dtype.kind == "O" or (values.dtype.kind == "f" and len(values) > 0))
+
+
+def _category(spec: Column, values: Any, kind: str, notes: list[str], *, literal: bool) -> Any:
+    import pandas as pd
+
+    levels, is_category = list(spec.levels or ()), kind == "category"
+    if is_category and values.dtype.categories.tolist() == levels:
+        return values
+    alone = replace(spec, levels=None, nullable=True)
+    cells = fitted_column(alone, values.astype(object), notes, literal=literal).astype(object)
+    unknown = [cell for cell in cells.dropna().unique() if cell not in levels]
+    if unknown:
+        notes.append(f"{called(spec)} holds {listed(map(shown, unknown), 5)}, which the model has not seen")
+    ordered = is_category and values.dtype.ordered
+    made = pd.Categorical(cells, categories=[*levels, *unknown], ordered=ordered)
+    return pd.Series(made, index=values.index, name=values.name)
+
+
+def _booleans(spec: Column, values: Any, kind: str) -> Any:
+    if COLUMN_TYPES.get(kind) != "boolean" and not _is_void(values):
+        raise _other("boolean", values, kind)
+    gaps = values.isna().to_numpy()
+    if not spec.nullable:
+        _refuse_gaps("boolean", values, gaps)
+    return values if values.dtype.kind == "b" else values.astype("boolean" if gaps.any() else bool)
+
+
+def _datetimes(spec: Column, values: Any, kind: str) -> Any:
+    import pandas as pd
+
+    try:
+        if _is_void(values):
+            found = pd.to_datetime(values.astype(object))
+            found = found.dt.tz_localize(spec.tz) if spec.tz else found
+        elif kind == "string":
+            found = _dates_of_texts(spec, values)
+        elif COLUMN_TYPES.get(kind) != "datetime":
+            raise _other("datetime", values, kind)
+        else:
+            found = values if values.dtype.kind == "M" else pd.to_datetime(values)
+    except (ValueError, OverflowError, KeyError) as error:
+        raise Misfit(f"must be datetime: {error}") from error
+    zone = zone_of(found)
+    if spec.tz is None or zone == spec.tz:
+        return found
+    hint = f".dt.tz_{'convert' if zone else 'localize'}({spec.tz or None!r}) says what is meant"
+    raise Misfit(f"must be datetime {_in(spec.tz)}, and is {_in(zone)}; {hint}")
+
+
+def _in(zone: str) -> str:
+    return f"in the zone {zone}" if zone else "without a zone"
+
+
+def _dates_of_texts(spec: Column, values: Any) -> Any:
+    """Read dates strictly: what pandas would guess, it would guess differently for another column."""
+    import pandas as pd
+
+    texts = values.astype(object)
+    present = texts.notna()
+    aware = bool(spec.tz) or (spec.tz is None and bool(texts[present].str.fullmatch(_AWARE).all()))
+    shaped = texts.str.fullmatch(_AWARE if aware else _NAIVE, na=True).astype(bool)
+    dates = pd.to_datetime(texts.where(shaped, None), format="ISO8601", utc=aware, errors="coerce")
+    bad = (present & dates.isna()).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        form = f"{'with' if aware else 'without'} an offset"
+        raise Misfit(f"must be datetime, and is a text: {shown(texts.iloc[row])} in row {row} is not ISO 8601 {form}")
+    return dates.dt.tz_convert(spec.tz) if spec.tz else dates
+
+
+def _numbers(spec: Column, values: Any, kind: str, *, literal: bool) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    want = spec.dtype
+    array, gaps = _array_of_numbers(want, values, kind)
+    target = np.dtype(_NUMBERS[want])
+    if target.kind == "i" and not spec.nullable:
+        _refuse_gaps(want, values, gaps)
+    if values.dtype != object and COLUMN_TYPES[kind] == want and kind != "uint64":
+        return values
+    cast: Any = pd.Series(_exact(want, array, target, gaps, literal=literal), index=values.index, name=values.name)
+    return cast.astype(target.name.capitalize()).mask(gaps) if target.kind == "i" and gaps.any() else cast
+
+
+def _array_of_numbers(want: str, values: Any, kind: str) -> tuple[Any, Any]:
+    """Return the numbers of a series, zero where they are missing, and where that is."""
+    import numpy as np
+
+    gaps = values.isna().to_numpy()
+    if COLUMN_TYPES.get(kind) not in _NUMBERS and kind != "empty":
+        raise _other(want, values, kind)
+    if is_masked(values.dtype):
+        return values.to_numpy(dtype=values.dtype.numpy_dtype, na_value=0), gaps
+    if values.dtype != object:
+        array = values.to_numpy()
+        return np.where(gaps, array.dtype.type(0), array) if gaps.any() else array, gaps
+    cells = [0 if gap else cell for cell, gap in zip(values, gaps, strict=True)]
+    try:
+        if kind == "integer":
+            array = np.array(cells, dtype="uint64" if max(cells) >= 2**63 else "int64")
+        else:
+            array = np.array([float(cell) for cell in cells])
+        # Python compares integers and floats exactly. A Decimal is as good as the double that prints the same.
+        same = array.tolist() if kind != "decimal" else [Decimal(repr(number)) for number in array.tolist()]
+        odd = [row for row, (cell, number) in enumerate(zip(cells, same, strict=True)) if cell != number]
+    except OverflowError:
+        odd = [cells.index(max(cells, key=abs))]
+    if odd:
+        raise Misfit(f"must be {want}, and is {kind}: {shown(cells[odd[0]])} in row {odd[0]} is not exact in 64 bits")
+    return array, gaps
+
+
+def _exact(want: str, array: Any, target: Any, gaps: Any, *, literal: bool) -> Any:
+    """Cast numbers, instants or durations; refuse what does not come back the same. Gaps become NaN in floats."""
+    import numpy as np
+
+    kind = array.dtype.kind
+    with np.errstate(all="ignore"):
+        cast = array.astype(target)
+        if target.kind in "iu" and kind == "f":
+            info, wide = np.iinfo(target), array.astype("float64")
+            bad = ~((wide == np.trunc(wide)) & (wide >= float(info.min)) & (wide < float(info.max) + 1))
+        elif target.kind in "iu":
+            bad = (cast.astype(array.dtype) != array) | ((cast < 0) != (array < 0))
+        elif target.kind == "f" and kind in "iu":  # there and back is no proof: what overflows may saturate
+            limit = 2 ** (np.finfo(target).nmant + 1)
+            bad = (array > limit) | (array < -limit) if kind == "i" else array > limit
+        elif literal:
+            bad = np.isinf(cast) & ~np.isinf(array)
+        else:
+            bad = (cast.astype(array.dtype) != array) & (array == array)  # noqa: PLR0124 (NaN and NaT)
+    if bad.any():
+        place = np.unravel_index(int(bad.argmax()), bad.shape)
+        value = array[place]
+        where = f"row {place[0]}" if len(place) == 1 else f"place {[int(i) for i in place]}"
+        why = "is out of range" if kind != "f" or float(value).is_integer() else "is not a whole number"
+        why = why if target.kind in "iu" else f"is not exact in it; .astype({target.name!r}) accepts that"
+        raise Misfit(f"must be {want}, and is {dtype_name(array.dtype)}: {value} in {where} {why}")
+    if target.kind == "f" and gaps is not None:
+        cast[gaps] = math.nan
+    return cast
+
+
+def _refuse_gaps(want: str, values: Any, gaps: Any) -> None:
+    if gaps.any():
+        raise Misfit(
+            f"must be {want}, and is {values.dtype}: its value in row {int(gaps.argmax())} is missing; fill it, or "
+            "register the model with an example in which one is missing"
+        )
+
+
+def _other(want: str, values: Any, kind: str) -> Misfit:
+    """Say what a column is instead, and the first value that shows it."""
+    fine = _PYTHON.get(want[:3], ())
+    present = [(row, cell) for row, cell in enumerate(values.tolist()) if not _is_missing(cell)]
+    odd = [
+        (row, cell)
+        for row, cell in present
+        if isinstance(cell, bool) is not (fine is bool) or not isinstance(cell, fine)
+    ]
+    types = listed(sorted({type(cell).__name__ for _, cell in present}))
+    where = "".join(f": {shown(cell)} in row {row}" for row, cell in (odd or present)[:1])
+    return Misfit(f"must be {want}, and is {types if kind.startswith('mixed') else kind}{where}")
+
+
+def is_number(dtype: str) -> bool:
+    """Tell whether this is numpy's name of a type of numbers."""
+    return _NUMBER.fullmatch(dtype) is not None
+
+
+def fitted_numbers(dtype: str, series: Any, *, literal: bool) -> Any:
+    """Return the numbers of a series as an array of numpy of that dtype."""
+    import numpy as np
+
+    values, target = plain(series), np.dtype(dtype)
+    array, gaps = _array_of_numbers(dtype, values, kind_of(values))
+    if target.kind != "f":
+        _refuse_gaps(dtype, values, gaps)
+    return _exact(dtype, array, target, gaps, literal=literal)
+
+
+def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
+    """Return an array as one of the dtype; the same object if it is that already."""
+    import numpy as np
+
+    found = dtype_name(array.dtype)
+    if found == dtype:
+        return array
+    if found == "str" and dtype == "object":
+        return array.astype(object)
+    if found == "object" and dtype == "str" and all(isinstance(cell, str) for cell in array.flat):
+        return array
+    span = _SPANS.match(dtype)
+    if (is_number(dtype) and is_number(found)) or (span and found.startswith(span[0])):
+        return _exact(dtype, array, np.dtype(dtype), None, literal=literal)
+    raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(array.flat[0])}" if array.size else ""))
+
+
+def _is_missing(cell: Any) -> bool:
+    import pandas as pd
+
+    return cell is None or cell is pd.NA or cell != cell  # noqa: PLR0124 (NaN and NaT)

@@ -1,0 +1,146 @@
+"""What a model needs, and whether it is here: the versions of the modules that it imports, without a subprocess."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import metadata, util
+from typing import Any
+
+#: Where the name of the module is not that of its distribution. Others are looked up in the metadata of everything
+#: that is installed, which takes half a second, once; these are in every model of the core package.
+_KNOWN = {"sklearn": "scikit-learn"}
+#: Modules that an extra of this package installs, by the extra.
+_EXTRAS = {
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "torch": "torch",
+    "keras": "keras",
+    "tensorflow": "keras",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "skops": "skops",
+}
+
+
+def requirements_of(modules: Iterable[str]) -> tuple[str, ...]:
+    """Return the requirements of modules, sorted.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Names as in ``import``; what belongs to no distribution (the standard library, local modules) is left out.
+
+    Examples
+    --------
+    >>> requirements_of(["json", "numpy.linalg"])  # doctest: +ELLIPSIS
+    ('numpy==...',)
+    """
+    found = {text for root in _roots(modules) for text in _of_root(root)}
+    return tuple(sorted(found, key=str.casefold))
+
+
+def captured(modules: Iterable[str], *, by_value: bool) -> dict[str, Any]:
+    """Describe this environment, as far as a model depends on it.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        What the model imports.
+    by_value : bool
+        Whether it carries compiled code.
+
+    Returns
+    -------
+    dict
+        ``platform``, ``modules`` (import name to version: a module may come from several distributions, as xgboost
+        does) and ``by_value``.
+    """
+    versions = {root: texts[0].partition("==")[2] for root in sorted(_roots(modules)) if (texts := _of_root(root))}
+    return {"platform": f"{platform.system()}-{platform.machine()}", "modules": versions, "by_value": by_value}
+
+
+def missing(environment: Mapping[str, Any]) -> str | None:
+    """Return the first module of a recorded environment that is not installed here, or None."""
+    return next((root for root in environment.get("modules", {}) if not _is_installed(root)), None)
+
+
+def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
+    """Say what is different here, as far as it may matter: another feature release, not another bug-fix release.
+
+    Parameters
+    ----------
+    environment : mapping
+        What `captured` returned at registration.
+    python : str
+        The version of Python then.
+    """
+    here = {"Python": ".".join(map(str, sys.version_info[:3]))}
+    then = {"Python": python, **environment.get("modules", {})}
+    here |= {root: texts[0].partition("==")[2] for root in then if root != "Python" and (texts := _of_root(root))}
+    return tuple(
+        f"{_KNOWN.get(name, name)} {version} → {here[name]}"
+        for name, version in then.items()
+        if name in here and minor(version) != minor(here[name])
+    )
+
+
+def minor(version: str) -> str:
+    """Return the feature release that a version belongs to.
+
+    Examples
+    --------
+    >>> minor("3.11.7")
+    '3.11'
+    """
+    return ".".join(version.split(".")[:2])
+
+
+def remedy(module: str, requirements: Iterable[str]) -> str:
+    """Say how to install what a model lacks.
+
+    Parameters
+    ----------
+    module : str
+        What cannot be imported.
+    requirements : iterable of str
+        Those of the model.
+    """
+    root = module.partition(".")[0]
+    if root in _EXTRAS:
+        return f"pip install 'registry-nb[{_EXTRAS[root]}]'"
+    wanted = [text for text in requirements if _provides(text, root)] or [root]
+    return f"pip install '{wanted[0]}'"
+
+
+def _provides(requirement: str, root: str) -> bool:
+    known = {root.lower(), _KNOWN.get(root, root).replace("-", "_")}
+    return requirement.partition("==")[0].lower().replace("-", "_") in known
+
+
+def _roots(modules: Iterable[str]) -> set[str]:
+    roots = {module.partition(".")[0] for module in modules}
+    return roots - set(sys.stdlib_module_names) - {"__main__", "registry_nb"}
+
+
+def _is_installed(root: str) -> bool:
+    try:
+        return root in sys.modules or util.find_spec(root) is not None
+    except ValueError:  # in sys.modules, as None
+        return False
+
+
+@functools.cache
+def _of_root(root: str) -> tuple[str, ...]:
+    try:
+        return (f"{_KNOWN.get(root, root)}=={metadata.version(_KNOWN.get(root, root))}",)
+    except metadata.PackageNotFoundError:
+        names = _distributions().get(root, ())
+        return tuple(f"{name}=={metadata.version(name)}" for name in names)
+
+
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    return {root: sorted(set(names)) for root, names in metadata.packages_distributions().items()}

@@ -1,0 +1,197 @@
+"""What a file would do when it is loaded, found by reading it: nothing here imports, calls or builds anything.
+
+A pickle is a program for a stack machine. `audit` follows where its texts go, on a stack of texts, so that no detour
+through the memo hides which name is looked up. The result is shown to people, and decides early; what enforces it is
+`restricted`, which refuses the same names again at the moment at which they are looked up.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import os
+import pickletools
+import sys
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal
+
+#: The operations that protocols 2 to 5 need for plain objects. Left out: persistent ids, the extension registry,
+#: buffers out of band, and what only the text protocols or hand-written programs use.
+OPERATIONS = frozenset(
+    "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET "  # noqa: SIM905  # forty literals read worse
+    "NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
+    "LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_TUPLE "
+    "TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET "
+    "GLOBAL STACK_GLOBAL REDUCE BUILD NEWOBJ".split()
+)
+#: Whoever imports one of these builds functions and classes out of code that lies in the file.
+_BY_VALUE = ("cloudpickle.cloudpickle:_make_", "types:CodeType", "types:FunctionType", "dill.")
+#: Longer arguments are skipped, not read: no name is as long.
+_LONG = 1 << 16
+_MARK = object()
+_TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What loading a file would import and call.
+
+    Attributes
+    ----------
+    kind : {"data", "restricted", "code"}
+        ``data``: bytes that a format's own parser reads. ``restricted``: a pickle that needs only names which are known
+        to be harmless. ``code``: anything else; loading it can run any code.
+    imports : tuple of str
+        What it would import, as ``module:name``, sorted.
+    refused : tuple of str
+        Those of them, and other reasons, for which it is not ``restricted``.
+    modules : tuple of str
+        The modules that it needs, also those that code inside it imports.
+    by_value : bool
+        Whether it carries compiled code, which only the Python that wrote it runs as it was meant.
+
+    Examples
+    --------
+    >>> import io, pickle
+    >>> print(audit(io.BytesIO(pickle.dumps(print))))
+    Audit(kind='code', imports=('builtins:print',), refused=('builtins:print',), modules=('builtins',), by_value=False)
+    """
+
+    kind: Literal["data", "restricted", "code"]
+    imports: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    by_value: bool = False
+
+
+def audit(file: IO[bytes]) -> Audit:
+    """Read a pickle without running it, from its beginning and in constant memory for data of any size.
+
+    Parameters
+    ----------
+    file : binary file
+        It can seek; it is left anywhere.
+    """
+    found = _Findings()
+    try:
+        file.seek(0)
+        _follow(file, found)
+        if file.read(1):
+            found.problems.append("unreadable: there are bytes after its end")
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever the parser stumbles over, it is no pickle of ours
+        found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
+    imports = sorted(found.names)
+    refused = [name for name in imports if current(name) not in allowed()] + sorted(set(found.problems))
+    modules = {name.partition(":")[0] for name in imports}
+    if any(module.startswith("cloudpickle") for module in modules):
+        # Code by value: the modules that it uses stand in the pickle as plain text (cloudpickle's `subimport`).
+        modules |= {text for text in found.texts if text in sys.modules and text.isidentifier()}
+    return Audit(
+        kind="code" if refused else "restricted",
+        imports=tuple(imports),
+        refused=tuple(refused),
+        modules=tuple(sorted(modules)),
+        by_value=any(name.startswith(_BY_VALUE) for name in imports),
+    )
+
+
+@functools.cache
+def allowed() -> frozenset[str]:
+    """Return the names that a foreign pickle may import: exact ones, never all of a package."""
+    text = importlib.resources.files("registry_nb.flavors").joinpath("allowlist.txt").read_text("ascii")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def current(name: str) -> str:
+    """Return the name under which the list has it: numpy 1 said ``numpy.core`` for ``numpy._core``."""
+    return "numpy._core." + name.removeprefix("numpy.core.") if name.startswith("numpy.core.") else name
+
+
+@dataclass
+class _Findings:
+    names: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+
+def _follow(file: IO[bytes], found: _Findings) -> None:
+    """Run the program on a stack that keeps texts and marks only; everything else is None."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    argument: Any
+    for operation, argument, _ in pickletools.genops(_Skipping(file)):  # type: ignore[arg-type]
+        name = operation.name
+        if name not in OPERATIONS:
+            found.problems.append(
+                f"operation {name}" + (f" {argument!r:.80}" if "PERSID" in name or "EXT" in name else "")
+            )
+        if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
+            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
+            continue
+        pushed: list[Any] = [None] * len(operation.stack_after)
+        if name in _TEXTS:
+            pushed = [argument]
+            if len(argument) < 100:
+                found.texts.add(argument)
+        elif name in {"GET", "BINGET", "LONG_BINGET"}:
+            pushed = [memo[argument]]
+        elif name == "MARK":
+            pushed = [_MARK]
+        elif name == "DUP":
+            pushed = [stack[-1], stack[-1]]
+        elif name in {"GLOBAL", "INST"}:
+            found.names.add(argument.replace(" ", ":", 1))
+        elif name == "STACK_GLOBAL":
+            module, attribute = stack[-2:]
+            if isinstance(module, str) and isinstance(attribute, str):
+                found.names.add(f"{module}:{attribute}")
+            else:
+                found.problems.append("unreadable: a name that is not written out")
+        _pop(stack, operation)
+        stack += pushed
+
+
+def _pop(stack: list[Any], operation: pickletools.OpcodeInfo) -> None:
+    before = operation.stack_before
+    if pickletools.markobject in before or (operation.name == "POP" and stack and stack[-1] is _MARK):
+        while stack.pop() is not _MARK:
+            pass
+        before = before[: before.index(pickletools.markobject)] if pickletools.markobject in before else []
+    if len(before) > len(stack) or any(item is _MARK for item in stack[len(stack) - len(before) :] if before):
+        raise ValueError("it takes more from its stack than there is")
+    del stack[len(stack) - len(before) :]
+
+
+class _Skipped(bytes):
+    """Stands for bytes that were not read, and says how many they are."""
+
+    size = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class _Skipping:
+    """A file of which long reads only move on."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        here = file.tell()
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(here)
+        self.tell = file.tell
+
+    def read(self, count: int) -> bytes:
+        if count <= _LONG:
+            return self._file.read(count)
+        if self._file.tell() + count > self._size:
+            raise ValueError("it ends too early")
+        self._file.seek(count, os.SEEK_CUR)
+        skipped = _Skipped(b"(long)")
+        skipped.size = count
+        return skipped
+
+    def readline(self) -> bytes:
+        return self._file.readline(_LONG)

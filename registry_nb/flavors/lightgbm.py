@@ -1,0 +1,191 @@
+"""LightGBM: boosters and the wrappers with scikit-learn's interface, as text and a sidecar for what that leaves out.
+
+The text is what older and newer releases read of each other; a pickle is not. Alone it predicts probabilities where
+the classifier that wrote it predicted labels: so the sidecar keeps the wrapper's attributes, labels among them, and the
+wrapper is built again around the text. LightGBM has no public way to do that. Whether it works is tried at each save,
+and where it does not (another release may keep its state elsewhere) the wrapper is pickled instead.
+
+A wrapper whose attributes are not all data (an objective that is a function, a random generator) and a class that is
+derived from one of LightGBM's are scikit-learn's flavor to pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from registry_nb.errors import Corrupted, NotSerializable
+from registry_nb.flavors import Files, pickling, quarantine, sidecar, sklearn
+from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.inputs import framed
+
+__all__ = ["audit", "examine", "load", "owns", "predict", "save"]
+
+FILE = "model.txt"
+_CLASSES = ("Booster", "LGBMClassifier", "LGBMModel", "LGBMRanker", "LGBMRegressor")
+
+
+def owns(model: object) -> bool:
+    """Tell whether the object is one of LightGBM's own classes, and data throughout."""
+    kind = type(model)
+    ours = kind.__module__.partition(".")[0] == "lightgbm" and kind.__name__ in _CLASSES
+    return ours and sidecar.is_plain(_state(model))
+
+
+def save(model: Any, folder: str, example: Any) -> None:
+    """Write the trees as LightGBM does, and the class and attributes beside them; or a pickle, if need be."""
+    kind, booster = type(model).__name__, _booster(model)
+    if booster is None:
+        reason = "it is not fitted"
+        raise NotSerializable(f"{kind} cannot be saved: {reason}; fit() it first", model=kind, path=kind, reason=reason)
+    state = _state(model)
+    if kind != "Booster" and sidecar.is_plain(state) and not _comes_back(model, state):
+        pickling.save(model, folder)
+        return
+    sidecar.write(folder, model, state)
+    booster.save_model(os.path.join(folder, FILE), num_iteration=-1)  # all trees, not only those up to the best
+
+
+def audit(files: Files) -> Audit:
+    """Say that it is data: two files that parsers read, and no code; or read the pickle."""
+    if pickling.FILE in files.names:
+        return sklearn.audit(files)
+    wrapped = sidecar.FILE in files.names and sidecar.read(files, _CLASSES)[0] != "Booster"
+    return Audit(kind="data", modules=("lightgbm", "numpy", *(["sklearn"] if wrapped else [])))
+
+
+def load(files: Files, *, restricted: bool) -> Any:
+    """Read the model, as the class that it was."""
+    import lightgbm
+
+    if pickling.FILE in files.names:
+        return sklearn.load(files, restricted=restricted)
+    kind, state = sidecar.read(files, _CLASSES)
+    text = files.read(FILE)
+    if b"\nend of trees" not in text:  # LightGBM would read what is there, or abort the process
+        reason = f"{FILE} is cut short: it ends before its trees do"
+        raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
+    if restricted:
+        quarantine.survives(examine, files)
+    try:
+        return _rebuilt(kind, state, lightgbm.Booster(model_str=text.decode()))
+    except (lightgbm.basic.LightGBMError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"LightGBM does not read {FILE} and {sidecar.FILE} as a {kind} ({str(error)[:200]})"
+        raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again") from error
+
+
+def predict(model: Any, data: Any) -> Any:
+    """Apply the model."""
+    data = framed(data)
+    if isinstance(data, (list, tuple)):
+        import numpy as np
+
+        data = np.asarray(data)
+    return model.predict(data)
+
+
+def examine(files: Files) -> None:
+    """Read a file of unknown origin, look whether its trees hold together, and predict once."""
+    import numpy as np
+
+    model = load(files, restricted=False)
+    booster = _booster(model)
+    # The text as LightGBM writes it again, not as it came: only so it is certain that both read the same.
+    head, *trees = booster.model_to_string(num_iteration=-1).partition("\nend of trees")[0].split("\nTree=")
+    known = _fields(head)
+    features, classes = int(known["max_feature_idx"]) + 1, int(known["num_class"])
+    if classes < 1 or int(known["num_tree_per_iteration"]) != classes or len(trees) % classes:
+        raise ValueError("its trees are not those of its classes")
+    for tree in trees:
+        _examine_tree(_fields(tree), features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an array has no names, whatever the training data had
+        model.predict(np.zeros((1, features)))
+
+
+def _booster(model: Any) -> Any:
+    return model if type(model).__name__ == "Booster" else vars(model).get("_Booster")
+
+
+def _state(model: Any) -> dict[str, Any]:
+    """Return the attributes that the text does not hold."""
+    booster = _booster(model)
+    best = {name: getattr(booster, name, None) for name in ("best_iteration", "best_score")}
+    if booster is model:
+        return {"_Booster": best}
+    return {**{name: value for name, value in vars(model).items() if name != "_le"}, "_Booster": best}
+
+
+def _rebuilt(kind: str, state: dict[str, Any], booster: Any) -> Any:
+    """Put a model together from its class's name, its attributes and its trees."""
+    import lightgbm
+
+    best = state["_Booster"]
+    booster.best_iteration, booster.best_score = best["best_iteration"], best["best_score"]
+    if kind == "Booster":
+        return booster
+    model = getattr(lightgbm, kind)()
+    vars(model).update(state, _Booster=booster)
+    if state.get("_classes") is not None:
+        from sklearn.preprocessing import LabelEncoder
+
+        model._le = LabelEncoder()
+        model._le.classes_ = state["_classes"]
+    return model
+
+
+def _comes_back(model: Any, state: dict[str, Any]) -> bool:
+    """Tell whether the wrapper, built again around its own trees, predicts as it does."""
+    import numpy as np
+
+    width = model._Booster.num_feature()
+    # One round of trees, since they are the very same; what is looked at is what the wrapper makes of them.
+    rows, once = np.random.default_rng(0).normal(size=(max(1, min(20, 10**6 // width)), width)), {"num_iteration": 1}
+    try:
+        twin = _rebuilt(type(model).__name__, sidecar.restored(sidecar.encoded(state)), model._Booster)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # rows without names
+            asked = [name for name in ("predict", "predict_proba") if hasattr(model, name)]
+            equal = all(_same(getattr(model, name)(rows, **once), getattr(twin, name)(rows, **once)) for name in asked)
+        known = ("classes_", "feature_names_in_", "n_features_in_", "best_iteration_", "objective_")
+        return equal and all(_same(getattr(model, name, None), getattr(twin, name, None)) for name in known)
+    except Exception:  # noqa: BLE001  # whatever another release does with its own attributes
+        return False
+
+
+def _same(one: Any, other: Any) -> bool:
+    import numpy as np
+
+    first, second = np.asarray(one), np.asarray(other)
+    numbers = first.dtype.kind in "fc"
+    return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=numbers)
+
+
+def _fields(block: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
+
+
+def _examine_tree(tree: dict[str, str], features: int) -> None:
+    def numbers(name: str) -> list[int]:
+        return [int(float(text)) for text in tree.get(name, "").split()]
+
+    leaves, categories = int(tree["num_leaves"]), int(tree["num_cat"])
+    inner = leaves - 1
+    children = numbers("left_child") + numbers("right_child")
+    split, bounds = numbers("split_feature"), numbers("cat_boundaries")
+    used = split + (numbers("leaf_features") if tree.get("is_linear") == "1" else [])
+    categorical = [
+        threshold for kind, threshold in zip(numbers("decision_type"), numbers("threshold"), strict=True) if kind & 1
+    ]
+    # Every child exists, none is the root, and none has two parents: then no path goes round in a circle.
+    sound = len(children) == 2 * inner and len(split) == inner and len(set(children)) == len(children)
+    sound = sound and all(-leaves <= child < inner and child != 0 for child in children)
+    sound = sound and all(0 <= feature < features for feature in used)
+    sound = sound and all(0 <= index < categories for index in categorical)
+    if tree.get("is_linear") == "1":
+        sizes = {sum(numbers("num_features")), len(numbers("leaf_features")), len(numbers("leaf_coeff"))}
+        sound = sound and len(sizes) == 1 and len(numbers("num_features")) == len(numbers("leaf_const")) == leaves
+    sound = sound and (not categories or (len(bounds) == categories + 1 and bounds == sorted(bounds)))
+    if not sound or (categories and not 0 <= bounds[0] <= bounds[-1] <= len(numbers("cat_threshold"))):
+        raise ValueError("a tree leads to nodes, features or categories that do not exist")

@@ -1,0 +1,438 @@
+"""PyTorch: modules as a pickle without their weights, and the weights beside it as ``weights.safetensors``.
+
+The pickle goes through cloudpickle, so that a class of a notebook's cell travels with the module. A tensor that it
+meets is put into the file of weights instead, once, under its name in the module (``#0``, ``#1``, … where it has none):
+so the pickle is small, nothing is held in memory twice, and safetensors opens the weights without this package. What
+that format cannot say stays in the pickle: tensors of subclasses, sparse, nested, quantized, expanded or complex128
+ones, those on the device ``meta``, and those that carry objects as attributes. Tied weights and views of a whole tensor
+stay what they are; views that overlap without there being a whole come back apart.
+
+If the pickle contains code, which another minor version of Python could not run, and an example was given, the module
+is exported as well (``model.pt2``), where that works and the weights, which are then kept twice, are not large. The
+export is what is loaded where the Python differs: a module that predicts, for any number of rows, but of another class.
+To export every module was the alternative: the first export takes two seconds of imports, and buys nothing where the
+pickle alone can travel.
+
+``ScriptModule`` (``model.pt``) and ``ExportedProgram`` (``model.pt2``) are kept by PyTorch's own functions. All of it
+is code: also the graph of an export is made by evaluating expressions in it. Nothing here calls `torch.load`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import platform
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import IO, Any
+
+from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted
+from registry_nb.flavors import Files, pickling, safetensors, torch_export
+from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors.inputs import arrayed, framed
+
+__all__ = ["audit", "load", "owns", "predict", "save"]
+
+WEIGHTS, SCRIPT, EXPORTED, ABOUT = "weights.safetensors", "model.pt", "model.pt2", "torch.json"
+_FORMAT = 1
+#: Modules with more bytes of weights are not exported beside their pickle: an export holds them once more.
+_SMALL = 16 << 20
+#: Integers stay integers for modules that contain one of these.
+_LOOK_UP = ("Embedding", "EmbeddingBag")
+
+_switching = threading.Lock()
+#: The modules that predict just now and were training: how many calls, and what was in training mode.
+_switched: dict[int, tuple[list[int], dict[int, Any]]] = {}
+#: To make a module of an exported program takes longer than to predict with it.
+_modules: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def owns(model: object) -> bool:
+    """Tell whether the object is a module, or an exported program, of PyTorch and not of Keras on top of it."""
+    names = {(kind.__module__, kind.__name__) for kind in type(model).__mro__}
+    ours = {("torch.nn.modules.module", "Module"), ("torch.export.exported_program", "ExportedProgram")}
+    return bool(names & ours) and not any(module.partition(".")[0] == "keras" for module, _ in names)
+
+
+def save(model: Any, folder: str, example: Any) -> None:
+    """Write the module, its weights, and perhaps its export."""
+    import torch
+
+    about = {"format": _FORMAT, "python": _python(), "torch": str(torch.__version__)}
+    with open(os.path.join(folder, ABOUT), "w", encoding="utf-8") as file:
+        json.dump(about, file)
+    if isinstance(model, torch.jit.ScriptModule):
+        _kept(model, lambda: _of_jit("save", model, os.path.join(folder, SCRIPT)))
+    elif isinstance(model, torch.export.ExportedProgram):
+        _kept(model, lambda: torch.export.save(model, os.path.join(folder, EXPORTED)))
+    else:
+        _save_module(model, folder)
+        files = Files.of_folder(folder)
+        small = os.path.getsize(os.path.join(folder, WEIGHTS)) <= _SMALL
+        if example is not None and small and audit(files).by_value:
+            copy = _load_module(files)  # tracing runs the module's code, which may leave something behind in it
+            torch_export.write(os.path.join(folder, EXPORTED), copy.eval(), lambda: _inputs(copy, example)[1:])
+
+
+def audit(files: Files) -> Audit:
+    """Tell that it is code, and what the pickle would import."""
+    found = Audit(kind="code")
+    if pickling.FILE in files.names:
+        with files.open(pickling.FILE) as file:
+            found = audit_pickle(file)
+    what = "a module of PyTorch, which is code"
+    return Audit(
+        kind="code",
+        imports=found.imports,
+        refused=(*found.refused, what),
+        modules=tuple(sorted({*found.modules, "numpy", "torch"})),
+        by_value=found.by_value and EXPORTED not in files.names,
+    )
+
+
+def load(files: Files, *, restricted: bool) -> Any:
+    """Read the module, onto the device that it was on if there is one here, else onto the CPU."""
+    if restricted:
+        raise Untrusted(
+            what="this model",
+            reason="it is a module of PyTorch, which is code, and loading it could run anything",
+            remedy="look at what it would import before you trust it",
+        )
+    import torch
+
+    python = _python_of(files)
+    if SCRIPT in files.names:
+        # Also where there is an accelerator, the one that it was saved on may not be there.
+        home = None if torch.accelerator.is_available() else "cpu"
+        return _read(files, SCRIPT, lambda file: _of_jit("load", file, map_location=home))
+    if pickling.FILE not in files.names:
+        return _read(files, EXPORTED, torch.export.load)
+    if EXPORTED in files.names and python != _python():
+        return _read(files, EXPORTED, torch.export.load).module()
+    return _load_module(files)
+
+
+def predict(model: Any, data: Any) -> Any:
+    """Apply the module, in evaluation mode and without gradients, and leave its mode as it was.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, torch.jit.ScriptModule or torch.export.ExportedProgram
+    data : object
+        A tensor, several in a tuple, or a mapping of them by the names of the parameters of ``forward`` are passed on
+        as they are, and tensors come back. Anything else becomes one tensor of the dtype of the first floating-point
+        parameter; integers stay integers if the module has an embedding. A mapping, or a frame of several columns, all
+        of whose names are parameters of ``forward``, becomes one tensor for each. Arrays of numpy come back, also in
+        tuples, lists and dicts.
+    """
+    import torch
+
+    run = model
+    if isinstance(model, torch.export.ExportedProgram):
+        run = _modules[model] = _modules.get(model) or model.module()
+    native, positional, named = _inputs(run, data)
+
+    def act() -> Any:
+        with torch.no_grad():
+            return run(*positional, **named)
+
+    found = _in_evaluation(run, act)
+    return found if native else _outputs(found)
+
+
+# -- a pickle without tensors ----------------------------------------------------------------------------------------
+
+
+def _save_module(model: Any, folder: str) -> None:
+    import cloudpickle
+    import torch
+
+    with torch.no_grad():
+        named = {name: tensor for name, tensor in _named(model) if _is_plain(tensor)}
+        owners: dict[int, str] = {}
+        for name in sorted(named):
+            if _is_whole(named[name]):
+                owners.setdefault(named[name].untyped_storage().data_ptr(), name)
+    names: dict[int, str] = {}
+    for name, tensor in named.items():
+        names.setdefault(id(tensor), name)
+    for name in owners.values():  # of tied weights, the name under which safetensors' own save_model keeps them
+        names[id(named[name])] = name
+    tensors: dict[str, Any] = {}
+    known: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the tensor, so that its id is not given again
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def persistent_id(self, obj: Any) -> Any:
+            if not isinstance(obj, torch.Tensor) or not _is_plain(obj):
+                return None
+            if id(obj) not in known:
+                known[id(obj)] = obj, (len(known), *self.put_aside(obj))
+            return known[id(obj)][1]
+
+        def put_aside(self, obj: Any) -> tuple[Any, ...]:
+            name = names.get(id(obj)) or f"#{len(known)}"
+            owner = owners.get(obj.untyped_storage().data_ptr()) if obj.numel() else None
+            layout: tuple[Any, ...] = ()
+            if owner is not None and owner != name and named[owner].dtype == obj.dtype:
+                name, whole = owner, named[owner]
+                layout = tuple(obj.shape), obj.stride(), obj.storage_offset()
+                tensors[name] = whole
+            else:
+                tensors[name] = obj
+                if not obj.is_contiguous() and _is_dense(obj):  # channels last, transposed
+                    layout = (obj.stride(),)
+            is_parameter = type(obj) is torch.nn.Parameter
+            return name, is_parameter, obj.requires_grad, str(obj.device), layout, dict(vars(obj))
+
+    path = os.path.join(folder, pickling.FILE)
+
+    def act() -> None:
+        try:
+            with open(path, "wb") as file:
+                Pickler(file, protocol=5).dump(model)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a __reduce__ may raise
+            where, reason = pickling._culprit(model, type(model).__name__, error, 0)
+            raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
+
+    pickling._with_local_modules_by_value(act)
+    safetensors.write(os.path.join(folder, WEIGHTS), tensors)
+
+
+def _load_module(files: Files) -> Any:
+    import pickle
+
+    import torch
+
+    with files.open(WEIGHTS) as weights:
+        tensors = safetensors.read(weights)
+    placed: dict[str, Any] = {}
+    known: dict[int, Any] = {}
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, pid: Any) -> Any:
+            number, *rest = pid
+            if number not in known:
+                known[number] = self.taken(*rest)
+            return known[number]
+
+        def taken(
+            self, name: str, is_parameter: bool, requires_grad: bool, device: str, layout: Any, marks: Any
+        ) -> Any:
+            if name not in tensors:
+                raise Corrupted(path=WEIGHTS, position=None, reason=f"it has no {name!r}", remedy="register it again")
+            if name not in placed:
+                placed[name] = tensors[name].to(_device(device))
+                if len(layout) == 1:
+                    strided = torch.empty_strided(placed[name].shape, layout[0], dtype=placed[name].dtype)
+                    placed[name] = strided.to(placed[name].device).copy_(placed[name])
+            found = torch.as_strided(placed[name], *layout) if len(layout) == 3 else placed[name].detach()
+            if is_parameter:
+                found = torch.nn.Parameter(found, requires_grad)
+            elif requires_grad:
+                found.requires_grad_()
+            vars(found).update(marks)
+            return found
+
+    with files.open(pickling.FILE) as file:
+        return Unpickler(file).load()
+
+
+def _named(model: Any) -> list[tuple[str, Any]]:
+    return [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Tell whether safetensors can hold all that there is to it."""
+    import torch
+
+    if type(tensor) not in {torch.Tensor, torch.nn.Parameter} or not safetensors.is_known(tensor.dtype):
+        return False
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type == "meta":
+        return False
+    if (
+        tensor.is_conj()
+        or tensor.is_neg()
+        or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+    ):
+        return False
+    return all(type(value) in {bool, int, float, str, type(None)} for value in vars(tensor).values())
+
+
+def _is_whole(tensor: Any) -> bool:
+    size = tensor.numel() * tensor.element_size()
+    return bool(size) and tensor.is_contiguous() and tensor.untyped_storage().nbytes() == size
+
+
+def _is_dense(tensor: Any) -> bool:
+    import torch
+
+    return bool(torch.empty_like(tensor, device="meta").stride() == tensor.stride())
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    device = torch.device(name)
+    if device.type == "cpu":
+        return device
+    with suppress(RuntimeError, AttributeError):
+        there = torch.get_device_module(device.type)
+        if there.is_available() and (device.index or 0) < there.device_count():
+            return device
+    return torch.device("cpu")
+
+
+# -- other files -----------------------------------------------------------------------------------------------------
+
+
+def _of_jit(name: str, *arguments: Any, **options: Any) -> Any:
+    """Call a function of `torch.jit` without its advice to use another format: the module is what it is."""
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        return getattr(torch.jit, name)(*arguments, **options)
+
+
+def _kept(model: Any, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except OSError:
+        raise
+    except Exception as error:
+        kind = type(model).__name__
+        raise NotSerializable(model=kind, path=kind, reason=f"{type(error).__name__}: {error}") from error
+
+
+def _read(files: Files, name: str, read: Callable[[IO[bytes]], Any]) -> Any:
+    with files.open(name) as file:
+        try:
+            return read(file)
+        except (ModuleNotFoundError, OSError):
+            raise
+        except Exception as error:
+            reason = f"PyTorch does not read it ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
+            raise Corrupted(path=name, position=None, reason=reason, remedy="register the model again") from error
+
+
+def _python() -> str:
+    return platform.python_version().rpartition(".")[0]
+
+
+def _python_of(files: Files) -> str:
+    try:
+        about = json.loads(files.read(ABOUT))
+        found, python = int(about["format"]), str(about["python"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"it does not read ({type(error).__name__}: {error})"
+        raise Corrupted(path=ABOUT, position=None, reason=reason, remedy="register the model again") from error
+    if found > _FORMAT:
+        raise NewerFormat(path=ABOUT, found=found, known=_FORMAT)
+    return python
+
+
+# -- prediction ------------------------------------------------------------------------------------------------------
+
+
+def _inputs(model: Any, data: Any) -> tuple[bool, tuple[Any, ...], dict[str, Any]]:
+    """Return whether tensors were given, and the arguments for the module."""
+    import torch
+
+    first = next((each for _, each in _named(model) if each.is_floating_point()), None)
+    dtype, device = (first.dtype, first.device) if first is not None else (torch.get_default_dtype(), "cpu")
+    if isinstance(data, torch.Tensor):
+        return True, (data.to(device),), {}
+    if isinstance(data, tuple) and data and all(isinstance(value, torch.Tensor) for value in data):
+        return True, tuple(value.to(device) for value in data), {}
+    looks_up = any(type(each).__name__ in _LOOK_UP for each in model.modules())
+
+    def tensor(value: Any) -> Any:
+        return value.to(device) if isinstance(value, torch.Tensor) else _tensor(value, dtype, looks_up).to(device)
+
+    data = data if isinstance(data, Mapping) else framed(data)
+    keys = _columns(data)
+    if keys and set(keys) <= _parameters(model):
+        native = all(isinstance(data[key], torch.Tensor) for key in keys)
+        return native, (), {key: tensor(data[key]) for key in keys}
+    return False, (tensor(data),), {}
+
+
+def _columns(data: Any) -> list[str]:
+    """Return the names of several inputs, if it can be that; one column of a frame is a matrix, not an argument."""
+    if isinstance(data, Mapping):
+        return [*data]
+    columns = [*getattr(data, "columns", ())]
+    return columns if len(columns) > 1 and all(isinstance(name, str) for name in columns) else []
+
+
+def _parameters(model: Any) -> set[str]:
+    try:
+        return set(inspect.signature(model.forward).parameters)
+    except (TypeError, ValueError):
+        return {argument.name for argument in model.forward.schema.arguments}
+
+
+def _tensor(value: Any, dtype: Any, looks_up: bool) -> Any:
+    import numpy as np
+    import torch
+
+    array = arrayed(value.toarray() if hasattr(value, "toarray") else value)
+    if array.dtype.kind == "O":
+        array = array.astype(np.float64)  # a frame of several types; raises if it is not all numbers
+    # A copy, always: PyTorch takes no array that is read-only, reversed or of another byte order, and a module may
+    # write into its input.
+    found = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
+    if array.dtype.kind in "iu" and looks_up:
+        return found.long()
+    return found.to(dtype) if array.dtype.kind in "fiu" or (array.dtype.kind == "b" and not looks_up) else found
+
+
+def _outputs(found: Any) -> Any:
+    import torch
+
+    if isinstance(found, torch.Tensor):
+        found = found.detach().cpu()
+        found = found.to_dense() if found.layout != torch.strided else found.resolve_conj().resolve_neg()
+        exotic = found.is_floating_point() and found.dtype not in {torch.float16, torch.float32, torch.float64}
+        return (found.float() if exotic else found).numpy()
+    if isinstance(found, Mapping):
+        return {key: _outputs(value) for key, value in found.items()}
+    if isinstance(found, tuple) and hasattr(found, "_fields"):
+        return type(found)(*map(_outputs, found))
+    if isinstance(found, (tuple, list)):
+        return type(found)(map(_outputs, found))
+    return found
+
+
+def _in_evaluation(model: Any, act: Callable[[], Any]) -> Any:
+    """Call a function while the module is in evaluation mode; the last of several threads puts its mode back."""
+    with _switching:
+        if id(model) not in _switched:
+            training = {id(each): each for each in model.modules() if each.training}
+            if training:
+                with suppress(NotImplementedError):  # an export has but one mode
+                    model.eval()
+            _switched[id(model)] = [0], training
+        calls, training = _switched[id(model)]
+        calls[0] += 1
+    try:
+        return act()
+    finally:
+        with _switching:
+            calls[0] -= 1
+            if not calls[0]:
+                del _switched[id(model)]
+                if id(model) in training:
+                    with suppress(NotImplementedError):
+                        model.train()
+                if training:
+                    for each in model.modules():
+                        each.training = id(each) in training

@@ -1,0 +1,132 @@
+"""An object becomes files and a record: signature, requirements, and the proof that it can be loaded again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from registry_nb import environment, redaction
+from registry_nb.errors import Invalid, NoFlavor, NotSerializable, SecretFound, listed, warn
+from registry_nb.flavors import Files, Flavor, flavor_named, flavor_of
+from registry_nb.names import checked_text
+from registry_nb.records import SavedModel, frozen
+from registry_nb.signature import Signature, infer_signature
+from registry_nb.stores import Artifacts
+
+#: Larger models are not loaded back to see whether they can be: it would take their memory twice.
+_LARGE = 50 << 20
+#: Rows of an example that a model is tried on.
+_ROWS = 50
+
+
+def save_model(
+    model: Any,
+    artifacts: Artifacts,
+    *,
+    flavor: str | None = None,
+    example: Any = None,
+    signature: Signature | None = None,
+    requirements: Iterable[str] | None = None,
+) -> SavedModel:
+    """Save a model durably, after it was loaded back from what was written.
+
+    Parameters
+    ----------
+    model : object
+    artifacts : Artifacts
+    flavor : str, optional
+        By what the object is, if not given.
+    example : optional
+        Some input; the signature is inferred from it and from what the model predicts for its first rows.
+    signature : Signature, optional
+    requirements : iterable of str, optional
+        What the model needs, where its modules do not tell.
+
+    Raises
+    ------
+    NoFlavor, NotSerializable, Invalid, StorageError
+        Nothing refers to what may have been written.
+
+    Warns
+    -----
+    SecretFound
+        If code that travels with the model holds what looks like a secret.
+    """
+    owner = flavor_of(model) if flavor is None else flavor
+    saver = flavor_named(owner)
+    if not saver.owns(model):
+        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
+    some = _head(example)
+    if signature is None and example is not None:
+        signature = infer_signature(example, _predicted(saver, model, some))
+    elif signature is not None and not isinstance(signature, Signature):
+        raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
+    given = None if requirements is None else _checked_requirements(requirements)
+    with artifacts.drafting() as folder:
+        saver.save(model, folder, some)
+        files = Files.of_folder(folder)
+        audit = saver.audit(files)
+        if audit.by_value:
+            _warn_of_secrets(files)
+        if sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
+            _try(saver, model, files, some)
+        stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
+    return SavedModel(
+        flavor=owner,
+        files=stored,
+        signature=signature,
+        requirements=given if given is not None else environment.requirements_of(audit.modules),
+        python_version=".".join(map(str, sys.version_info[:3])),
+        environment=frozen(environment.captured(audit.modules, by_value=audit.by_value)),
+    )
+
+
+def _head(example: Any) -> Any:
+    """Return the first rows; what has no rows is taken whole."""
+    if hasattr(example, "iloc"):
+        return example.iloc[:_ROWS]
+    try:
+        return example[:_ROWS]
+    except (TypeError, KeyError, IndexError, ValueError):  # a mapping, a number
+        return example
+
+
+def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
+    try:
+        return flavor.predict(model, example)
+    except Exception as error:
+        raise Invalid(
+            f"the model cannot predict its own example ({type(error).__name__}: {error}); "
+            "give an example that it takes, or leave it out"
+        ) from error
+
+
+def _try(flavor: Flavor, model: Any, files: Files, example: Any) -> None:
+    """Load what was written, and predict: a version that cannot be loaded is never registered."""
+    doing = "loaded again"
+    try:
+        back = flavor.load(files, restricted=False)
+        doing = "used after it was loaded again"
+        if example is not None:
+            flavor.predict(back, example)
+    except Exception as error:
+        name, reason = type(model).__name__, f"{type(error).__name__}: {error}"
+        sentence = f"{name} can be written, but not {doing} ({reason}); nothing was registered"
+        raise NotSerializable(sentence, model=name, path=name, reason=reason) from error
+
+
+def _warn_of_secrets(files: Files) -> None:
+    for name in sorted(files.names):
+        with files.open(name) as file:
+            found = redaction.secrets_in(file)
+        if found:
+            where = f"the code that travels with the model may hold secrets: {listed(found)} of {name}"
+            warn(SecretFound, f"{where}; read them where they are used, as from an environment variable")
+
+
+def _checked_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(requirements, str):
+        raise Invalid("requirements are a list of texts such as 'scikit-learn==1.9.1', not one text")
+    return tuple(checked_text(text, "a requirement") for text in requirements)

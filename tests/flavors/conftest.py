@@ -1,0 +1,6 @@
+"""Lets the tests of flavors import `frameworks`, which says what is to be installed, and what they share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

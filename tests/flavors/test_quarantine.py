@@ -1,0 +1,86 @@
+"""Bytes from somebody unknown are read in a process of its own: whatever happens there, this one goes on."""
+
+import importlib
+import os
+import sys
+
+import pytest
+
+import registry_nb as rn
+from registry_nb.flavors import Files, quarantine
+
+TRIALS = """
+import os, sys
+
+def fine(files):
+    assert files.read("model.bin") == b"bytes" and "numpy" not in sys.modules
+    print("a library that talks")
+
+def raises(files):
+    raise ValueError("no tree " + "x" * 1000)
+
+def aborts(files):
+    print("registry_nb: ended")  # cannot pretend: what counts is what is printed last
+    sys.stdout.flush()
+    os.abort()
+
+def leaves(files):
+    os._exit(0)
+
+def endless(files):
+    while True:
+        pass
+"""
+
+
+@pytest.fixture
+def trials(tmp_path, monkeypatch):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "trials_of_quarantine.py").write_text(TRIALS)
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    yield importlib.import_module("trials_of_quarantine")
+    del sys.modules["trials_of_quarantine"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.bin").write_bytes(b"bytes")
+    return Files.of_folder(tmp_path / "files")
+
+
+def test_what_survives_is_let_through(trials, files):
+    quarantine.survives(trials.fine, files)
+
+
+@pytest.mark.parametrize(
+    ("trial", "said"),
+    [
+        ("raises", r"ValueError: no tree x{50,300}; do not load it$"),
+        ("aborts", "by signal 6"),
+        ("leaves", "with code 0"),
+    ],
+)
+def test_what_does_not_survive_is_reported(trials, files, trial, said):
+    with pytest.raises(rn.Corrupted, match=said):
+        quarantine.survives(getattr(trials, trial), files)
+
+
+def test_what_does_not_end_is_ended(trials, files):
+    with pytest.raises(rn.Corrupted, match="took longer than 2 s"):
+        quarantine.survives(trials.endless, files, seconds=2)
+
+
+def test_the_working_directory_decides_nothing(trials, files, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "json.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    quarantine.survives(trials.fine, files)
+
+
+def test_without_an_interpreter_it_says_so_and_does_not_blame_the_model(trials, files, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false" if os.name == "posix" else "")
+    with pytest.raises(rn.RegistryError, match="a process of its own") as caught:
+        quarantine.survives(trials.fine, files)
+    assert not isinstance(caught.value, rn.Corrupted)
