@@ -1,7 +1,8 @@
 """What may be called what: the rules for names, aliases, tags and their limits, in one place.
 
 A value that breaks a rule is refused, never cut or repaired, with one exception: names are normalised to Unicode NFC,
-so that two spellings of one word are one name. A name never becomes a path.
+so that two spellings of one word are one name. A name never becomes a path. What looks like a secret is masked here,
+since all text that is recorded passes here, and the caller is warned.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from registry_nb.errors import BadName, BadValue, BadVersion
+from registry_nb import redaction
+from registry_nb.errors import BadName, BadValue, BadVersion, SecretFound, listed, warn
 from registry_nb.records import Stage
 
 MAX_NAME = 255
@@ -103,7 +105,7 @@ def checked_version(version: object) -> int:
 
 
 def checked_text(text: object, what: str = "a description") -> str:
-    """Return the text.
+    """Return the text, with secrets masked.
 
     Raises
     ------
@@ -120,7 +122,9 @@ def checked_text(text: object, what: str = "a description") -> str:
         raise BadValue(
             what=what, reason="contains half a character (a lone surrogate), which no file can hold"
         ) from None
-    return text
+    kept, kinds = redaction.masked(text)
+    _warn_of(tuple(f"{what} ({kind})" for kind in kinds))
+    return kept
 
 
 def checked_key(key: object, what: str) -> str:
@@ -158,6 +162,8 @@ def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | No
         checked_key(key, "the key of a tag"): checked_text(str(value), f"the value of tag {key!r}")
         for key, value in _items(tags, "tags")
     }
+    read, found = redaction.masked_items(read, "tags")
+    _warn_of(found)
     if len({*read, *(already or ())}) > MAX_TAGS:
         raise BadValue(what="this", reason=f"would have more than {MAX_TAGS} tags, which is the most")
     return read
@@ -206,7 +212,15 @@ def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
             read[name] = value
         else:
             read[name] = checked_text(str(value), f"the value of parameter {key!r}")
+    read, found = redaction.masked_items(read, "params")
+    _warn_of(found)
     return read
+
+
+def _warn_of(places: tuple[str, ...]) -> None:
+    if places:
+        text = f"what looks like a secret was masked in the record: {listed(places)}"
+        warn(SecretFound, f"{text}; if it was ever shown to somebody, replace it")
 
 
 def _items(given: object, what: str) -> Iterable[tuple[Any, Any]]:

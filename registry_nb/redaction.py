@@ -105,7 +105,7 @@ _SPOKEN = re.compile(
     r"\b(?:audio|bos|cls|decoder|end|eos|eot|first|image|last|mask|middle|new|next|pad|prefix|sep|special|start|stop"
     r"|suffix|unk|video) token\Z"
 )
-_FLAGS = frozenset({"", "true", "false", "yes", "no", "none", "null"})
+_FLAGS = frozenset({"", "[masked]", "true", "false", "yes", "no", "none", "null"})
 
 #: A pickle is read in pieces; a secret that begins this close to the end of one is looked for with the next.
 _PIECE, _OVERLAP, _BEFORE = 1 << 20, 1 << 15, 2

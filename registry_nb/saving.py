@@ -9,7 +9,7 @@ from typing import Any
 
 from registry_nb import environment, redaction
 from registry_nb.errors import Invalid, NoFlavor, NotSerializable, SecretFound, listed, warn
-from registry_nb.flavors import Files, Flavor, flavor_named, flavor_of
+from registry_nb.flavors import Files, Flavor, flavor_named, flavor_of, pickling
 from registry_nb.names import checked_text
 from registry_nb.records import SavedModel, frozen
 from registry_nb.signature import Signature, infer_signature
@@ -107,7 +107,8 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any) -> None:
     """Load what was written, and predict: a version that cannot be loaded is never registered."""
     doing = "loaded again"
     try:
-        back = flavor.load(files, restricted=False)
+        with pickling.apart():
+            back = flavor.load(files, restricted=False)
         doing = "used after it was loaded again"
         if example is not None:
             flavor.predict(back, example)

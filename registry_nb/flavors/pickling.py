@@ -7,6 +7,7 @@ default: it refuses a RandomForest unless told to trust, and is forty times slow
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import pickle
 import site
@@ -14,7 +15,8 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import IO, Any
 
 from registry_nb.errors import NotSerializable
@@ -27,6 +29,7 @@ _MAX_DEPTH = 8
 _RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykernel_launcher")
 
 _by_value = threading.Lock()
+_apart = ContextVar("_apart", default=False)
 
 
 def save(model: Any, folder: str) -> None:
@@ -44,7 +47,38 @@ def save(model: Any, folder: str) -> None:
 def load(open_file: Callable[[str], IO[bytes]]) -> Any:
     """Unpickle a model. This can run any code: `restricted.load` is for files that nobody vouches for."""
     with open_file(FILE) as file:
-        return pickle.load(file)
+        return Unpickler(file).load() if _apart.get() else pickle.load(file)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Load what was just saved without a trace in the classes of this process.
+
+    cloudpickle gives back the very class that lives here, and sets its methods anew, bound to a copy of the globals
+    that they had: after that, a function that the user defines again in a cell would no longer be the one that is used.
+    """
+    token = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
+class Unpickler(pickle.Unpickler):
+    """An unpickler that knows `apart`."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Return what a name means; inside `apart`, what makes classes makes new ones."""
+        found = super().find_class(module, name)
+        tracked = module.startswith("cloudpickle") and name.startswith("_make_") and _apart.get()
+        return functools.partial(_untracked, found) if tracked else found
+
+
+def _untracked(make: Callable[..., Any], *given: Any) -> Any:
+    names = inspect.signature(make).parameters
+    if "class_tracker_id" not in names:
+        return make(*given)
+    return make(*(None if name == "class_tracker_id" else value for name, value in zip(names, given, strict=False)))
 
 
 def modules(file: IO[bytes]) -> set[str]:

@@ -205,7 +205,6 @@ def _save_module(model: Any, folder: str) -> None:
 
 
 def _load_module(files: Files) -> Any:
-    import pickle
 
     import torch
 
@@ -214,7 +213,7 @@ def _load_module(files: Files) -> Any:
     placed: dict[str, Any] = {}
     known: dict[int, Any] = {}
 
-    class Unpickler(pickle.Unpickler):
+    class Unpickler(pickling.Unpickler):
         def persistent_load(self, pid: Any) -> Any:
             number, *rest = pid
             if number not in known:

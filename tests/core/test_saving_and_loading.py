@@ -1,0 +1,231 @@
+"""What surrounds a flavor: a model is loaded back before it counts, compared with what is here, and guarded."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import registry_nb as rn
+from registry_nb import environment, saving
+from registry_nb.errors import EnvironmentChanged, EnvironmentMismatch, NotSerializable, SecretFound, SignatureMismatch
+
+
+class Once:
+    """Can be written, and not read."""
+
+    def __reduce__(self):
+        return int, ("not a number",)
+
+    def predict(self, X):
+        return X
+
+
+class Forgetful:
+    """Comes back without what it needs to predict."""
+
+    def __init__(self):
+        self.weights = 2
+
+    def __getstate__(self):
+        return {"weights": None}
+
+    def predict(self, X):
+        return np.asarray(X) * self.weights
+
+
+def recorded(registry, **facts):
+    """Alter what the record of the first version says of its environment."""
+    table = registry.store.db.table("versions:Iris")
+    doc = dict(table.get(doc_id=1))
+    table.update({**{key: value for key, value in facts.items() if key == "python_version"},
+                  "environment": {**doc["environment"], **facts.get("environment", {})}}, doc_ids=[1])  # fmt: skip
+    return rn.Registry(registry.uri)
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "part"),
+    [(Once(), None, "Once can be written, but not loaded again (ValueError"),
+     (Forgetful(), [1, 2], "Forgetful can be written, but not used after it was loaded again (TypeError")],
+)  # fmt: skip
+def test_what_cannot_be_loaded_again_is_never_registered(registry, refused, model, example, part):
+    with refused(registry, NotSerializable, part, "nothing was registered"):
+        registry.register(model, "M", example=example)
+
+
+def test_a_large_model_is_not_loaded_back(registry, monkeypatch):
+    monkeypatch.setattr(saving, "_LARGE", 10)
+    assert registry.register(Once(), "M").version == 1
+
+
+def test_only_the_first_rows_of_an_example_are_predicted(registry):
+    seen = []
+
+    class Counting:
+        def predict(self, X):
+            seen.append(len(X))
+            return [0 for _ in X]
+
+    for example in (np.zeros((1000, 2)), pd.DataFrame({"a": range(1000)}), [[1.0]] * 1000):
+        registry.register(Counting(), "M", example=example)
+        assert seen.pop() == 50
+    assert registry.register(lambda row: 2 * row["a"], "M", example={"a": 1.5}).version == 4
+
+
+def test_registering_leaves_the_classes_of_the_notebook_alone(registry, python):
+    """A helper that is defined again in a later cell is the one that a class uses from then on."""
+    kernel = """
+        import sys, registry_nb as rn
+        def run(cell):
+            exec(compile(cell, "<cell>", "exec"), globals())
+        run("class Cell:\\n    def predict(self, X):\\n        return [helper(x) for x in X]")
+        run("def helper(x):\\n    return 1")
+        run("rn.Registry(sys.argv[1]).register(Cell(), 'Cell', example=[1])")
+        run("def helper(x):\\n    return 2")
+        run("print(Cell().predict([0]))")
+    """
+    assert python(kernel, registry.uri) == "[2]\n"
+
+
+def test_a_model_that_cannot_predict_its_example_is_refused(registry, refused, forest):
+    with refused(registry, rn.Invalid, "the model cannot predict its own example (ValueError"):
+        registry.register(forest, "Iris", example=np.zeros((3, 99)))
+
+
+def test_predict_makes_the_input_what_the_signature_says(registry, forest, flowers):
+    X, _ = flowers
+    columns = ["a", "b", "c", "d"]
+    registry.register(lambda frame: list(frame.columns), "Names", example=pd.DataFrame(X[:5], columns=columns))
+    loaded = registry.load("models:/Names/1")
+    shuffled = pd.DataFrame(X[:3], columns=columns)[["d", "b", "a", "c"]]
+    assert loaded.predict(shuffled) == columns
+    with pytest.raises(SignatureMismatch, match="'d' is missing"):
+        loaded.predict(shuffled[["a", "b", "c"]])
+    registry.register(forest, "Iris")
+    assert len(registry.load("models:/Iris/1").predict(X[:3])) == 3, "without a signature, what the framework takes"
+    outputs_only = rn.Signature(outputs=rn.infer_signature(X).inputs)
+    registry.register(forest, "Iris", signature=outputs_only)
+    assert len(registry.load("models:/Iris/2").predict(X[:3])) == 3
+
+
+def test_the_environment_is_recorded_and_written_as_requirements(registry, forest):
+    version = registry.register(forest, "Iris")
+    assert version.environment["modules"]["sklearn"] == sys.modules["sklearn"].__version__
+    assert version.environment["by_value"] is False
+    first, *rest = version.requirements_txt().splitlines()
+    assert first == f"# models:/Iris/1, Python {version.python_version}"
+    assert tuple(rest) == version.requirements
+    assert registry.register(lambda X: X, "Code").environment["by_value"] is True
+
+
+def test_other_versions_here_are_told_in_one_warning(registry, forest):
+    registry.register(forest, "Iris")
+    other = recorded(registry, environment={"modules": {"sklearn": "1.2.0", "numpy": "1.20.3"}}, python_version="3.8.1")
+    with pytest.warns(EnvironmentChanged) as caught:
+        other.load("models:/Iris/1")
+    (warning,) = caught
+    text = str(warning.message)
+    for part in ("models:/Iris/1", "scikit-learn 1.2.0 → ", "numpy 1.20.3 → ", "Python 3.8.1 → "):
+        assert part in text
+    assert warning.filename == __file__
+
+
+def test_a_bug_fix_release_is_no_difference():
+    (name, version), *_ = environment.captured(["numpy"], by_value=False)["modules"].items()
+    patched = f"{environment.minor(version)}.999"
+    assert environment.differences({"modules": {name: patched}}, ".".join(map(str, sys.version_info[:3]))) == ()
+
+
+def test_code_of_another_python_is_not_run(registry):
+    registry.register(lambda X: X, "Iris")
+    with pytest.raises(EnvironmentMismatch, match=r"models:/Iris/1 carries code that Python 3\.7\.1 compiled"):
+        recorded(registry, python_version="3.7.1").load("models:/Iris/1")
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [("xgboost_that_is_not", "pip install 'xgboost_that_is_not'"), ("unheard.of", "pip install 'unheard'")],
+)
+def test_a_library_that_is_missing_is_named_before_anything_is_read(registry, forest, module, remedy):
+    registry.register(forest, "Iris")
+    poor = recorded(registry, environment={"modules": {module.partition(".")[0]: "1.0"}})
+    with pytest.raises(rn.LibraryMissing) as caught:
+        poor.load("models:/Iris/1")
+    assert remedy in str(caught.value)
+    assert poor.version("Iris", 1).flavor == "sklearn", "the record stays browsable"
+
+
+def test_each_framework_has_its_extra():
+    known = {"xgboost": "xgboost", "lightgbm.basic": "lightgbm", "torch": "torch", "tensorflow": "keras"}
+    for module, extra in {**known, "onnxruntime": "onnx", "skops": "skops"}.items():
+        assert environment.remedy(module, ["x==1"]) == f"pip install 'registry-nb[{extra}]'"
+
+
+def test_a_module_that_was_blocked_counts_as_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "json_of_nobody", None)
+    assert environment._is_installed("json_of_nobody")
+    monkeypatch.delitem(sys.modules, "json_of_nobody")
+    monkeypatch.setattr(environment.util, "find_spec", lambda _: (_ for _ in ()).throw(ValueError("__spec__ is None")))
+    assert not environment._is_installed("json_of_nobody")
+
+
+def test_a_record_of_the_first_release_has_no_environment_and_loads(registry, forest, flowers):
+    registry.register(forest, "Iris")
+    table = registry.store.db.table("versions:Iris")
+    old = {key: value for key, value in table.get(doc_id=1).items() if key != "environment"}
+    table.remove(doc_ids=[1])
+    from tinydb.table import Document
+
+    table.insert(Document(old, doc_id=1))
+    again = rn.Registry(registry.uri)
+    assert again.version("Iris", 1).environment == {}
+    assert len(again.load("models:/Iris/1").predict(flowers[0][:2])) == 2
+
+
+def test_a_secret_in_code_that_travels_with_a_model_is_told(registry):
+    token = "ghp_" + "a1B2" * 9
+
+    def predict(X):
+        return [len(token) for _ in X]
+
+    with pytest.warns(SecretFound, match="GitHub token at byte") as caught:
+        registry.register(predict, "M")
+    assert token not in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("facts", "place"),
+    [({"params": {"db_url": "postgres://ada:pa55@host/db"}}, "parameter 'db_url' (credentials in a URL)"),
+     ({"params": {"password": "hunter22"}}, "params['password']: its name tells of a secret"),
+     ({"tags": {"api_key": "hunter22"}}, "tags['api_key']"),
+     ({"tags": {"note": "ghp_" + "a1B2" * 9}}, "tag 'note' (GitHub token)"),
+     ({"description": "Bearer of Bearer " + "a1B2" * 9}, "a description (bearer token)"),
+     ({"because": "see https://ada:pa55@host"}, "a reason (credentials in a URL)")],
+)  # fmt: skip
+def test_a_secret_in_what_is_recorded_is_masked_and_told(registry, forest, facts, place):
+    with pytest.warns(SecretFound, match="was masked in the record") as caught:
+        registry.register(forest, "Iris", **facts)
+    assert place in str(caught[0].message)
+    assert len(caught) == 1
+    from pathlib import Path
+
+    written = (Path(registry.uri) / "registry.jsonl").read_text()
+    for secret in ("pa55", "hunter22", "a1B2a1B2"):
+        assert secret not in written
+        assert secret not in str(caught[0].message)
+
+
+def test_a_caller_for_whom_warnings_are_errors_writes_nothing(registry, forest, refused):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SecretFound)
+        with refused(registry, SecretFound, "tags['password']"):
+            registry.register(forest, "Iris", tags={"password": "hunter22"})
+    version = registry.register(forest, "Iris", params={"max_tokens": 5, "token_pattern": r"\w+", "author": "Ada"})
+    assert version.params == {"max_tokens": 5, "token_pattern": r"\w+", "author": "Ada"}
+
+
+def test_the_flavors_that_exist_are_listed(registry, refused, forest):
+    with refused(registry, rn.Invalid, "'sklaern' is not a flavor; did you mean 'sklearn'?", "xgboost"):
+        registry.register(forest, "Iris", flavor="sklaern")
