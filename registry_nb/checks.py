@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from registry_nb.errors import RegistryError
+from registry_nb import loading
+from registry_nb.errors import EnvironmentChanged, RegistryError
 from registry_nb.lifecycle import replay
-from registry_nb.records import File
+from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, Store
 
 
@@ -39,7 +41,7 @@ class Report:
         return not self.problems
 
 
-def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report:
+def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: bool = False) -> Report:
     """Check a registry.
 
     Parameters
@@ -49,6 +51,8 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report
     repair : bool
         Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that nothing has
         used for a day.
+    deep : bool
+        Load every version that has probe rows, and predict them again.
     """
     problems = store.problems(repair=repair)
     try:
@@ -64,6 +68,10 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report
             artifacts.verify(file)
         except RegistryError as error:
             problems.append(f"{owner}: {error}")
+    if deep:
+        for name in store.model_names():
+            for version in store.versions(name):
+                problems += _misbehaviour(version, artifacts)
     orphans = artifacts.orphans(set(files))
     if repair:
         for digest in orphans:
@@ -76,10 +84,26 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False) -> Report
 def _files(store: Store) -> Iterator[tuple[str, File]]:
     for name in store.model_names():
         for version in store.versions(name):
-            yield from ((version.uri, file) for file in version.files)
+            yield from ((version.uri, file) for file in _all(version))
     for run in store.runs():
         for path, saved in run.models.items():
-            yield from ((f"runs:/{run.run_id}/{path}", file) for file in saved.files)
+            yield from ((f"runs:/{run.run_id}/{path}", file) for file in _all(saved))
+
+
+def _all(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
+    return saved.files if saved.probe is None else (*saved.files, saved.probe)
+
+
+def _misbehaviour(version: ModelVersion, artifacts: Artifacts) -> list[str]:
+    if version.probe is None:
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EnvironmentChanged)  # the sentence below names what is different
+            behaviour = loading.replayed(loading.load_model(version, artifacts), artifacts)
+    except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
+        return [f"{version.uri} cannot predict its probe rows here ({type(error).__name__}: {error})"]
+    return [] if behaviour.ok else [f"{version.uri}: {behaviour}"]
 
 
 def _history_problems(store: Store, name: str) -> list[str]:

@@ -128,6 +128,7 @@ def registered(
         updated_at=stamp.at,
         provenance=Frozen(provenance or {}),
         files=saved.files,
+        probe=saved.probe,
     )
     after = {"stage": str(record.stage), "description": description, "tags": record.tags, "digest": record.digest}
     change = Change(

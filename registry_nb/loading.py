@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
-from registry_nb import environment
+from registry_nb import environment, probes
 from registry_nb.enforcement import enforce
-from registry_nb.errors import EnvironmentChanged, EnvironmentMismatch, LibraryMissing, listed, warn
+from registry_nb.errors import (
+    BehaviourChanged,
+    EnvironmentChanged,
+    EnvironmentMismatch,
+    Invalid,
+    LibraryMissing,
+    listed,
+    warn,
+)
 from registry_nb.flavors import Files, flavor_named
 from registry_nb.records import ModelVersion, SavedModel
-from registry_nb.stores import Artifacts
+from registry_nb.stores import Artifacts, disk
 
 
 class LoadedModel:
@@ -21,12 +30,15 @@ class LoadedModel:
     ----------
     version : ModelVersion or SavedModel
         The record that it was loaded by.
+    behaviour : Behaviour or None
+        What ``verify="behaviour"`` found.
     """
 
     def __init__(self, model: Any, version: ModelVersion | SavedModel) -> None:
         self._model = model
         self._flavor = flavor_named(version.flavor)
         self.version = version
+        self.behaviour: probes.Behaviour | None = None
 
     def predict(self, data: Any) -> Any:
         """Apply the model to data, after the data were made what its signature says.
@@ -67,13 +79,13 @@ def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Load
     EnvironmentChanged
         If its libraries have other feature releases here: one warning for all of them.
     """
-    stored = {file.path: file for file in version.files}
-    files = Files(stored, lambda path: artifacts.open(stored[path]))
+    files = _files(version, artifacts)
     changes = _compared(version)
     try:
         with warnings.catch_warnings():
             if changes:  # said below, in one sentence, for all libraries
-                _leave_out_scikit_learns_own_warning()
+                # By its text: to name the class would import scikit-learn for a model that may not need it.
+                warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
             model = flavor_named(version.flavor).load(files, restricted=False)
     except ModuleNotFoundError as error:
         raise _lacking(version, error.name or str(error)) from error
@@ -81,6 +93,109 @@ def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Load
         text = f"{_what(version)} was registered with other versions than those here ({listed(changes)})"
         warn(EnvironmentChanged, f"{text}; its predictions may differ")
     return LoadedModel(model, version)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What loading a model would do, found without loading it.
+
+    Attributes
+    ----------
+    uri, flavor, digest : str
+    size : int
+        Stored bytes.
+    kind : str
+        ``data``: bytes that a format's own parser reads. ``restricted``: a pickle of known, harmless names. ``code``:
+        loading it runs code that is in it, or that it names.
+    imports : tuple of str
+        What it would import and call, as ``module:name``.
+    refused : tuple of str
+        Those of them for which it is ``code``.
+    missing : str or None
+        A library that it needs, and that is not installed here.
+    changes : tuple of str
+        Versions that are different here.
+    """
+
+    uri: str
+    flavor: str
+    digest: str
+    size: int
+    kind: str
+    imports: tuple[str, ...]
+    refused: tuple[str, ...]
+    missing: str | None
+    changes: tuple[str, ...]
+
+
+def inspect_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Inspection:
+    """Verify a model's bytes and read what loading them would import; nothing of it is loaded.
+
+    Raises
+    ------
+    Corrupted
+        If a file is missing or altered.
+    """
+    audit = flavor_named(version.flavor).audit(_files(version, artifacts))
+    return Inspection(
+        uri=_what(version),
+        flavor=version.flavor,
+        digest=version.digest,
+        size=version.size,
+        kind=audit.kind,
+        imports=tuple(audit.imports),
+        refused=tuple(audit.refused),
+        missing=environment.missing(version.environment),
+        changes=environment.differences(version.environment, version.python_version),
+    )
+
+
+def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str) -> None:
+    """Write a model's files, verified, into a folder, under the names that its framework knows them by.
+
+    Raises
+    ------
+    Corrupted
+        If a file is missing or altered.
+    StorageError
+        If one of the names is taken there.
+    """
+    with disk.storage_errors(folder, "writing to"):
+        _files(version, artifacts).write_to(folder)
+
+
+def _files(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Files:
+    stored = {file.path: file for file in version.files}
+    return Files(stored, lambda path: artifacts.open(stored[path]))
+
+
+def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
+    """Predict the probe rows of a loaded model again, and compare.
+
+    Raises
+    ------
+    Invalid
+        If none were kept.
+    """
+    version = loaded.version
+    if version.probe is None:
+        raise Invalid(f"{_what(version)} has no probe rows to compare; register it with an example=")
+    with artifacts.open(version.probe) as file:
+        told = file.read()
+    changes = environment.differences(version.environment, version.python_version)
+    loaded.behaviour = probes.replayed(told, loaded.predict, changes)
+    return loaded.behaviour
+
+
+def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:
+    """Warn if a model does not behave as it did.
+
+    Warns
+    -----
+    BehaviourChanged
+    """
+    if not behaviour.ok or not behaviour.deterministic:
+        warn(BehaviourChanged, f"{_what(loaded.version)}: {behaviour}")
 
 
 def _compared(version: ModelVersion | SavedModel) -> tuple[str, ...]:
@@ -99,8 +214,3 @@ def _lacking(version: ModelVersion | SavedModel, library: str) -> LibraryMissing
 
 def _what(version: ModelVersion | SavedModel) -> str:
     return version.uri if isinstance(version, ModelVersion) else "the model"
-
-
-def _leave_out_scikit_learns_own_warning() -> None:
-    if "sklearn.exceptions" in sys.modules:
-        warnings.simplefilter("ignore", sys.modules["sklearn.exceptions"].InconsistentVersionWarning)

@@ -12,10 +12,11 @@ import numbers
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from registry_nb import redaction
-from registry_nb.errors import BadName, BadValue, BadVersion, SecretFound, listed, warn
+from registry_nb.errors import BadName, BadValue, BadVersion, Invalid, SecretFound, listed, warn
 from registry_nb.records import Stage
 
 MAX_NAME = 255
@@ -215,6 +216,62 @@ def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     read, found = redaction.masked_items(read, "params")
     _warn_of(found)
     return read
+
+
+def checked_facts(
+    description: str,
+    tags: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any] | None,
+    params: Mapping[str, Any] | None,
+    aliases: Iterable[str],
+    run_id: str | None,
+) -> dict[str, Any]:
+    """Return what is said of a new version, each part by its own rule.
+
+    Raises
+    ------
+    BadName, BadValue
+    """
+    if isinstance(aliases, str):
+        aliases = (aliases,)
+    return {
+        "description": checked_text(description),
+        "tags": checked_tags(tags),
+        "metrics": checked_metrics(metrics),
+        "params": checked_params(params),
+        "aliases": tuple(map(checked_alias, aliases)),
+        "run_id": None if run_id is None else checked_text(run_id, "a run_id"),
+    }
+
+
+def checked_limit(limit: object) -> int | None:
+    """Return how many records are wanted, or None for all.
+
+    Raises
+    ------
+    Invalid
+        Unless it is a whole number from 0.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise Invalid(f"limit is a whole number from 0, or None for everything, not {limit!r}")
+    return limit
+
+
+def checked_moment(when: datetime | str | None, what: str) -> datetime | None:
+    """Return a time in UTC; one without a zone is local.
+
+    Raises
+    ------
+    Invalid
+        If it is neither a datetime nor ISO 8601.
+    """
+    if when is None:
+        return None
+    try:
+        parsed = when if isinstance(when, datetime) else datetime.fromisoformat(when)
+        return parsed.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise Invalid(f"{what} is a datetime or a time such as '2026-01-31T09:00', not {when!r}") from None
 
 
 def _warn_of(places: tuple[str, ...]) -> None:

@@ -121,6 +121,7 @@ class SavedModel:
     requirements: tuple[str, ...] = ()
     python_version: str = ""
     environment: Mapping[str, Any] = field(default_factory=Frozen)
+    probe: File | None = None
 
     @property
     def size(self) -> int:
@@ -182,6 +183,8 @@ class ModelVersion:
         Where it came from: ``{"source": uri}`` for a copy or a model of a run.
     files : tuple of File
         What `digest` and `size` are about.
+    probe : File or None
+        Some rows and what the model predicted for them, beside its files.
     """
 
     name: str
@@ -205,6 +208,7 @@ class ModelVersion:
     updated_at: datetime
     provenance: Mapping[str, Any] = field(default_factory=Frozen)
     files: tuple[File, ...] = ()
+    probe: File | None = None
 
     @property
     def uri(self) -> str:
@@ -221,6 +225,7 @@ class ModelVersion:
             requirements=self.requirements,
             python_version=self.python_version,
             environment=self.environment,
+            probe=self.probe,
         )
 
     def requirements_txt(self) -> str:
@@ -269,6 +274,7 @@ class ModelVersion:
             updated_at=datetime.fromisoformat(data["updated_at"]),
             provenance=frozen(data["provenance"]),
             files=saved.files,
+            probe=saved.probe,
         )
 
     def __repr__(self) -> str:
@@ -502,11 +508,12 @@ def _metric(value: Any) -> float:
 def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
     return {
         "flavor": record.flavor,
-        "files": [{"path": f.path, "digest": f.digest, "size": f.size, "codec": f.codec} for f in record.files],
+        "files": [_file(file) for file in record.files],
         "signature": record.signature.to_dict() if record.signature else None,
         "requirements": list(record.requirements),
         "python_version": record.python_version,
         "environment": dict(record.environment),
+        "probe": _file(record.probe) if record.probe else None,
     }
 
 
@@ -517,8 +524,13 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "signature": Signature.from_dict(data["signature"]) if data["signature"] else None,
         "requirements": tuple(data["requirements"]),
         "python_version": data["python_version"],
-        "environment": frozen(data.get("environment", {})),  # the first release did not record it
+        "environment": frozen(data.get("environment", {})),  # older records have neither this nor a probe
+        "probe": File(**data["probe"]) if data.get("probe") else None,
     }
+
+
+def _file(file: File) -> dict[str, Any]:
+    return {"path": file.path, "digest": file.digest, "size": file.size, "codec": file.codec}
 
 
 def _path(file: File) -> str:

@@ -25,12 +25,14 @@ from registry_nb.errors import (
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.listing import Listing
+from registry_nb.location import located
 from registry_nb.names import (
     MAX_TAGS,
     checked_alias,
-    checked_metrics,
+    checked_facts,
+    checked_limit,
+    checked_moment,
     checked_name,
-    checked_params,
     checked_tags,
     checked_text,
 )
@@ -40,9 +42,8 @@ from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 if TYPE_CHECKING:
-    from registry_nb.loading import LoadedModel
+    from registry_nb.loading import Inspection, LoadedModel
 
-_FOLDER = ".registry_nb"
 #: The stages that a URI in a serving job names, which one version at a time should hold.
 _SERVING = (Stage.STAGING, Stage.PRODUCTION)
 #: A serving process asks for the same few URIs again and again.
@@ -75,7 +76,7 @@ class Registry:
     """
 
     def __init__(self, uri: str | os.PathLike[str] | None = None, *, user: str | None = None) -> None:
-        self.uri = _located(uri)
+        self.uri = located(uri)
         self.user = process.current_user(user)
         self._opening = threading.Lock()
         self._backend: tuple[Store, Artifacts] | None = None
@@ -116,6 +117,8 @@ class Registry:
         requirements: Iterable[str] | None = None,
         flavor: str | None = None,
         because: str = "",
+        probe: bool = True,
+        tolerance: float = 1e-6,
     ) -> ModelVersion:
         """Save a model as the next version of a name; its bytes are durable before its record is.
 
@@ -126,7 +129,7 @@ class Registry:
         name : str
             The registered model; made if there is none.
         example : optional
-            Some input, for the signature.
+            Some input, for the signature; the model is tried on its first 50 rows.
         signature : Signature, optional
             If it is not to be inferred from the example.
         metrics : mapping of str to float, optional
@@ -142,6 +145,11 @@ class Registry:
             How it is saved, if not by what it is.
         because : str
             The reason, for the history.
+        probe : bool
+            Keep those rows, and what the model predicts for them, so that ``load(verify="behaviour")`` and
+            ``check(deep=True)`` can tell whether it still does.
+        tolerance : float
+            How much a prediction that is a number may differ then, relative to its size.
 
         Returns
         -------
@@ -154,12 +162,19 @@ class Registry:
             Nothing was registered.
         """
         name = checked_name(name)
-        facts = _checked_facts(description, tags, metrics, params, aliases, run_id)
+        facts = checked_facts(description, tags, metrics, params, aliases, run_id)
         stamp = self._stamp(because)
         from registry_nb.saving import save_model
 
         saved = save_model(
-            model, self.artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
+            model,
+            self.artifacts,
+            flavor=flavor,
+            example=example,
+            signature=signature,
+            requirements=requirements,
+            probe=probe,
+            tolerance=tolerance,
         )
         return self._add(name, saved, stamp, facts)
 
@@ -384,7 +399,7 @@ class Registry:
         """List registered models, by name unless ordered otherwise."""
         chosen = parse_filter(filter, "model")
         found = [model for model in self.store.models() if chosen.matches(model)]
-        return Listing(ordered(found, order_by, "model")[: _checked_limit(limit)])
+        return Listing(ordered(found, order_by, "model")[: checked_limit(limit)])
 
     def versions(
         self,
@@ -411,7 +426,7 @@ class Registry:
         found = [
             version for each in names for version in self.store.versions(each, stage=only) if chosen.matches(version)
         ]
-        return Listing(ordered(found, order_by, "version")[: _checked_limit(limit)])
+        return Listing(ordered(found, order_by, "version")[: checked_limit(limit)])
 
     def history(
         self,
@@ -431,7 +446,7 @@ class Registry:
         limit : int, optional
             Only the newest so many.
         """
-        first, last = _moment(since, "since"), _moment(until, "until")
+        first, last = checked_moment(since, "since"), checked_moment(until, "until")
         if name is None:
             events: Iterable[Event] = heapq.merge(*map(self.store.events, self.store.histories()), key=_event_id)
         else:
@@ -440,14 +455,14 @@ class Registry:
                 lookup.known(self.store, name)
             events = self.store.events(name)
         found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
-        keep = _checked_limit(limit)
+        keep = checked_limit(limit)
         return Listing(found if keep is None else found[len(found) - min(keep, len(found)) :])
 
     def runs(self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None) -> Listing[Run]:
         """List runs, in the order in which they started unless ordered otherwise."""
         chosen = parse_filter(filter, "run")
         found = [run for run in map(_as_seen, self.store.runs()) if chosen.matches(run)]
-        return Listing(ordered(found, order_by, "run")[: _checked_limit(limit)])
+        return Listing(ordered(found, order_by, "run")[: checked_limit(limit)])
 
     def run(self, run_id: str) -> Run:
         """Return a run; one whose process was killed shows as ``KILLED``.
@@ -461,7 +476,7 @@ class Registry:
             raise RunNotFound(run_id=run_id, path=None, paths=())
         return _as_seen(run)
 
-    def load(self, uri: str, *, verify: None = None, trust: None = None) -> LoadedModel:
+    def load(self, uri: str, *, verify: str | None = None, trust: None = None) -> LoadedModel:
         """Load a model; its bytes are verified before anything is deserialised.
 
         Parameters
@@ -469,8 +484,10 @@ class Registry:
         uri : str
             ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``models:/Name/latest`` or
             ``runs:/run_id/path``.
-        verify, trust : None
-            Kept for checks of behaviour and origin; nothing else is accepted yet.
+        verify : {"behaviour"}, optional
+            Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
+        trust : None
+            Kept for checks of origin; nothing else is accepted yet.
 
         Raises
         ------
@@ -480,23 +497,81 @@ class Registry:
             If the bytes are not what was registered.
         LibraryMissing
             If it needs a library that is not installed here.
+        Invalid
+            If its behaviour is to be verified, and no probe rows were kept.
+
+        Warns
+        -----
+        EnvironmentChanged, BehaviourChanged
         """
-        if verify is not None or trust is not None:
-            raise Invalid("load() knows no verify= or trust= yet: the digest is always verified")
-        from registry_nb.loading import load_model
+        if verify not in (None, "behaviour"):
+            raise Invalid(f'load() can verify="behaviour", not {verify!r}; the digest is always verified')
+        if trust is not None:
+            raise Invalid("load() knows no trust= yet: the digest is always verified")
+        from registry_nb import loading
 
         found = self._found(uri)
-        return load_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+        loaded = loading.load_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+        if verify:
+            loading.warn_of(loaded, loading.replayed(loaded, self.artifacts))
+        return loaded
 
-    def check(self, *, repair: bool = False) -> checks.Report:
+    def inspect(self, uri: str) -> Inspection:
+        """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
+
+        Parameters
+        ----------
+        uri : str
+            As for `load`.
+
+        Raises
+        ------
+        NotFound
+            If the URI names nothing.
+        Corrupted
+            If the bytes are not what was registered.
+        """
+        from registry_nb import loading
+
+        found = self._found(uri)
+        return loading.inspect_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+
+    def download(self, uri: str, folder: str | os.PathLike[str]) -> Path:
+        """Write a model's files, verified, into a folder: as its framework reads them.
+
+        Parameters
+        ----------
+        uri : str
+            As for `load`.
+        folder : str or path-like
+            Made if there is none; nothing in it is overwritten.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        NotFound, Corrupted, StorageError
+        """
+        from registry_nb import loading
+
+        found, target = self._found(uri), Path(folder).expanduser()
+        loading.download(found if isinstance(found, ModelVersion) else found[1], self.artifacts, str(target))
+        return target
+
+    def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:
         """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.
 
         Parameters
         ----------
         repair : bool
             Keep what is intact of a damaged journal, and remove bytes that nothing has used for a day.
+        deep : bool
+            Load every version that has probe rows, too, and predict them again.
         """
-        return checks.check(self.store, self.artifacts, repair=repair)
+        return checks.check(self.store, self.artifacts, repair=repair, deep=deep)
 
     # -- describing -------------------------------------------------------------------------------------------------
 
@@ -634,23 +709,6 @@ class Registry:
         return run, run.models[parsed.path]
 
 
-def _located(uri: str | os.PathLike[str] | None) -> str:
-    if uri is None:
-        uri = os.environ.get("REGISTRY_NB_URI") or _nearest()
-    text = os.fspath(uri)
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise Invalid(f"{uri!r} is not where a registry can live; give a folder, or a file: URL")
-    return text if "://" in text or text.startswith("file:") else os.path.abspath(Path(text).expanduser())
-
-
-def _nearest() -> str:
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / _FOLDER).is_dir():
-            return str(folder / _FOLDER)
-    return str(here / _FOLDER)
-
-
 def _serving(stage: Stage | str, doing: str) -> Stage:
     parsed = Stage(stage)
     if parsed not in _SERVING:
@@ -667,42 +725,6 @@ def _number(version: object) -> int:
     if not isinstance(parsed, int):
         raise Invalid(f"{version!r} is not a version number")
     return parsed
-
-
-def _checked_limit(limit: object) -> int | None:
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise Invalid(f"limit is a whole number from 0, or None for everything, not {limit!r}")
-    return limit
-
-
-def _checked_facts(
-    description: str,
-    tags: Mapping[str, Any] | None,
-    metrics: Mapping[str, Any] | None,
-    params: Mapping[str, Any] | None,
-    aliases: Iterable[str],
-    run_id: str | None,
-) -> dict[str, Any]:
-    if isinstance(aliases, str):
-        aliases = (aliases,)
-    return {
-        "description": checked_text(description),
-        "tags": checked_tags(tags),
-        "metrics": checked_metrics(metrics),
-        "params": checked_params(params),
-        "aliases": tuple(map(checked_alias, aliases)),
-        "run_id": None if run_id is None else checked_text(run_id, "a run_id"),
-    }
-
-
-def _moment(when: datetime | str | None, what: str) -> datetime | None:
-    if when is None:
-        return None
-    try:
-        parsed = when if isinstance(when, datetime) else datetime.fromisoformat(when)
-        return parsed.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise Invalid(f"{what} is a datetime or a time such as '2026-01-31T09:00', not {when!r}") from None
 
 
 def _event_id(event: Event) -> str:

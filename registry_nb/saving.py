@@ -7,18 +7,16 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from registry_nb import environment, redaction
+from registry_nb import environment, probes, redaction
 from registry_nb.errors import Invalid, NoFlavor, NotSerializable, SecretFound, listed, warn
 from registry_nb.flavors import Files, Flavor, flavor_named, flavor_of, pickling
 from registry_nb.names import checked_text
-from registry_nb.records import SavedModel, frozen
+from registry_nb.records import File, SavedModel, frozen
 from registry_nb.signature import Signature, infer_signature
 from registry_nb.stores import Artifacts
 
 #: Larger models are not loaded back to see whether they can be: it would take their memory twice.
 _LARGE = 50 << 20
-#: Rows of an example that a model is tried on.
-_ROWS = 50
 
 
 def save_model(
@@ -29,6 +27,8 @@ def save_model(
     example: Any = None,
     signature: Signature | None = None,
     requirements: Iterable[str] | None = None,
+    probe: bool = True,
+    tolerance: float = probes.TOLERANCE,
 ) -> SavedModel:
     """Save a model durably, after it was loaded back from what was written.
 
@@ -43,6 +43,10 @@ def save_model(
     signature : Signature, optional
     requirements : iterable of str, optional
         What the model needs, where its modules do not tell.
+    probe : bool
+        Keep the example's first rows and what the model predicts for them, for `probes.replayed`.
+    tolerance : float
+        How much such a prediction may differ later, relative to its size.
 
     Raises
     ------
@@ -73,6 +77,9 @@ def save_model(
         if sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
             _try(saver, model, files, some)
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
+        wanted = probe and example is not None
+        told = probes.kept(some, lambda rows: _predicted(saver, model, rows), tolerance) if wanted else None
+        behaviour = None if told is None else _put(artifacts, folder, told)
     return SavedModel(
         flavor=owner,
         files=stored,
@@ -80,15 +87,23 @@ def save_model(
         requirements=given if given is not None else environment.requirements_of(audit.modules),
         python_version=".".join(map(str, sys.version_info[:3])),
         environment=frozen(environment.captured(audit.modules, by_value=audit.by_value)),
+        probe=behaviour,
     )
+
+
+def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
+    path = os.path.join(folder, probes.FILE)
+    with open(path, "wb") as file:
+        file.write(probe)
+    return artifacts.put(path, probes.FILE)
 
 
 def _head(example: Any) -> Any:
     """Return the first rows; what has no rows is taken whole."""
     if hasattr(example, "iloc"):
-        return example.iloc[:_ROWS]
+        return example.iloc[: probes.ROWS]
     try:
-        return example[:_ROWS]
+        return example[: probes.ROWS]
     except (TypeError, KeyError, IndexError, ValueError):  # a mapping, a number
         return example
 

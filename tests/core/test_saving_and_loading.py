@@ -229,3 +229,45 @@ def test_a_caller_for_whom_warnings_are_errors_writes_nothing(registry, forest, 
 def test_the_flavors_that_exist_are_listed(registry, refused, forest):
     with refused(registry, rn.Invalid, "'sklaern' is not a flavor; did you mean 'sklearn'?", "xgboost"):
         registry.register(forest, "Iris", flavor="sklaern")
+
+
+def test_what_loading_would_do_is_told_without_loading(registry, forest):
+    registry.register(forest, "Iris")
+    registry.register(lambda X: X, "Code")
+    found = registry.inspect("models:/Iris/1")
+    assert (found.uri, found.flavor, found.kind, found.refused) == ("models:/Iris/1", "sklearn", "restricted", ())
+    assert "sklearn.ensemble._forest:RandomForestClassifier" in found.imports
+    assert (found.digest, found.missing, found.changes) == (registry.version("Iris", 1).digest, None, ())
+    code = registry.inspect("models:/Code/1")
+    assert code.kind == "code"
+    assert any("_make_function" in name for name in code.refused)
+    recorded(registry, environment={"modules": {"unheard_of": "1.0"}})
+    assert rn.Registry(registry.uri).inspect("models:/Iris/1").missing == "unheard_of"
+
+
+def test_the_native_files_are_written_where_the_user_wants_them(registry, forest, flowers, tmp_path):
+    import pickle
+
+    registry.register(forest, "Iris")
+    folder = registry.download("models:/Iris/1", tmp_path / "out")
+    assert [path.name for path in folder.iterdir()] == ["model.pkl"]
+    back = pickle.loads((folder / "model.pkl").read_bytes())
+    assert np.array_equal(back.predict(flowers[0]), forest.predict(flowers[0]))
+    (folder / "model.pkl").write_bytes(b"mine")
+    with pytest.raises(rn.StorageError):
+        registry.download("models:/Iris/1", folder)
+    assert (folder / "model.pkl").read_bytes() == b"mine"
+
+
+def test_files_never_leave_the_folder_that_they_are_written_to(tmp_path):
+    import io
+
+    from registry_nb.flavors import Files
+
+    for name in ("../evil", "/abs", "a/../../b", "C:evil", "..\\win", "a//b", "a\0b", "."):
+        files = Files(["fine", name], lambda _: io.BytesIO(b"x"))
+        with pytest.raises(rn.Corrupted, match="is not the name of a file of a model"):
+            files.write_to(str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(rn.Corrupted, match="it has no b among its files"):
+        Files(["a"], lambda _: io.BytesIO(b"x")).read("b")
