@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,7 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import Files, flavor_named
-from registry_nb.records import ModelVersion, SavedModel
+from registry_nb.records import Frozen, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
 
 
@@ -82,10 +85,8 @@ def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Load
     files = _files(version, artifacts)
     changes = _compared(version)
     try:
-        with warnings.catch_warnings():
-            if changes:  # said below, in one sentence, for all libraries
-                # By its text: to name the class would import scikit-learn for a model that may not need it.
-                warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+        # Said below, in one sentence, for all libraries. Not otherwise: the filters of warnings belong to all threads.
+        with _without_scikit_learns_own_warning() if changes else nullcontext():
             model = flavor_named(version.flavor).load(files, restricted=False)
     except ModuleNotFoundError as error:
         raise _lacking(version, error.name or str(error)) from error
@@ -203,9 +204,24 @@ def _compared(version: ModelVersion | SavedModel) -> tuple[str, ...]:
     compiled = version.environment.get("by_value", False)
     if compiled and environment.minor(version.python_version) != environment.minor(running):
         raise EnvironmentMismatch(what=_what(version), written=version.python_version, running=running)
-    if (absent := environment.missing(version.environment)) is not None:
+    absent, changes = _found_here(version.environment, version.python_version)
+    if absent is not None:
+        _found_here.cache_clear()  # it may be installed by the next time
         raise _lacking(version, absent)
-    return environment.differences(version.environment, version.python_version)
+    return changes
+
+
+@functools.lru_cache(maxsize=256)  # a serving process loads the same few environments again and again
+def _found_here(then: Frozen, python: str) -> tuple[str | None, tuple[str, ...]]:
+    return environment.missing(then), environment.differences(then, python)
+
+
+@contextmanager
+def _without_scikit_learns_own_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # By its text: to name the class would import scikit-learn for a model that may not need it.
+        warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+        yield
 
 
 def _lacking(version: ModelVersion | SavedModel, library: str) -> LibraryMissing:

@@ -120,7 +120,7 @@ class SavedModel:
     signature: Signature | None = None
     requirements: tuple[str, ...] = ()
     python_version: str = ""
-    environment: Mapping[str, Any] = field(default_factory=Frozen)
+    environment: Frozen = field(default_factory=Frozen)
     probe: File | None = None
 
     @property
@@ -201,7 +201,7 @@ class ModelVersion:
     size: int = 0
     requirements: tuple[str, ...] = ()
     python_version: str = ""
-    environment: Mapping[str, Any] = field(default_factory=Frozen)
+    environment: Frozen = field(default_factory=Frozen)
     run_id: str | None = None
     user: str = ""
     created_at: datetime

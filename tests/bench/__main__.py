@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import crowd, models, reads, writes
+from tests.bench import crowd, frameworks, large, models, reads, signatures, writes
 from tests.bench.ground import Ground, file_system, machine
 from tests.bench.measure import Failure, Row, table
 
@@ -26,6 +26,9 @@ ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "first": models.first_prediction,
     "crowd": crowd.eight_writers,
     "killed": crowd.killed_writers,
+    "signatures": signatures.signatures,
+    "frameworks": frameworks.frameworks,
+    "large": large.large_models,
 }
 
 
