@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         EnvironmentMismatch,
         InputAdjusted,
         Invalid,
+        KeyProblem,
         LibraryMissing,
         NotFound,
         Refused,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         StorageError,
         Untrusted,
     )
+    from registry_nb.keys import signing_key
     from registry_nb.listing import Listing
     from registry_nb.loading import LoadedModel
     from registry_nb.notebook import load_ipython_extension, unload_ipython_extension
@@ -57,6 +59,7 @@ _HOME = {
         "EnvironmentMismatch",
         "InputAdjusted",
         "Invalid",
+        "KeyProblem",
         "LibraryMissing",
         "NotFound",
         "Refused",
@@ -67,6 +70,7 @@ _HOME = {
         "StorageError",
         "Untrusted",
     ),
+    "keys": ("signing_key",),
     "loading": ("LoadedModel",),
     "notebook": ("load_ipython_extension", "unload_ipython_extension"),
     "listing": ("Listing",),
@@ -88,6 +92,7 @@ __all__ = [
     "Event",
     "InputAdjusted",
     "Invalid",
+    "KeyProblem",
     "LibraryMissing",
     "Listing",
     "LoadedModel",
@@ -114,6 +119,7 @@ __all__ = [
     "load_model",
     "log_model",
     "set_registry",
+    "signing_key",
     "start_run",
     "unload_ipython_extension",
 ]

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from registry_nb import loading
+from registry_nb import loading, trust
 from registry_nb.errors import EnvironmentChanged, RegistryError
 from registry_nb.lifecycle import replay
 from registry_nb.records import File, ModelVersion, SavedModel
@@ -71,7 +71,7 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: boo
     if deep:
         for name in store.model_names():
             for version in store.versions(name):
-                problems += _misbehaviour(version, artifacts)
+                problems += _misbehaviour(version, store, artifacts)
     orphans = artifacts.orphans(set(files))
     if repair:
         for digest in orphans:
@@ -94,13 +94,15 @@ def _all(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
     return saved.files if saved.probe is None else (*saved.files, saved.probe)
 
 
-def _misbehaviour(version: ModelVersion, artifacts: Artifacts) -> list[str]:
+def _misbehaviour(version: ModelVersion, store: Store, artifacts: Artifacts) -> list[str]:
     if version.probe is None:
         return []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EnvironmentChanged)  # the sentence below names what is different
-            behaviour = loading.replayed(loading.load_model(version, artifacts), artifacts)
+            origin = trust.origin(version, version.uri, store)
+            loaded = loading.load_model(version, artifacts, version.uri, origin)
+            behaviour = loading.replayed(loaded, artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
         return [f"{version.uri} cannot predict its probe rows here ({type(error).__name__}: {error})"]
     return [] if behaviour.ok else [f"{version.uri}: {behaviour}"]

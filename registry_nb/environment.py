@@ -25,6 +25,11 @@ _EXTRAS = {
 }
 
 
+def python_here() -> str:
+    """Return the version of the running Python."""
+    return ".".join(map(str, sys.version_info[:3]))
+
+
 def requirements_of(modules: Iterable[str]) -> tuple[str, ...]:
     """Return the requirements of modules, sorted.
 
@@ -77,7 +82,7 @@ def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
     python : str
         The version of Python then.
     """
-    here = {"Python": ".".join(map(str, sys.version_info[:3]))}
+    here = {"Python": python_here()}
     then = {"Python": python, **environment.get("modules", {})}
     here |= {root: texts[0].partition("==")[2] for root in then if root != "Python" and (texts := _of_root(root))}
     return tuple(

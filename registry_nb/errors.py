@@ -15,7 +15,7 @@
     └── StorageError (OSError)      LockTimeout · CommitUncertain · NewerFormat
 
     RegistryWarning (UserWarning)   CrowdedStage · NetworkFolder · EnvironmentChanged · SecretFound · InputAdjusted ·
-                                    BehaviourChanged
+                                    BehaviourChanged · KeyProblem
 
 An error is raised with its facts by keyword. They stay as attributes, and the class writes the sentence: what was
 asked, what exists, what to do. ``code`` is the string that MLflow uses for the same failure.
@@ -460,6 +460,10 @@ class SecretFound(RegistryWarning):
 
 class InputAdjusted(RegistryWarning):
     """The input was understood, but not in the form that the signature describes."""
+
+
+class KeyProblem(RegistryWarning):
+    """The key that marks this user's models could not be kept, or somebody else could have read it."""
 
 
 class BehaviourChanged(RegistryWarning):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry_nb.errors import AliasNotFound, Conflict, HoldsStage, NothingToRollBack
-from registry_nb.records import Event, Frozen, ModelVersion, RegisteredModel, SavedModel, Stage, changed
+from registry_nb.records import Event, Frozen, ModelVersion, RegisteredModel, SavedModel, Seal, Stage, changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,7 @@ def registered(
         provenance=Frozen(provenance or {}),
         files=saved.files,
         probe=saved.probe,
+        seals=saved.seals,
     )
     after = {"stage": str(record.stage), "description": description, "tags": record.tags, "digest": record.digest}
     change = Change(
@@ -272,6 +273,16 @@ def rollback_target(
     raise NothingToRollBack(
         name=name, stage=str(stage), to=to, holder=max(holders, default=None), earlier=tuple(dict.fromkeys(earlier))
     )
+
+
+def trusted(version: ModelVersion, seals: Sequence[Seal], stamp: Stamp, *, signer: str | None = None) -> Change:
+    """Add seals to a version, or record that its signer is trusted from now on; the event names the bytes."""
+    after = {"digest": version.digest, "trusted": signer or [seal.by for seal in seals]}
+    if not seals and signer is None:
+        return Change(version.name)
+    sealed = changed(version, seals=(*version.seals, *seals))
+    event = _event(stamp, "trusted", version.name, version.version, after=after)
+    return Change(version.name, (event,), versions=(sealed,) if seals else ())
 
 
 def described(record: RegisteredModel | ModelVersion, text: str, stamp: Stamp) -> Change:

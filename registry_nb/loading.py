@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from registry_nb import environment, probes
+from registry_nb import environment, probes, trust
 from registry_nb.enforcement import enforce
 from registry_nb.errors import (
     BehaviourChanged,
@@ -18,12 +16,14 @@ from registry_nb.errors import (
     EnvironmentMismatch,
     Invalid,
     LibraryMissing,
+    Untrusted,
     listed,
     warn,
 )
-from registry_nb.flavors import Files, flavor_named
-from registry_nb.records import Frozen, ModelVersion, SavedModel
+from registry_nb.flavors import Files, Flavor, flavor_named
+from registry_nb.records import ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
+from registry_nb.trust import Origin
 
 
 class LoadedModel:
@@ -33,14 +33,17 @@ class LoadedModel:
     ----------
     version : ModelVersion or SavedModel
         The record that it was loaded by.
+    origin : Origin
+        Who vouches for it: ``local``, ``known`` or ``foreign``.
     behaviour : Behaviour or None
         What ``verify="behaviour"`` found.
     """
 
-    def __init__(self, model: Any, version: ModelVersion | SavedModel) -> None:
+    def __init__(self, model: Any, version: ModelVersion | SavedModel, origin: Origin) -> None:
         self._model = model
         self._flavor = flavor_named(version.flavor)
         self.version = version
+        self.origin = origin
         self.behaviour: probes.Behaviour | None = None
 
     def predict(self, data: Any) -> Any:
@@ -65,8 +68,20 @@ class LoadedModel:
         return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
 
 
-def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> LoadedModel:
+def load_model(
+    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, digest: str | None = None
+) -> LoadedModel:
     """Load a model; each file is verified before anything of it is deserialised.
+
+    Parameters
+    ----------
+    version : ModelVersion or SavedModel
+    artifacts : Artifacts
+    uri : str
+        What it is called in messages.
+    origin : Origin
+    digest : str, optional
+        The bytes that the caller trusts whatever they do, and no others.
 
     Raises
     ------
@@ -76,6 +91,8 @@ def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Load
         If the model needs a library that is not installed here.
     EnvironmentMismatch
         If it carries code that another feature release of Python compiled.
+    Untrusted
+        If it is a stranger's, and is, or needs, code; or if its bytes are not those that the caller trusts.
 
     Warns
     -----
@@ -83,17 +100,35 @@ def load_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Load
         If its libraries have other feature releases here: one warning for all of them.
     """
     files = _files(version, artifacts)
-    changes = _compared(version)
+    changes = _compared(version, uri)
+    flavor = flavor_named(version.flavor)
+    strange = origin is Origin.FOREIGN and digest is None
+    if digest is not None and not version.digest.startswith(digest):
+        remedy = f"look at it with registry.inspect({uri!r}) before you trust it"
+        raise Untrusted(
+            what=uri, reason=f"its bytes are {version.digest[:39]}, not the trusted {digest}", remedy=remedy
+        )
     try:
         # Said below, in one sentence, for all libraries. Not otherwise: the filters of warnings belong to all threads.
         with _without_scikit_learns_own_warning() if changes else nullcontext():
-            model = flavor_named(version.flavor).load(files, restricted=False)
+            model = _strangers(flavor, files, version, uri) if strange else flavor.load(files, restricted=False)
     except ModuleNotFoundError as error:
         raise _lacking(version, error.name or str(error)) from error
     if changes:
-        text = f"{_what(version)} was registered with other versions than those here ({listed(changes)})"
+        text = f"{uri} was registered with other versions than those here ({listed(changes)})"
         warn(EnvironmentChanged, f"{text}; its predictions may differ")
-    return LoadedModel(model, version)
+    return LoadedModel(model, version, origin)
+
+
+def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
+    """Load what nobody vouches for, if that runs no code; there is no second, laxer attempt."""
+    audit = flavor.audit(files)
+    if audit.kind == "code":
+        raise trust.refusal(uri, version.digest, audit.objection, audit)
+    try:
+        return flavor.load(files, restricted=True)
+    except Untrusted as error:
+        raise trust.refusal(uri, version.digest, error.reason, audit) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +151,10 @@ class Inspection:
         A library that it needs, and that is not installed here.
     changes : tuple of str
         Versions that are different here.
+    origin : Origin
+        Who vouches for it: ``local`` (you), ``known`` (a signer whom you know), or ``foreign``.
+    signers : tuple of str
+        The keys that signed it, known or not.
     """
 
     uri: str
@@ -127,9 +166,13 @@ class Inspection:
     refused: tuple[str, ...]
     missing: str | None
     changes: tuple[str, ...]
+    origin: Origin
+    signers: tuple[str, ...]
 
 
-def inspect_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Inspection:
+def inspect_model(
+    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, signers: tuple[str, ...]
+) -> Inspection:
     """Verify a model's bytes and read what loading them would import; nothing of it is loaded.
 
     Raises
@@ -139,7 +182,7 @@ def inspect_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> I
     """
     audit = flavor_named(version.flavor).audit(_files(version, artifacts))
     return Inspection(
-        uri=_what(version),
+        uri=uri,
         flavor=version.flavor,
         digest=version.digest,
         size=version.size,
@@ -148,6 +191,8 @@ def inspect_model(version: ModelVersion | SavedModel, artifacts: Artifacts) -> I
         refused=tuple(audit.refused),
         missing=environment.missing(version.environment),
         changes=environment.differences(version.environment, version.python_version),
+        origin=origin,
+        signers=signers,
     )
 
 
@@ -199,21 +244,27 @@ def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:
         warn(BehaviourChanged, f"{_what(loaded.version)}: {behaviour}")
 
 
-def _compared(version: ModelVersion | SavedModel) -> tuple[str, ...]:
-    running = ".".join(map(str, sys.version_info[:3]))
-    compiled = version.environment.get("by_value", False)
-    if compiled and environment.minor(version.python_version) != environment.minor(running):
-        raise EnvironmentMismatch(what=_what(version), written=version.python_version, running=running)
-    absent, changes = _found_here(version.environment, version.python_version)
-    if absent is not None:
-        _found_here.cache_clear()  # it may be installed by the next time
-        raise _lacking(version, absent)
-    return changes
+def _compared(version: ModelVersion | SavedModel, uri: str) -> tuple[str, ...]:
+    found = _found_here.get(version.essence)
+    if found is None:
+        compiled = version.environment.get("by_value", False)
+        running = environment.python_here()
+        if compiled and environment.minor(version.python_version) != environment.minor(running):
+            raise EnvironmentMismatch(what=uri, written=version.python_version, running=running)
+        absent = environment.missing(version.environment)
+        if absent is not None:  # not kept: it may be installed by the next time
+            raise _lacking(version, absent)
+        found = environment.differences(version.environment, version.python_version)
+        if len(_found_here) >= _MANY:
+            _found_here.clear()
+        _found_here[version.essence] = found
+    return found
 
 
-@functools.lru_cache(maxsize=256)  # a serving process loads the same few environments again and again
-def _found_here(then: Frozen, python: str) -> tuple[str | None, tuple[str, ...]]:
-    return environment.missing(then), environment.differences(then, python)
+#: What is different here, by the essence of a model: a serving process loads the same few again and again. Not an
+#: ``lru_cache`` of a function of the environment, whose hash took longer than what is left to do.
+_found_here: dict[bytes, tuple[str, ...]] = {}
+_MANY = 256
 
 
 @contextmanager

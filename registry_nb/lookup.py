@@ -4,13 +4,37 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from registry_nb import lifecycle
-from registry_nb.errors import AliasNotFound, ModelNotFound, StageEmpty, VersionNotFound
+from registry_nb import lifecycle, process
+from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
-from registry_nb.records import ModelVersion, RegisteredModel, Stage
+from registry_nb.records import ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.stores import Reader
-from registry_nb.uris import Which, parse_which
+from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
+
+#: The stages that a URI in a serving job names, which one version at a time should hold.
+SERVING = (Stage.STAGING, Stage.PRODUCTION)
+#: A serving process asks for the same few URIs again and again.
+_parsed = functools.lru_cache(maxsize=1024)(parse_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a URI names.
+
+    Attributes
+    ----------
+    uri : str
+        The one that always means it: of a version by number, or of a model of a run.
+    saved : ModelVersion or SavedModel
+    run : Run or None
+        The run, where it is a run's.
+    """
+
+    uri: str
+    saved: ModelVersion | SavedModel
+    run: Run | None = None
 
 
 def known(reader: Reader, name: str) -> str:
@@ -73,6 +97,52 @@ def _is(version: ModelVersion, which: Which) -> bool:
     if isinstance(which, Stage):
         return version.stage is which
     return not isinstance(which, str) or which == "latest" or which[1:] in version.aliases
+
+
+def serving(stage: Stage | str, doing: str) -> Stage:
+    """Return a stage that one version at a time should hold, or say that this one is none."""
+    parsed = Stage(stage)
+    if parsed not in SERVING:
+        raise Invalid(f"you can {doing} to Staging or Production, not to {parsed}; transition() moves to any stage")
+    return parsed
+
+
+def number(which: object) -> int:
+    """Return a version's number, as a caller wrote it."""
+    parsed = parse_which(which)
+    if not isinstance(parsed, int):
+        raise Invalid(f"{which!r} is not a version number")
+    return parsed
+
+
+def believed(expected: object) -> int:
+    """Return the number that a caller believes to hold a stage; 0 for nobody."""
+    return 0 if type(expected) is int and expected == 0 else number(expected)
+
+
+def as_seen(run: Run) -> Run:
+    """Show a run whose process was killed, and could not end it, as such."""
+    if run.status is RunStatus.RUNNING and process.has_died(run.host, run.process):
+        return replace(run, status=RunStatus.KILLED)
+    return run
+
+
+def found(reader: Reader, uri: str) -> Found:
+    """Return what a URI names.
+
+    Raises
+    ------
+    BadURI, ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound, RunNotFound
+    """
+    parsed = _parsed(uri) if isinstance(uri, str) else parse_uri(uri)  # which says what is wrong with it
+    if isinstance(parsed, ModelURI):
+        record = resolved(reader, parsed.name, parsed.which)
+        return Found(record.uri, record)
+    run = reader.run(parsed.run_id)
+    if run is None or parsed.path not in run.models:
+        paths = tuple(run.models) if run else ()
+        raise RunNotFound(run_id=parsed.run_id, path=parsed.path if run else None, paths=paths)
+    return Found(f"runs:/{run.run_id}/{parsed.path}", run.models[parsed.path], run)
 
 
 def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion]:

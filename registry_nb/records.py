@@ -111,6 +111,25 @@ class File:
     codec: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Somebody's word that a model is what it was: see `trust`.
+
+    Attributes
+    ----------
+    by : str
+        The key: ``hmac-sha256:`` and its id, or ``ed25519:`` and the public key, in hexadecimal digits.
+    of : str
+        The URI that was sealed, together with what the model is.
+    value : str
+        Hexadecimal digits.
+    """
+
+    by: str
+    of: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedModel:
     """What a flavor saved, registered or not."""
@@ -122,6 +141,12 @@ class SavedModel:
     python_version: str = ""
     environment: Frozen = field(default_factory=Frozen)
     probe: File | None = None
+    seals: tuple[Seal, ...] = ()
+
+    @property
+    def essence(self) -> bytes:
+        """SHA-256 over all that loading and predicting depend on, as canonical JSON: what a seal is about."""
+        return _essence(self)
 
     @property
     def size(self) -> int:
@@ -185,6 +210,8 @@ class ModelVersion:
         What `digest` and `size` are about.
     probe : File or None
         Some rows and what the model predicted for them, beside its files.
+    seals : tuple of Seal
+        Whose keys vouch for it.
     """
 
     name: str
@@ -209,11 +236,17 @@ class ModelVersion:
     provenance: Mapping[str, Any] = field(default_factory=Frozen)
     files: tuple[File, ...] = ()
     probe: File | None = None
+    seals: tuple[Seal, ...] = ()
 
     @property
     def uri(self) -> str:
         """The URI that always means this version."""
         return f"models:/{self.name}/{self.version}"
+
+    @functools.cached_property
+    def essence(self) -> bytes:
+        """As of `SavedModel`: the same for a version and for what was saved."""
+        return _essence(self)
 
     @property
     def saved(self) -> SavedModel:
@@ -226,6 +259,7 @@ class ModelVersion:
             python_version=self.python_version,
             environment=self.environment,
             probe=self.probe,
+            seals=self.seals,
         )
 
     def requirements_txt(self) -> str:
@@ -275,6 +309,7 @@ class ModelVersion:
             provenance=frozen(data["provenance"]),
             files=saved.files,
             probe=saved.probe,
+            seals=saved.seals,
         )
 
     def __repr__(self) -> str:
@@ -351,7 +386,7 @@ class Event:
         Who, and on which machine.
     action : str
         ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
-        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed`` or ``deleted``.
+        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted`` or ``deleted``.
     name : str
         The model, as it was called then.
     version : int or None
@@ -485,7 +520,8 @@ def changed(record: R, **fields: Any) -> R:
     """
     twin = object.__new__(type(record))
     twin.__dict__.update(record.__dict__, **fields)
-    twin.__dict__.pop("json", None)  # of an event, written from its fields
+    for derived in ("json", "essence"):  # written from the fields as they were
+        twin.__dict__.pop(derived, None)
     return twin
 
 
@@ -505,7 +541,15 @@ def _metric(value: Any) -> float:
     return math.nan if math.isnan(number) else number
 
 
+def _essence(record: SavedModel | ModelVersion) -> bytes:
+    return hashlib.sha256(_canonical(_what_loads(record)).encode()).digest()
+
+
 def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
+    return {**_what_loads(record), "seals": [[seal.by, seal.of, seal.value] for seal in record.seals]}
+
+
+def _what_loads(record: SavedModel | ModelVersion) -> dict[str, Any]:
     return {
         "flavor": record.flavor,
         "files": [_file(file) for file in record.files],
@@ -524,8 +568,9 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "signature": Signature.from_dict(data["signature"]) if data["signature"] else None,
         "requirements": tuple(data["requirements"]),
         "python_version": data["python_version"],
-        "environment": frozen(data.get("environment", {})),  # older records have neither this nor a probe
+        "environment": frozen(data.get("environment", {})),  # older records have neither this nor a probe nor seals
         "probe": File(**data["probe"]) if data.get("probe") else None,
+        "seals": tuple(Seal(*seal) for seal in data.get("seals", ())),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 import os
 import threading
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, lifecycle, lookup, process
+from registry_nb import checks, keys, lifecycle, lookup, process
 from registry_nb.errors import (
     AlreadyExists,
     CrowdedStage,
@@ -36,18 +35,14 @@ from registry_nb.names import (
     checked_tags,
     checked_text,
 )
-from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage
 from registry_nb.signature import Signature
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
-from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
+from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, origin, signers
+from registry_nb.uris import Which
 
 if TYPE_CHECKING:
     from registry_nb.loading import Inspection, LoadedModel
-
-#: The stages that a URI in a serving job names, which one version at a time should hold.
-_SERVING = (Stage.STAGING, Stage.PRODUCTION)
-#: A serving process asks for the same few URIs again and again.
-_parsed = functools.lru_cache(maxsize=1024)(parse_uri)
 
 
 class Registry:
@@ -223,20 +218,19 @@ class Registry:
             If the URI names nothing.
         """
         name, stamp = checked_name(name), self._stamp(because)
-        found = self._found(uri)
-        facts: dict[str, Any]
-        if isinstance(found, ModelVersion):
-            same = ("description", "tags", "metrics", "params", "run_id")
-            facts = {**{field: getattr(found, field) for field in same}, "provenance": {"source": found.uri}}
-            saved = found.saved
-        else:
-            run, saved = found
-            facts = {"metrics": run.metrics, "params": run.params, "run_id": run.run_id, "provenance": {"source": uri}}
+        found = lookup.found(self.store, uri)
+        same = (
+            ("description", "tags", "metrics", "params", "run_id")
+            if found.run is None
+            else ("metrics", "params", "run_id")
+        )
+        facts = {field: getattr(found.run or found.saved, field) for field in same}
         already = facts.get("tags", {})
-        facts["tags"] = {**already, **checked_tags(tags, already)}
+        facts |= {"tags": {**already, **checked_tags(tags, already)}, "provenance": {"source": found.uri}}
         if description is not None:
             facts["description"] = checked_text(description)
-        return self._add(name, saved, stamp, facts)
+        saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
+        return self._add(name, saved, stamp, facts, vouched=self._origin(found) is not Origin.FOREIGN)
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -271,8 +265,8 @@ class Registry:
         Conflict
             If `expected` is wrong; nothing was changed.
         """
-        target, stamp = _serving(stage, "promote"), self._stamp(because)
-        believed = None if expected is None else _expected(expected)
+        target, stamp = lookup.serving(stage, "promote"), self._stamp(because)
+        believed = None if expected is None else lookup.believed(expected)
         with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             holders = tx.holders(record.name, target)
@@ -295,13 +289,13 @@ class Registry:
         """
         target, stamp = Stage(stage), self._stamp(because)
         if archive_existing:
-            _serving(target, "archive the others when a version goes")
+            lookup.serving(target, "archive the others when a version goes")
         with self._changing(name) as tx:
             record = lookup.resolved(tx, name, version)
             holders = lookup.each(tx, record.name, tx.holders(record.name, target)) if archive_existing else ()
             change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
             tx.apply(change)
-            holding = tx.holders(record.name, target) if target in _SERVING else ()
+            holding = tx.holders(record.name, target) if target in lookup.SERVING else ()
             record = change.now(record)
         if len(holding) > 1:
             text = (
@@ -356,8 +350,8 @@ class Registry:
         Corrupted
             If the bytes of the earlier version are not what was registered; nothing was changed.
         """
-        target, stamp = _serving(stage, "roll back"), self._stamp(because)
-        wanted = None if to is None else _number(to)
+        target, stamp = lookup.serving(stage, "roll back"), self._stamp(because)
+        wanted = None if to is None else lookup.number(to)
         record = lookup.earlier_holder(self.store, name, target, wanted)
         self._verify(record)  # not under the lock, where hashing gigabytes would keep the other writers waiting
         if dry_run:
@@ -461,7 +455,7 @@ class Registry:
     def runs(self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None) -> Listing[Run]:
         """List runs, in the order in which they started unless ordered otherwise."""
         chosen = parse_filter(filter, "run")
-        found = [run for run in map(_as_seen, self.store.runs()) if chosen.matches(run)]
+        found = [run for run in map(lookup.as_seen, self.store.runs()) if chosen.matches(run)]
         return Listing(ordered(found, order_by, "run")[: checked_limit(limit)])
 
     def run(self, run_id: str) -> Run:
@@ -474,9 +468,9 @@ class Registry:
         run = self.store.run(run_id)
         if run is None:
             raise RunNotFound(run_id=run_id, path=None, paths=())
-        return _as_seen(run)
+        return lookup.as_seen(run)
 
-    def load(self, uri: str, *, verify: str | None = None, trust: None = None) -> LoadedModel:
+    def load(self, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
         """Load a model; its bytes are verified before anything is deserialised.
 
         Parameters
@@ -486,8 +480,9 @@ class Registry:
             ``runs:/run_id/path``.
         verify : {"behaviour"}, optional
             Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
-        trust : None
-            Kept for checks of origin; nothing else is accepted yet.
+        trust : str, optional
+            ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. What nobody vouches
+            for is loaded without it as far as that runs no code: see `trust`.
 
         Raises
         ------
@@ -495,6 +490,8 @@ class Registry:
             If the URI names nothing.
         Corrupted
             If the bytes are not what was registered.
+        Untrusted
+            If it is a stranger's code, or the bytes are not those that `trust` names.
         LibraryMissing
             If it needs a library that is not installed here.
         Invalid
@@ -506,15 +503,55 @@ class Registry:
         """
         if verify not in (None, "behaviour"):
             raise Invalid(f'load() can verify="behaviour", not {verify!r}; the digest is always verified')
-        if trust is not None:
-            raise Invalid("load() knows no trust= yet: the digest is always verified")
+        digest = None if trust is None else checked_digest(trust)
         from registry_nb import loading
 
-        found = self._found(uri)
-        loaded = loading.load_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+        found = lookup.found(self.store, uri)
+        loaded = loading.load_model(found.saved, self.artifacts, found.uri, self._origin(found), digest)
         if verify:
             loading.warn_of(loaded, loading.replayed(loaded, self.artifacts))
         return loaded
+
+    def trust(self, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
+        """Vouch for a version that somebody else registered, or know its signer from now on; the history says so.
+
+        The bytes are verified first. Nothing of them is loaded: look at `inspect` before.
+
+        Parameters
+        ----------
+        uri : str
+            Of a registered model.
+        signer : str, optional
+            Of the keys that signed it, the one whose models shall load like your own from now on: ``ed25519:`` and at
+            least 16 digits, as its owner told you. If not given, your own key vouches for this version only.
+        because : str
+            The reason, for the history.
+
+        Raises
+        ------
+        NotFound
+            If the URI names nothing.
+        Corrupted
+            If the bytes are not what was registered.
+        Untrusted
+            If that signer did not sign it.
+        """
+        stamp, found = self._stamp(because), lookup.found(self.store, uri)
+        if not isinstance(found.saved, ModelVersion):
+            raise Invalid(f"{uri} is a run's; register it, and trust that: registry.copy({uri!r}, NAME)")
+        record, sealer = found.saved, Sealer(found.saved)
+        self._verify(record)
+        chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, self.store), uri)
+        with self._changing(record.name) as tx:
+            record = lookup.version(tx, record.name, record.version)
+            mine = () if chosen else sealer.seals(record.uri)
+            change = lifecycle.trusted(
+                record, [seal for seal in mine if seal not in record.seals], stamp, signer=chosen
+            )
+            tx.apply(change)
+        if chosen:
+            keys.know(chosen)  # afterwards: nobody is known without the history saying so
+        return change.now(record)
 
     def inspect(self, uri: str) -> Inspection:
         """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
@@ -533,8 +570,9 @@ class Registry:
         """
         from registry_nb import loading
 
-        found = self._found(uri)
-        return loading.inspect_model(found if isinstance(found, ModelVersion) else found[1], self.artifacts)
+        found = lookup.found(self.store, uri)
+        signed = signers(found.saved, found.uri, self.store)
+        return loading.inspect_model(found.saved, self.artifacts, found.uri, self._origin(found), signed)
 
     def download(self, uri: str, folder: str | os.PathLike[str]) -> Path:
         """Write a model's files, verified, into a folder: as its framework reads them.
@@ -557,8 +595,8 @@ class Registry:
         """
         from registry_nb import loading
 
-        found, target = self._found(uri), Path(folder).expanduser()
-        loading.download(found if isinstance(found, ModelVersion) else found[1], self.artifacts, str(target))
+        found, target = lookup.found(self.store, uri), Path(folder).expanduser()
+        loading.download(found.saved, self.artifacts, str(target))
         return target
 
     def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:
@@ -670,10 +708,14 @@ class Registry:
     def _stamp(self, because: str = "") -> Stamp:
         return Stamp(datetime.now(UTC), self.user, process.host(), checked_text(because, "a reason"))
 
-    def _add(self, name: str, saved: SavedModel, stamp: Stamp, facts: Mapping[str, Any]) -> ModelVersion:
+    def _add(
+        self, name: str, saved: SavedModel, stamp: Stamp, facts: Mapping[str, Any], *, vouched: bool = True
+    ) -> ModelVersion:
+        sealer = Sealer(saved) if vouched else None
         with self.store.transaction() as tx:
             model, number = tx.model(name, latest=False), tx.next_version(name)
-            change = lifecycle.registered(model, number, name, saved, stamp, **facts)
+            seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
+            change = lifecycle.registered(model, number, name, replace(saved, seals=seals), stamp, **facts)
             tx.apply(change)
             return change.versions[0]
 
@@ -699,40 +741,9 @@ class Registry:
         for file in record.files:
             self.artifacts.verify(file)
 
-    def _found(self, uri: str) -> ModelVersion | tuple[Run, SavedModel]:
-        parsed = _parsed(uri) if isinstance(uri, str) else parse_uri(uri)  # which says what is wrong with it
-        if isinstance(parsed, ModelURI):
-            return lookup.resolved(self.store, parsed.name, parsed.which)
-        run = self.run(parsed.run_id)
-        if parsed.path not in run.models:
-            raise RunNotFound(run_id=parsed.run_id, path=parsed.path, paths=tuple(run.models))
-        return run, run.models[parsed.path]
-
-
-def _serving(stage: Stage | str, doing: str) -> Stage:
-    parsed = Stage(stage)
-    if parsed not in _SERVING:
-        raise Invalid(f"you can {doing} to Staging or Production, not to {parsed}; transition() moves to any stage")
-    return parsed
-
-
-def _expected(expected: object) -> int:
-    return 0 if type(expected) is int and expected == 0 else _number(expected)
-
-
-def _number(version: object) -> int:
-    parsed = parse_which(version)
-    if not isinstance(parsed, int):
-        raise Invalid(f"{version!r} is not a version number")
-    return parsed
+    def _origin(self, found: lookup.Found) -> Origin:
+        return origin(found.saved, found.uri, self.store)
 
 
 def _event_id(event: Event) -> str:
     return event.id
-
-
-def _as_seen(run: Run) -> Run:
-    """Show a run whose process was killed, and could not end it, as such."""
-    if run.status is RunStatus.RUNNING and process.has_died(run.host, run.process):
-        return replace(run, status=RunStatus.KILLED)
-    return run

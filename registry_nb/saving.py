@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,7 +84,7 @@ def save_model(
         files=stored,
         signature=signature,
         requirements=given if given is not None else environment.requirements_of(audit.modules),
-        python_version=".".join(map(str, sys.version_info[:3])),
+        python_version=environment.python_here(),
         environment=frozen(environment.captured(audit.modules, by_value=audit.by_value)),
         probe=behaviour,
     )

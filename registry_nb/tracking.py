@@ -20,6 +20,7 @@ from registry_nb.records import Frozen, Run, RunStatus, SavedModel
 from registry_nb.saving import save_model
 from registry_nb.signature import Signature
 from registry_nb.stores import Artifacts, Store
+from registry_nb.trust import Sealer
 
 #: MLflow's name for the run around a nested one.
 PARENT_TAG = "mlflow.parentRunId"
@@ -265,6 +266,7 @@ class Tracking:
             saved = save_model(
                 model, self._artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
             )
+            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
             run = self._change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
         return run, saved
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,10 @@ import registry_nb as rn
 
 for _name in ("REGISTRY_NB_URI", "REGISTRY_NB_USER", "REGISTRY_NB_STRICT"):
     os.environ.pop(_name, None)  # the developer's own registry is none of the tests' business
+
+# Nor are the developer's keys: those of the tests, and of the processes that they start, last as long as the tests.
+_keys = tempfile.TemporaryDirectory(prefix="registry_nb-keys-")
+os.environ["REGISTRY_NB_HOME"] = _keys.name
 
 # No deadline: a shared disk may take its time. The fixtures that examples share are registries, which they name anew.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -36,6 +41,19 @@ def iris(registry):
     registry.promote("Iris", 1)
     registry.promote("Iris", 2)
     return registry
+
+
+@pytest.fixture
+def stranger(monkeypatch, tmp_path):
+    """Act with the keys of somebody else: ``with stranger():``."""
+
+    @contextmanager
+    def acting(who="stranger"):
+        with monkeypatch.context() as patch:
+            patch.setenv("REGISTRY_NB_HOME", str(tmp_path / f"keys of {who}"))
+            yield
+
+    return acting
 
 
 def constant_model(value):

@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
+from registry_nb.errors import listed
+
 #: The operations that protocols 2 to 5 need for plain objects. Left out: persistent ids, the extension registry,
 #: buffers out of band, and what only the text protocols or hand-written programs use.
 OPERATIONS = frozenset(
@@ -62,6 +64,20 @@ class Audit:
     refused: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     by_value: bool = False
+
+    @property
+    def objection(self) -> str:
+        """Why it is not loaded for somebody who does not know where it comes from."""
+        others = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
+        inside = [title for root, title in others.items() if any(name.startswith(root + ".") for name in self.refused)]
+        why = (
+            f"it holds a model of {' and '.join(inside)}, which is pickled as bytes for a native parser, and "
+            if inside
+            else ""
+        )
+        if self.by_value:
+            why = "it carries code of its own, and "
+        return f"{why}loading it would need {listed(self.refused, 5)}" if self.refused else "loading it runs code"
 
 
 def audit(file: IO[bytes]) -> Audit:

@@ -30,7 +30,7 @@ import struct
 from collections.abc import Callable
 from typing import IO, Any
 
-from registry_nb.errors import Untrusted, listed
+from registry_nb.errors import Untrusted
 from registry_nb.flavors import structure
 from registry_nb.flavors.audit import OPERATIONS, Audit, allowed, audit, current
 from registry_nb.flavors.making import MAKERS, Token, expect, refuse
@@ -63,7 +63,7 @@ def load(file: IO[bytes], what: str) -> Any:
     """
     found = audit(file)
     if found.refused:
-        raise refusal(what, found)
+        raise _untrusted(what, found.objection, found)
     file.seek(0)
     try:
         model = _Machine(file).load()
@@ -77,18 +77,6 @@ def load(file: IO[bytes], what: str) -> Any:
             what, f"it is not as its libraries would write it ({type(error).__name__}: {error})", found
         ) from error
     return model
-
-
-def refusal(what: str, found: Audit) -> Untrusted:
-    """Say why an audited file is not loaded."""
-    others = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
-    inside = [title for root, title in others.items() if any(name.startswith(root + ".") for name in found.refused)]
-    why = (
-        f"it holds a model of {' and '.join(inside)}, which is pickled as bytes for a native parser; " if inside else ""
-    )
-    if found.by_value:
-        why = "it carries code of its own; "
-    return _untrusted(what, f"{why}loading it would need {listed(found.refused, 5)}", found)
 
 
 def _untrusted(what: str, reason: str, found: Audit) -> Untrusted:

@@ -41,7 +41,7 @@ class PyFuncModel(LoadedModel):
     """
 
     def __init__(self, loaded: LoadedModel, metadata: ModelInfo) -> None:
-        super().__init__(loaded.unwrap(), loaded.version)
+        super().__init__(loaded.unwrap(), loaded.version, loaded.origin)
         self.metadata = metadata
 
     def predict(self, data: Any, params: Any = None) -> Any:

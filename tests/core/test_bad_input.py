@@ -375,7 +375,7 @@ def test_a_version_in_service_is_not_deleted(iris, refused):
             call()
 
 
-def test_load_takes_no_verify_or_trust_yet(iris, refused):
+def test_load_verifies_behaviour_and_trusts_digests_and_nothing_else(iris, refused):
     for how in ({"verify": False}, {"trust": ["x"]}):
-        with refused(iris, rn.Invalid, "the digest is always verified"):
+        with refused(iris, rn.Invalid, "digest"):
             iris.load("models:/Iris/1", **how)

@@ -1,0 +1,267 @@
+"""The keys of one user: the secret that marks what they registered, a signing key, and the signers that they know.
+
+They lie in ``$REGISTRY_NB_HOME``, or else in the folder of the user's configuration, never in a registry: who can write
+a registry must not be able to vouch for what is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from registry_nb.errors import KeyProblem, LibraryMissing, StorageError, warn
+from registry_nb.stores import disk
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_SECRET, _SIGNING, _KNOWN = "key", "signing_key.pem", "known_signers"
+#: How a signer is called: the public key itself, so that there is no second thing to compare.
+_SIGNER = re.compile(r"^ed25519:[0-9a-f]{64}(?=\s|$)", re.MULTILINE)
+#: A home that this user cannot even look into holds none of their keys: a container may have such a HOME.
+_NONE = (FileNotFoundError, NotADirectoryError, PermissionError)
+#: The secrets of this process, by the folder that they belong to: also those that could not be kept.
+_secrets: dict[str, bytes] = {}
+
+
+def home() -> str:
+    """Return the folder of this user's keys: ``$REGISTRY_NB_HOME``, or ``registry_nb`` in the user's configuration."""
+    given = os.environ.get("REGISTRY_NB_HOME")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    import platformdirs
+
+    return platformdirs.user_config_dir("registry_nb", appauthor=False)
+
+
+def secret(*, create: bool) -> bytes | None:
+    """Return the 32 secret bytes that mark this user's models.
+
+    Parameters
+    ----------
+    create : bool
+        Make them if there are none; else the answer is None.
+
+    Warns
+    -----
+    KeyProblem
+        If others could read the file (they no longer can), or if there is none that can be used and none can be kept.
+        Then the key lasts as long as this process, and its models are a stranger's to the next one.
+    """
+    folder = home()
+    if folder not in _secrets:
+        path = os.path.join(folder, _SECRET)
+        try:
+            kept = _kept(path)
+            if kept is None:
+                if not create:
+                    return None
+                kept = _keep(path, secrets.token_hex(32).encode())
+            _secrets[folder] = _bytes(kept, path)
+        except (OSError, ValueError) as error:
+            if not create:
+                return None
+            reason = getattr(error, "strerror", None) or str(error)
+            warn(
+                KeyProblem,
+                f"{path}, which marks your models as yours, cannot be used ({reason}): what you register now will be a "
+                "stranger's to your next process; set REGISTRY_NB_HOME to a folder of your own",
+            )
+            _secrets[folder] = secrets.token_bytes(32)
+    return _secrets[folder]
+
+
+def secret_name(key: bytes) -> str:
+    """Return what a secret is called in records, which tells nothing about it."""
+    return f"hmac-sha256:{hashlib.sha256(b'registry_nb: the name of a key' + key).hexdigest()[:16]}"
+
+
+def signing_key() -> str:
+    """Return the name of this user's signing key, for colleagues; make the key if there is none.
+
+    What is registered from then on is signed as well. A colleague who knows the name loads it like their own, after
+    ``registry.trust("models:/Iris/3", signer="ed25519:…")``.
+
+    Returns
+    -------
+    str
+        ``ed25519:`` and the public key (RFC 8032) in 64 hexadecimal digits.
+
+    Raises
+    ------
+    LibraryMissing
+        If ``cryptography`` is not installed.
+    StorageError
+        If the key cannot be kept, or is damaged.
+    """
+    key = signer()
+    if key is None:
+        _, serialization = _ed25519()
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        made = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path = os.path.join(home(), _SIGNING)
+        with disk.storage_errors(path, "keeping a key in"):
+            _keep(path, made)
+        key = signer()
+        assert key is not None
+    return signer_name(key)
+
+
+def signer() -> Ed25519PrivateKey | None:
+    """Return this user's signing key, or None.
+
+    Raises
+    ------
+    LibraryMissing
+        If there is one, and ``cryptography`` is not installed.
+    StorageError
+        If it cannot be read, or is damaged.
+    """
+    path = os.path.join(home(), _SIGNING)
+    with disk.storage_errors(path, "reading"):
+        kept = _kept(path)
+    if kept is None:
+        return None
+    kind, serialization = _ed25519()
+    try:
+        key = serialization.load_pem_private_key(kept, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, kind):
+        raise StorageError(f"{path} holds no Ed25519 key; remove it, and registry_nb.signing_key() makes another")
+    return key
+
+
+def signer_name(key: Ed25519PrivateKey) -> str:
+    """Return what a signing key is called in records: its public key."""
+    return f"ed25519:{key.public_key().public_bytes_raw().hex()}"
+
+
+def signed_by(name: str, message: bytes, signature: bytes) -> bool:
+    """Tell whether a message was signed by the key of this name.
+
+    Raises
+    ------
+    LibraryMissing
+        If ``cryptography`` is not installed.
+    """
+    _ed25519()
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(name.removeprefix("ed25519:"))).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def known_signers() -> frozenset[str]:
+    """Return the names of the signers that this user knows; the file has one in a line, and words behind it.
+
+    Raises
+    ------
+    StorageError
+        If something else than a file is there.
+    """
+    path = os.path.join(home(), _KNOWN)
+    with disk.storage_errors(path, "reading"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return frozenset(_SIGNER.findall(file.read()))
+        except _NONE:
+            return frozenset()
+
+
+def know(name: str) -> None:
+    """Add a signer to those that this user knows.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be kept.
+    """
+    path = os.path.join(home(), _KNOWN)
+    with disk.storage_errors(path, "adding a signer to"):
+        os.makedirs(home(), mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # one write: two processes cannot mix
+        try:
+            disk.write_all(fd, f"{name}\n".encode())
+            disk.sync(fd)
+        finally:
+            os.close(fd)
+
+
+def _bytes(kept: bytes, path: str) -> bytes:
+    if not re.fullmatch(rb"[0-9a-f]{64}\s*", kept):
+        raise ValueError(f"it is damaged; remove {os.path.basename(path)}, and a new one is made")
+    return bytes.fromhex(kept.decode())
+
+
+def _kept(path: str) -> bytes | None:
+    """Read a key, from a file that belongs to this user and that nobody else can read from now on."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except _NONE:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(0, "it is not a file")
+        if hasattr(os, "geteuid"):
+            if found.st_uid != os.geteuid():
+                raise OSError(0, "it belongs to another user")
+            if found.st_mode & 0o077:
+                os.fchmod(fd, 0o600)
+                warn(
+                    KeyProblem,
+                    f"others could read or change {path}; now they cannot, but if one did, models of theirs may pass "
+                    "for yours: remove it if you are not sure, and trust your models again",
+                )
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
+def _keep(path: str, key: bytes) -> bytes:
+    """Keep a new key, whole or not at all, and return what lies there: of two processes at once, one is first."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    drafted = f"{path}.{uuid.uuid4().hex}"
+    fd = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            disk.write_all(fd, key)
+            disk.sync(fd)
+        finally:
+            os.close(fd)
+        try:
+            os.link(drafted, path)  # unlike a rename, it fails where there is a key already
+        except FileExistsError:
+            pass
+        except (OSError, AttributeError):  # a file system, or a platform, without links
+            os.replace(drafted, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(drafted)
+    kept = _kept(path)
+    assert kept is not None
+    return kept
+
+
+def _ed25519() -> tuple[type[Ed25519PrivateKey], Any]:
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError as error:
+        remedy = "pip install 'registry-nb[signing]'"
+        raise LibraryMissing(library="cryptography", remedy=remedy, name="cryptography") from error
+    return Ed25519PrivateKey, serialization

@@ -1,0 +1,355 @@
+"""What a stranger made does not run before somebody vouches for it; one's own models load as ever."""
+
+import dataclasses
+import os
+import re
+import sys
+
+import pytest
+
+import registry_nb as rn
+from registry_nb import keys, lifecycle, trust
+from registry_nb.lifecycle import Stamp
+from registry_nb.records import Frozen, SavedModel, Seal
+
+CODE = "models:/Iris/1"
+
+
+@pytest.fixture
+def gift(registry, stranger, forest, constant):
+    """A registry in which a stranger registered code as Iris 1, and a plain scikit-learn model as Forest 1."""
+    with stranger():
+        registry.register(constant(7), "Iris")
+        registry.register(forest, "Forest")
+    return registry
+
+
+def refused_digest(registry, uri=CODE):
+    with pytest.raises(rn.Untrusted) as caught:
+        registry.load(uri)
+    return caught.value.digest
+
+
+def reseal(registry, **fields):
+    """Rewrite a version as somebody would who can write the folder."""
+    record = registry.version("Iris", 1)
+    text = f"{record.description} forged"  # each time a change
+    with registry.store.transaction() as tx:
+        tx.apply(
+            lifecycle.Change(
+                "Iris",
+                lifecycle.described(record, text, Stamp(record.created_at, "eve", "there")).events,
+                versions=(dataclasses.replace(record, description=text, **fields),),
+            )
+        )
+
+
+# -- one's own ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_user_registered_is_local_in_any_process_and_under_any_user_name(registry, constant, python):
+    registry.register(constant(7), "Iris")
+    loaded = registry.load(CODE)
+    assert (loaded.origin, loaded.predict([1])) == ("local", [7])
+    script = """
+        import sys, registry_nb as rn
+        loaded = rn.Registry(sys.argv[1], user="another").load("models:/Iris/1")
+        print(loaded.origin, loaded.predict([1]))
+    """
+    assert python(script, registry.uri) == "local [7]\n"
+
+
+def test_a_model_of_a_run_is_local_and_stays_so_when_it_is_registered(registry, constant):
+    from registry_nb.tracking import Tracking
+
+    run, _ = Tracking(registry.store, registry.artifacts, user="ada").log_model(constant(7))
+    uri = f"runs:/{run.run_id}/model"
+    assert registry.load(uri).origin == "local"
+    registry.copy(uri, "Iris")
+    assert registry.load(CODE).origin == "local"
+    assert registry.version("Iris", 1).seals[0].of == CODE
+
+
+def test_a_renamed_model_keeps_its_seals(registry, constant):
+    registry.register(constant(7), "Flower")
+    registry.rename("Flower", "Plant")
+    registry.rename("Plant", "Iris")
+    assert registry.load(CODE).origin == "local"
+    registry.rename("Iris", "Flower")
+    assert registry.load("models:/Flower/1").origin == "local"
+
+
+def test_moving_and_describing_break_no_seal(registry, constant):
+    registry.register(constant(7), "Iris", example=[1])
+    registry.promote("Iris", 1)
+    registry.tag("Iris", {"a": 1}, version=1)
+    assert registry.load("models:/Iris/Production").origin == "local"
+
+
+def test_what_is_different_here_is_remembered_for_a_few_models_only(registry, constant, monkeypatch):
+    from registry_nb import loading
+
+    monkeypatch.setattr(loading, "_MANY", 2)
+    loading._found_here.clear()
+    for number in range(1, 4):
+        registry.register(constant(number), "Iris")
+        assert registry.load(f"models:/Iris/{number}").predict([0]) == [number]
+        assert registry.load(f"models:/Iris/{number}").predict([0]) == [number]
+        assert 1 <= len(loading._found_here) <= 2
+
+
+def test_loading_makes_no_key(gift, stranger):
+    with stranger("reader"):
+        assert gift.load("models:/Forest/1").origin == "foreign"
+        assert not os.path.exists(keys.home())
+
+
+# -- a stranger's ------------------------------------------------------------------------------------------------------
+
+
+def test_a_strangers_code_is_refused_with_the_digest_and_the_very_call_that_would_load_it(gift, refused):
+    digest = gift.version("Iris", 1).digest
+    with refused(gift, rn.Untrusted, "models:/Iris/1 was not loaded", "carries code of its own", digest[:39]) as caught:
+        gift.load(CODE)
+    assert caught.value.digest == digest
+    assert any("cloudpickle" in name for name in caught.value.imports)
+    (call,) = re.findall(r"load\(.*?\)", str(caught.value))
+    loaded = eval(f"gift.{call}")
+    assert (loaded.origin, loaded.predict([1])) == ("foreign", [7])
+    (call,) = re.findall(r"registry\.trust\(.*?\)", str(caught.value))
+    eval(call, {"registry": gift})
+    assert gift.load(CODE).origin == "local"
+
+
+def test_a_strangers_plain_model_is_loaded_from_the_list_of_names(gift, forest, flowers):
+    loaded = gift.load("models:/Forest/1")
+    assert loaded.origin == "foreign"
+    assert (loaded.predict(flowers[0]) == forest.predict(flowers[0])).all()
+
+
+@pytest.mark.parametrize("given", [True, "yes", "sha256:", "sha256:0123", "SHA256:" + "a" * 64, 7, ["sha256:"]])
+def test_trust_is_never_anything_but_a_digest(gift, refused, given):
+    with refused(gift, rn.Invalid, "does not say what to trust", "inspect(uri).digest"):
+        gift.load(CODE, trust=given)
+
+
+def test_a_digest_trusts_these_bytes_and_no_others(gift, refused, forest, constant):
+    with refused(gift, rn.Untrusted, "its bytes are sha256:", "not the trusted sha256:0000"):
+        gift.load(CODE, trust="sha256:" + "0" * 64)
+    gift.register(constant(8), "Own")
+    with refused(gift, rn.Untrusted, "its bytes are sha256:"):  # of one's own as well
+        gift.load("models:/Own/1", trust="sha256:" + "0" * 16)
+    assert gift.load("models:/Own/1", trust=gift.version("Own", 1).digest[:23]).predict([1]) == [8]
+
+
+def test_code_is_refused_by_the_strict_reader_too_if_its_audit_should_err(gift, monkeypatch):
+    from registry_nb.flavors import pyfunc
+    from registry_nb.flavors.audit import Audit
+
+    monkeypatch.setattr(pyfunc, "audit", lambda files: Audit("restricted"))
+    with pytest.raises(rn.Untrusted):
+        gift.load(CODE)
+
+
+def test_a_copy_of_a_strangers_model_is_a_strangers(gift):
+    gift.copy(CODE, "Mine")
+    assert refused_digest(gift, "models:/Mine/1") == gift.version("Iris", 1).digest
+    gift.trust(CODE)
+    gift.copy(CODE, "Mine")
+    assert gift.load("models:/Mine/2").origin == "local"
+
+
+def test_a_deep_check_does_not_run_a_strangers_code(registry, stranger, constant):
+    with stranger():
+        registry.register(constant(7), "Iris", example=[1])
+    (problem,) = registry.check(deep=True).problems
+    assert "models:/Iris/1" in problem
+    assert "Untrusted" in problem
+
+
+def test_a_record_of_a_release_without_seals_is_foreign_until_it_is_trusted(registry, constant):
+    registry.register(constant(7), "Iris")
+    reseal(registry, seals=())
+    refused_digest(registry)
+    registry.trust(CODE, because="from before there were seals")
+    assert registry.load(CODE).origin == "local"
+
+
+# -- forged ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_seal_is_about_one_version_of_one_model(registry, constant, forest):
+    registry.register(constant(7), "Iris")
+    good = registry.register(constant(8), "Other")
+    registry.register(constant(9), "Iris")
+    reseal(registry, seals=good.seals)
+    refused_digest(registry)
+    reseal(registry, seals=registry.version("Iris", 2).seals)
+    refused_digest(registry)
+    reseal(registry, seals=good.seals, files=good.files, size=good.size, digest=good.digest)
+    refused_digest(registry)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"flavor": "sklearn"},
+        {"requirements": ("evil==1",)},
+        {"python_version": "3.9.0"},
+        {"environment": Frozen(platform="elsewhere")},
+        {"signature": rn.infer_signature([[1.0]])},
+    ],
+)
+def test_whatever_loading_depends_on_is_sealed(registry, constant, fields):
+    registry.register(constant(7), "Iris")
+    reseal(registry, **fields)
+    assert registry.inspect(CODE).origin == "foreign"
+
+
+@pytest.mark.parametrize("value", ["", "zz", "é", "0" * 64])
+def test_a_seal_with_any_other_value_is_none(registry, constant, value):
+    record = registry.register(constant(7), "Iris")
+    reseal(registry, seals=(dataclasses.replace(record.seals[0], value=value),))
+    assert registry.inspect(CODE).origin == "foreign"
+
+
+def test_a_strangers_key_under_the_name_of_ones_own_is_a_strangers(gift):
+    own = keys.secret_name(keys.secret(create=True))
+    (seal,) = gift.version("Iris", 1).seals
+    reseal(gift, seals=(dataclasses.replace(seal, by=own),))
+    refused_digest(gift)
+
+
+def test_a_record_is_the_same_after_it_was_written_and_read():
+    seal = Seal("hmac-sha256:0", CODE, "00")
+    saved = SavedModel(flavor="sklearn", files=(), seals=(seal,))
+    assert SavedModel.from_dict(saved.to_dict()) == saved
+    assert SavedModel.from_dict(saved.to_dict()).essence == saved.essence
+    assert dataclasses.replace(saved, seals=()).essence == saved.essence
+
+
+# -- an act of trust ---------------------------------------------------------------------------------------------------
+
+
+def test_trust_is_an_event_with_a_reason_and_happens_once(gift):
+    digest = gift.version("Iris", 1).digest
+    before = len(gift.history("Iris"))
+    record = gift.trust(CODE, because="Bob sent it, I read it")
+    assert gift.load(CODE).origin == "local"
+    event = gift.history("Iris")[-1]
+    assert (event.action, event.user, event.because) == ("trusted", "ada", "Bob sent it, I read it")
+    assert event.after["digest"] == digest
+    assert gift.trust(CODE) == record
+    assert len(gift.history("Iris")) == before + 1
+    assert gift.check().ok
+
+
+def test_what_one_user_trusts_another_need_not(gift, stranger):
+    gift.trust(CODE)
+    with stranger("third"):
+        refused_digest(gift)
+    with stranger():
+        assert gift.load(CODE).origin == "local"  # whoever made it keeps it
+
+
+def test_altered_bytes_are_not_trusted(gift, refused):
+    (file,) = gift.version("Iris", 1).files
+    path = next(p for p in _below(gift.uri) if p.replace(os.sep, "").endswith(file.digest.removeprefix("sha256:")))
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as broken:
+        broken.write(b"\0\0")
+    with refused(gift, rn.Corrupted, "register"):
+        gift.trust(CODE)
+
+
+def _below(folder):
+    return [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+
+
+def test_a_model_of_a_run_is_trusted_once_it_is_registered(gift, constant, stranger, refused):
+    from registry_nb.tracking import Tracking
+
+    with stranger():
+        run, _ = Tracking(gift.store, gift.artifacts, user="bob").log_model(constant(1))
+    with refused(gift, rn.Invalid, "registry.copy"):
+        gift.trust(f"runs:/{run.run_id}/model")
+
+
+# -- signers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signed(registry, stranger, constant, monkeypatch, tmp_path):
+    """A registry in which Bob registered Iris 1, then made a signing key, and registered Iris 2; and his key's name."""
+    pytest.importorskip("cryptography")
+    monkeypatch.setenv("REGISTRY_NB_HOME", str(tmp_path / "keys of ada"))  # whom she comes to know, others need not
+    with stranger("bob"):
+        registry.register(constant(1), "Iris")
+        name = rn.signing_key()
+        registry.register(constant(2), "Iris")
+        assert rn.signing_key() == name
+    return registry, name
+
+
+def test_a_known_signers_models_load_like_ones_own(signed):
+    registry, name = signed
+    refused_digest(registry, "models:/Iris/2")
+    assert registry.inspect("models:/Iris/2").signers == (name,)
+    registry.trust("models:/Iris/2", signer=name[:24], because="Bob told me on the phone")
+    assert registry.load("models:/Iris/2").origin == "known"
+    assert registry.history("Iris")[-1].after["trusted"] == name
+    refused_digest(registry, "models:/Iris/1")  # he had not signed that
+
+
+def test_what_a_known_signer_signs_later_loads_at_once(signed, stranger, constant):
+    registry, name = signed
+    registry.trust("models:/Iris/2", signer=name)
+    with stranger("bob"):
+        registry.register(constant(3), "Iris")
+        registry.trust("models:/Iris/1")  # and what he had not signed yet
+    assert registry.load("models:/Iris/3").origin == "known"
+    assert registry.load("models:/Iris/1").origin == "known"
+
+
+def test_a_copied_signature_signs_nothing_else(signed):
+    registry, name = signed
+    registry.trust("models:/Iris/2", signer=name)
+    reseal(registry, seals=registry.version("Iris", 2).seals)
+    refused_digest(registry)
+
+
+def test_a_signer_is_chosen_from_those_who_really_signed(signed, refused):
+    registry, name = signed
+    for given in ("ed25519:" + "0" * 64, name.replace(name[8:16], "f" * 8)):
+        with refused(registry, rn.Untrusted, "was not signed by", name):
+            registry.trust("models:/Iris/2", signer=given)
+    with refused(registry, rn.Untrusted, "nobody signed it"):
+        registry.trust("models:/Iris/1", signer=name)
+    for given in ("bob", "ed25519:12", True, name.upper()):
+        with refused(registry, rn.Invalid, "no signer's name"):
+            registry.trust("models:/Iris/2", signer=given)
+    assert keys.known_signers() == frozenset()
+
+
+def test_a_forged_signature_with_a_real_name_is_nobodys(signed):
+    registry, name = signed
+    registry.trust("models:/Iris/2", signer=name)
+    for value in ("00" * 64, "zz", ""):
+        reseal(registry, seals=(Seal(name, CODE, value),))
+        assert registry.inspect(CODE).signers == ()
+        refused_digest(registry)
+    reseal(registry, seals=(Seal("ed25519:no key", CODE, "00"),))
+    assert registry.inspect(CODE).signers == ()
+
+
+def test_without_cryptography_a_signature_is_no_help_and_the_error_says_what_to_install(signed, monkeypatch, refused):
+    registry, name = signed
+    registry.trust("models:/Iris/2", signer=name)
+    for module in [one for one in sys.modules if one.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    with refused(registry, rn.LibraryMissing, "pip install 'registry-nb[signing]'"):
+        registry.load("models:/Iris/2")
+    assert trust.signers(registry.version("Iris", 2), "models:/Iris/2", registry.store) == ()
+    monkeypatch.setenv("REGISTRY_NB_HOME", os.path.join(registry.uri, "nobody"))
+    with pytest.raises(rn.LibraryMissing, match="signing"):
+        rn.signing_key()
