@@ -6,6 +6,7 @@ a registry must not be able to vouch for what is in it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -26,8 +27,8 @@ _SECRET, _SIGNING, _KNOWN = "key", "signing_key.pem", "known_signers"
 _SIGNER = re.compile(r"^ed25519:[0-9a-f]{64}(?=\s|$)", re.MULTILINE)
 #: A home that this user cannot even look into holds none of their keys: a container may have such a HOME.
 _NONE = (FileNotFoundError, NotADirectoryError, PermissionError)
-#: The secrets of this process, by the folder that they belong to: also those that could not be kept.
-_secrets: dict[str, bytes] = {}
+#: The secrets of this process, by what ``$REGISTRY_NB_HOME`` says: also those that could not be kept.
+_secrets: dict[str | None, bytes] = {}
 
 
 def home() -> str:
@@ -54,16 +55,16 @@ def secret(*, create: bool) -> bytes | None:
         If others could read the file (they no longer can), or if there is none that can be used and none can be kept.
         Then the key lasts as long as this process, and its models are a stranger's to the next one.
     """
-    folder = home()
-    if folder not in _secrets:
-        path = os.path.join(folder, _SECRET)
+    where = os.environ.get("REGISTRY_NB_HOME")  # not home(): each load asks
+    if where not in _secrets:
+        path = os.path.join(home(), _SECRET)
         try:
             kept = _kept(path)
             if kept is None:
                 if not create:
                     return None
                 kept = _keep(path, secrets.token_hex(32).encode())
-            _secrets[folder] = _bytes(kept, path)
+            _secrets[where] = _bytes(kept, path)
         except (OSError, ValueError) as error:
             if not create:
                 return None
@@ -73,10 +74,11 @@ def secret(*, create: bool) -> bytes | None:
                 f"{path}, which marks your models as yours, cannot be used ({reason}): what you register now will be a "
                 "stranger's to your next process; set REGISTRY_NB_HOME to a folder of your own",
             )
-            _secrets[folder] = secrets.token_bytes(32)
-    return _secrets[folder]
+            _secrets[where] = secrets.token_bytes(32)
+    return _secrets[where]
 
 
+@functools.cache
 def secret_name(key: bytes) -> str:
     """Return what a secret is called in records, which tells nothing about it."""
     return f"hmac-sha256:{hashlib.sha256(b'registry_nb: the name of a key' + key).hexdigest()[:16]}"

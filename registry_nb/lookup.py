@@ -10,7 +10,7 @@ from registry_nb import lifecycle, process
 from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
 from registry_nb.records import ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
-from registry_nb.stores import Reader
+from registry_nb.stores import Reader, Store
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 #: The stages that a URI in a serving job names, which one version at a time should hold.
@@ -127,7 +127,7 @@ def as_seen(run: Run) -> Run:
     return run
 
 
-def found(reader: Reader, uri: str) -> Found:
+def found(store: Store, uri: str) -> Found:
     """Return what a URI names.
 
     Raises
@@ -136,9 +136,9 @@ def found(reader: Reader, uri: str) -> Found:
     """
     parsed = _parsed(uri) if isinstance(uri, str) else parse_uri(uri)  # which says what is wrong with it
     if isinstance(parsed, ModelURI):
-        record = resolved(reader, parsed.name, parsed.which)
+        record = store.consistent(lambda: resolved(store, parsed.name, parsed.which))  # one look at the disk for all
         return Found(record.uri, record)
-    run = reader.run(parsed.run_id)
+    run = store.run(parsed.run_id)
     if run is None or parsed.path not in run.models:
         paths = tuple(run.models) if run else ()
         raise RunNotFound(run_id=parsed.run_id, path=parsed.path if run else None, paths=paths)

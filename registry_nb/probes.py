@@ -53,13 +53,15 @@ class Behaviour:
         return f"{self.changed} of {self.rows} probe predictions changed{here}"
 
 
-def kept(data: Any, predict: Callable[[Any], Any], tolerance: float = TOLERANCE) -> bytes | None:
-    """Predict some rows twice, and write rows and predictions down.
+def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: float = TOLERANCE) -> bytes | None:
+    """Write rows and their predictions down, after the rows were predicted once more.
 
     Parameters
     ----------
     data : object
         At most `ROWS` rows; a frame of pandas, an array or a list.
+    predicted : object
+        What `predict` returned for them.
     predict : callable
     tolerance : float
         Relative; for predictions that are numbers.
@@ -69,12 +71,23 @@ def kept(data: Any, predict: Callable[[Any], Any], tolerance: float = TOLERANCE)
     bytes or None
         None if rows or predictions have no exact form in JSON.
     """
-    rows, first = _written(data), _written(_plain(predict(data)))
+    rows, first = _written(data), _written(_plain(predicted))
     if rows is None or first is None:
         return None
     again = _plain(predict(_read(rows)))
-    same = _differences(_read(first), again, tolerance) == 0
-    return json.dumps({"input": rows, "output": first, "tolerance": tolerance, "deterministic": same}).encode()
+    steady = _differences(_read(first), again, tolerance) == 0
+    return json.dumps({"input": rows, "output": first, "tolerance": tolerance, "deterministic": steady}).encode()
+
+
+def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
+    """Tell whether predictions are equal, as far as they can be compared: those of several lengths cannot."""
+    plain, other = _plain(expected), _plain(found)
+    if plain is None or other is None or not plain.ndim or not len(plain):
+        return True
+    try:
+        return _differences(plain, other, tolerance) == 0
+    except (TypeError, ValueError):  # objects that know no equality, or not to each other
+        return True
 
 
 def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ...] = ()) -> Behaviour:
@@ -114,10 +127,10 @@ def _differences(expected: Any, found: Any, tolerance: float) -> int:
     if np.shape(expected) != np.shape(found):
         return len(expected)
     if expected.dtype.kind in "fc" or getattr(found, "dtype", expected.dtype).kind in "fc":
-        same = np.isclose(expected, found, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
+        equal = np.isclose(expected, found, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
     else:
-        same = np.asarray(expected == found)
-    return int((~same.reshape(len(expected), -1).all(axis=1)).sum())
+        equal = np.asarray(expected == found)
+    return int((~equal.reshape(len(expected), -1).all(axis=1)).sum())
 
 
 def _written(data: Any) -> dict[str, Any] | None:

@@ -62,8 +62,9 @@ def save_model(
     if not saver.owns(model):
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
     some = _head(example)
+    predicted = _predicted(saver, model, some) if example is not None else None
     if signature is None and example is not None:
-        signature = infer_signature(example, _predicted(saver, model, some))
+        signature = infer_signature(example, predicted)
     elif signature is not None and not isinstance(signature, Signature):
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
     given = None if requirements is None else _checked_requirements(requirements)
@@ -74,10 +75,10 @@ def save_model(
         if audit.by_value:
             _warn_of_secrets(files)
         if sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
-            _try(saver, model, files, some)
+            _try(saver, model, files, some, predicted)
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
         wanted = probe and example is not None
-        told = probes.kept(some, lambda rows: _predicted(saver, model, rows), tolerance) if wanted else None
+        told = probes.kept(some, predicted, lambda rows: _predicted(saver, model, rows), tolerance) if wanted else None
         behaviour = None if told is None else _put(artifacts, folder, told)
     return SavedModel(
         flavor=owner,
@@ -117,19 +118,25 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
         ) from error
 
 
-def _try(flavor: Flavor, model: Any, files: Files, example: Any) -> None:
-    """Load what was written, and predict: a version that cannot be loaded is never registered."""
+def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any) -> None:
+    """Load what was written, and predict: a version that cannot be loaded as it was is never registered."""
     doing = "loaded again"
     try:
         with pickling.apart():
             back = flavor.load(files, restricted=False)
         doing = "used after it was loaded again"
-        if example is not None:
-            flavor.predict(back, example)
+        again = flavor.predict(back, example) if example is not None else predicted
     except Exception as error:
-        name, reason = type(model).__name__, f"{type(error).__name__}: {error}"
-        sentence = f"{name} can be written, but not {doing} ({reason}); nothing was registered"
-        raise NotSerializable(sentence, model=name, path=name, reason=reason) from error
+        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+    # A model that does not predict the same twice by itself proves nothing.
+    if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
+        raise _useless(model, doing, "it predicts otherwise than before")
+
+
+def _useless(model: Any, doing: str, reason: str) -> NotSerializable:
+    name = type(model).__name__
+    sentence = f"{name} can be written, but not {doing} ({reason}); nothing was registered"
+    return NotSerializable(sentence, model=name, path=name, reason=reason)
 
 
 def _warn_of_secrets(files: Files) -> None:

@@ -6,6 +6,7 @@ nothing is loaded before a model needs it. It knows nothing of records, digests 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import shutil
@@ -110,6 +111,7 @@ class Flavor(Protocol):
         """Apply the model to a frame of pandas, an array, or what its framework takes."""
 
 
+@functools.cache
 def flavor_named(name: str) -> Flavor:
     """Return a flavor.
 

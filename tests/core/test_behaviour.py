@@ -181,7 +181,7 @@ def test_what_has_no_exact_form_in_json_is_not_kept(data):
     ids=str,
 )  # fmt: skip
 def test_predictions_in_the_forms_that_libraries_have(predicted, is_kept):
-    probe = probes.kept(np.zeros((2, 2)), lambda _: predicted)
+    probe = probes.kept(np.zeros((2, 2)), predicted, lambda _: predicted)
     assert (probe is not None) is is_kept
     if probe:
         assert probes.replayed(probe, lambda _: predicted).ok

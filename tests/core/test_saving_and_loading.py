@@ -271,3 +271,37 @@ def test_files_never_leave_the_folder_that_they_are_written_to(tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(rn.Corrupted, match="it has no b among its files"):
         Files(["a"], lambda _: io.BytesIO(b"x")).read("b")
+
+
+class Forgetful:
+    """Comes back from its pickle as another model."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, X):
+        return [self.value for _ in X]
+
+    def __reduce__(self):
+        return Forgetful, (0,)
+
+
+def test_a_model_that_comes_back_as_another_is_not_registered(registry, refused):
+    with refused(registry, rn.Invalid, "Forgetful can be written", "it predicts otherwise than before"):
+        registry.register(Forgetful(1), "Iris", example=[1, 2])
+    assert registry.register(Forgetful(0), "Iris", example=[1, 2]).version == 1
+
+
+class Incomparable:
+    def __eq__(self, other):
+        raise TypeError("no")
+
+
+def test_what_cannot_be_compared_is_no_reason_to_refuse(registry):
+    import itertools
+
+    counter = itertools.count()
+    given = rn.infer_signature([1])
+    for odd in ([Incomparable()], [[1], [1, 2]], [], 7, {"a": 1}):
+        assert registry.register(lambda X, odd=odd: odd, "Odd", example=[1], signature=given).version
+    assert registry.register(lambda X: [next(counter) for _ in X], "Counter", example=[1]).version == 1
