@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, keys, lifecycle, lookup, process
+from registry_nb import checks, keys, lifecycle, lookup, process, queries
 from registry_nb.errors import (
     AlreadyExists,
     CrowdedStage,
@@ -21,7 +20,6 @@ from registry_nb.errors import (
     listed,
     warn,
 )
-from registry_nb.filters import ordered, parse_filter
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.listing import Listing
 from registry_nb.location import located
@@ -29,8 +27,6 @@ from registry_nb.names import (
     MAX_TAGS,
     checked_alias,
     checked_facts,
-    checked_limit,
-    checked_moment,
     checked_name,
     checked_tags,
     checked_text,
@@ -391,9 +387,7 @@ class Registry:
         self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None
     ) -> Listing[RegisteredModel]:
         """List registered models, by name unless ordered otherwise."""
-        chosen = parse_filter(filter, "model")
-        found = [model for model in self.store.models() if chosen.matches(model)]
-        return Listing(ordered(found, order_by, "model")[: checked_limit(limit)])
+        return queries.models(self.store, filter, order_by, limit)
 
     def versions(
         self,
@@ -410,17 +404,7 @@ class Registry:
         ModelNotFound
             If `name` is given and there is no such model.
         """
-        chosen = parse_filter(filter, "version")
-        if name is not None:
-            names = [lookup.known(self.store, name)]
-        else:
-            names = [chosen.equals["name"]] if "name" in chosen.equals else self.store.model_names()
-        stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
-        only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
-        found = [
-            version for each in names for version in self.store.versions(each, stage=only) if chosen.matches(version)
-        ]
-        return Listing(ordered(found, order_by, "version")[: checked_limit(limit)])
+        return queries.versions(self.store, name, filter, order_by, limit)
 
     def history(
         self,
@@ -440,23 +424,11 @@ class Registry:
         limit : int, optional
             Only the newest so many.
         """
-        first, last = checked_moment(since, "since"), checked_moment(until, "until")
-        if name is None:
-            events: Iterable[Event] = heapq.merge(*map(self.store.events, self.store.histories()), key=_event_id)
-        else:
-            name = checked_name(name)
-            if name not in self.store.histories():
-                lookup.known(self.store, name)
-            events = self.store.events(name)
-        found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
-        keep = checked_limit(limit)
-        return Listing(found if keep is None else found[len(found) - min(keep, len(found)) :])
+        return queries.history(self.store, name, since, until, limit)
 
     def runs(self, filter: str = "", *, order_by: str | Sequence[str] = (), limit: int | None = None) -> Listing[Run]:
         """List runs, in the order in which they started unless ordered otherwise."""
-        chosen = parse_filter(filter, "run")
-        found = [run for run in map(lookup.as_seen, self.store.runs()) if chosen.matches(run)]
-        return Listing(ordered(found, order_by, "run")[: checked_limit(limit)])
+        return queries.runs(self.store, filter, order_by, limit)
 
     def run(self, run_id: str) -> Run:
         """Return a run; one whose process was killed shows as ``KILLED``.
@@ -743,7 +715,3 @@ class Registry:
 
     def _origin(self, found: lookup.Found) -> Origin:
         return origin(found.saved, found.uri, self.store)
-
-
-def _event_id(event: Event) -> str:
-    return event.id
