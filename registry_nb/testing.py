@@ -21,9 +21,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
+from unittest import mock
 
 from registry_nb import lifecycle
-from registry_nb.errors import Corrupted
+from registry_nb.errors import Corrupted, Untrusted
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.records import Event, File, Frozen, ModelVersion, Run, SavedModel, Stage
 from registry_nb.stores import Artifacts, Store, Transaction
@@ -433,9 +434,12 @@ class FlavorContract:
     ----------
     flavor : str
         The name of the flavor that should own the model.
+    on_request : bool
+        Whether it has to be asked for by that name.
     """
 
     flavor: ClassVar[str]
+    on_request: ClassVar[bool] = False
 
     def model(self) -> Any:
         """Make a fitted model."""
@@ -454,7 +458,7 @@ class FlavorContract:
         model, data = self.model(), self.data()
         with tempfile.TemporaryDirectory() as folder:
             registry = Registry(os.path.join(folder, "registry"), user="contract")
-            version = registry.register(model, "Contract", example=data)
+            version = self._registered(registry, model, example=data)
             assert version.flavor == self.flavor
             assert version.signature is not None
             expected = registry.load(version.uri).predict(data)
@@ -481,8 +485,38 @@ class FlavorContract:
         model, data = self.model(), self.data()
         with tempfile.TemporaryDirectory() as folder:
             registry = Registry(folder, user="contract")
-            first = registry.register(model, "Contract")
+            first = self._registered(registry, model)
             before = registry.load(first.uri).predict(data)
-            after = registry.load(registry.register(model, "Contract").uri).predict(data)
+            after = registry.load(self._registered(registry, model).uri).predict(data)
             assert np.array_equal(np.asarray(before), np.asarray(after))
             assert type(registry.load(first.uri).unwrap()).__name__ == type(model).__name__
+
+    def test_a_strangers_model_is_loaded_or_refused_for_what_it_is(self) -> None:
+        """Data and known names load, and predict the same; code is refused, until its very digest is given."""
+        import numpy as np
+
+        from registry_nb.registry import Registry
+
+        model, data = self.model(), self.data()
+        with tempfile.TemporaryDirectory() as folder:
+            registry = Registry(os.path.join(folder, "registry"), user="contract")
+            version = self._registered(registry, model)
+            expected = registry.load(version.uri).predict(data)
+            with mock.patch.dict(os.environ, REGISTRY_NB_HOME=os.path.join(folder, "keys")):
+                found = registry.inspect(version.uri)
+                assert found.origin == "foreign"
+                if found.kind == "code":
+                    assert _refused(lambda: registry.load(version.uri)).digest == version.digest
+                loaded = registry.load(version.uri, trust=version.digest if found.kind == "code" else None)
+                assert np.array_equal(np.asarray(loaded.predict(data)), np.asarray(expected))
+
+    def _registered(self, registry: Any, model: Any, **options: Any) -> Any:
+        return registry.register(model, "Contract", flavor=self.flavor if self.on_request else None, **options)
+
+
+def _refused(act: Callable[[], Any]) -> Any:
+    try:
+        act()
+    except Untrusted as error:
+        return error
+    raise AssertionError("it was not refused")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from registry_nb import forms
 
 
 def framed(data: Any) -> Any:
@@ -12,18 +13,12 @@ def framed(data: Any) -> Any:
     Parameters
     ----------
     data : object
-        A mapping of columns, a list of mappings, or a frame of polars, become a frame of pandas.
+        A mapping of columns, a list of mappings, or a frame of polars, becomes a frame of pandas.
     """
-    if isinstance(data, Mapping) or (isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data)):
-        import pandas as pd
-
-        scalars = isinstance(data, Mapping) and not any(
-            hasattr(value, "__len__") and not isinstance(value, str) for value in data.values()
-        )
-        return pd.DataFrame([data] if scalars else data)
-    if type(data).__module__.partition(".")[0] == "polars":
-        return _of_polars(data)
-    return data
+    frame = forms.frame_of(data, columns=True)
+    if frame is not None:
+        return frame
+    return forms.series_of(data) if hasattr(data, "is_null") else data
 
 
 def arrayed(data: Any) -> Any:
@@ -32,14 +27,3 @@ def arrayed(data: Any) -> Any:
 
     data = framed(data)
     return data.to_numpy() if hasattr(data, "to_numpy") else np.asarray(data)
-
-
-def _of_polars(data: Any) -> Any:
-    """Without pyarrow, which polars' own ``to_pandas`` needs."""
-    import pandas as pd
-
-    if hasattr(data, "collect"):
-        data = data.collect()
-    if not hasattr(data, "columns"):
-        return pd.Series(data.to_list() if str(data.dtype) == "String" else data.to_numpy(), name=data.name)
-    return pd.DataFrame({name: data[name].to_numpy() for name in data.columns})

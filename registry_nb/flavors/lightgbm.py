@@ -16,7 +16,7 @@ import warnings
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable
-from registry_nb.flavors import Files, pickling, quarantine, sidecar, sklearn
+from registry_nb.flavors import Files, pickling, quarantine, sidecar
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import framed
 
@@ -50,7 +50,7 @@ def save(model: Any, folder: str, example: Any) -> None:
 def audit(files: Files) -> Audit:
     """Say that it is data: two files that parsers read, and no code; or read the pickle."""
     if pickling.FILE in files.names:
-        return sklearn.audit(files)
+        return pickling.audit(files)
     wrapped = sidecar.FILE in files.names and sidecar.read(files, _CLASSES)[0] != "Booster"
     return Audit(kind="data", modules=("lightgbm", "numpy", *(["sklearn"] if wrapped else [])))
 
@@ -60,7 +60,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     import lightgbm
 
     if pickling.FILE in files.names:
-        return sklearn.load(files, restricted=restricted)
+        return pickling.load(files, restricted=restricted)
     kind, state = sidecar.read(files, _CLASSES)
     text = files.read(FILE)
     if b"\nend of trees" not in text:  # LightGBM would read what is there, or abort the process

@@ -20,7 +20,9 @@ from contextvars import ContextVar
 from typing import IO, Any
 
 from registry_nb.errors import NotSerializable
-from registry_nb.flavors.audit import audit
+from registry_nb.flavors import Files
+from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.audit import audit as audit_pickle
 
 FILE = "model.pkl"
 #: How deep the search for the part that cannot be pickled goes.
@@ -32,8 +34,15 @@ _by_value = threading.Lock()
 _apart = ContextVar("_apart", default=False)
 
 
-def save(model: Any, folder: str) -> None:
+def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], None] | None = None) -> None:
     """Pickle a model into a folder; large arrays are written from where they lie, without a copy.
+
+    Parameters
+    ----------
+    model : object
+    folder : str
+    dump : callable, optional
+        Writes the model to a file, if not by cloudpickle alone.
 
     Raises
     ------
@@ -41,12 +50,22 @@ def save(model: Any, folder: str) -> None:
         With the path of the attribute that cannot be pickled.
     """
     path = os.path.join(folder, FILE)
-    _with_local_modules_by_value(lambda: _write(model, path))
+    _with_local_modules_by_value(lambda: _write(model, path, dump or _pickle))
 
 
-def load(open_file: Callable[[str], IO[bytes]]) -> Any:
-    """Unpickle a model. This can run any code: `restricted.load` is for files that nobody vouches for."""
-    with open_file(FILE) as file:
+def audit(files: Files) -> Audit:
+    """Read what the pickle among a model's files would import."""
+    with files.open(FILE) as file:
+        return audit_pickle(file)
+
+
+def load(files: Files, *, restricted: bool) -> Any:
+    """Unpickle a model; where that is not restricted, it can run any code."""
+    with files.open(FILE) as file:
+        if restricted:
+            from registry_nb.flavors.restricted import load as load_restricted
+
+            return load_restricted(file, "the model")
         return Unpickler(file).load() if _apart.get() else pickle.load(file)
 
 
@@ -81,21 +100,16 @@ def _untracked(make: Callable[..., Any], *given: Any) -> Any:
     return make(*(None if name == "class_tracker_id" else value for name, value in zip(names, given, strict=False)))
 
 
-def modules(file: IO[bytes]) -> set[str]:
-    """Return the modules that a pickle imports, by reading it, not by running it."""
-    return set(audit(file).modules)
-
-
 def _pickle(model: Any, file: IO[bytes]) -> None:
     import cloudpickle
 
     cloudpickle.dump(model, file, protocol=5)
 
 
-def _write(model: Any, path: str) -> None:
+def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], None]) -> None:
     try:
         with open(path, "wb") as file:
-            _pickle(model, file)
+            dump(model, file)
     except OSError:
         raise
     except Exception as error:  # whatever a __reduce__ may raise
@@ -125,16 +139,29 @@ def _with_local_modules_by_value(act: Callable[[], None]) -> None:
 
 
 def _local_modules() -> list[Any]:
-    """Return the modules that are neither the standard library's nor an installed distribution's."""
-    installed = _installed()
-    found = []
+    """Return the modules that are neither the standard library's nor an installed distribution's.
+
+    There are some thousands, of which a millisecond was lost at each save: each is looked at once.
+    """
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if not isinstance(path, str) or path.startswith(installed) or getattr(module, "__name__", None) != name:
-            continue
-        if name != "__main__" and name.partition(".")[0] not in _RUNNERS:  # cloudpickle writes __main__ by value anyway
-            found.append(module)
-    return found
+        if _judged.get(name, _judged) is not module:
+            _judged[name] = module
+            _local.pop(name, None)
+            if _is_local(name, module):
+                _local[name] = module
+    return [module for name, module in _local.items() if sys.modules.get(name) is module]
+
+
+#: Each module as it was when it was looked at, by its name, and those of them that are local.
+_judged: dict[str, Any] = {}
+_local: dict[str, Any] = {}
+
+
+def _is_local(name: str, module: Any) -> bool:
+    path = getattr(module, "__file__", None)
+    if not isinstance(path, str) or path.startswith(_installed()) or getattr(module, "__name__", None) != name:
+        return False
+    return name != "__main__" and name.partition(".")[0] not in _RUNNERS  # cloudpickle writes __main__ by value anyway
 
 
 @functools.cache

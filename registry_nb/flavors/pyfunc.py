@@ -6,8 +6,8 @@ import inspect
 from types import SimpleNamespace
 from typing import Any
 
-from registry_nb.flavors import Files, sklearn
-from registry_nb.flavors.sklearn import audit, save
+from registry_nb.flavors import Files, pickling
+from registry_nb.flavors.pickling import audit
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
 
@@ -17,9 +17,14 @@ def owns(model: object) -> bool:
     return callable(getattr(model, "predict", None)) or callable(model)
 
 
+def save(model: Any, folder: str, example: Any) -> None:
+    """Pickle the object."""
+    pickling.save(model, folder)
+
+
 def load(files: Files, *, restricted: bool) -> Any:
     """Unpickle the object, and let it load its context if it has one."""
-    model = sklearn.load(files, restricted=restricted)
+    model = pickling.load(files, restricted=restricted)
     prepare = getattr(model, "load_context", None)
     if callable(prepare) and _takes_context(model):
         prepare(_context())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb.flavors import Files, pickling
-from registry_nb.flavors.audit import Audit
-from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors import pickling
+from registry_nb.flavors.pickling import audit, load
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
 
@@ -21,22 +20,6 @@ def owns(model: object) -> bool:
 def save(model: Any, folder: str, example: Any) -> None:
     """Pickle the estimator."""
     pickling.save(model, folder)
-
-
-def audit(files: Files) -> Audit:
-    """Read what the pickle would import."""
-    with files.open(pickling.FILE) as file:
-        return audit_pickle(file)
-
-
-def load(files: Files, *, restricted: bool) -> Any:
-    """Unpickle the estimator."""
-    if restricted:
-        from registry_nb.flavors.restricted import load as load_restricted
-
-        with files.open(pickling.FILE) as file:
-            return load_restricted(file, "the model")
-    return pickling.load(files.open)
 
 
 def predict(model: Any, data: Any) -> Any:

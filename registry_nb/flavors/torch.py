@@ -188,24 +188,11 @@ def _save_module(model: Any, folder: str) -> None:
             is_parameter = type(obj) is torch.nn.Parameter
             return name, is_parameter, obj.requires_grad, str(obj.device), layout, dict(vars(obj))
 
-    path = os.path.join(folder, pickling.FILE)
-
-    def act() -> None:
-        try:
-            with open(path, "wb") as file:
-                Pickler(file, protocol=5).dump(model)
-        except OSError:
-            raise
-        except Exception as error:  # whatever a __reduce__ may raise
-            where, reason = pickling._culprit(model, type(model).__name__, error, 0)
-            raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
-
-    pickling._with_local_modules_by_value(act)
+    pickling.save(model, folder, lambda module, file: Pickler(file, protocol=5).dump(module))
     safetensors.write(os.path.join(folder, WEIGHTS), tensors)
 
 
 def _load_module(files: Files) -> Any:
-
     import torch
 
     with files.open(WEIGHTS) as weights:

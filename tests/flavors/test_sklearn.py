@@ -110,7 +110,7 @@ def test_modules_are_traced_to_their_distributions():
 
 
 def test_a_pickle_is_read_for_its_modules_and_not_run(tmp_path):
-    from registry_nb.flavors import pickling
+    from registry_nb.flavors.audit import audit
 
     class Loud:
         def __reduce__(self):
@@ -119,7 +119,7 @@ def test_a_pickle_is_read_for_its_modules_and_not_run(tmp_path):
     given = [np.zeros(3), "x" * 200, {"again": np.ones(2)}, Loud()]
     (tmp_path / "pickle").write_bytes(pickle.dumps(given, protocol=5))
     with open(tmp_path / "pickle", "rb") as file:
-        found = pickling.modules(file)
+        found = audit(file).modules
     assert {"numpy", "builtins"} <= {module.partition(".")[0] for module in found}
 
 
@@ -170,3 +170,18 @@ def test_the_record_says_which_python_it_was(registry, forest):
     import platform
 
     assert registry.register(forest, "Iris").python_version == platform.python_version()
+
+
+def test_integers_with_gaps_of_polars_lose_no_digit():
+    from registry_nb.flavors.inputs import arrayed, framed
+
+    pl = pytest.importorskip("polars")
+    long = 2**53 + 1
+    frame = framed(pl.DataFrame({"a": [long, None], "b": ["x", None]}))
+    assert frame["a"].iloc[0] == long
+    assert pd.isna(frame["a"].iloc[1])
+    assert framed(pl.Series("a", [long, None])).iloc[0] == long
+    assert framed([{"a": long}, {"a": None}])["a"].iloc[0] == long
+    assert arrayed({"a": [1, 2], "b": [3, 4]}).tolist() == [[1, 3], [2, 4]]
+    assert framed({"a": 1, "b": 2}).shape == (1, 2)
+    assert framed([1, 2]) == [1, 2]

@@ -20,6 +20,7 @@ import registry_nb as rn
 from registry_nb.errors import NotSerializable
 from registry_nb.flavors import Files, flavor_of
 from registry_nb.flavors import skops as flavor
+from registry_nb.testing import FlavorContract
 
 frameworks.needed("skops")
 
@@ -40,6 +41,12 @@ OURS = {
     "neighbours": lambda: KNeighborsClassifier().fit(X, Y),
     "search": lambda: GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=2).fit(X, Y),
 }
+
+
+class TestPipeline(FlavorContract):
+    flavor, on_request = "skops", True
+    model = staticmethod(pipeline)
+    data = staticmethod(lambda: X)
 
 
 @pytest.mark.parametrize("make", (DEFAULTS | OURS).values(), ids=DEFAULTS | OURS)

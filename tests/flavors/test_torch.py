@@ -114,6 +114,12 @@ class TestScript(FlavorContract):
     data = staticmethod(lambda: ROWS)
 
 
+class TestExported(FlavorContract):
+    flavor = "torch"
+    model = staticmethod(lambda: exported())
+    data = staticmethod(lambda: ROWS)
+
+
 def scripted():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
