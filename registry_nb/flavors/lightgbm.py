@@ -23,6 +23,7 @@ from registry_nb.flavors.inputs import framed
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
 FILE = "model.txt"
+_MOST_TRIED = 64
 _CLASSES = ("Booster", "LGBMClassifier", "LGBMModel", "LGBMRanker", "LGBMRegressor")
 
 
@@ -40,7 +41,7 @@ def save(model: Any, folder: str, example: Any) -> None:
         reason = "it is not fitted"
         raise NotSerializable(f"{kind} cannot be saved: {reason}; fit() it first", model=kind, path=kind, reason=reason)
     state = _state(model)
-    if kind != "Booster" and sidecar.is_plain(state) and not _comes_back(model, state):
+    if kind != "Booster" and sidecar.is_plain(state) and not _is_known_to_come_back(model, state):
         pickling.save(model, folder)
         return
     sidecar.write(folder, model, state)
@@ -133,6 +134,25 @@ def _rebuilt(kind: str, state: dict[str, Any], booster: Any) -> Any:
         model._le = LabelEncoder()
         model._le.classes_ = state["_classes"]
     return model
+
+
+#: What was tried already: it is how a release keeps its state that is in question, not this model's trees.
+_tried: dict[tuple[Any, ...], bool] = {}
+
+
+def _is_known_to_come_back(model: Any, state: dict[str, Any]) -> bool:
+    labels = _same(getattr(vars(model).get("_le"), "classes_", None), state.get("_classes"))
+    shape = (
+        type(model),
+        labels,
+        state.get("_objective"),
+        *sorted((name, type(value).__qualname__) for name, value in state.items()),
+    )
+    if shape not in _tried:
+        if len(_tried) >= _MOST_TRIED:
+            _tried.clear()
+        _tried[shape] = _comes_back(model, state)
+    return _tried[shape]
 
 
 def _comes_back(model: Any, state: dict[str, Any]) -> bool:
