@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata, util
@@ -23,6 +24,8 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "skops": "skops",
 }
+#: What is offered to be pasted into a shell is one of these: a record may be a stranger's.
+_PINNED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(==[A-Za-z0-9.!+_-]+)?")
 
 
 def python_here() -> str:
@@ -69,7 +72,7 @@ def captured(modules: Iterable[str], *, by_value: bool) -> dict[str, Any]:
 
 def missing(environment: Mapping[str, Any]) -> str | None:
     """Return the first module of a recorded environment that is not installed here, or None."""
-    return next((root for root in environment.get("modules", {}) if not _is_installed(root)), None)
+    return next((root for root in _recorded(environment) if not _is_installed(root)), None)
 
 
 def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
@@ -83,7 +86,7 @@ def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
         The version of Python then.
     """
     here = {"Python": python_here()}
-    then = {"Python": python, **environment.get("modules", {})}
+    then = {"Python": python, **_recorded(environment)}
     here |= {root: texts[0].partition("==")[2] for root in then if root != "Python" and (texts := _of_root(root))}
     return tuple(
         f"{_KNOWN.get(name, name)} {version} → {here[name]}"
@@ -116,8 +119,13 @@ def remedy(module: str, requirements: Iterable[str]) -> str:
     root = module.partition(".")[0]
     if root in _EXTRAS:
         return f"pip install 'registry-nb[{_EXTRAS[root]}]'"
-    wanted = [text for text in requirements if _provides(text, root)] or [root]
-    return f"pip install '{wanted[0]}'"
+    wanted = [text for text in (*requirements, root) if _PINNED.fullmatch(text) and _provides(text, root)]
+    return f"pip install '{wanted[0]}'" if wanted else "and its record does not name it as pip would"
+
+
+def _recorded(environment: Mapping[str, Any]) -> dict[str, str]:
+    modules = environment.get("modules")
+    return {name: str(version) for name, version in modules.items()} if isinstance(modules, Mapping) else {}
 
 
 def _provides(requirement: str, root: str) -> bool:

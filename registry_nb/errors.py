@@ -162,7 +162,7 @@ class UnknownStage(Invalid):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        given = str(self.given)
+        given = self.given if isinstance(self.given, str) else ""
         return f"{shown(self.given)} is not a stage{close(given, self.stages)} (stages: {listed(self.stages)})"
 
 
@@ -383,9 +383,10 @@ class EnvironmentMismatch(RegistryError):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
+        written = printable(self.written)
         return (
-            f"{self.what} carries code that Python {self.written} compiled, and this is Python {self.running}, which "
-            f"would not run it as it was meant; load it with Python {self.written}, or register the model again here"
+            f"{self.what} carries code that Python {written} compiled, and this is Python {self.running}, which "
+            f"would not run it as it was meant; load it with Python {written}, or register the model again here"
         )
 
 
@@ -486,13 +487,21 @@ def close(given: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """Join names for a sentence, and count those that do not fit."""
-    every = list(names)
+    """Join names for a sentence, escaped where they would disguise it, and count those that do not fit."""
+    every = list(map(printable, names))
     rest = f", and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
 
 
+def printable(text: str) -> str:
+    """Return a text with its control, bidi and other invisible characters spelled out."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def shown(given: object, most: int = 80) -> str:
     """Quote what a caller gave: escaped, so that it cannot disguise the sentence, and cut."""
-    text = ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)
+    try:
+        text = ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)
+    except Exception:  # noqa: BLE001  # it nests too deeply, or is of a class that cannot tell what it is
+        text = f"<{type(given).__name__}>"
     return text if len(text) <= most else f"{text[:most]}…"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from registry_nb import environment, probes, trust
 from registry_nb.enforcement import enforce
 from registry_nb.errors import (
     BehaviourChanged,
+    Corrupted,
     EnvironmentChanged,
     EnvironmentMismatch,
     Invalid,
@@ -21,9 +23,13 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import Files, Flavor, flavor_named
-from registry_nb.records import ModelVersion, SavedModel
+from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import Origin
+
+#: Of a stranger's, nothing is unpacked to more than this, or so many times what is stored: gzip itself knows no limit
+#: below a thousand, and a few megabytes would fill any memory.
+_SMALL, _EXPANSION = 1 << 26, 200
 
 
 class LoadedModel:
@@ -99,10 +105,10 @@ def load_model(
     EnvironmentChanged
         If its libraries have other feature releases here: one warning for all of them.
     """
-    files = _files(version, artifacts)
+    strange = origin is Origin.FOREIGN and digest is None
+    files = _files(version, artifacts, strange)
     changes = _compared(version, uri)
     flavor = flavor_named(version.flavor)
-    strange = origin is Origin.FOREIGN and digest is None
     if digest is not None and not version.digest.startswith(digest):
         remedy = f"look at it with registry.inspect({uri!r}) before you trust it"
         raise Untrusted(
@@ -180,7 +186,7 @@ def inspect_model(
     Corrupted
         If a file is missing or altered.
     """
-    audit = flavor_named(version.flavor).audit(_files(version, artifacts))
+    audit = flavor_named(version.flavor).audit(_files(version, artifacts, origin is Origin.FOREIGN))
     return Inspection(
         uri=uri,
         flavor=version.flavor,
@@ -196,7 +202,7 @@ def inspect_model(
     )
 
 
-def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str) -> None:
+def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str, strange: bool) -> None:
     """Write a model's files, verified, into a folder, under the names that its framework knows them by.
 
     Raises
@@ -207,12 +213,31 @@ def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: s
         If one of the names is taken there.
     """
     with disk.storage_errors(folder, "writing to"):
-        _files(version, artifacts).write_to(folder)
+        _files(version, artifacts, strange).write_to(folder)
 
 
-def _files(version: ModelVersion | SavedModel, artifacts: Artifacts) -> Files:
+def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bool) -> Files:
     stored = {file.path: file for file in version.files}
-    return Files(stored, lambda path: artifacts.open(stored[path]))
+
+    def opened(path: str) -> IO[bytes]:
+        file = artifacts.open(stored[path])
+        return _bounded(file, stored[path]) if strange and stored[path].codec else file
+
+    return Files(stored, opened)
+
+
+def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
+    """Return a stranger's file from its beginning, unless it would unpack to far more than is stored of it."""
+    most = max(_SMALL, _EXPANSION * stored.size)
+    try:
+        if file.seek(most + 1) > most:
+            reason = f"it is over {_EXPANSION} times as large as what is stored"
+            raise Corrupted(path=stored.path, position=None, reason=reason, remedy="do not load it")
+        file.seek(0, os.SEEK_SET)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:

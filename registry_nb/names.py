@@ -128,6 +128,14 @@ def checked_text(text: object, what: str = "a description") -> str:
     return kept
 
 
+def _told(value: object, what: str) -> str:
+    try:
+        text = str(value)
+    except Exception as error:
+        raise BadValue(what=what, reason=f"has no text ({type(error).__name__}); give a text") from error
+    return checked_text(text, what)
+
+
 def checked_key(key: object, what: str) -> str:
     """Return the key of a tag, metric or parameter.
 
@@ -160,7 +168,7 @@ def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | No
         For a bad key, a value over 100,000 characters, or more than 256 tags in all.
     """
     read = {
-        checked_key(key, "the key of a tag"): checked_text(str(value), f"the value of tag {key!r}")
+        checked_key(key, "the key of a tag"): _told(value, f"the value of tag {key!r}")
         for key, value in _items(tags, "tags")
     }
     read, found = redaction.masked_items(read, "tags")
@@ -212,7 +220,7 @@ def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if value is None or isinstance(value, (bool, int, float)):
             read[name] = value
         else:
-            read[name] = checked_text(str(value), f"the value of parameter {key!r}")
+            read[name] = _told(value, f"the value of parameter {key!r}")
     read, found = redaction.masked_items(read, "params")
     _warn_of(found)
     return read

@@ -568,7 +568,7 @@ class Registry:
         from registry_nb import loading
 
         found, target = lookup.found(self.store, uri), Path(folder).expanduser()
-        loading.download(found.saved, self.artifacts, str(target))
+        loading.download(found.saved, self.artifacts, str(target), self._origin(found) is Origin.FOREIGN)
         return target
 
     def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:

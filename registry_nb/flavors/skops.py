@@ -8,14 +8,15 @@ list that comes with the model.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed
-from registry_nb.flavors import Files, sklearn
+from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, shown
+from registry_nb.flavors import Files, sklearn, structure
 from registry_nb.flavors.audit import Audit
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
@@ -67,6 +68,8 @@ TRUSTED = (
 )
 #: Of the description, when it is read only to tell what it names.
 _MOST = 200_000_000
+#: Of a stranger's, no member is so many times larger than what is stored of it, unless it is small.
+_EXPANSION, _SMALL = 200, 1 << 26
 
 
 def owns(model: object) -> bool:
@@ -116,13 +119,37 @@ def load(files: Files, *, restricted: bool) -> Any:
 
     data = files.read(FILE)
     try:
-        return skops.io.loads(data, trusted=[] if restricted else list(TRUSTED))
+        if restricted:
+            _check_sizes(data)
+        model = skops.io.loads(data, trusted=[] if restricted else list(TRUSTED))
     except UntrustedTypesFoundException as error:
         strange = sorted(set(skops.io.get_untrusted_types(data=data)) - (set() if restricted else set(TRUSTED)))
         reason = f"it contains {listed(strange, 5)}, which is not accepted of a model of unknown origin"
         raise Untrusted(what="this model", reason=reason, remedy="have its author save it in another format") from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error
+    if restricted:
+        _validate(model)
+    return model
+
+
+def _check_sizes(data: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            if member.file_size > max(_SMALL, _EXPANSION * member.compress_size):
+                name = shown(member.filename)
+                raise _damaged(f"its member {name} is over {_EXPANSION} times as large as what is stored")
+
+
+def _validate(model: Any) -> None:
+    """Look whether native code could stumble over the model: skops compares the names of types, not what they hold."""
+    try:
+        structure.validate(model)
+    except Untrusted:
+        raise
+    except Exception as error:
+        reason = f"it is not as its libraries would write it ({type(error).__name__}: {error})"
+        raise Untrusted(what="this model", reason=reason, remedy="ask whoever made it") from error
 
 
 def predict(model: Any, data: Any) -> Any:

@@ -60,6 +60,8 @@ def load(files: Files, *, restricted: bool) -> Any:
     with files.open(FILE) as file:
         while chunk := file.read(1 << 20):  # not read() at once, which would hold a large model twice
             buffer += chunk
+    if not buffer:  # XGBoost would abort the process
+        raise Corrupted(path="the model", position=None, reason=f"{FILE} is empty", remedy="register it again")
     if kind != "Booster":
         vars(model).update(state)  # before: the booster takes its number of threads from it
     try:

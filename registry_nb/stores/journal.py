@@ -356,7 +356,7 @@ class Journal:
     def _read(self) -> bool:
         for attempt in range(3):
             try:
-                with disk.storage_errors(self.path, "reading"), open(self.path, "rb", buffering=0) as file:
+                with disk.storage_errors(self.path, "reading"), disk.open_regular(self.path) as file:
                     signature = _signature(os.fstat(file.fileno()))
                     if signature == self._signature:
                         return False

@@ -353,3 +353,11 @@ def test_without_cryptography_a_signature_is_no_help_and_the_error_says_what_to_
     monkeypatch.setenv("REGISTRY_NB_HOME", os.path.join(registry.uri, "nobody"))
     with pytest.raises(rn.LibraryMissing, match="signing"):
         rn.signing_key()
+
+
+def test_what_others_registered_with_other_versions_is_loaded_with_one_warning(registry, forest, flowers):
+    registry.register(forest, "Iris")
+    modules = {**registry.version("Iris", 1).environment["modules"], "sklearn": "0.20.0"}
+    reseal(registry, environment=Frozen(platform="elsewhere", modules=Frozen(modules), by_value=False))
+    with pytest.warns(rn.EnvironmentChanged, match=r"scikit-learn 0\.20\.0 → "):
+        assert registry.load(CODE).origin == "foreign"

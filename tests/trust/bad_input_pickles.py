@@ -1,0 +1,245 @@
+"""Rows 30 to 41: pickles that act, and models that are crafted so that native code goes astray."""
+
+import gzip
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from bad_input_planting import ended, needed, pickled, plant, written
+from payloads import LATE, PAYLOADS
+from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+import registry_nb as rn
+from registry_nb.notebook import views
+
+X, y = load_iris(return_X_y=True)
+
+#: Which of the payloads is which row; `test_gate` has them all.
+PICKLES = {
+    30: ("os.system", "exec", "eval", "subprocess", "names from the memo", "INST"),
+    31: ("import_module and getattr", "pkgutil.resolve_name", "functools.partial"),
+    32: ("Path.write_text", "numpy.savetxt", "numpy.memmap", "logging.FileHandler"),
+    33: ("joblib.load", "pandas.read_pickle"),
+    34: ("popped before a benign result",),
+    35: ("truncated",),
+    36: ("gzip", "joblib with zlib"),
+    37: ("code by value", "code by value, in predict"),
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "name"), [pytest.param(row, n, id=f"{row}-{n}") for row, several in PICKLES.items() for n in several]
+)
+def test_nothing_that_can_be_done_with_a_registry_runs_a_strangers_pickle(registry, tmp_path, row, name):
+    """Not loading it only: looking, checking, moving, copying, showing, downloading, and asking for its behaviour."""
+    marker = tmp_path / "it ran"
+    uri = plant(registry, {"model.pkl": PAYLOADS[name](str(marker))}, "sklearn")
+    for how in ({}, {"verify": "behaviour"}, {"trust": "sha256:" + "0" * 64}):
+        with pytest.raises(rn.Untrusted) as caught:
+            registry.load(uri, **how)
+    if row == 35:
+        assert "unreadable" in " ".join(registry.inspect(uri).refused), "what does not parse is denied"
+    found = registry.inspect(uri)
+    assert (found.origin, found.kind) == ("foreign", "code")
+    assert found.refused
+    registry.copy(uri, "Copy", because="to look at it")
+    registry.promote("Gift", 1)
+    registry.promote("Copy", 1, "Staging")
+    registry.rename("Copy", "Moved")
+    registry.download(uri, tmp_path / "downloaded")
+    assert registry.check(deep=True).ok
+    for shown in (registry.version("Gift"), registry.versions(), registry.history(), found):
+        assert views.html(shown)
+        assert views.text(shown)
+    for copied in ("models:/Moved/1", "models:/Gift/Production"):
+        with pytest.raises(rn.Untrusted) as caught:
+            registry.load(copied)
+    assert caught.value.digest == found.digest
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("claims", ["gzip", "", "zstd", "../gzip"])
+def test_packing_is_what_the_record_says_and_what_comes_out_of_it_passes_the_same_gate(registry, tmp_path, claims):
+    """Nothing is unpacked on the word of its first bytes; an unknown packing is damage."""
+    marker = tmp_path / "it ran"
+    uri = plant(registry, {"model.pkl": PAYLOADS["gzip"](str(marker))}, "sklearn", codec=claims)
+    if claims in {"gzip", ""}:
+        found = registry.inspect(uri)
+        assert found.refused == (("posix:system",) if claims else found.refused)
+        assert found.kind == "code"
+        with pytest.raises(rn.Untrusted, match="posix:system" if claims else "unreadable"):
+            registry.load(uri)
+    else:
+        for act in (registry.inspect, registry.load):
+            with pytest.raises(rn.Corrupted, match="which is unknown"):
+                act(uri)
+    assert not marker.exists()
+
+
+def bomb(size):
+    """A pickle of so many zeros, packed a thousand times smaller."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [packing.compress(b"\x80\x05\x96" + struct.pack("<Q", size))]
+    parts += [packing.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return b"".join([*parts, packing.compress(b"."), packing.flush()])
+
+
+def test_a_strangers_few_bytes_do_not_become_many(registry):
+    uri = plant(registry, {"model.pkl": bomb(1 << 28)}, "sklearn", codec="gzip")
+    assert registry.version("Gift").size < 2 << 20
+    for act in (registry.load, registry.inspect):
+        with pytest.raises(rn.Corrupted, match="times as large as what is stored"):
+            act(uri)
+
+
+def test_an_own_model_may_be_packed_as_small_as_it_likes(registry):
+    registry.register(zeros := RandomForestClassifier(1).fit(X, y), "Zeros")
+    zeros.weights = np.zeros(25_000_000)  # 200 MB, stored as 1
+    record = registry.register(zeros, "Zeros")
+    assert record.size < 2 << 20
+    assert not registry.load(record.uri).unwrap().weights.any()
+
+
+def test_code_by_value_runs_after_its_own_digest_was_given_and_not_before(registry, tmp_path):
+    marker = tmp_path / "it ran"
+    (late,) = LATE
+    uri = plant(registry, {"model.pkl": PAYLOADS[late](str(marker))}, "pyfunc")
+    with pytest.raises(rn.Untrusted, match="nobody whom you know vouches for it"):
+        registry.load(uri)
+    with pytest.raises(rn.Invalid, match="sha256"):
+        registry.load(uri, trust=True)
+    loaded = registry.load(uri, trust=registry.inspect(uri).digest)
+    assert not marker.exists()
+    loaded.predict([1])
+    assert marker.exists(), "the control"
+
+
+# -- structure ---------------------------------------------------------------------------------------------------------
+
+
+def node(kind, field, value, at=0):
+    def change(state):
+        nodes = state["nodes"].copy()
+        nodes[field][at] = value
+        return {**state, "nodes": nodes}
+
+    return {kind: change}
+
+
+def tree(field, value, at=0):
+    return DecisionTreeClassifier(), node("Tree", field, value, at)
+
+
+def histogram(field, value):
+    return HistGradientBoostingClassifier(max_iter=2), node("TreePredictor", field, value)
+
+
+CRAFTED = {
+    "39 a child far away": tree("left_child", 1 << 40),
+    "39 a feature far away": tree("feature", 1 << 31),
+    "39 in a forest": (RandomForestClassifier(2), node("Tree", "right_child", 1 << 40)),
+    "40 a node that is its own child": tree("left_child", 0),
+    "40 a child that leads back": tree("right_child", 0, at=2),
+    "41 a child far away": histogram("left", 1 << 31),
+    "41 a feature far away": histogram("feature_idx", 1 << 40),
+}
+
+
+def crafted(name):
+    model, how = CRAFTED[name]
+    return pickled(model.fit(X, y), **how)
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_tree_is_refused_before_it_predicts(registry, name):
+    uri = plant(registry, {"model.pkl": crafted(name)}, "sklearn")
+    assert registry.inspect(uri).kind == "restricted", "its names are harmless: it is the structure that is not"
+    with pytest.raises(rn.Untrusted, match=r"its (Tree|TreePredictor|HistGradientBoostingClassifier) "):
+        registry.load(uri)
+
+
+@pytest.mark.parametrize("name", ["39 a child far away", "41 a child far away"])
+def test_without_the_check_such_a_tree_ends_the_process(name, tmp_path):
+    (tmp_path / "model").write_bytes(crafted(name))
+    script = "import pickle, sys, numpy; pickle.load(open(sys.argv[1], 'rb')).predict(numpy.full((9, 4), -9.0))"
+    assert ended(script, tmp_path / "model") < 0
+
+
+@pytest.mark.parametrize("make", [DecisionTreeClassifier, HistGradientBoostingClassifier])
+def test_a_strangers_real_tree_predicts(registry, make):
+    model = make().fit(X, y)
+    uri = plant(registry, {"model.pkl": pickled(model)}, "sklearn")
+    assert np.array_equal(registry.load(uri).predict(X), model.predict(X))
+
+
+# -- skops -------------------------------------------------------------------------------------------------------------
+
+
+def edited(data, change):
+    """Edit the description in a file of skops."""
+    import json
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    description = json.loads(members["schema.json"])
+    change(description)
+    members["schema.json"] = json.dumps(description).encode()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_a_list_of_trusted_types_that_lies_in_the_file_counts_for_nothing(registry, tmp_path):
+    needed("skops")
+    data = written("skops", RandomForestClassifier(2).fit(X, y), tmp_path / "m")["model.skops"]
+
+    def trusting(description):
+        for place in (description, description["content"]):
+            place["trusted"] = ["sklearn.tree._tree.Tree", "posix.system"]
+
+    uri = plant(registry, {"model.skops": edited(data, trusting)}, "skops", environment={"trusted": ["*"]})
+    assert "sklearn.tree._tree:Tree" in registry.inspect(uri).imports
+    with pytest.raises(rn.Untrusted, match=r"sklearn\.tree\._tree\.Tree"):
+        registry.load(uri)
+
+
+def test_a_crafted_file_of_skops_is_refused_before_it_predicts(registry, tmp_path):
+    """skops trusts support vector machines, whose native part believes what it is told."""
+    needed("skops")
+    model = SVC().fit(X, y)
+    sound = plant(registry, written("skops", model, tmp_path / "sound"), "skops")
+    assert np.array_equal(registry.load(sound).predict(X), model.predict(X))
+    model._n_support = np.array([-(10**8), 10**8, len(model.support_)], np.int32)
+    uri = plant(registry, written("skops", model, tmp_path / "crafted"), "skops")
+    with pytest.raises(rn.Untrusted, match="SVC"):
+        registry.load(uri)
+
+
+def test_an_array_of_skops_that_unpacks_to_many_bytes_is_not_unpacked(registry, tmp_path):
+    needed("skops")
+    model = SVC().fit(X, y)
+    model.weights_ = np.zeros((1 << 27) // 8)
+    data = written("skops", model, tmp_path / "m")["model.skops"]
+    uri = plant(registry, {"model.skops": edited(data, lambda description: None)}, "skops")
+    assert registry.version("Gift").size < 2 << 20
+    with pytest.raises(rn.Corrupted, match="times as large as what is stored"):
+        registry.load(uri)
+
+
+def test_what_is_gzip_throughout_is_unpacked_once(registry, tmp_path):
+    """Twice packed is no pickle: one layer, that of the record, and no other."""
+    marker = tmp_path / "it ran"
+    data = gzip.compress(gzip.compress(PAYLOADS["os.system"](str(marker))))
+    uri = plant(registry, {"model.pkl": data}, "sklearn", codec="gzip")
+    with pytest.raises(rn.Untrusted, match="unreadable"):
+        registry.load(uri)
+    assert not os.path.exists(marker)

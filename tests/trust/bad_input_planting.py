@@ -1,0 +1,86 @@
+"""How bad input gets into a registry: as somebody would put it there who can write its folder, past every rule."""
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from registry_nb import environment, lifecycle
+from registry_nb.records import SavedModel
+
+HARMLESS = pickle.dumps(1, 5)
+
+
+def needed(*modules):
+    """Import what a test is about; without it the test is skipped here, and fails where everything is installed."""
+    try:
+        return [importlib.import_module(module) for module in modules]
+    except ModuleNotFoundError as error:
+        if os.environ.get("REGISTRY_NB_CI"):
+            raise
+        return pytest.skip(f"needs {error.name}, which is not installed here")
+
+
+def plant(registry, files, flavor, *, codec="", **facts):
+    """Register files that no flavor wrote, without a seal; return the URI."""
+    stored = []
+    with registry.artifacts.drafting() as folder:
+        for name, data in files.items():
+            draft = Path(folder, "draft")
+            draft.write_bytes(data)
+            stored.append(replace(registry.artifacts.put(str(draft), "as it is"), path=name, codec=codec))
+    facts = {"python_version": environment.python_here(), **facts}
+    saved = SavedModel(flavor=flavor, files=tuple(stored), **facts)
+    with registry.store.transaction() as tx:
+        number = tx.next_version("Gift")
+        stamp = lifecycle.Stamp(datetime.now(UTC), "eve", "")
+        tx.apply(lifecycle.registered(tx.model("Gift", latest=False), number, "Gift", saved, stamp))
+    return f"models:/Gift/{number}"
+
+
+def written(flavor, model, folder):
+    """Return the files of a model as its flavor writes them."""
+    os.mkdir(folder)
+    importlib.import_module(f"registry_nb.flavors.{flavor}").save(model, str(folder), None)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def pickled(model, **states):
+    """Pickle a model; the states of the objects of a class, by its name, pass a function on their way."""
+    import io
+
+    class Crafting(cloudpickle.Pickler):
+        def reducer_override(self, value):
+            if type(value).__name__ not in states:
+                return super().reducer_override(value)
+            make, arguments, state, *_ = value.__reduce_ex__(5)
+            return make, arguments, states[type(value).__name__](state)
+
+    file = io.BytesIO()
+    Crafting(file, protocol=5).dump(model)
+    return file.getvalue()
+
+
+def blob(registry, record):
+    """Return where the bytes of a version lie."""
+    return Path(registry.uri, "artifacts", record.files[0].digest.removeprefix("sha256:"))
+
+
+def on_disk(registry):
+    """Return every byte that a registry has written."""
+    return b"".join(path.read_bytes() for path in Path(registry.uri).rglob("*") if path.is_file())
+
+
+def ended(script, *arguments, seconds=120):
+    """Run a script in a process of its own, since it may crash or hang; return its code, negative for a signal."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.run(command, capture_output=True, timeout=seconds, check=False, env=environment).returncode
