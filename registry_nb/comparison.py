@@ -102,7 +102,7 @@ def _record(version: ModelVersion) -> dict[str, Any]:
         "size": version.size,
         "python_version": version.python_version,
         "description": version.description,
-        "digest": version.digest,
+        "digest": f"{version.digest[:19]}…" if version.digest else "",
     }
 
 

@@ -380,12 +380,18 @@ def deleted_model(model: RegisteredModel, versions: Iterable[ModelVersion], stam
     HoldsStage
         If a version is in Production or Staging.
     """
-    change = Change(model.name)
-    for version in versions:
-        change = _then(change, deleted_version(change.model or model, version, stamp))
+    own, changes = model, []
+    for version in versions:  # collected, not chained: each chained change would copy all before it
+        changes.append(deleted_version(own, version, stamp))
+        own = changes[-1].model or own
     before = {"description": model.description, "tags": model.tags}
-    event = _event(stamp, "deleted", model.name, before=before)
-    return replace(change, events=(*change.events, event), model=None, removes_model=True)
+    events = [event for change in changes for event in change.events]
+    return Change(
+        model.name,
+        (*events, _event(stamp, "deleted", model.name, before=before)),
+        removed=tuple(number for change in changes for number in change.removed),
+        removes_model=True,
+    )
 
 
 @dataclass(slots=True)

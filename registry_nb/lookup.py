@@ -145,6 +145,21 @@ def found(store: Store, uri: str) -> Found:
     return Found(f"runs:/{run.run_id}/{parsed.path}", run.models[parsed.path], run)
 
 
+def version_of(store: Store, uri: str) -> ModelVersion:
+    """Return the registered version that a URI names.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is a run's.
+    """
+    named = found(store, uri).saved
+    if not isinstance(named, ModelVersion):
+        raise Invalid(f"{uri} is a run's, and not registered; registry.copy({uri!r}, NAME) registers it")
+    return named
+
+
 def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion]:
     """Return versions that exist."""
     return [version(reader, name, number) for number in numbers]

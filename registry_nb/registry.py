@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import checks, keys, lifecycle, lookup, process, queries
+from registry_nb.comparison import Difference, differences
 from registry_nb.errors import (
     AlreadyExists,
     CrowdedStage,
@@ -39,6 +40,7 @@ from registry_nb.uris import Which
 
 if TYPE_CHECKING:
     from registry_nb.loading import Inspection, LoadedModel
+    from registry_nb.notebook.panel import RegistryPanel
 
 
 class Registry:
@@ -110,6 +112,8 @@ class Registry:
         because: str = "",
         probe: bool = True,
         tolerance: float = 1e-6,
+        data: Any = None,
+        provenance: bool = True,
     ) -> ModelVersion:
         """Save a model as the next version of a name; its bytes are durable before its record is.
 
@@ -141,6 +145,10 @@ class Registry:
             ``check(deep=True)`` can tell whether it still does.
         tolerance : float
             How much a prediction that is a number may differ then, relative to its size.
+        data : optional
+            What it was trained on: only a fingerprint of it is recorded.
+        provenance : bool
+            In a notebook, record the cells that made the model, and the commit of the repository around it.
 
         Returns
         -------
@@ -155,6 +163,7 @@ class Registry:
         name = checked_name(name)
         facts = checked_facts(description, tags, metrics, params, aliases, run_id)
         stamp = self._stamp(because)
+        from registry_nb.provenance import captured
         from registry_nb.saving import save_model
 
         saved = save_model(
@@ -167,7 +176,8 @@ class Registry:
             probe=probe,
             tolerance=tolerance,
         )
-        return self._add(name, saved, stamp, facts)
+        told = captured(model, data) if provenance else {}
+        return self._add(name, saved, stamp, {**facts, "provenance": told})
 
     def create_model(
         self, name: str, *, description: str = "", tags: Mapping[str, Any] | None = None
@@ -318,6 +328,7 @@ class Registry:
         to: int | None = None,
         because: str = "",
         dry_run: bool = False,
+        expected: int | None = None,
     ) -> ModelVersion:
         """Give a stage back to the version that held it before, in one commit.
 
@@ -333,6 +344,8 @@ class Registry:
         because : str
         dry_run : bool
             Only tell which version it would be.
+        expected : int, optional
+            The version that the caller believes holds the stage now; 0 for nobody.
 
         Returns
         -------
@@ -343,11 +356,14 @@ class Registry:
         ------
         NothingToRollBack
             If nothing held the stage before.
+        Conflict
+            If `expected` is wrong; nothing was changed.
         Corrupted
             If the bytes of the earlier version are not what was registered; nothing was changed.
         """
         target, stamp = lookup.serving(stage, "roll back"), self._stamp(because)
         wanted = None if to is None else lookup.number(to)
+        believed = None if expected is None else lookup.believed(expected)
         record = lookup.earlier_holder(self.store, name, target, wanted)
         self._verify(record)  # not under the lock, where hashing gigabytes would keep the other writers waiting
         if dry_run:
@@ -356,7 +372,9 @@ class Registry:
             found = lookup.earlier_holder(tx, name, target, wanted)
             if found.files != record.files:  # somebody else was faster
                 self._verify(found)
-            holders = lookup.each(tx, found.name, tx.holders(found.name, target))
+            numbers = tx.holders(found.name, target)
+            lifecycle.expect(found.name, target, numbers, believed)
+            holders = lookup.each(tx, found.name, numbers)
             change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
             tx.apply(change)
             return change.now(found)
@@ -508,10 +526,8 @@ class Registry:
         Untrusted
             If that signer did not sign it.
         """
-        stamp, found = self._stamp(because), lookup.found(self.store, uri)
-        if not isinstance(found.saved, ModelVersion):
-            raise Invalid(f"{uri} is a run's; register it, and trust that: registry.copy({uri!r}, NAME)")
-        record, sealer = found.saved, Sealer(found.saved)
+        stamp, record = self._stamp(because), lookup.version_of(self.store, uri)
+        sealer = Sealer(record)
         self._verify(record)
         chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, self.store), uri)
         with self._changing(record.name) as tx:
@@ -570,6 +586,34 @@ class Registry:
         found, target = lookup.found(self.store, uri), Path(folder).expanduser()
         loading.download(found.saved, self.artifacts, str(target), self._origin(found) is Origin.FOREIGN)
         return target
+
+    def diff(self, a: str, b: str, *, equal: bool = False) -> Listing[Difference]:
+        """List what is different between two versions: metrics, params, signature, requirements, tags, record.
+
+        Parameters
+        ----------
+        a, b : str
+            ``models:/Name/3`` and the like; of one model or of two.
+        equal : bool
+            What is the same, too.
+
+        Raises
+        ------
+        NotFound
+            If a URI names nothing.
+        """
+        return Listing(differences(*(lookup.version_of(self.store, uri) for uri in (a, b)), equal=equal))
+
+    def panel(self, name: str | None = None) -> RegistryPanel:
+        """Show the panel under the cell: all models, or one.
+
+        Parameters
+        ----------
+        name : str, optional
+        """
+        from registry_nb.notebook.panel import RegistryPanel
+
+        return RegistryPanel(self, name)
 
     def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:
         """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.

@@ -1,4 +1,7 @@
-"""The notebook's door: ``%load_ext registry_nb`` brings ``%registry``, its completions, and the look of records."""
+"""The notebook's door: ``%load_ext registry_nb`` brings ``%registry``, its completions, and the look of records.
+
+It is quick, so that it can stand in everybody's start-up file: types are known by name until one of them is shown.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,24 @@ import sys
 from typing import Any
 
 _MIMES = ("text/html", "text/plain")
+#: What `views` shows, by name; the module that has the types takes longer than all of IPython's start.
+SHOWN = (
+    "registry_nb.checks.Report",
+    "registry_nb.listing.Listing",
+    "registry_nb.loading.Inspection",
+    "registry_nb.loading.LoadedModel",
+    "registry_nb.notebook.sheets.Page",
+    "registry_nb.notebook.sheets.Sheet",
+    "registry_nb.records.Event",
+    "registry_nb.records.ModelVersion",
+    "registry_nb.records.RegisteredModel",
+    "registry_nb.records.Run",
+    "registry_nb.registry.Registry",
+)
 
 
 def load_ipython_extension(ipython: Any) -> None:
     """Register the magic, the completer and the look of records; a second time changes nothing."""
-    from registry_nb.notebook import views
     from registry_nb.notebook.magics import RegistryMagics
 
     if isinstance(ipython.magics_manager.registry.get(RegistryMagics.__name__), RegistryMagics):
@@ -20,20 +36,23 @@ def load_ipython_extension(ipython: Any) -> None:
     ipython.Completer.custom_matchers.append(magics.complete)
 
     def html(record: object) -> str | None:
+        from registry_nb.notebook import views
+
         return None if magics.display == "text" else views.html(record, magics.limit)
 
     def plain(record: object, printer: Any, cycle: bool) -> None:
+        from registry_nb.notebook import views
+
         printer.text(views.text(record, magics.limit))
 
-    formatters = ipython.display_formatter.formatters
-    for kind in views.SHOWN:
-        formatters["text/html"].for_type(kind, html)
-        formatters["text/plain"].for_type(kind, plain)
+    for mime, shows in zip(_MIMES, (html, plain), strict=True):
+        for kind in SHOWN:
+            module, _, name = kind.rpartition(".")
+            ipython.display_formatter.formatters[mime].for_type_by_name(module, name, shows)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Take everything away again."""
-    from registry_nb.notebook import views
     from registry_nb.notebook.magics import RegistryMagics
 
     magics = ipython.magics_manager.registry.pop(RegistryMagics.__name__, None)
@@ -45,7 +64,7 @@ def unload_ipython_extension(ipython: Any) -> None:
     matchers = ipython.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if getattr(matcher, "__self__", None) is not magics]
     for mime in _MIMES:
-        for kind in views.SHOWN:
+        for kind in SHOWN:
             ipython.display_formatter.formatters[mime].pop(kind, None)
 
 

@@ -177,3 +177,12 @@ def test_somebody_who_was_faster_is_noticed_and_the_other_bytes_verified(line, m
     assert line.rollback("Iris").version == 2
     assert verified == [line.version("Iris", 3).digest, line.version("Iris", 2).digest]
     assert [(e.user, e.version) for e in line.history("Iris") if e.action == "rolled_back"] == [("bob", 3), ("ada", 2)]
+
+
+def test_a_rollback_of_another_holder_than_expected_is_a_conflict(line, refused):
+    holder = line.version("Iris", "Production").version
+    with refused(line, rn.Conflict, f"but {holder} holds it now"):
+        line.rollback("Iris", expected=holder + 1)
+    with refused(line, rn.Invalid, "is not a version number"):
+        line.rollback("Iris", expected="Production")
+    assert line.rollback("Iris", expected=holder).version != holder

@@ -39,9 +39,11 @@ def test_a_kernel_shows_records_as_html_and_text(tmp_path, monkeypatch):
         monkeypatch,
     )
     registered, promoted, history, listing = (cell.outputs for cell in done.cells[1:])
-    assert "Zero 1" in registered[0].data["text/plain"]
+    said, record = registered
+    assert said.data["text/plain"] == "registry.register(model, 'Zero', because='a <b>baseline</b>')"
+    assert "Zero 1" in record.data["text/plain"]
     assert [output.output_type for output in promoted] == ["display_data"]
-    assert promoted[0].data["text/plain"] == "Production: – → 1"
+    assert promoted[0].data["text/plain"] == "Production: – → 1   registry.promote('Zero', 1, 'Production')"
     page = history[0].data["text/html"]
     assert "a &lt;b&gt;baseline&lt;/b&gt;" in page
     assert "None → Production" in history[0].data["text/plain"]

@@ -64,9 +64,12 @@ def test_whole_words_are_expanded(notebook):
 def test_the_result_can_be_assigned_and_says_who_serves_now(three):
     three.run("v = %registry promote Iris 2 --because 'better'")
     assert three.shell.user_ns["v"] == three.registry.version("Iris", "Production")
-    assert three.published == [{"text/plain": "Production: – → 2"}]
+    (said,) = three.published
+    assert said["text/plain"].startswith("Production: – → 2   registry.promote('Iris', 2, 'Production'")
     three.run("%registry promote Iris/3 --expected 2")
-    assert three.published == [{"text/plain": "Production: 2 → 3"}]
+    assert three.published == [
+        {"text/plain": "Production: 2 → 3; 2 is archived   registry.promote('Iris', 3, 'Production', expected=2)"}
+    ]
     three.run("%config RegistryMagics.echo = False")
     three.run("%registry rollback Iris")
     assert three.published == []
@@ -185,7 +188,7 @@ def test_a_crowded_stage_is_told_in_one_line(three, capsys):
     told = capsys.readouterr().err
     assert told.startswith("CrowdedStage: 2 versions of 'Iris' are in Production (1, 2)")
     assert told.count("\n") == 1
-    assert three.published == [{"text/plain": "Production: 1 → 1, 2"}]
+    assert three.published == [{"text/plain": "Production: 1 → 1, 2   registry.transition('Iris', 2, 'Production')"}]
 
 
 @pytest.mark.filterwarnings("default")  # as above

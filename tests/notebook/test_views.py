@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import views
+from registry_nb.notebook import cells, sheets, views
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -154,9 +154,9 @@ def test_a_long_history_is_cut_at_its_old_end():
 )
 def test_metrics_of_a_column_have_their_points_below_each_other(values, shown):
     records = [a_version(metrics={} if value is None else {"m": value}) for value in values]
-    cells = [row[0] for row in views._metrics(records, ["m"])]
-    assert [cell.text for cell in cells] == shown
-    assert [cell.title for cell in cells] == ["" if value is None else repr(value) for value in values]
+    found = [row[0] for row in cells.metric_cells(records, ["m"])]
+    assert [cell.text for cell in found] == shown
+    assert [cell.title for cell in found] == ["" if value is None else repr(value) for value in values]
 
 
 def test_a_version_s_page_keeps_every_digit():
@@ -182,7 +182,7 @@ def test_an_empty_listing_says_what_to_type():
 def test_events_say_what_changed():
     def change(action, before, after):
         now = datetime(2026, 3, 1, tzinfo=UTC)
-        return views._difference(
+        return sheets._difference(
             rn.Event(id="", seq=1, at=now, user="u", action=action, name="m", version=1, before=before, after=after)
         )
 
@@ -197,4 +197,4 @@ def test_events_say_what_changed():
     ("size", "shown"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 KB"), (2.5e9, "2.5 GB"), (3e13, "30.0 TB")]
 )
 def test_sizes_are_read_at_a_glance(size, shown):
-    assert views._bytes(size) == shown
+    assert cells.in_bytes(size) == shown

@@ -1,0 +1,449 @@
+"""What the panel asks for, one function an operation: plain JSON in, one call of `Registry`, plain JSON out.
+
+What a person is about to change, they saw a moment ago. What they saw comes along (``expected``: who holds the stage;
+``seen``: where the version, or its text, stood), and if it is no longer so, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import heapq
+import inspect
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import Any
+
+from registry_nb import lifecycle, lookup
+from registry_nb.comparison import Difference, differences
+from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
+from registry_nb.notebook import told
+from registry_nb.notebook.plans import planned
+from registry_nb.notebook.rows import brief, milliseconds, number, packed
+from registry_nb.records import Event, ModelVersion, Stage
+from registry_nb.registry import Registry
+from registry_nb.trust import origin
+
+#: Events that are looked through for those of one version.
+_SCANNED = 2000
+_PAIR = re.compile(r"""[\s,]*([^=,\n]*[^=,\s])\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\n]*?))\s*(?:[,\n]|$)""")
+#: Metrics of which less is better.
+_LESS = re.compile(r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_ms$")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks.
+
+    Attributes
+    ----------
+    registry : Registry
+    notebook : mapping of str to object
+        The notebook's variables.
+    say : callable
+        Tells the browser, in a word, what takes time.
+    """
+
+    registry: Registry
+    notebook: Mapping[str, Any]
+    say: Callable[[str], None]
+
+
+def answer(op: object, args: object, asked: Asked) -> Any:
+    """Do what the browser asks for.
+
+    Raises
+    ------
+    Invalid
+        If it is not an operation, or these are not its arguments.
+    RegistryError
+        As the call of `Registry` does; nothing was changed.
+    """
+    action = _OPS.get(op) if isinstance(op, str) else None
+    if action is None or not isinstance(args, Mapping):
+        raise Invalid(f"{shown(op)} is not something that the panel can do{close(str(op), _OPS)}")
+    try:
+        bound = inspect.signature(action).bind(asked, **args)
+    except TypeError as error:
+        raise Invalid(f"{op} cannot be done: {error}") from None
+    with _warned() as warned:
+        result = action(*bound.args, **bound.kwargs)
+    if warned and "sentence" in result:
+        result["sentence"] = f"{result['sentence']} ({'; '.join(dict.fromkeys(warned))})"
+    return result
+
+
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+def _show(asked: Asked, model: str, version: int) -> Json:
+    from registry_nb.notebook.markdown import safe_html
+
+    registry = asked.registry
+    record = registry.version(model, version)
+    scanned = list(islice(registry.store.events(record.name, newest_first=True), _SCANNED))
+    mine = [event for event in reversed(scanned) if event.version == record.version]
+    return {
+        "version": record.version,
+        "stage": record.stage,
+        "description": record.description,
+        "description_html": safe_html(record.description) if record.description else "",
+        "tags": record.tags,
+        "aliases": record.aliases,
+        "metrics": {name: number(value) for name, value in record.metrics.items()},
+        "params": {name: number(value) for name, value in record.params.items()},
+        "signature": _signature(record),
+        "requirements": record.requirements,
+        "python_version": record.python_version,
+        "environment": record.environment,
+        "provenance": record.provenance,
+        "user": record.user,
+        "created": milliseconds(record.created_at),
+        "updated": milliseconds(record.updated_at),
+        "size": record.size,
+        "digest": record.digest,
+        "flavor": record.flavor,
+        "run_id": record.run_id,
+        "origin": origin(record, record.uri, registry.store),
+        "history": [told.event_row(event) for event in mine],
+        "history_more": len(scanned) == _SCANNED and not any(event.action == "registered" for event in mine),
+        "load": _loading(record, registry),
+    }
+
+
+def _filter(asked: Asked, model: str, filter: str) -> Json:
+    found = [record.version for record in asked.registry.versions(model, filter)]
+    return {"matches": base64.b64encode(packed(list(_ranges(found)))).decode(), "count": len(found)}
+
+
+def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
+    one, other = asked.registry.version(model, a), asked.registry.version(model, b)
+    return {
+        "rows": [
+            {
+                "section": found.section,
+                "name": found.name,
+                "a": number(found.a),
+                "b": number(found.b),
+                "difference": found.difference,
+                "better": _better(found),
+            }
+            for found in differences(one, other, equal=all)
+        ]
+    }
+
+
+def _better(found: Difference) -> str | None:
+    """Say which of two metrics is the better one, by its name: of a loss, the smaller."""
+    if found.section != "metrics" or not found.difference:
+        return None
+    return "b" if (found.difference > 0) != bool(_LESS.search(found.name)) else "a"
+
+
+def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
+    store = asked.registry.store
+    if model is None:
+        names = store.histories()
+        events = heapq.merge(
+            *(store.events(name, newest_first=True) for name in names), key=lambda event: event.id, reverse=True
+        )
+        newest = list(islice(events, limit + 1))
+        more, stints = len(newest) > limit, []
+    else:
+        every = list(asked.registry.history(model))
+        newest, more, stints = every[::-1][:limit], len(every) > limit, told.timeline(every)
+    return {"events": [told.event_row(e) for e in newest[:limit][::-1]], "more": more, "timeline": stints}
+
+
+def _check(asked: Asked, deep: bool = False) -> Json:
+    asked.say("loading every model…" if deep else "checking every byte…")
+    report = asked.registry.check(deep=deep)
+    counts = {"model": report.models, "version": report.versions, "event": report.events, "file": report.files}
+    looked = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
+    return {"ok": report.ok, "lines": list(report.problems) or [f"everything holds together: {looked}"]}
+
+
+def _plan(
+    asked: Asked, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
+) -> Json:
+    return planned(asked.registry, do, model, version, Stage(stage or Stage.PRODUCTION), to)
+
+
+# -- changing --------------------------------------------------------------------------------------------------------
+
+
+def _promote(
+    asked: Asked,
+    model: str,
+    version: int,
+    stage: str = Stage.PRODUCTION,
+    because: str = "",
+    expected: int | None = None,
+) -> Json:
+    promote = asked.registry.promote
+    return _done(asked, model, lambda: promote(model, version, stage, because=because, expected=expected))
+
+
+def _stage(
+    asked: Asked,
+    model: str,
+    version: int,
+    stage: str,
+    because: str = "",
+    expected: int | None = None,
+    seen: str | None = None,
+) -> Json:
+    _as_seen(asked, model, version, seen)
+    _as_expected(asked, model, stage, expected)
+    return _done(asked, model, lambda: asked.registry.transition(model, version, stage, because=because))
+
+
+def _archive(asked: Asked, model: str, version: int, because: str = "", seen: str | None = None) -> Json:
+    _as_seen(asked, model, version, seen)
+    return _done(asked, model, lambda: asked.registry.archive(model, version, because=because))
+
+
+def _rollback(
+    asked: Asked,
+    model: str,
+    to: int | None = None,
+    because: str = "",
+    expected: int | None = None,
+    stage: str | None = None,
+) -> Json:
+    back = asked.registry.rollback
+    target = stage or Stage.PRODUCTION
+    return _done(asked, model, lambda: back(model, stage=target, to=to, because=because, expected=expected))
+
+
+def _delete(asked: Asked, model: str, version: int | None = None, because: str = "", seen: str | None = None) -> Json:
+    if version is not None:
+        _as_seen(asked, model, version, seen)
+    return _done(asked, model, lambda: asked.registry.delete(model, version=version, because=because), version)
+
+
+def _tag(asked: Asked, model: str, tags: Mapping[str, str], version: int | None = None) -> Json:
+    return _done(asked, model, lambda: asked.registry.tag(model, tags, version=version), version)
+
+
+def _untag(asked: Asked, model: str, keys: Iterable[str], version: int | None = None) -> Json:
+    return _done(asked, model, lambda: asked.registry.untag(model, *keys, version=version), version)
+
+
+def _describe(asked: Asked, model: str, text: str, version: int | None = None, seen: str | None = None) -> Json:
+    registry = asked.registry
+    if seen is not None:
+        record = registry.model(model) if version is None else registry.version(model, version)
+        if record.description != seen:
+            raise Conflict(
+                "the description was changed while you were writing; nothing was changed, yours is still in the editor",
+                name=model,
+            )
+    return _done(asked, model, lambda: registry.describe(model, text, version=version), version)
+
+
+def _alias(asked: Asked, model: str, alias: str, version: int) -> Json:
+    return _done(asked, model, lambda: asked.registry.alias(model, alias, version), version)
+
+
+def _unalias(asked: Asked, model: str, alias: str) -> Json:
+    return _done(asked, model, lambda: asked.registry.unalias(model, alias))
+
+
+def _rename(asked: Asked, model: str, new: str) -> Json:
+    return _done(asked, model, lambda: asked.registry.rename(model, new))
+
+
+def _register(
+    asked: Asked,
+    variable: str,
+    name: str,
+    example: str = "",
+    metrics: str = "",
+    tags: str = "",
+    description: str = "",
+    because: str = "",
+) -> Json:
+    value = _variable(asked, variable)
+    given = _variable(asked, example) if example else None
+    measured = {key: _float(key, text) for key, text in _pairs(metrics, "metrics").items()}
+    labels = _pairs(tags, "tags")
+    asked.say("saving…")
+    register = asked.registry.register
+    return _done(
+        asked,
+        name,
+        lambda: register(
+            value, name, example=given, metrics=measured, tags=labels, description=description, because=because
+        ),
+    )
+
+
+_OPS: Mapping[str, Callable[..., Any]] = {
+    "show": _show,
+    "filter": _filter,
+    "compare": _compare,
+    "history": _history,
+    "check": _check,
+    "plan": _plan,
+    "promote": _promote,
+    "stage": _stage,
+    "archive": _archive,
+    "rollback": _rollback,
+    "delete": _delete,
+    "tag": _tag,
+    "untag": _untag,
+    "describe": _describe,
+    "alias": _alias,
+    "unalias": _unalias,
+    "rename": _rename,
+    "register": _register,
+}
+
+
+# -- how -------------------------------------------------------------------------------------------------------------
+
+
+def variables(notebook: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Name the notebook's variables that could be registered, with their types."""
+    return [
+        {"name": name, "type": type(value).__name__}
+        for name, value in list(notebook.items())
+        if not name.startswith("_") and not isinstance(value, type) and _predicts(value)
+    ]
+
+
+def _predicts(value: Any) -> bool:
+    try:
+        return callable(getattr(value, "predict", None))
+    except Exception:  # noqa: BLE001  # an object may do anything when it is asked; this one is no model
+        return False
+
+
+def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None = None) -> Json:
+    """Do it, and say what it did, by the events that it wrote."""
+    store = asked.registry.store
+    last = next((event.id for event in store.events(model, newest_first=True)), None)
+    with _told_who(asked):
+        record = call()
+    name = getattr(record, "name", model)
+    since = takewhile(lambda event: event.id != last, store.events(name, newest_first=True))
+    mine = [event for event in since if event.user == asked.registry.user]
+    return {
+        "sentence": told.sentence(mine[::-1]),
+        "model": name,
+        "version": record.version if isinstance(record, ModelVersion) else version,
+    }
+
+
+def _as_expected(asked: Asked, model: str, stage: str, expected: int | None) -> None:
+    target = Stage(stage)
+    with _told_who(asked):
+        lifecycle.expect(model, target, asked.registry.store.holders(model, target), expected)
+
+
+def _as_seen(asked: Asked, model: str, version: int, seen: str | None) -> None:
+    record = asked.registry.version(model, version)
+    if seen is not None and record.stage != seen:
+        found = Conflict(name=record.name, stage=str(record.stage), expected=None, found=(record.version,))
+        raise _explained(found, asked.registry, lambda event: event.version == record.version)
+
+
+@contextmanager
+def _warned() -> Iterator[list[str]]:
+    """Collect warnings for the status line: what a callback prints is lost, or appears below some other cell.
+
+    On another thread than the kernel's they are left alone: to catch them is to change what the whole process does
+    with warnings, and the user's cell runs beside.
+    """
+    texts = list[str]()
+    if threading.current_thread() is not threading.main_thread():
+        yield texts
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RegistryWarning)
+        yield texts
+    texts += [str(warning.message) for warning in caught if issubclass(warning.category, RegistryWarning)]
+
+
+@contextmanager
+def _told_who(asked: Asked) -> Iterator[None]:
+    try:
+        yield
+    except Conflict as error:
+        raise _explained(error, asked.registry) from error
+
+
+def _explained(error: Conflict, registry: Registry, concerns: Callable[[Event], bool] = lambda _: True) -> Conflict:
+    """Say who was faster."""
+    stage = getattr(error, "stage", None)
+    for event in islice(registry.store.events(error.name, newest_first=True), _SCANNED if stage else 0):
+        if concerns(event) and stage in {(side or {}).get("stage") for side in (event.before, event.after)}:
+            text = f"{brief(event.user)} {told.phrase(event)} while you were looking; nothing was changed"
+            return Conflict(text, **error.__dict__)
+    return error
+
+
+def _signature(record: ModelVersion) -> list[Json]:
+    sides = {"input": record.signature.inputs, "output": record.signature.outputs} if record.signature else {}
+    return [
+        {
+            "name": spec.name,
+            "dtype": spec.dtype if (shape := getattr(spec, "shape", None)) is None else f"{spec.dtype}{list(shape)}",
+            "required": getattr(spec, "required", True),
+            "side": side,
+        }
+        for side, specs in sides.items()
+        for spec in specs
+    ]
+
+
+def _loading(record: ModelVersion, registry: Registry) -> list[str]:
+    uris = [record.uri, *(f"models:/{record.name}@{alias}" for alias in record.aliases)]
+    if record.stage in lookup.SERVING and registry.store.latest(record.name, record.stage) == record.version:
+        uris.append(f"models:/{record.name}/{record.stage}")
+    return [f"model = registry.load({uri!r})" for uri in uris]
+
+
+def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    first = last = 0
+    for each in numbers:
+        if each != last + 1 or not first:
+            if first:
+                yield first, last
+            first = each
+        last = each
+    if first:
+        yield first, last
+
+
+def _variable(asked: Asked, name: str) -> Any:
+    if name in asked.notebook:
+        return asked.notebook[name]
+    there = [one["name"] for one in variables(asked.notebook)]
+    raise Invalid(f"there is no variable {shown(name)} in this notebook any more{close(str(name), there)}")
+
+
+def _pairs(text: str, what: str) -> dict[str, str]:
+    """Read ``key=value, key="with, comma"``, also one a line."""
+    pairs, text, place = dict[str, str](), text.rstrip(" \n,"), 0
+    while place < len(text):
+        found = _PAIR.match(text, place)
+        if found is None:
+            raise Invalid(f"{what} are written key=value, separated by commas; {shown(text[place:].strip())} is not")
+        pairs[found[1]] = next(value for value in found.groups()[1:] if value is not None)
+        place = found.end()
+    return pairs
+
+
+def _float(key: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Invalid(f"metric {shown(key)} is a number, not {shown(text)}") from None

@@ -1,0 +1,151 @@
+"""One value as it is shown: its text, the long form behind it, and what kind of thing it is.
+
+Everything that a user supplied passes `visible`, which spells out characters that would disguise it. There is no other
+way into a cell.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry_nb.records import Stage
+from registry_nb.signature import Signature
+
+#: Metric columns of a listing; the rest is in ``to_frame()``.
+_METRICS = 4
+#: Columns of a signature; the rest is counted.
+_COLUMNS = 4
+#: Characters of one value in a table.
+_WIDE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value: its text, the long form behind it, and its kind (stage, number, time, code, good, bad or none)."""
+
+    text: str
+    title: str = ""
+    kind: str = ""
+
+
+def visible(value: object, most: int = 10_000) -> str:
+    """Spell out control, bidi and other invisible characters, and cut what is too long to read."""
+    given = str(value)
+    cut = given if len(given) <= most else f"{given[:most]}…"
+    return "".join(char if _shows(char) else ascii(char)[1:-1] for char in cut)
+
+
+def _shows(char: str) -> bool:
+    return char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def metric_names(records: Iterable[Any]) -> list[str]:
+    """Return the names of the metrics that get a column."""
+    return list(dict.fromkeys(name for record in records for name in record.metrics))[:_METRICS]
+
+
+def text_cell(value: object) -> Cell:
+    """Show a value in one line, cut to what a table has room for."""
+    whole = " ".join(visible(value).split())
+    return Cell(whole) if len(whole) <= _WIDE else Cell(f"{whole[:_WIDE]}…", whole[:1000])
+
+
+def long_cell(value: object) -> Cell:
+    """Show a value with its lines, where it has a row of its own."""
+    return Cell(visible(value, 2000))
+
+
+def number_cell(value: int) -> Cell:
+    """Show a whole number."""
+    return Cell(str(value), kind="number")
+
+
+def metric_cells(records: Sequence[Any], names: Sequence[str]) -> list[tuple[Cell, ...]]:
+    """Return the cells of each record's metrics; the decimal points of a column stand below each other."""
+    columns = []
+    for name in names:
+        values = [record.metrics.get(name) for record in records]
+        texts = [short(value) for value in values if value is not None]
+        decimals = 0 if any(set(text) & set("e,") for text in texts) else max(map(_decimals, texts), default=0)
+        columns.append([_metric(value, decimals) for value in values])
+    return list(zip(*columns, strict=True)) if columns else [() for _ in records]
+
+
+def _metric(value: float | None, decimals: int) -> Cell:
+    if value is None:
+        return Cell("", kind="number")
+    shown = f"{value:.{decimals}f}" if decimals and math.isfinite(value) else short(value)
+    return Cell(shown, repr(value), "number")
+
+
+def short(value: float) -> str:
+    """Write four digits of a small number, and the whole part of a large one: 0.9708, 12.5, 123,456, 1e-07."""
+    if not math.isfinite(value) or not 1000 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1e5 else f"{value:,.1f}"
+
+
+def _decimals(shown: str) -> int:
+    return len(shown.partition(".")[2])
+
+
+def measured_cell(metrics: Mapping[str, float]) -> Cell:
+    """Write metrics in short, with their full digits behind."""
+    exact = visible(pairs(metrics), 2000)
+    return Cell(visible(pairs({name: short(value) for name, value in metrics.items()}), 2000), exact)
+
+
+def pairs(mapping: Mapping[str, Any]) -> str:
+    """Write a mapping as ``key=value, key=value``."""
+    return ", ".join(f"{key}={value}" for key, value in mapping.items())
+
+
+def signature_cell(signature: Signature | None) -> Cell:
+    """Show the first columns of a wide signature, and count the rest."""
+    if signature is None:
+        return Cell("")
+    inputs, outputs = (
+        str(Signature(side[:_COLUMNS])).partition(" -> ")[0][1:-1]
+        + (f", … ({len(side)} in all)" if len(side) > _COLUMNS else "")
+        for side in (signature.inputs, signature.outputs)
+    )
+    return Cell(visible(f"({inputs}) → ({outputs})"), visible(signature, 2000))
+
+
+def stage_cell(stage: Stage) -> Cell:
+    """Show a stage."""
+    return Cell(str(stage), kind="stage")
+
+
+def size_cell(size: int) -> Cell:
+    """Show a number of bytes in short, exactly behind."""
+    return Cell(in_bytes(size), f"{size:,} bytes", "number")
+
+
+def in_bytes(size: float) -> str:
+    """Write a number of bytes for a reader: 2.0 KB."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def time_cell(at: datetime) -> Cell:
+    """Show a moment in local time, with its zone behind."""
+    return Cell(local_time(at), at.isoformat(), "time")
+
+
+def local_time(at: datetime) -> str:
+    """Write local time: a saved notebook is read on another day, when "five minutes ago" would be a lie."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write how many: 1 version, 2 versions."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

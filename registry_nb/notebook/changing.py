@@ -1,0 +1,353 @@
+"""The verbs that change something: they register, move, describe and remove, load, trust and choose."""
+
+from __future__ import annotations
+
+import argparse
+import keyword
+from collections.abc import Mapping
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from registry_nb import lookup
+from registry_nb.errors import Invalid
+from registry_nb.notebook.cells import visible
+from registry_nb.notebook.grammar import (
+    BECAUSE,
+    NAME,
+    REF,
+    REFERENCE,
+    STAGES,
+    YES,
+    Notebook,
+    argument,
+    is_whole,
+    numbers,
+    pairs,
+    reference,
+    then_as,
+    uri_of,
+    verb,
+)
+from registry_nb.notebook.sheets import Page, Sheet, cells_of, source_of
+from registry_nb.registry import Registry
+from registry_nb.uris import parse_which
+
+# -- Register --------------------------------------------------------------------------------------------------------
+
+
+@verb(
+    "register",
+    "Register",
+    "a variable of the notebook as the next version of a model",
+    "register model as Iris --example X[:5] --metric accuracy=0.97",
+    argument("variable", metavar="VARIABLE", help="an object with predict(X), or a callable"),
+    argument("as_", metavar="as", type=then_as),
+    NAME,
+    argument("--example", metavar="X", help="some input: a variable or an expression"),
+    argument("--metric", action="append", default=[], metavar="K=V", help="such as accuracy=0.97 or accuracy=$score"),
+    argument("--metrics", metavar="DICT", help="a variable or an expression: a dict of numbers"),
+    argument("--param", action="append", default=[], metavar="K=V", help="such as C=1.0 or C={model.C}"),
+    argument("--tag", action="append", default=[], metavar="K=V", help="such as team=risk"),
+    argument("--alias", action="append", default=[], metavar="A", help="a name that points to it from now on"),
+    argument("--describe", default="", metavar="TEXT", help="the version's description"),
+    argument("--data", metavar="X", help="what it was trained on, for its fingerprint"),
+    argument("--stage", metavar="STAGE", help="promote it at once to Production or Staging"),
+    argument("--no-provenance", action="store_true", help="do not record the cells that made it"),
+    BECAUSE,
+    changes=True,
+)
+def _register(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    if given.stage is not None:
+        lookup.serving(given.stage, "promote")  # before anything is registered
+    made = registry.register(
+        notebook.variable(given.variable),
+        given.name,
+        example=None if given.example is None else notebook.value(given.example),
+        data=None if given.data is None else notebook.value(given.data),
+        provenance=not given.no_provenance,
+        metrics=_metrics(notebook, given),
+        params=pairs(given.param),
+        tags=pairs(given.tag),
+        description=given.describe,
+        aliases=given.alias,
+        because=given.because,
+    )
+    if given.stage is None:
+        return made
+    return registry.promote(made.name, made.version, given.stage, because=given.because)
+
+
+def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]:
+    if given.metrics is None:
+        return numbers(given.metric)
+    found = notebook.value(given.metrics)
+    if not isinstance(found, Mapping):
+        raise UsageError(f"--metrics takes a dict of numbers, and {given.metrics!r} is a {type(found).__name__}")
+    return {**found, **numbers(given.metric)} if given.metric else found
+
+
+# -- Move ------------------------------------------------------------------------------------------------------------
+
+
+@verb(
+    "promote",
+    "Move",
+    "a version to Production, alone; whoever held it is archived",
+    'promote Iris 3 --because "0.97 on holdout"',
+    REF,
+    argument("--to", default="Production", metavar="STAGE", help="Production or Staging"),
+    BECAUSE,
+    argument("--expected", type=int, metavar="V", help="who holds the stage now, as far as you know; 0 for nobody"),
+    argument("--force", action="store_true", help="override a failing policy"),
+    changes=True,
+)
+def _promote(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref, needs="promote Iris 3")
+    return registry.promote(name, which, given.to, because=given.because, expected=given.expected, force=given.force)
+
+
+@verb(
+    "stage",
+    "Move",
+    f"a version to any stage ({STAGES})",
+    "stage Iris 3 Staging",
+    argument("words", metavar="REF STAGE", nargs="+", help=f"{REFERENCE}; then {STAGES}"),
+    BECAUSE,
+    changes=True,
+)
+def _stage(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *ref, stage = given.words
+    name, which = reference(ref, needs="stage Iris 3 Staging")
+    return registry.transition(name, which, stage, because=given.because)
+
+
+@verb("archive", "Move", "a version out of the way", "archive Iris 1", REF, BECAUSE, changes=True)
+def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref, needs="archive Iris 1")
+    return registry.archive(name, which, because=given.because)
+
+
+@verb(
+    "rollback",
+    "Move",
+    "Production to the version that held it before",
+    'rollback Iris --because "complaints"',
+    NAME,
+    argument("--to", type=int, metavar="V", help="an earlier holder, if not the last one"),
+    argument("--stage", default="Production", metavar="STAGE", help="Production or Staging"),
+    BECAUSE,
+    argument("--dry-run", action="store_true", help="only tell which version it would be"),
+    changes=True,
+)
+def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.rollback(given.name, stage=given.stage, to=given.to, because=given.because, dry_run=given.dry_run)
+
+
+# -- Describe --------------------------------------------------------------------------------------------------------
+
+
+@verb(
+    "describe",
+    "Describe",
+    "a model or a version, in words",
+    'describe Iris/3 "trained on the May data"',
+    argument("words", metavar="REF TEXT", nargs="+", help="Iris, Iris 3 or Iris/3; then the text in quotes"),
+    changes=True,
+)
+def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *ref, text = given.words
+    if len(ref) > (1 if ref and is_whole(ref[0]) else 2):
+        raise UsageError('a text with blanks stands in quotes: %registry describe Iris/3 "trained on the May data"')
+    name, which = reference(ref, needs='describe Iris/3 "trained on the May data"', model_too=True)
+    return registry.describe(name, text, version=which)
+
+
+@verb(
+    "tag",
+    "Describe",
+    "a model or a version with key=value",
+    "tag Iris/3 reviewed=yes owner=ada",
+    argument("words", metavar="REF K=V…", nargs="+", help="Iris, Iris 3 or Iris/3; then keys with values"),
+    changes=True,
+)
+def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    ref = given.words[: 1 if "=" in "".join(given.words[1:2]) else 2]  # a model's name may have a = in it
+    if len(ref) == len(given.words):
+        raise UsageError("no tag is given; %registry tag Iris/3 reviewed=yes is how it is written")
+    name, which = reference(ref, needs="tag Iris/3 reviewed=yes", model_too=True)
+    return registry.tag(name, pairs(given.words[len(ref) :]), version=which)
+
+
+@verb(
+    "untag",
+    "Describe",
+    "remove tags of a model or a version",
+    "untag Iris/3 reviewed",
+    argument("words", metavar="REF KEY…", nargs="+", help="Iris, Iris 3 or Iris/3; then the tags that go"),
+    changes=True,
+)
+def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    words = given.words
+    ref = words[: 2 if len(words) > 2 and not is_whole(words[0]) and _is_which(words[1]) else 1]
+    if len(ref) == len(words):
+        raise UsageError("no tag is named; %registry untag Iris/3 reviewed is how it is written")
+    name, which = reference(ref)
+    return registry.untag(name, *words[len(ref) :], version=which)
+
+
+def _is_which(word: str) -> bool:
+    """Tell whether a word behind a model's name means one of its versions, rather than a tag of it."""
+    try:
+        parse_which(word)
+    except Invalid:
+        return False
+    return True
+
+
+@verb(
+    "alias",
+    "Describe",
+    "a version with a name of your own",
+    "alias Iris 3 champion",
+    argument("words", metavar="REF ALIAS", nargs="+", help=f"{REFERENCE}; then the alias"),
+    changes=True,
+)
+def _alias(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *ref, alias = given.words
+    name, which = reference(ref, needs="alias Iris 3 champion")
+    return registry.alias(name, alias.removeprefix("@"), which)
+
+
+@verb(
+    "unalias", "Describe", "remove an alias", "unalias Iris champion", NAME, argument("alias", metavar="ALIAS"),
+    changes=True,
+)  # fmt: skip
+def _unalias(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.unalias(given.name, given.alias.removeprefix("@"))
+
+
+@verb(
+    "rename",
+    "Describe",
+    "give a model another name",
+    "rename Iris Flower",
+    NAME,
+    argument("new", metavar="NEW", help="its name from now on; its versions and its history go with it"),
+    changes=True,
+)
+def _rename(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.rename(given.name, given.new)
+
+
+@verb(
+    "copy",
+    "Describe",
+    "a version as the next one of another model",
+    "copy Iris/3 Flower",
+    argument("words", metavar="REF NAME", nargs="+", help=f"{REFERENCE}, runs:/ID/PATH; then the other model"),
+    BECAUSE,
+    changes=True,
+)
+def _copy(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *ref, name = given.words
+    return registry.copy(uri_of(ref, needs="copy Iris/3 Flower"), name, because=given.because)
+
+
+@verb(
+    "delete",
+    "Describe",
+    "a version, or a model with all of them",
+    "delete Iris/1 --yes",
+    argument("ref", metavar="REF", nargs="+", help="Iris 1, Iris/1; or Iris, all of it"),
+    BECAUSE,
+    YES,
+    changes=True,
+)
+def _delete(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref)
+    number = None if which is None else registry.version(name, which).version
+    what = f"{registry.model(name).name} with all its versions" if number is None else f"{name} {number}"
+    if not notebook.confirmed(f"Delete {what}?", given=given.yes):
+        return _said(f"{what} was not deleted")
+    registry.delete(name, version=number, because=given.because)
+    return _said(f"{what} is deleted; its history stays")
+
+
+# -- Use -------------------------------------------------------------------------------------------------------------
+
+
+@verb(
+    "load",
+    "Use",
+    "put a model into the notebook",
+    "load Iris/Production as model",
+    argument("words", metavar="REF [as VARIABLE]", nargs="+", help=f"{REFERENCE}; as VARIABLE keeps it"),
+    argument("--verify", action="store_true", help="predict the probe rows again, and compare"),
+    argument("--trust", metavar="DIGEST", help="sha256:…, the bytes that are loaded whoever made them"),
+)
+def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    words = list(given.words)
+    target = None
+    if len(words) > 2 and words[-2] == "as":
+        target = words[-1]
+        del words[-2:]
+        if not target.isidentifier() or keyword.iskeyword(target):
+            raise UsageError(f"{target!r} cannot be the name of a variable")
+    uri = uri_of(words, needs="load Iris/Production")
+    model = registry.load(uri, trust=given.trust, verify="behaviour" if given.verify else None)
+    if target is not None:
+        notebook.assign(target, model)
+    return model
+
+
+@verb(
+    "trust",
+    "Use",
+    "vouch for a version, or know its signer from now on",
+    'trust Iris 3 --because "Ada trained it"',
+    REF,
+    argument("--signer", metavar="KEY", help="ed25519:…, whose models load like your own from now on"),
+    BECAUSE,
+    changes=True,
+)
+def _trust(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    uri = uri_of(given.ref, needs="trust Iris 3")
+    return registry.trust(uri, signer=given.signer, because=given.because)
+
+
+@verb(
+    "download",
+    "Use",
+    "a model's files, as its framework reads them",
+    "download Iris/Production folder",
+    argument("words", metavar="REF FOLDER", nargs="+", help=f"{REFERENCE}; then the folder"),
+)
+def _download(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *ref, folder = given.words
+    written = registry.download(uri_of(ref, needs="download Iris/Production folder"), folder)
+    return _said(f"written to {written}")
+
+
+@verb("reproduce", "Use", "put the cells that made a version into the next cell", "reproduce Iris 3", REF)
+def _reproduce(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref, needs="reproduce Iris 3")
+    version = registry.version(name, which)
+    if source := source_of(version):
+        notebook.next_cell(source)
+    return cells_of(version)
+
+
+@verb(
+    "use",
+    "Use",
+    "show the current registry, or choose another",
+    "use ~/models",
+    argument("uri", nargs="?", metavar="URI", help="a folder, made by the first write"),
+)
+def _use(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry if given.uri is None else notebook.use(given.uri)
+
+
+def _said(sentence: str) -> Page:
+    return Page(visible(sentence), Sheet(visible(sentence)))

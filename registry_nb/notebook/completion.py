@@ -1,0 +1,161 @@
+"""What may come next on a line of ``%registry``: verbs, options, models, versions, stages, tags, variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from registry_nb import session
+from registry_nb.errors import RegistryError
+from registry_nb.notebook.here import Here
+from registry_nb.notebook.lines import options
+from registry_nb.notebook.verbs import VERBS, Verb
+from registry_nb.records import ModelVersion, Stage
+from registry_nb.registry import Registry
+
+#: A word, or the beginning of one: its quote may still be open.
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\$)+""", re.DOTALL)
+#: Verbs whose first word is not a model.
+_OF_NO_MODEL = {"runs", "check", "use", "models", "search"}
+#: Newest versions that are looked at for the keys of tags and metrics.
+_RECENT = 20
+
+
+def completed(line: str, shell: Any) -> tuple[str, list[str]]:
+    """Return the word that is being typed behind ``%registry``, and what it may become.
+
+    Parameters
+    ----------
+    line : str
+        What stands behind ``%registry``, up to the cursor.
+    shell : InteractiveShell
+    """
+    words = _WORD.findall(line)
+    typed = words.pop() if words and line.endswith(words[-1]) else ""
+    try:
+        found = list(_offered(list(map(_unquoted, words)), _unquoted(typed), Here(shell, None), session.get_registry()))
+    except RegistryError:  # a completion is no place for it; running the line says it
+        found = []
+    return typed, [word for word in found if word.startswith((typed, f'"{typed}'))]
+
+
+def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -> Iterable[str]:
+    """Offer what may stand where `typed` stands, behind `words`."""
+    if not words:
+        return [*VERBS, "help"]
+    verb = VERBS.get(words[0])
+    if verb is None:
+        return VERBS if words == ["help"] else ()
+    if typed.startswith("-"):
+        return options(verb)
+    last = words[-1]
+    if last in options(verb):
+        return _values(verb, last, words, here, registry)
+    if verb.name == "register":
+        return [here.models(), ["as"], _names(registry)][len(words) - 1] if len(words) < 4 else ()
+    if verb.name in _OF_NO_MODEL:
+        return ()
+    if len(words) == 1:
+        return _models_or_references(registry, typed)
+    whole = re.search(r"[/@]", words[1]) is not None
+    name, place = re.split(r"[/@]", words[1])[0], len(words) - (1 if whole else 2)
+    match verb.name:
+        case "compare":
+            return _models_or_references(registry, typed) if whole or place else _whiches(registry, name)
+        case "tag" | "untag":
+            keys = _tags(registry, name)
+            return [f"{key}=" for key in keys] if verb.name == "tag" else keys
+        case "unalias":
+            return _aliases(registry, name) if len(words) == 2 else ()
+    if not place and not whole and _takes_versions(verb):
+        return _whiches(registry, name)
+    if place == 1:
+        match verb.name:
+            case "stage":
+                return list(Stage)
+            case "alias":
+                return _aliases(registry, name)
+            case "copy":
+                return _names(registry)
+            case "load":
+                return ["as"]
+    return ()
+
+
+def _values(verb: Verb, option: str, words: Sequence[str], here: Here, registry: Registry) -> Iterable[str]:
+    if option in {"--example", "--data", "--metrics"}:
+        return here.names()
+    if option == "--stage" or (option == "--to" and verb.name != "rollback"):
+        return [Stage.PRODUCTION, Stage.STAGING]
+    if option == "--metric":
+        return [f"{name}=" for name in _metrics(registry)]
+    return _numbers(registry, re.split(r"[/@]", words[1])[0]) if option in {"--to", "--expected"} else ()
+
+
+def _models_or_references(registry: Registry, typed: str) -> list[str]:
+    found = re.match(r"([^/@]+)[/@]", typed)
+    if found is None:
+        return _names(registry)
+    name = found[1]
+    offered = [*(f"{name}/{which}" for which in _whiches(registry, name)), *_at(registry, name)]
+    return [_as_typed(reference) for reference in offered]
+
+
+def _takes_versions(verb: Verb) -> bool:
+    return any("REF" in options.get("metavar", "") and "nargs" in options for _, options in verb.arguments)
+
+
+def _names(registry: Registry) -> list[str]:
+    return [_as_typed(name) for name in registry.store.model_names()]
+
+
+def _as_typed(name: str) -> str:
+    """Quote what would not be one word."""
+    if re.fullmatch(r"[^\s\"'\\${}=-][^\s\"'\\]*", name):
+        return name
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+
+
+def _unquoted(word: str) -> str:
+    if word[:1] not in {'"', "'"}:
+        return word
+    inside = word[1:].removesuffix(word[0])
+    return re.sub(r"\\(.)", r"\1", inside) if word[0] == '"' else inside
+
+
+def _at(registry: Registry, name: str) -> list[str]:
+    return [f"{name}@{alias}" for alias in _aliases(registry, name)]
+
+
+def _aliases(registry: Registry, name: str) -> list[str]:
+    model = registry.store.model(name, latest=False)
+    return list(model.aliases) if model else []
+
+
+def _whiches(registry: Registry, name: str) -> list[str]:
+    numbers = _numbers(registry, name)
+    return [*(stage for stage in Stage if registry.store.latest(name, stage)), "latest", *numbers] if numbers else []
+
+
+def _numbers(registry: Registry, name: str) -> list[str]:
+    newest = registry.store.newest(name)
+    return [str(number) for number in range(newest, max(newest - _RECENT, 0), -1)]
+
+
+def _tags(registry: Registry, name: str) -> list[str]:
+    model = registry.store.model(name, latest=False)
+    found = list(model.tags) if model else []
+    return sorted({*found, *(key for version in _recent(registry, name) for key in version.tags)})
+
+
+def _metrics(registry: Registry) -> list[str]:
+    names = registry.store.model_names()[:_RECENT]
+    return sorted({key for name in names for version in list(_recent(registry, name))[:3] for key in version.metrics})
+
+
+def _recent(registry: Registry, name: str) -> Iterator[ModelVersion]:
+    newest = registry.store.newest(name)
+    for number in range(newest, max(newest - _RECENT, 0), -1):
+        if (version := registry.store.version(name, number)) is not None:
+            yield version

@@ -1,0 +1,177 @@
+"""What a verb of ``%registry`` is, and how its words are read: references, pairs, options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from IPython.core.error import UsageError
+
+from registry_nb.records import Stage
+from registry_nb.registry import Registry
+from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
+
+
+class Expanded(str):
+    """What ``$name`` or ``{expression}`` became as a word; the value itself; and the Python that means it."""
+
+    __slots__ = ("key", "source", "value")
+    key: str
+    value: Any
+    source: str
+
+    def __new__(cls, key: str, value: Any, source: str) -> Self:
+        """Make the word ``key=value`` of a key that ends in ``=``, or only the value."""
+        made = super().__new__(cls, f"{key}{value}")
+        made.key, made.value, made.source = key, value, source
+        return made
+
+
+class Notebook(Protocol):
+    """What a verb may ask of the notebook."""
+
+    def variable(self, name: str) -> Any:
+        """Return a variable."""
+
+    def value(self, expression: str) -> Any:
+        """Evaluate an expression."""
+
+    def assign(self, name: str, value: Any) -> None:
+        """Set a variable."""
+
+    def confirmed(self, question: str, *, given: bool) -> bool:
+        """Ask the person, unless `given` says it already; where nobody can answer, say that it has to be given."""
+
+    def next_cell(self, source: str) -> None:
+        """Put source into the next cell."""
+
+    def use(self, uri: str) -> Registry:
+        """Make a registry the current one; the empty text means the default one."""
+
+
+Argument = tuple[tuple[str, ...], dict[str, Any]]
+Action = Callable[[Notebook, Registry, argparse.Namespace], Any]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: where the help lists it, what it says, what it takes and what it does."""
+
+    name: str
+    group: str
+    summary: str
+    example: str
+    arguments: Sequence[Argument]
+    action: Action
+    changes: bool
+
+
+#: Filled by the modules that define verbs.
+VERBS: dict[str, Verb] = {}
+
+
+def verb(
+    name: str, group: str, summary: str, example: str, *arguments: Argument, changes: bool = False
+) -> Callable[[Action], Action]:
+    """Put a function into the table of verbs."""
+
+    def add(action: Action) -> Action:
+        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes)
+        return action
+
+    return add
+
+
+def argument(*names: str, **options: Any) -> Argument:
+    """Describe a word or an option, as ``argparse`` takes it."""
+    return names, options
+
+
+def named(word: str) -> str:
+    """Read a model's name, with or without ``models:/``."""
+    return word.removeprefix("models:/")
+
+
+REFERENCE = "Iris 3, Iris/3, Iris/Production, Iris@champion, Iris/latest"
+STAGES = ", ".join(Stage)
+NAME = argument("name", metavar="NAME", type=named, help="a registered model")
+REF = argument("ref", metavar="REF", nargs="+", help=REFERENCE)
+FILTER = argument("filter", nargs="?", default="", metavar="FILTER", help="such as \"user = 'ada'\"")
+LIMIT = argument("--limit", type=int, metavar="N", help="not more than so many")
+BECAUSE = argument("--because", metavar="TEXT", default="", help="the reason, for the history")
+YES = argument("--yes", action="store_true", help="do not ask")
+
+
+def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False) -> tuple[str, Any]:
+    """Read ``Iris``, ``Iris 3``, ``Iris/3``, ``Iris@champion``, with or without ``models:/``."""
+    if not 1 <= len(words) <= 2:
+        raise UsageError(f"a model, and perhaps a version, is needed here: %registry {needs or 'show Iris 3'}")
+    first = named(words[0])
+    which: Which | None = parse_which(words[1]) if len(words) == 2 else None
+    if is_whole(first):
+        uri = parse_uri(f"models:/{first}")
+        assert isinstance(uri, ModelURI)
+        if len(words) == 2:
+            raise UsageError(
+                f"{words[0]!r} names a version already, and {words[1]!r} another one; leave one of them out"
+            )
+        first, which = uri.name, uri.which
+    if which is None and needs and not model_too:
+        raise UsageError(f"which version of {first!r}? {needs!r} is how it is written")
+    return first, which
+
+
+def is_whole(word: str) -> bool:
+    """Tell whether a word names a version by itself: ``Iris/3``, ``Iris@champion``."""
+    return re.search(r"[/@]", named(word)) is not None
+
+
+def uri_of(words: Sequence[str], *, needs: str) -> str:
+    """Read a reference, or the URI of a run's model, as a URI."""
+    if len(words) == 1 and words[0].startswith("runs:"):
+        return words[0]
+    name, which = reference(words, needs=needs)
+    return str(ModelURI(name, which))
+
+
+def two_uris(words: Sequence[str], *, needs: str) -> tuple[str, str]:
+    """Read two references, each of one word or of two: ``Iris 2 Iris 3``, ``Iris/2 Iris/3``, ``Iris 2 3``."""
+    if len(words) == 3 and not is_whole(words[0]) and not is_whole(words[2].lstrip("@")):
+        words = [*words[:2], words[0], words[2]]
+    first = 1 if is_whole(words[0]) else 2
+    if not words[first:]:
+        raise UsageError(f"two versions are needed here: %registry {needs}")
+    return uri_of(words[:first], needs=needs), uri_of(words[first:], needs=needs)
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """Read ``key=value`` words."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{word!r} is not key=value")
+        whole = isinstance(word, Expanded) and word.key == f"{key}="
+        found[key] = Expanded("", word.value, word.source) if whole and isinstance(word, Expanded) else value
+    return found
+
+
+def numbers(words: Iterable[str]) -> dict[str, float]:
+    """Read ``key=value`` words whose values are numbers."""
+    found = {}
+    for key, value in pairs(words).items():
+        try:
+            found[key] = float(value)
+        except ValueError:
+            raise UsageError(f"metric {key!r} is a number, not {value!r}") from None
+    return found
+
+
+def then_as(word: str) -> str:
+    """Accept the word ``as``."""
+    if word != "as":
+        raise argparse.ArgumentTypeError(f"the word 'as' stands before the model's name, not {word!r}")
+    return word

@@ -1,0 +1,132 @@
+"""The verbs that look: listings, one record, its history, what is different, what holds together."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from registry_nb.notebook.grammar import (
+    FILTER,
+    LIMIT,
+    NAME,
+    REF,
+    Notebook,
+    argument,
+    reference,
+    two_uris,
+    uri_of,
+    verb,
+)
+from registry_nb.notebook.sheets import cells_of
+from registry_nb.registry import Registry
+
+
+@verb(
+    "models",
+    "Look",
+    "the registered models",
+    "models \"name LIKE 'I%'\"",
+    FILTER,
+    argument("--order-by", metavar="KEY", default=(), help='such as "updated_at DESC"'),
+    LIMIT,
+)
+def _models(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.models(given.filter, order_by=given.order_by, limit=given.limit)
+
+
+@verb(
+    "versions",
+    "Look",
+    "the versions of a model, the newest first",
+    'versions Iris "metrics.accuracy > 0.9"',
+    NAME,
+    FILTER,
+    argument("--order-by", metavar="KEY", default="version_number DESC", help='such as "metrics.accuracy DESC"'),
+    LIMIT,
+)
+def _versions(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.versions(given.name, given.filter, order_by=given.order_by, limit=given.limit)
+
+
+@verb("show", "Look", "a model, or one of its versions", "show Iris Production", REF)
+def _show(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref)
+    return registry.model(name) if which is None else registry.version(name, which)
+
+
+@verb(
+    "history",
+    "Look",
+    "who changed what, when and why",
+    "history Iris --limit 20",
+    argument("name", nargs="?", metavar="NAME"),
+    argument("--since", metavar="TIME", help="such as 2026-01-31"),
+    argument("--limit", type=int, metavar="N", help="only the newest"),
+)
+def _history(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.history(given.name, since=given.since, limit=given.limit)
+
+
+@verb(
+    "runs",
+    "Look",
+    "the training runs",
+    "runs \"status = 'FAILED'\"",
+    FILTER,
+    LIMIT,
+)
+def _runs(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.runs(given.filter, limit=given.limit)
+
+
+@verb(
+    "search",
+    "Look",
+    "versions of all models",
+    "search \"tags.reviewed = 'yes' AND metrics.accuracy > 0.9\"",
+    argument("filter", metavar="FILTER", help="such as \"stage = 'Production'\""),
+    argument("--order-by", metavar="KEY", default=(), help='such as "metrics.accuracy DESC"'),
+    LIMIT,
+)
+def _search(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.versions(None, given.filter, order_by=given.order_by, limit=given.limit)
+
+
+@verb(
+    "compare",
+    "Look",
+    "two versions: what is different",
+    "compare Iris 2 3",
+    argument("words", metavar="REF REF", nargs="+", help="Iris/2 Iris/3, Iris 2 Iris 3, or Iris 2 3"),
+    argument("--all", action="store_true", help="what is the same, too"),
+)
+def _compare(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.diff(*two_uris(given.words, needs="compare Iris 2 3"), equal=given.all)
+
+
+@verb("inspect", "Look", "what loading a model would run, and whose it is", "inspect Iris/Production", REF)
+def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.inspect(uri_of(given.ref, needs="inspect Iris 3"))
+
+
+@verb(
+    "check",
+    "Look",
+    "does everything still hold together?",
+    "check --deep",
+    argument("--deep", action="store_true", help="predict the probe rows of every version again"),
+    argument("--repair", action="store_true", help="keep what is intact, remove what nothing uses"),
+)
+def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.check(deep=given.deep, repair=given.repair)
+
+
+@verb("cells", "Look", "the cells that made a version", "cells Iris 3", REF)
+def _cells(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    name, which = reference(given.ref, needs="cells Iris 3")
+    return cells_of(registry.version(name, which))
+
+
+@verb("panel", "Look", "the panel, live", "panel Iris", argument("name", nargs="?", metavar="NAME"))
+def _panel(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.panel(given.name)

@@ -1,0 +1,143 @@
+"""Records as the panel's table has them: one column a field, compressed; and one row, for what changed afterwards.
+
+Rows are for looking: they carry what a table shows, short. What is exact, and long, is asked for version by version.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from registry_nb.lookup import SERVING
+from registry_nb.notebook.sheets import visible
+from registry_nb.records import ModelVersion, RegisteredModel, Stage
+from registry_nb.stores import Reader
+
+#: Tags of a row, and characters of a value.
+TAGS, WIDE = 20, 80
+#: Metric columns of the table: those that most versions have.
+METRICS = 40
+#: Characters of a description.
+_DESCRIPTION = 200
+#: A sixth smaller than the fastest, for a few milliseconds; beyond it is little to gain.
+_LEVEL = 5
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+_NAMED = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def packed(value: Any) -> bytes:
+    """Write a value as JSON, and compress it."""
+    return zlib.compress(_json(value).encode(), _LEVEL)
+
+
+def packed_versions(
+    model: str, versions: Sequence[ModelVersion], revision: int, badges: Iterable[Sequence[str]]
+) -> bytes:
+    """Return the versions of a model, one list a field, compressed.
+
+    The metrics are written apart: to round a float, to read it back and to write it again took half of the time.
+    """
+    fields = {field: [read(version) for version in versions] for field, read in _VERSION.items()}
+    text = _json({"model": model, "revision": revision, **fields, "badges": list(badges)})
+    columns = [f"{_json(name)}:[{_column(versions, name)}]" for name in _names(versions)]
+    return zlib.compress(f'{text[:-1]},"metrics":{{{",".join(columns)}}}}}'.encode(), _LEVEL)
+
+
+def version_row(version: ModelVersion, badges: Sequence[str] = ()) -> dict[str, Any]:
+    """Return one version."""
+    fields = {field: read(version) for field, read in _VERSION.items()}
+    metrics = {name: _metric(value) for name, value in version.metrics.items()}
+    return {**fields, "metrics": metrics, "badges": badges}
+
+
+def model_columns(reader: Reader, models: Iterable[RegisteredModel], revision: int) -> dict[str, Any]:
+    """Return the models, one list a field."""
+    rows = [model_row(reader, model) for model in models]
+    return {"revision": revision, **{field: [row[field] for row in rows] for field in _MODEL}}
+
+
+def model_row(reader: Reader, model: RegisteredModel) -> dict[str, Any]:
+    """Return one model."""
+    stages = {str(stage): list(held) for stage in SERVING if (held := reader.holders(model.name, stage))}
+    return {
+        "name": model.name,
+        "production": max(stages.get(Stage.PRODUCTION, ()), default=None),
+        "newest": reader.newest(model.name) or None,
+        "stages": stages,
+        "count": sum(len(reader.holders(model.name, stage)) for stage in Stage),
+        "changed": milliseconds(model.updated_at),
+        "description": brief(model.description),
+    }
+
+
+_MODEL = ("name", "production", "newest", "stages", "count", "changed", "description")
+
+
+def milliseconds(at: datetime) -> int:
+    """Return a moment as the browser counts."""
+    return int(at.timestamp() * 1000)
+
+
+@functools.lru_cache(maxsize=4096)  # the same users, and often the same words
+def brief(text: str, most: int = _DESCRIPTION) -> str:
+    """Return a text on one line, cut, with what is invisible spelled out."""
+    text = text[: most + 1]
+    line = text if text.isprintable() else visible(" ".join(text.split()))
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def number(value: Any) -> Any:
+    """Return a value as JSON can hold it: NaN and the infinities by name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _column(versions: Sequence[ModelVersion], name: str) -> str:
+    """Write a metric of all versions, with five digits: seventeen do not compress, and a table has no room for them."""
+    values = [version.metrics.get(name) for version in versions]
+    texts = ["null" if value is None else "%.5g" % value for value in values]  # noqa: UP031  # half of the time of :.5g
+    text = ",".join(texts)
+    return ",".join(_NAMED.get(text, text) for text in texts) if "nan" in text or "inf" in text else text
+
+
+def _metric(value: float) -> float | str:
+    return float(f"{value:.5g}") if math.isfinite(value) else str(number(value))
+
+
+def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    if len("".join(tags.values())) <= WIDE:
+        return tags if len(tags) <= TAGS else dict(islice(tags.items(), TAGS))
+    return {key: value if len(value) <= WIDE else f"{value[:WIDE]}…" for key, value in islice(tags.items(), TAGS)}
+
+
+def _names(versions: Sequence[ModelVersion]) -> list[str]:
+    counted = Counter[str]()
+    sets = Counter(map(tuple, [version.metrics for version in versions]))  # few, of many versions
+    for names, times in sets.items():
+        counted.update(dict.fromkeys(names, times))
+    return [name for name, _ in counted.most_common(METRICS)]
+
+
+_VERSION: Mapping[str, Callable[[ModelVersion], Any]] = {
+    "version": lambda version: version.version,
+    "stage": lambda version: version.stage,
+    "aliases": lambda version: version.aliases,
+    "tags": lambda version: _tags(version.tags),
+    "tag_count": lambda version: len(version.tags),
+    "created": lambda version: int(version.created_at.timestamp()) * 1000,  # three digits that nobody reads
+    "user": lambda version: brief(version.user),
+    "size": lambda version: version.size,
+    "flavor": lambda version: version.flavor,
+    "description": lambda version: brief(version.description),
+}

@@ -1,0 +1,403 @@
+"""What is shown of a record or a listing: its title, its facts and its rows, before it is HTML or text.
+
+All of it is made of cells, and so of what `visible` lets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from registry_nb.checks import Report
+from registry_nb.comparison import Difference
+from registry_nb.errors import RegistryError
+from registry_nb.listing import Listing
+from registry_nb.loading import Inspection, LoadedModel
+from registry_nb.notebook.cells import (
+    Cell,
+    counted,
+    in_bytes,
+    local_time,
+    long_cell,
+    measured_cell,
+    metric_cells,
+    metric_names,
+    number_cell,
+    pairs,
+    short,
+    signature_cell,
+    size_cell,
+    stage_cell,
+    text_cell,
+    time_cell,
+    visible,
+)
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.registry import Registry
+
+__all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "sheet", "source_of", "visible"]
+
+#: Rows of a listing that are shown.
+LIMIT = 50
+_EMPTY = "Nothing is there yet, or nothing fits the filter; %registry register VARIABLE as NAME makes a first version."
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is shown of a record or a listing."""
+
+    title: str
+    facts: Sequence[tuple[str, Cell]] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    note: str = ""
+    further: Sequence[Sheet] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Page:
+    """A text that a cell shows as it is, and its twin for HTML."""
+
+    text: str
+    sheet: Sheet
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def sheet(shown: object, limit: int = LIMIT) -> Sheet:
+    """Describe what is shown of a record or a listing."""
+    if isinstance(shown, (Page, Sheet)):
+        return shown.sheet if isinstance(shown, Page) else shown
+    if isinstance(shown, Listing):
+        return _listing(shown, limit)
+    for kind, describe in _RECORDS.items():
+        if isinstance(shown, kind):
+            return describe(shown)
+    return Sheet(visible(str(shown)))
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _listing(listing: Listing[Any], limit: int) -> Sheet:
+    shown = listing[:limit]
+    rest = len(listing) - len(shown)
+    note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
+    if not listing:
+        return Sheet("nothing found", note=_EMPTY)
+    first = listing[0]
+    head: tuple[str, ...]
+    if isinstance(first, ModelVersion):
+        return _versions(shown, len(listing), note)
+    if isinstance(first, RegisteredModel):
+        rows = [_model_row(model) for model in shown]
+        head = ("model", "Production", "Staging", "newest", "aliases", "description", "changed")
+        return _without_empty_columns(Sheet(counted(len(listing), "model"), head=head, rows=rows, note=note))
+    if isinstance(first, Event):
+        head = ("#", "when", "who", "what", "model", "version", "change", "because")
+        if rest > 0:  # the newest are what one looks for, and they stay in their order
+            shown, note = listing[-limit:], f"… and {rest:,} more before these; to_frame() has them all"
+        rows = [_event_row(event) for event in shown]
+        everything = _without_empty_columns(Sheet(counted(len(listing), "event"), head=head, rows=rows, note=note))
+        return _of_one_model(everything) if len({event.name for event in shown}) == 1 else everything
+    if isinstance(first, Difference):
+        return _differences(shown, len(listing), note)
+    if isinstance(first, Run):
+        names = metric_names(shown)
+        head = ("run", "id", "experiment", "status", *names, "started", "by")
+        rows = [_run_row(*pair) for pair in zip(shown, metric_cells(shown, names), strict=True)]
+        return Sheet(counted(len(listing), "run"), head=head, rows=rows, note=note)
+    return Sheet(
+        counted(len(listing), "record"), head=("record",), rows=[(text_cell(item),) for item in shown], note=note
+    )
+
+
+def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
+    names = metric_names(versions)
+    metrics = metric_cells(versions, names)
+    several = len({version.name for version in versions}) > 1
+    rows = []
+    for version, measured in zip(versions, metrics, strict=True):
+        which = (text_cell(version.name), number_cell(version.version)) if several else (number_cell(version.version),)
+        rows.append(
+            (
+                *which,
+                stage_cell(version.stage),
+                text_cell(", ".join(version.aliases)),
+                *measured,
+                text_cell(pairs(version.tags)),
+                text_cell(version.description),
+                size_cell(version.size),
+                time_cell(version.created_at),
+                text_cell(version.user),
+            )
+        )
+    first_two: tuple[str, ...] = ("model", "version") if several else ("version",)
+    head = (*first_two, "stage", "aliases", *names, "tags", "description", "size", "registered", "by")
+    title = counted(count, "version") + ("" if several else f" of {visible(versions[0].name)}")
+    return _without_empty_columns(Sheet(title, head=head, rows=rows, note=note))
+
+
+def _version(version: ModelVersion) -> Sheet:
+    facts = [
+        ("stage", stage_cell(version.stage)),
+        ("aliases", text_cell(", ".join(version.aliases))),
+        ("description", long_cell(version.description)),
+        ("metrics", measured_cell(version.metrics)),
+        ("params", long_cell(pairs(version.params))),
+        ("tags", long_cell(pairs(version.tags))),
+        ("signature", signature_cell(version.signature)),
+        ("flavor", text_cell(f"{version.flavor}, Python {version.python_version}")),
+        ("requires", long_cell(", ".join(version.requirements))),
+        ("bytes", Cell(f"{in_bytes(version.size)}, {visible(version.digest[:19])}…", visible(version.digest))),
+        ("run", text_cell(version.run_id or "")),
+        ("from", long_cell(_from(version.provenance))),
+        (
+            "registered",
+            Cell(f"{local_time(version.created_at)} by {visible(version.user)}", version.created_at.isoformat()),
+        ),
+        ("load it", Cell(visible(f'registry.load("models:/{version.name}/{version.version}")'), kind="code")),
+    ]
+    return Sheet(f"{visible(version.name)} {version.version}", facts=[fact for fact in facts if fact[1].text])
+
+
+def _model(model: RegisteredModel) -> Sheet:
+    facts = [
+        ("description", long_cell(model.description)),
+        ("tags", long_cell(pairs(model.tags))),
+        ("aliases", long_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()}))),
+        ("changed", time_cell(model.updated_at)),
+    ]
+    latest = model.latest_versions
+    further = (replace(_versions(latest, len(latest), ""), title="the newest version in each stage"),) if latest else ()
+    note = "" if latest else "no versions yet"
+    return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
+
+
+def source_of(version: ModelVersion) -> str:
+    """Return the cells that made a version as one piece of source; one that ran twice stands there once."""
+    told = version.provenance
+    cells = [*(part["source"] for part in told.get("slice", ())), *([told["cell"]] if "cell" in told else [])]
+    last = {source: place for place, source in enumerate(cells)}
+    return "\n\n".join(source.rstrip("\n") for place, source in enumerate(cells) if last[source] == place)
+
+
+def cells_of(version: ModelVersion) -> Page:
+    """Show the cells that made a version."""
+    told = version.provenance
+    if "cell" not in told:
+        why = f"{version.name} {version.version} was not registered from a notebook, or without its provenance"
+        return Page(visible(why), Sheet(visible(why)))
+    cells = [(f"In [{part['count']}]", part["source"]) for part in told["slice"]]
+    cells.append((f"In [{told['execution_count']}]", told["cell"]))
+    title = visible(f"the cells that made {version.name} {version.version} ({told['slice_is']})")
+    lines = [title, *(f"\n# {name}\n{visible(source, 20_000).rstrip()}" for name, source in cells)]
+    rows = [(Cell(name, kind="time"), Cell(visible(source, 20_000), kind="cell")) for name, source in cells]
+    return Page("\n".join(lines), Sheet(title, head=("", "source"), rows=rows))
+
+
+def _inspection(found: Inspection) -> Sheet:
+    origins = {"local": "you registered it", "known": "a signer whom you know", "foreign": "nobody whom you know"}
+    kinds = {"data": "data", "restricted": "a pickle of known names", "code": "code"}
+    foreign = found.origin == "foreign"
+    facts = [
+        ("origin", Cell(f"{found.origin}: {origins[found.origin]}", kind="bad" if foreign else "good")),
+        ("signed by", long_cell(", ".join(found.signers))),
+        ("it is", Cell(kinds[found.kind], kind="bad" if foreign and found.kind == "code" else "")),
+        ("imports", long_cell(", ".join(found.imports))),
+        ("missing here", long_cell(found.missing or "")),
+        ("different here", long_cell(", ".join(found.changes))),
+        ("bytes", Cell(f"{in_bytes(found.size)}, {visible(found.digest)}")),
+    ]
+    return Sheet(visible(found.uri), facts=[fact for fact in facts if fact[1].text])
+
+
+def _differences(differences: Sequence[Difference], count: int, note: str) -> Sheet:
+    rows = [
+        (
+            text_cell("" if place and differences[place - 1].section == found.section else found.section),
+            text_cell(found.name),
+            text_cell(_or_none(_fact(found.a))),
+            text_cell(_or_none(_fact(found.b))),
+            Cell("" if found.difference is None else f"{found.difference:+.4g}", kind="number"),
+        )
+        for place, found in enumerate(differences)
+    ]
+    head = ("", "fact", "first", "second", "difference")
+    return _without_empty_columns(Sheet(counted(count, "difference"), head=head, rows=rows, note=note))
+
+
+def _fact(value: object) -> object:
+    return short(value) if isinstance(value, float) else value
+
+
+def _event(event: Event) -> Sheet:
+    return _listing(Listing([event]), 1)
+
+
+def _run(run: Run) -> Sheet:
+    facts = [
+        ("id", text_cell(run.run_id)),
+        ("experiment", text_cell(run.experiment)),
+        ("status", _status(run)),
+        ("metrics", measured_cell(run.metrics)),
+        ("params", long_cell(pairs(run.params))),
+        ("tags", long_cell(pairs(run.tags))),
+        ("models", long_cell(", ".join(f"runs:/{run.run_id}/{path}" for path in run.models))),
+        ("started", Cell(f"{local_time(run.started_at)} by {visible(run.user)}", run.started_at.isoformat())),
+        ("ended", time_cell(run.ended_at) if run.ended_at else Cell("")),
+    ]
+    return Sheet(f"run {visible(run.name)}", facts=[fact for fact in facts if fact[1].text])
+
+
+def _report(report: Report) -> Sheet:
+    counts = {"model": report.models, "version": report.versions, "event": report.events, "file": report.files}
+    looked = ", ".join(counted(number, noun) for noun, number in counts.items())
+    verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
+    facts = [("verdict", verdict), ("looked at", Cell(looked))]
+    if report.removed:
+        facts.append(("removed", Cell(counted(len(report.removed), "unused file"))))
+    rows = [(long_cell(problem),) for problem in report.problems]
+    return Sheet("check", facts=facts, head=("problem",) if rows else (), rows=rows)
+
+
+def _loaded(model: LoadedModel) -> Sheet:
+    native = type(model.unwrap())
+    facts = [
+        ("object", text_cell(f"{native.__module__}.{native.__qualname__}")),
+        ("origin", Cell(str(model.origin), kind="bad" if model.origin == "foreign" else "")),
+        ("behaviour", Cell("" if model.behaviour is None else str(model.behaviour), kind=_verdict(model))),
+        ("use", Cell("model.predict(X)", kind="code")),
+    ]
+    inner = sheet(model.version)
+    return Sheet(f"loaded {inner.title}", facts=[fact for fact in (*facts, *inner.facts[:1]) if fact[1].text])
+
+
+def _verdict(model: LoadedModel) -> str:
+    return "good" if model.behaviour is not None and model.behaviour.ok else "bad"
+
+
+def _registry(registry: Registry) -> Sheet:
+    try:
+        models = Cell(f"{len(registry.store.model_names()):,}")
+    except RegistryError as error:  # a damaged registry can still be told from another
+        models = Cell(visible(error), kind="bad")
+    facts = [("where", long_cell(registry.uri)), ("models", models), ("you are", text_cell(registry.user))]
+    return Sheet("registry", facts=facts)
+
+
+_RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
+    ModelVersion: _version,
+    RegisteredModel: _model,
+    Event: _event,
+    Run: _run,
+    Report: _report,
+    LoadedModel: _loaded,
+    Inspection: _inspection,
+    Registry: _registry,
+}
+
+
+#: The types whose look is this module's.
+SHOWN = (Listing, Page, Sheet, *_RECORDS)
+
+
+def _model_row(model: RegisteredModel) -> Sequence[Cell]:
+    by_stage = {version.stage: version.version for version in model.latest_versions}
+    serving = [
+        number_cell(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)
+    ]
+    newest = max((version.version for version in model.latest_versions), default=None)
+    return (
+        text_cell(model.name),
+        *serving,
+        number_cell(newest) if newest else Cell("–"),
+        text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
+        text_cell(model.description),
+        time_cell(model.updated_at),
+    )
+
+
+def _event_row(event: Event) -> Sequence[Cell]:
+    return (
+        number_cell(event.seq),
+        time_cell(event.at),
+        text_cell(event.user),
+        text_cell(event.action.replace("_", " ")),
+        text_cell(event.name),
+        number_cell(event.version) if event.version else Cell("", kind="number"),
+        text_cell(_difference(event)),
+        text_cell(event.because),
+    )
+
+
+def _difference(event: Event) -> str:
+    """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
+    before, after = event.before or {}, event.after or {}
+    if event.action == "registered":
+        return ""
+    if "stage" in after:
+        return f"{before.get('stage', '')} → {after['stage']}"
+    parts = []
+    for name in after:
+        now, then = after[name], before.get(name)
+        if isinstance(now, Mapping):
+            old = then if isinstance(then, Mapping) else {}
+            parts += [f"{key}: {_or_none(old.get(key))} → {_or_none(value)}" for key, value in now.items()]
+        else:
+            parts.append(f"{name}: {_or_none(then)} → {_or_none(now)}")
+    return ", ".join(parts) if before else ""
+
+
+def _or_none(value: object) -> str:
+    return "–" if value in (None, "") else str(value)
+
+
+def _run_row(run: Run, measured: Sequence[Cell]) -> Sequence[Cell]:
+    return (
+        text_cell(run.name),
+        Cell(visible(run.run_id[:8]), visible(run.run_id)),
+        text_cell(run.experiment),
+        _status(run),
+        *measured,
+        time_cell(run.started_at),
+        text_cell(run.user),
+    )
+
+
+def _status(run: Run) -> Cell:
+    kinds = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad"}
+    return Cell(str(run.status), kind=kinds.get(str(run.status), ""))
+
+
+def _of_one_model(given: Sheet) -> Sheet:
+    """Say the model's name once, above the table."""
+    column = list(given.head).index("model")
+    keep = [index for index in range(len(given.head)) if index != column]
+    return _columns(given, keep, f"{given.title} of {given.rows[0][column].text}")
+
+
+def _without_empty_columns(given: Sheet) -> Sheet:
+    keep = [index for index in range(len(given.head)) if any(row[index].text for row in given.rows)]
+    return _columns(given, keep, given.title)
+
+
+def _columns(given: Sheet, keep: Sequence[int], title: str) -> Sheet:
+    rows = [[row[index] for index in keep] for row in given.rows]
+    return Sheet(title, head=[given.head[index] for index in keep], rows=rows, note=given.note)
+
+
+def _from(provenance: Mapping[str, Any]) -> str:
+    """Say in a line where a version came from; `cells_of` has the cells."""
+    git, data = provenance.get("git", {}), provenance.get("data", {})
+    dirty = " with changes" if git.get("dirty") else ""
+    parts = [
+        provenance.get("source", ""),
+        provenance.get("notebook", ""),
+        f"In [{provenance['execution_count']}]" if "execution_count" in provenance else "",
+        f"commit {git['commit'][:8]}{dirty}" if git else "",
+        f"data {data['sha256'][:8]}, {data['rows']:,} rows" if "sha256" in data else "",
+    ]
+    return ", ".join(part for part in parts if part)

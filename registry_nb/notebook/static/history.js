@@ -1,0 +1,85 @@
+// What happened, as a list; who held Production and Staging, as a picture and, for whoever wants words, as a table.
+
+const LANE = 26;
+const LEFT = 78;
+
+// Bars from `from` to `to` on one line for each stage, with ticks below that the eye can count.
+function drawTimeline(stints, width) {
+  const now = Date.now();
+  const lanes = ["Production", "Staging"].filter((stage) => stints.some((one) => one.stage === stage));
+  const first = Math.min(...stints.map((one) => one.from));
+  const last = Math.max(now, ...stints.map((one) => one.to ?? now));
+  const x = (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - 4);
+  const height = lanes.length * LANE + 22;
+  const picture = svg("svg", { class: "timeline", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
+    "aria-label": visible(`Who held which stage: ${plural(stints.length, "stint")}; the table below says it in words`) });
+  lanes.forEach((stage, n) => {
+    picture.append(svg("text", { x: 0, y: n * LANE + 16, class: "label" }, stage));
+    for (const one of stints.filter((stint) => stint.stage === stage)) {
+      const [from, to] = [x(one.from), x(one.to ?? now)];
+      const wide = Math.max(2, to - from - 1);
+      const group = svg("g", { class: `stint ${stage.toLowerCase()}${one.to === null ? " now" : ""}` },
+        svg("title", {}, `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}, by ${one.by}`),
+        svg("rect", { x: from, y: n * LANE + 3, width: wide, height: LANE - 8, rx: 2 }));
+      if (wide > 9 * String(one.version).length + 6) group.append(svg("text", { x: from + 5, y: n * LANE + 16 },
+        String(one.version)));
+      picture.append(group);
+    }
+  });
+  const ticks = Math.max(2, Math.floor((width - LEFT) / 150));
+  for (let n = 0; n < ticks; n += 1) {
+    const moment = first + ((last - first) * n) / (ticks - 1);
+    const short = last - first > 3 * 86400000 ? exact(moment).slice(0, 10) : exact(moment).slice(5, 16);
+    picture.append(svg("text", { x: x(moment), y: height - 5, class: "tick", "text-anchor": n === 0 ? "start"
+      : n === ticks - 1 ? "end" : "middle" }, short));
+  }
+  return picture;
+}
+
+function historyView(ctx) {
+  const model = ctx.state.model || null;
+  const node = h("div.page.history", { "aria-busy": "true" }, h("p.muted", {}, "Loading…"));
+  let answer = null;
+  let limit = 200;
+  let asked = 0;
+  let tabled = false;
+
+  function draw() {
+    const stints = answer.timeline ?? [];
+    const events = answer.events ?? [];
+    const width = Math.max(260, Math.min(1400, (node.clientWidth || ctx.width()) - 4));
+    const words = h("details", { ontoggle: (event) => { tabled = event.target.open; } },
+      h("summary", {}, "The same as a table"),
+      table("Who held which stage", ["Stage", "Version", "From", "To", "By"], [...stints].reverse().map((one) =>
+        [stageMark(one.stage), String(one.version), exact(one.from), one.to === null ? "now" : exact(one.to),
+          visible(one.by, 60)])));
+    words.open = tabled;
+    node.replaceChildren(...[
+      stints.length ? section("Who was in production when", drawTimeline(stints, width), words) : null,
+      events.length ? section(model ? "Events" : "Events of the registry", eventList(events, { withModel: !model }))
+        : h("p.muted", {}, "Nothing happened yet."),
+      answer.more ? button("Older events", (control) => { limit *= 5; load(control); }, { kind: "link" })
+        : null].filter(Boolean));
+    node.removeAttribute("aria-busy");
+  }
+
+  async function load(control = null) {
+    asked += 1;
+    const mine = asked;
+    const args = { model, limit };
+    try {
+      const found = await (control ? ctx.link.act(control, "history", args) : ctx.link.ask("history", args));
+      if (mine !== asked) return;
+      answer = found;
+      keepFocus(ctx.root, node, draw);
+    } catch (error) {
+      ctx.say(error.message, "bad");
+      if (!answer) node.replaceChildren(h("p.trouble", {}, visible(error.message)));
+    }
+  }
+  load();
+  return {
+    node, focus: () => { node.tabIndex = -1; node.focus(); }, resized: () => answer && keepFocus(ctx.root, node, draw),
+    update: ({ versions, models }) => ((model ? versions : models)) && load(),
+  };
+}

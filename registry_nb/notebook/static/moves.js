@@ -1,0 +1,107 @@
+// Everything that changes a version or a model, as menu items and dialogs; each ends in one message to the kernel.
+
+const WHY = { name: "because", label: "Why?", placeholder: "kept in the history" };
+
+// "a=1, b=two words" → {a: "1", b: "two words"}; a value may be quoted, a key alone has an empty one.
+function pairs(text) {
+  const found = text.matchAll(/\s*([^=,\n]+?)\s*(?:=\s*(?:"([^"]*)"|([^,\n]*)))?\s*(?:[,\n]|$)/g);
+  return Object.fromEntries([...found].map(([, key, quoted, plain]) => [key, (quoted ?? plain ?? "").trim()]));
+}
+
+function makeMoves({ root, link, say, state, restore, locked }) {
+  const done = (result) => {
+    say(result.sentence ?? "Done", "ok");
+    return result;
+  };
+  const change = (op, args, more = (values) => values) => async (values, control, tell) =>
+    done(await link.act(control, op, { ...args, ...more(values) }, tell));
+
+  // Ask the kernel what would happen, show it, ask why, and do it as it was shown.
+  function confirm(kind, version, { stage = null, title, yes, danger = false }) {
+    const model = state.model;
+    let plan = {};
+    question(root, {
+      title, yes, danger, fields: [WHY], restore,
+      async prepare(tell) {
+        plan = await link.ask("plan", { do: kind, model, version, stage }, { tell });
+        return plan.sentence;
+      },
+      run: async ({ because }, control, tell) => {
+        const args = {
+          promote: { model, version, stage, because, expected: plan.expected ?? null },
+          stage: { model, version, stage, because, expected: plan.expected ?? null, seen: plan.seen ?? null },
+          archive: { model, version, because, seen: plan.seen ?? null },
+          rollback: { model, to: plan.target ?? null, because, expected: plan.expected ?? null },
+          delete: { model, version, because, seen: plan.seen ?? null },
+        }[kind];
+        done(await link.act(control, kind, args, tell));
+      },
+    });
+  }
+
+  const moves = {
+    to(version, stage) {
+      const what = both(state.model, version);
+      if (stage === "Archived") confirm("archive", version, { title: `Archive ${what}?`, yes: "Archive" });
+      else if (stage === "None") confirm("stage", version, { stage, title: `Take ${what} out of its stage?`,
+        yes: "Take out" });
+      else confirm("promote", version, { stage, title: `Promote ${what} to ${stage}?`, yes: "Promote" });
+    },
+    rollback: () => confirm("rollback", null, { stage: "Production", title: `Roll back ${visible(state.model, 60)}?`,
+      yes: "Roll back" }),
+    remove: (version) => confirm("delete", version, {
+      title: version === null ? `Delete ${visible(state.model, 60)} with all its versions?`
+        : `Delete ${both(state.model, version)}?`, yes: "Delete", danger: true,
+    }),
+    tag: (version) => question(root, {
+      title: version === null ? `Tag ${visible(state.model, 60)}` : `Tag ${both(state.model, version)}`, yes: "Tag",
+        restore,
+      fields: [{ name: "tags", label: "Tags", hint: "key=value, key=value", required: true }],
+      run: change("tag", { model: state.model, version }, ({ tags }) => ({ tags: pairs(tags) })),
+    }),
+    untag: (control, version, key) => link.act(control, "untag", { model: state.model, version, keys: [key] }),
+    describe: (version, text) => question(root, {
+      title: version === null ? `Describe ${visible(state.model, 60)}` : `Describe ${both(state.model, version)}`,
+        yes: "Save", restore,
+      fields: [{ name: "text", label: "Description", kind: "area", value: text, hint: "Markdown" }],
+      run: change("describe", { model: state.model, version, seen: text }),
+    }),
+    alias: (version) => question(root, {
+      title: `An alias for ${both(state.model, version)}`, yes: "Set alias", restore,
+      fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; it moves here from where it pointed",
+        required: true }],
+      run: change("alias", { model: state.model, version }),
+    }),
+    unalias: (control, alias) => link.act(control, "unalias", { model: state.model, alias }),
+    rename: () => question(root, {
+      title: `Rename ${visible(state.model, 60)}`, yes: "Rename", restore,
+      fields: [{ name: "new", label: "New name", value: state.model, required: true }],
+      run: change("rename", { model: state.model }),
+    }),
+    // A small change without a dialog: the control itself waits, and the status line tells.
+    quick: (promise) => promise.then(done, (error) => say(error.message, "bad")),
+
+    // Where a version may go from here.
+    targets: (version, stage) => STAGES.filter((one) => one !== stage).map((one) => ({
+      label: one === "None" ? "No stage" : one, mark: stageMark(one, ""), locked: locked(),
+        act: () => moves.to(version, one),
+    })),
+    // All that can be done to a version, for the menu of its row.
+    menu: (row, { openVersion, compare }) => [
+      { label: "Open", act: () => openVersion(row.version) },
+      { label: "Compare…", act: () => compare(row.version) },
+      null,
+      ...[["Production", "Promote to Production…"], ["Staging", "Promote to Staging…"], ["Archived", "Archive…"],
+        ["None", "Take out of its stage…"]]
+        .filter(([stage]) => stage !== row.stage)
+        .map(([stage, label]) => ({ label, mark: stageMark(stage, ""), locked: locked(),
+          act: () => moves.to(row.version, stage) })),
+      ...(row.stage === "Production" ? [{ label: "Roll back…", locked: locked(), act: moves.rollback }] : []),
+      null,
+      { label: "Tag…", locked: locked(), act: () => moves.tag(row.version) },
+      { label: "Alias…", locked: locked(), act: () => moves.alias(row.version) },
+      { label: "Delete…", danger: true, locked: locked(), act: () => moves.remove(row.version) },
+    ],
+  };
+  return moves;
+}

@@ -1,0 +1,177 @@
+// What lies above the page: menus, and dialogs with a form in them. Both are native (popover, dialog), so that Escape,
+// the focus and the top layer are the browser's.
+
+let popups = 0;
+
+// `items`: [{label, act, mark, checked, locked, danger, hint}], null for a line between. `anchor`: an element, or the
+// event of a click.
+function openMenu(root, label, items, anchor, restore) {
+  root.querySelector("[popover]")?.remove();
+  const choose = (item) => (event) => {
+    event.stopPropagation();
+    if (item.locked) return;
+    if (item.checked !== undefined) {
+      item.checked = !item.checked;
+      event.currentTarget.setAttribute("aria-checked", String(item.checked));
+      item.act(item.checked);
+      return;
+    }
+    close(true);
+    item.act();
+  };
+  const made = items.map((item) => (item === null ? h("hr", { role: "separator" })
+    : h(`button.item${item.danger ? ".danger" : ""}`, {
+      type: "button", tabindex: "-1", role: item.checked === undefined ? "menuitem" : "menuitemcheckbox",
+      "aria-checked": item.checked === undefined ? null : String(item.checked), "aria-disabled": item.locked ? "true"
+        : null,
+      title: item.hint, onclick: choose(item),
+    }, item.mark ?? null, item.checked === undefined ? null : h("span.tick", {}, icon("check")),
+      h("span", {}, item.label))));
+  const node = h("div.popup", { popover: "auto", role: "menu", "aria-label": label }, made);
+  root.append(node);
+  node.showPopover();
+  const box = anchor instanceof Event ? { left: anchor.clientX, right: anchor.clientX, top: anchor.clientY,
+    bottom: anchor.clientY }
+    : anchor.getBoundingClientRect();
+  const { width, height } = node.getBoundingClientRect();
+  const left = Math.max(4, Math.min(anchor.dataset?.align === "left" ? box.left : box.right - width,
+    innerWidth - width - 4));
+  const top = box.bottom + height + 4 > innerHeight && box.top > height ? box.top - height - 2 : box.bottom + 2;
+  node.style.setProperty("--left", `${left}px`);
+  node.style.setProperty("--top", `${Math.max(4, top)}px`);
+
+  const close = (back) => {
+    if (!node.isConnected) return;
+    node.remove();
+    if (anchor.setAttribute && anchor.hasAttribute("aria-expanded")) anchor.setAttribute("aria-expanded", "false");
+    if (back) restore();
+  };
+  node.addEventListener("toggle", (event) => {
+    if (event.newState === "closed") close(node.contains(root.activeElement) || root.activeElement === null);
+  });
+  const buttons = [...node.querySelectorAll("button")];
+  node.addEventListener("keydown", (event) => {
+    const at = buttons.indexOf(root.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to !== undefined) buttons[(to + buttons.length) % buttons.length].focus();
+    else if (event.key === "Tab" || event.key === "Escape") close(true);
+    else if (event.key.length === 1 && event.key !== " ") {
+      const later = [...buttons.slice(at + 1), ...buttons.slice(0, at + 1)];
+      later.find((one) => one.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
+      return;
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  if (anchor.setAttribute && anchor.hasAttribute("aria-haspopup")) anchor.setAttribute("aria-expanded", "true");
+  buttons[0]?.focus();
+}
+
+function menuButton(root, label, items, { text = "", glyph = "more", kind = "flat", align = "right",
+  locked = false } = {}) {
+  return button(text, (control) => openMenu(root, label, items(), control, () => control.focus()), {
+    glyph, kind, locked, "aria-label": text ? null : label, title: text ? null : label, "aria-haspopup": "menu",
+      "aria-expanded": "false", "data-align": align,
+  });
+}
+
+// A labelled field. `kind`: text, area, select (with options) or check.
+function field({ name, label, kind = "text", value = "", hint = "", options = [], suggestions = null, required = false,
+  placeholder = "" }) {
+  popups += 1;
+  const id = `field${popups}`;
+  const common = { id, name, "aria-describedby": hint ? `${id}-hint` : null, required, "aria-required": required
+    ? "true" : null,
+    placeholder: placeholder || null, autocomplete: "off", spellcheck: "false", list: suggestions ? `${id}-list`
+      : null };
+  const control = kind === "area" ? h("textarea", { ...common, rows: "3", value })
+    : kind === "select" ? h("select", common, options.map(([key, text]) => h("option", { value: key },
+      visible(text, 200))))
+      : h("input", { ...common, type: "text", value });
+  if (kind === "select" && value) control.value = value;
+  return h("div.field", {}, h("label", { for: id }, label), control,
+    suggestions ? h("datalist", { id: `${id}-list` }, suggestions.map((one) => h("option", { value: one }))) : null,
+    hint ? h("p.hint", { id: `${id}-hint` }, hint) : null);
+}
+
+// JupyterLab cancels every line break that is typed into a cell's output, and with it what Enter does in a form: a
+// field would not submit, and a text would stay on one line. So both are done here.
+function enters(form) {
+  form.addEventListener("keydown", (event) => {
+    const { target } = event;
+    if (event.key !== "Enter" || event.isComposing || !target.matches("input, textarea, select")) return;
+    event.preventDefault();
+    if (!target.matches("textarea") || event.ctrlKey || event.metaKey) form.requestSubmit();
+    else if (!document.execCommand("insertText", false, "\n")) target.setRangeText("\n", target.selectionStart,
+      target.selectionEnd, "end");
+  });
+}
+
+const values = (form) => Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value]));
+
+// A dialog that asks before something happens. `prepare(show)` may fill the sentence later; `run(values, button, tell)`
+// resolves when it happened. An error stays in the dialog, together with what was typed.
+function question(root, { title, sentence = "", fields = [], yes, danger = false, prepare = null, run, restore }) {
+  root.querySelector("dialog")?.remove();
+  popups += 1;
+  const said = h("p.sentence", { id: `said${popups}`, "aria-live": "polite" }, sentence);
+  const trouble = h("p.trouble", { role: "alert" });
+  const form = h("form", { method: "dialog", novalidate: true });
+  const node = h("dialog", { "aria-labelledby": `title${popups}`, "aria-describedby": `said${popups}` }, form);
+  const cancel = button("Cancel", () => node.close());
+  const go = h(`button.${danger ? "danger" : "primary"}`, { type: "submit", "aria-disabled": prepare ? "true" : null },
+    yes);
+  form.append(...[h("h3", { id: `title${popups}` }, title), sentence || prepare ? said : null, ...fields.map(field),
+    trouble,
+    h("div.buttons", {}, cancel, go)].filter(Boolean));
+
+  const tell = (text, kind) => {
+    trouble.textContent = visible(text);
+    trouble.classList.toggle("wait", kind === "wait");
+  };
+  async function prepared() {
+    if (!prepare) return;
+    go.setAttribute("aria-disabled", "true");
+    said.classList.add("busy");
+    try {
+      said.replaceChildren(visible(await prepare(tell)));
+      go.removeAttribute("aria-disabled");
+    } catch (error) {
+      said.replaceChildren();
+      tell(error.message);
+    } finally {
+      said.classList.remove("busy");
+    }
+  }
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!idle(go)) return;
+    const missing = [...form.elements].find((one) => one.required && !one.value.trim());
+    if (missing) {
+      tell(`${missing.labels[0].textContent} is needed.`);
+      missing.focus();
+      return;
+    }
+    tell("");
+    try {
+      await run(values(form), go, tell);
+      node.close();
+    } catch (error) {
+      // Somebody was faster: say so, and look again, so that a second "yes" is about what is there now.
+      tell(error.message);
+      if (error.name === "Conflict") {
+        await prepared();
+        tell(error.message);
+      }
+    }
+  });
+  enters(form);
+  node.addEventListener("close", () => {
+    node.remove();
+    restore();
+  });
+  root.append(node);
+  node.showModal();
+  (form.querySelector("input, textarea, select") ?? (danger ? cancel : go)).focus();
+  prepared();
+}

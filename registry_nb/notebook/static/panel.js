@@ -1,0 +1,251 @@
+// The panel itself: where one is, what may be done there, and the line that tells what happened.
+
+const VIEWS = { models: modelsView, versions: versionsView, board: boardView, version: versionView,
+  compare: compareView, history: historyView, register: registerView };
+const TABS = [["versions", "Versions"], ["board", "Board"], ["compare", "Compare"], ["history", "History"]];
+const FRESH = 2500;
+const NO_KERNEL = "No kernel answers, so this is a picture of the registry as it was.";
+
+async function render({ model, el, signal }) {
+  const host = h("div", { "data-lm-suppress-shortcuts": "true" });
+  const shadow = host.attachShadow({ mode: "open" });
+  const bar = h("div.bars");
+  const header = h("div.top");
+  const stage = h("div.stagearea", { role: "region", "aria-label": "Model registry" });
+  const said = h("p.said", { role: "status", "aria-live": "polite" });
+  const news = h("p.news", { role: "log", "aria-live": "polite", "aria-label": "What others did" });
+  const root = h("div.panel", {}, header, bar, stage, h("div.foot", {}, said, news));
+  shadow.append(h("style", {}), root);
+  shadow.firstChild.textContent = STYLE;
+  el.replaceChildren(host);
+  Object.defineProperty(root, "activeElement", { get: () => shadow.activeElement });
+
+  const data = { models: new Rows({}, "name"), versions: new Rows({}, "version"), ready: false, loading: false };
+  const tables = new Map();
+  const late = [];
+  let unpacking = 0;
+  const state = { model: model.get("model") ?? "", view: "", version: null, compared: {}, silent: false };
+  let view = null;
+
+  function say(text, kind = "") {
+    said.className = `said ${kind}`;
+    said.textContent = visible(text, 1000);
+  }
+  const locked = () => Boolean(model.get("readonly") || model.get("problem") || state.silent);
+  const link = makeLink(model, { say, told, signal });
+  const moves = makeMoves({ root, link, say, state, locked, restore });
+  const ctx = {
+    model, root, data, state, link, moves, say, locked, go, open,
+    table(name) {
+      if (!tables.has(name)) tables.set(name, { by: null, down: true, active: null, top: 0, text: "", metrics: null,
+        marks: [] });
+      return tables.get(name);
+    },
+    version: (version) => { state.version = version; go("version"); },
+    compare: (a, b = null) => { state.compared = b === null ? { b: a }
+      : { a: Math.min(a, b), b: Math.max(a, b) }; go("compare"); },
+    width: () => stage.clientWidth,
+  };
+
+  function restore() {
+    if (!shadow.activeElement) view.focus();
+  }
+
+  // -- where one is --------------------------------------------------------------------------------------------------
+
+  function go(next, { focus = true } = {}) {
+    root.querySelector("dialog")?.close();
+    if (next !== "models" && next !== "register" && next !== "history" && !state.model) next = "models";
+    if (next === "version" && state.version === null) next = "versions";
+    state.view = next;
+    view?.gone?.();
+    say("");
+    view = VIEWS[next](ctx);
+    stage.replaceChildren(view.node);
+    drawHeader();
+    view.shown?.();
+    if (focus) view.focus();
+    if (model.get("view") !== next) {
+      model.set("view", next);
+      model.save_changes();
+    }
+  }
+
+  async function open(name, version = null) {
+    const same = state.model === name;
+    state.model = name;
+    state.version = version;
+    state.compared = {};
+    if (!same || data.versions.model !== name) Object.assign(data,
+      { versions: new Rows({ model: name }, "version"), loading: Boolean(name) });
+    if (model.get("model") !== name) {
+      model.set("model", name);
+      model.save_changes();
+    }
+    go(!name ? "models" : version === null ? "versions" : "version");
+    if (same || !name) return;
+    try {
+      await link.ask("open", { model: name });
+    } catch (error) {
+      open("");
+      say(error.message, "bad");
+    }
+  }
+
+  function drawHeader() {
+    const tab = (name, label) => button(label, () => go(name),
+      { kind: "tab", "aria-current": state.view === name || (state.view === "version" && name === "versions") ? "page"
+      : null });
+    const focused = header.contains(shadow.activeElement) ? shadow.activeElement.textContent : null;
+    const place = state.model
+      ? [button("Models", () => open(""), { kind: "link" }), h("span.muted", { "aria-hidden": "true" }, "›"),
+        h("b", { title: state.model }, visible(state.model, 80)),
+        h("span.muted.about", {}, visible(data.models.row(state.model)?.description ?? "", 200))]
+      : [h("b", {}, "Models"), h("span.muted.about", { title: model.get("uri") },
+        visible(model.get("uri") ?? "", 200))];
+    const tabs = state.model ? TABS.map(([name, label]) => tab(name, label))
+      : [tab("models", "Models"), tab("history", "History")];
+    header.replaceChildren(h("div.place", {}, place), h("nav", { "aria-label": "Views" }, tabs),
+      button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more());
+    if (focused !== null) [...header.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+  }
+
+  const more = () => menuButton(root, "More", () => (state.model ? [
+    { label: "Roll back…", locked: locked(), act: moves.rollback }, null,
+    { label: "Describe the model…", locked: locked(), act: () => moves.describe(null,
+      data.models.row(state.model)?.description ?? "") },
+    { label: "Tag the model…", locked: locked(), act: () => moves.tag(null) },
+    { label: "Rename…", locked: locked(), act: moves.rename },
+    { label: "Delete the model…", danger: true, locked: locked(), act: () => moves.remove(null) },
+  ] : [
+    { label: "Check every byte", act: () => check(false) }, { label: "Check, and load every model",
+      act: () => check(true) },
+  ]));
+
+  async function check(deep) {
+    try {
+      const { ok, lines } = await link.act(header.lastChild, "check", { deep });
+      say(lines.join("; "), ok ? "ok" : "bad");
+    } catch (error) {
+      say(error.message, "bad");
+    }
+  }
+
+  // -- what the kernel says --------------------------------------------------------------------------------------------
+
+  function drawBars() {
+    const problem = model.get("problem");
+    const call = `registry.panel(${state.model ? JSON.stringify(state.model) : ""})`;
+    const line = problem ? h("p.bar.bad", { role: "alert" }, icon("warn"), visible(problem, 1000),
+      h("span.muted", {}, "The rows below are those of before."))
+      : state.silent ? h("p.bar", { role: "note" }, NO_KERNEL, " ", h("code", {}, call), " in a cell makes it live.")
+        : model.get("readonly") ? h("p.bar", { role: "note" }, "This registry can only be read here.") : null;
+    bar.replaceChildren(...(line ? [line] : []));
+  }
+
+  function lock() {
+    drawBars();
+    if (view) drawHeader();
+    view?.update({ locked: true });
+  }
+
+  function told(message) {
+    if (message.patch) {
+      const { patch } = message;
+      if (unpacking) late.push(patch);
+      const models = new Set(data.models.patch(patch.models ?? {}));
+      const mine = (patch.model ?? data.versions.model) === data.versions.model && data.versions.model === state.model;
+      const versions = mine ? new Set(data.versions.patch(patch.versions ?? {})) : new Set();
+      data.models.revision = patch.revision;
+      data.versions.revision = patch.revision;
+      if (view) drawHeader();
+      view?.update({ models: models.size ? models : null, versions: versions.size ? versions : null });
+      setTimeout(() => shadow.querySelectorAll(".fresh").forEach((one) => one.classList.remove("fresh")), FRESH);
+    }
+    const last = message.news?.at(-1);
+    if (last) {
+      const others = message.news.length - 1;
+      news.replaceChildren(h("span", {}, visible(last.text, 400), others > 0 ? `, and ${others} more` : ""), " ",
+        h("time.muted", { title: exact(last.at) }, exact(last.at).slice(11, 16)));
+    }
+  }
+
+  // To unpack takes a moment: a patch that comes meanwhile is newer than the rows, and is put into them, too.
+  async function take(name, key) {
+    const bytesOf = model.get(name);
+    let columns = null;
+    unpacking += 1;
+    try {
+      columns = await unpack(bytesOf);
+    } catch {
+      say("These rows could not be read.", "bad");
+    }
+    unpacking -= 1;
+    const newer = late.filter((patch) => patch.revision > (columns?.revision ?? Infinity));
+    if (!unpacking) late.length = 0;
+    if (signal.aborted || bytesOf !== model.get(name)) return;
+    data[name] = new Rows(columns ?? { model: "" }, key);
+    if (name === "models") data.ready = true;
+    else if (data.versions.model === state.model) data.loading = false;
+    else data[name] = new Rows({ model: state.model }, key);
+    for (const patch of newer) {
+      if (name === "models" || patch.model === data.versions.model) data[name].patch(patch[name] ?? {});
+      data[name].revision = patch.revision;
+    }
+    if (!view) return;
+    drawHeader();
+    view.update({ [name]: new Set(data[name].fields[key]), anew: true });
+  }
+
+  const follow = {
+    "change:models": () => take("models", "name"),
+    "change:versions": () => take("versions", "version"),
+    "change:variables": () => view?.update({ variables: true }),
+    "change:readonly": lock,
+    "change:problem": lock,
+    "change:view": () => model.get("view") !== state.view && model.get("view") !== "version"
+      && go(model.get("view"), { focus: false }),
+    "change:model": () => {
+      if (model.get("model") === state.model) return;
+      state.model = model.get("model");
+      state.version = null;
+      state.compared = {};
+      if (data.versions.model !== state.model) data.versions = new Rows({ model: state.model }, "version");
+      go(state.model ? "versions" : "models", { focus: Boolean(shadow.activeElement) });
+      take("versions", "version");
+    },
+  };
+  for (const [event, act] of Object.entries(follow)) model.on(event, act);
+  signal.addEventListener("abort", () => Object.entries(follow).forEach(([event, act]) => model.off(event, act)));
+
+  // Saving the notebook is the one shortcut that stays the notebook's while the panel has the focus.
+  window.addEventListener("keydown", (event) => {
+    const saves = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key === "s";
+    host.toggleAttribute("data-lm-suppress-shortcuts", !saves);
+  }, { capture: true, signal });
+
+  let width = 0;
+  const resized = new ResizeObserver(() => {
+    if (stage.clientWidth !== width) view?.resized?.();
+    width = stage.clientWidth;
+  });
+  resized.observe(stage);
+  signal.addEventListener("abort", () => resized.disconnect());
+
+  await Promise.all([take("models", "name"), take("versions", "version")]);
+  if (signal.aborted) return;
+  go(VIEWS[model.get("view")] ? model.get("view") : "models", { focus: false });
+  drawBars();
+
+  const heard = () => {
+    if (!state.silent) return;
+    state.silent = false;
+    say("");
+    lock();
+  };
+  link.ask("sync", { models: data.models.revision, model: state.model, versions: data.versions.revision }, {
+    lost: () => { state.silent = true; lock(); },
+  }).then(heard, heard);
+}
+
+export default { render };

@@ -1,0 +1,60 @@
+// The form that registers a variable of the notebook.
+
+function registerView(ctx) {
+  const trouble = h("p.trouble", { role: "alert" });
+  const form = h("form.page.register", { novalidate: true, "aria-label": "Register a variable" });
+  const variables = () => ctx.model.get("variables") ?? [];
+  const refresh = button("Look again", (control) => ctx.link.act(control, "variables", {}).then(() => {},
+    (error) => ctx.say(error.message, "bad")), { kind: "link" });
+  let go = null;
+
+  function draw() {
+    const kept = values(form);
+    const found = variables();
+    const options = found.map(({ name, type }) => [name, `${name} (${type})`]);
+    go = h("button.primary", { type: "submit", "aria-disabled": ctx.locked() || !found.length ? "true" : null },
+      "Register");
+    const fields = [
+      { name: "variable", label: "Variable", kind: "select", options, required: true, hint: found.length ? ""
+        : "No variable of this notebook has predict() yet: fit a model in a cell, then look again." },
+      { name: "name", label: "Model name", required: true, suggestions: ctx.data.models.fields.name.slice(0, 500),
+        value: ctx.state.model },
+      { name: "example", label: "Example", placeholder: "X_test",
+        hint: "A variable with some input: the signature is inferred from it." },
+      { name: "metrics", label: "Metrics", placeholder: "accuracy=0.97, auc=0.99" },
+      { name: "tags", label: "Tags", placeholder: "team=flowers, data=2026-11" },
+      WHY,
+      { name: "description", label: "Description", kind: "area", placeholder: "Markdown" },
+    ].map((one) => field({ ...one, value: kept[one.name] ?? one.value ?? "" }));
+    fields[0].append(refresh);
+    form.replaceChildren(h("h2", {}, "Register a variable of this notebook"), h("div.fields", {}, fields), trouble,
+      h("div.buttons", {}, button("Cancel", () => ctx.go(ctx.state.model ? "versions" : "models")), go));
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!idle(go)) return;
+    const given = values(form);
+    const missing = ["variable", "name"].find((name) => !given[name]?.trim());
+    if (missing) {
+      const control = form.elements.namedItem(missing);
+      trouble.textContent = `${control.labels[0].textContent} is needed.`;
+      control.focus();
+      return;
+    }
+    trouble.textContent = "";
+    try {
+      const result = await ctx.link.act(go, "register", given);
+      form.reset();
+      if (form.isConnected) ctx.open(result.model ?? given.name, result.version);
+      ctx.say(result.sentence ?? "Registered", "ok");
+    } catch (error) {
+      ctx.say("Nothing was registered", "bad");
+      trouble.textContent = visible(error.message);
+    }
+  });
+  enters(form);
+  draw();
+  return { node: form, focus: () => form.querySelector("select, input").focus(),
+    update: ({ variables: changed, locked }) => (changed || locked) && idle(go) && keepFocus(ctx.root, form, draw) };
+}

@@ -1,0 +1,127 @@
+// Rows as they came, column by column; sorting, searching and patching happen here, without the kernel.
+
+class Rows {
+  // `columns` has one array for each field, and one object of arrays for the metrics; `key` names the field that
+  // identifies a row.
+  constructor(columns, key) {
+    const { revision, model, ...fields } = columns ?? {};
+    this.revision = revision ?? null;
+    this.model = model ?? "";
+    this.fields = { [key]: [], ...fields };
+    this.metrics = Object.assign(Object.create(null), fields.metrics); // "__proto__" is a name like any other
+    delete this.fields.metrics;
+    this.key = key;
+    this.number();
+  }
+
+  get count() { return this.fields[this.key].length; }
+
+  number() {
+    this.index = new Map(this.fields[this.key].map((key, i) => [key, i]));
+    this.forget();
+  }
+
+  forget() {
+    this.texts = [];
+    this.ranges = Object.create(null);
+    this.ranks = Object.create(null);
+  }
+
+  at(i, field) { return this.fields[field]?.[i]; }
+  find(key) { return this.index.get(key); }
+
+  row(key) {
+    const i = this.find(key);
+    if (i === undefined) return null;
+    const row = Object.fromEntries(Object.entries(this.fields).map(([name, values]) => [name, values[i]]));
+    row.metrics = Object.fromEntries(Object.entries(this.metrics).map(([name, values]) => [name, values[i]]));
+    return row;
+  }
+
+  // Put rows in, or take them out where the new row is null. Returns the keys that changed.
+  patch(rows) {
+    const gone = new Set();
+    const numeric = this.key === "version";
+    const keys = Object.keys(rows).map((key) => (numeric ? Number(key) : key));
+    for (const key of keys) {
+      const row = rows[key];
+      if (row === null) gone.add(key);
+      else this.put(key, row);
+    }
+    if (gone.size) {
+      const kept = this.fields[this.key].map((key) => !gone.has(key));
+      const keep = (values) => values.filter((_, i) => kept[i]);
+      for (const name of Object.keys(this.fields)) this.fields[name] = keep(this.fields[name]);
+      for (const name of Object.keys(this.metrics)) this.metrics[name] = keep(this.metrics[name]);
+      this.number();
+    }
+    this.forget();
+    return keys;
+  }
+
+  put(key, row) {
+    const found = this.find(key);
+    const i = found ?? this.count;
+    const length = Math.max(this.count, i + 1);
+    const { metrics = {}, ...fields } = { ...row, [this.key]: key };
+    for (const [name, value] of Object.entries(fields)) (this.fields[name] ??= Array(length - 1).fill(null))[i] = value;
+    for (const name of Object.keys(this.fields)) if (this.fields[name].length < length) this.fields[name][i] = null;
+    for (const [name, value] of Object.entries(metrics)) (this.metrics[name] ??= Array(length - 1).fill(null))[i] = value;
+    for (const name of Object.keys(this.metrics)) if (!(name in metrics)) this.metrics[name][i] = null;
+    this.index.set(key, i);
+  }
+
+  // The least and the largest finite value of a metric: the ends of its bars.
+  range(name) {
+    this.ranges[name] ??= (this.metrics[name] ?? []).reduce(
+      ([low, high], value) => (Number.isFinite(value) ? [Math.min(low, value), Math.max(high, value)] : [low, high]),
+        [Infinity, -Infinity]);
+    return this.ranges[name];
+  }
+
+  // What a plain word is looked for in.
+  text(i) {
+    return (this.texts[i] ??= [this.at(i, this.key), this.at(i, "stage"), this.at(i, "user"), this.at(i, "flavor"),
+      this.at(i, "description"), ...(this.at(i, "aliases") ?? []).map((alias) => `@${alias}`),
+        ...(this.at(i, "badges") ?? []),
+      ...Object.entries(this.at(i, "tags") ?? {}).map(([key, value]) => `${key}=${value}`)].join("\n").toLowerCase());
+  }
+
+  // Numbers that sort as the values do; what has no value is NaN. Words are ranked once for all rows that share them.
+  rank(name, value) {
+    if (this.ranks[name]) return this.ranks[name];
+    const values = Array.from({ length: this.count }, (_, i) => value(i));
+    if (values.every((one) => one === null || one === undefined || typeof one === "number")) {
+      return (this.ranks[name] = Float64Array.from(values, (one) => one ?? NaN));
+    }
+    const words = [...new Set(values)].filter((word) => word !== "" && word !== null && word !== undefined);
+    const folded = new Map(words.map((word) => [word, String(word).toLowerCase()]));
+    words.sort((a, b) => (folded.get(a) < folded.get(b) ? -1 : folded.get(a) > folded.get(b) ? 1 : 0));
+    const places = new Map(words.map((word, place) => [word, place]));
+    return (this.ranks[name] = Float64Array.from(values, (word) => places.get(word) ?? NaN));
+  }
+
+  // The places of the rows that are wanted, sorted; ties keep the newest first, and what has no value comes last.
+  order({ by = null, value = null, down = true, words = [], wanted = null } = {}) {
+    const found = [];
+    for (let i = this.count - 1; i >= 0; i -= 1) {
+      if (wanted && !wanted(this.at(i, this.key))) continue;
+      if (words.length && !words.every((word) => this.text(i).includes(word))) continue;
+      found.push(i);
+    }
+    if (!by) return found;
+    if (by === "version") return down ? found : found.reverse(); // versions come in their order
+    const rank = this.rank(by, value);
+    const sign = down ? -1 : 1;
+    return found.sort((a, b) => {
+      const [x, y] = [rank[a], rank[b]];
+      if (x === y) return b - a;
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || b - a;
+      return x < y ? -sign : sign;
+    });
+  }
+}
+
+const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
+// The registry's grammar always has an operator; what has none is a search for words.
+const isFilter = (text) => /[=<>]|\si?like\s|\sin\s*\(/i.test(text);

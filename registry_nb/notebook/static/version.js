@@ -1,0 +1,146 @@
+// One version: what it is, how to load it, what may be done with it.
+
+const section = (title, ...content) => h("section", {}, h("h3", {}, title), ...content);
+
+function table(label, heads, rows, kinds = []) {
+  return h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, h("table", { "aria-label": label },
+    h("thead", {}, h("tr", {}, heads.map((head, n) => h("th", { scope: "col", class: kinds[n] }, head)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, n) => h("td", { class: kinds[n] }, cell)))))));
+}
+
+const facts = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
+  .map(([name, value]) => h("div", {}, h("dt", {}, visible(name, 100)),
+    h("dd", {}, value instanceof Node || Array.isArray(value) ? value : visible(value)))));
+const plain = (value) => (value === null || value === undefined ? "" : typeof value === "object"
+  ? JSON.stringify(value) : typeof value === "number" ? figure(value) : String(value));
+
+function eventList(events, { withModel = false } = {}) {
+  return table("History", ["When", "Who", "What", "Why"], [...events].reverse().map((event) => [
+    when(event.at), visible(event.user, 60),
+      visible(event.text ?? `${event.action} ${withModel ? event.name : ""} ${event.version ?? ""}`, 400),
+      visible(event.because ?? "", 1000),
+  ]), ["time", "", "", ""]);
+}
+
+function versionView(ctx) {
+  const version = ctx.state.version;
+  const node = h("article.page.version", { "aria-busy": "true" });
+  let record = null;
+  let asked = 0;
+
+  const row = () => ctx.data.versions.row(version);
+
+  function actions(stage) {
+    const locked = ctx.locked();
+    const { moves } = ctx;
+    const step = (label, act, kind = "") => button(label, act, { kind, locked });
+    return h("div.actions", { role: "toolbar", "aria-label": `Actions for version ${version}` },
+      stage === "Production" ? step("Roll back…", moves.rollback, "primary")
+        : step("Promote…", () => moves.to(version, "Production"), "primary"),
+      menuButton(ctx.root, "Move to…", () => moves.targets(version, stage),
+        { text: "Move to…", glyph: "down", kind: "wide", align: "left", locked }),
+      stage === "Archived" ? null : step("Archive…", () => moves.to(version, "Archived")),
+      step("Tag…", () => moves.tag(version)),
+      step("Describe…", () => moves.describe(version, record.description ?? "")),
+      step("Alias…", () => moves.alias(version)),
+      button("Compare…", () => ctx.compare(version)),
+      step("Delete…", () => moves.remove(version), "danger"));
+  }
+
+  const remover = (label, act) => button("", (control) => ctx.moves.quick(act(control)),
+    { glyph: "close", kind: "flat.tiny", "aria-label": label, title: label, locked: ctx.locked() });
+
+  function draw() {
+    const found = record;
+    const stage = row()?.stage ?? found.stage;
+    const side = (name) => (found.signature ?? []).filter((one) => one.side === name).map((one) =>
+      [h("code", {}, visible(one.name ?? "", 200)), visible(one.dtype, 100), one.required === false ? "optional"
+        : "required"]);
+    const tags = Object.entries(found.tags ?? {});
+    const metrics = Object.entries(found.metrics ?? {});
+    const params = Object.entries(found.params ?? {});
+    const described = h("div.markdown");
+    described.innerHTML = found.description_html ?? ""; // the one place: the kernel made it safe
+    for (const link of described.querySelectorAll("a")) Object.assign(link,
+      { target: "_blank", rel: "noopener noreferrer" });
+    const [inputs, outputs] = [side("input"), side("output")];
+    node.replaceChildren(
+      h("div.title", {}, button("", () => ctx.go("versions"),
+        { glyph: "back", kind: "flat", "aria-label": "Back to the versions", title: "Back (Escape)" }),
+        h("h2", { tabindex: "-1" }, both(ctx.state.model, version)), stageMark(stage),
+        (found.aliases ?? []).map((alias) => h("span.alias", {}, `@${visible(alias, 100)}`,
+          remover(`Remove alias ${alias}`, (control) => ctx.moves.unalias(control, alias)))),
+        badgeMarks(row()?.badges)),
+      h("p.muted", {}, [`registered ${age(found.created)} by ${visible(found.user, 60)}`, bytes(found.size),
+        found.flavor, found.python_version && `Python ${found.python_version}`]
+        .filter(Boolean).join(" · ")),
+      actions(stage),
+      h("div.sections", {},
+        found.description_html ? section("Description", described) : null,
+        metrics.length ? section("Metrics", facts(metrics.map(([name, value]) => [name,
+          h("span.figure", { title: value }, figure(value))]))) : null,
+        params.length ? section("Parameters", facts(params.map(([name, value]) => [name, plain(value)]))) : null,
+        tags.length ? section("Tags", h("ul.tags", {}, tags.map(([key, value]) => h("li.tag", {},
+          h("span", {}, visible(value === "" ? key : `${key}=${value}`)),
+          remover(`Remove tag ${key}`, (control) => ctx.moves.untag(control, version, key)))))) : null,
+        section("Load it", ...[found.load ?? []].flat().map((line) => code(line, ctx.say))),
+        inputs.length ? section("Inputs", table("Inputs", ["Name", "Type", "Needed"], inputs)) : null,
+        outputs.length ? section("Outputs", table("Outputs", ["Name", "Type"], outputs.map((one) => one.slice(0, 2))))
+          : null,
+        found.requirements?.length ? section("Requirements", code(found.requirements.join("\n"), ctx.say)) : null,
+        section("Provenance", facts([...Object.entries(found.provenance ?? {}).map(([name, value]) => [name,
+          plain(value)]),
+          ["run", found.run_id], ["origin", plain(found.origin)],
+            ["digest", h("code", {}, visible(found.digest ?? ""))]])),
+        found.history?.length ? section("History", eventList(found.history), found.history_more
+          ? h("p.muted", {}, "Older events are in the model's history.") : null) : null));
+    node.removeAttribute("aria-busy");
+  }
+
+  async function load() {
+    asked += 1;
+    const mine = asked;
+    const focused = node.contains(ctx.root.activeElement);
+    if (!record) node.replaceChildren(h("div.title", {}, h("h2", { tabindex: "-1" }, both(ctx.state.model, version)),
+      row() && stageMark(row().stage)), h("p.muted", {}, "Loading…"));
+    try {
+      const answer = await ctx.link.ask("show", { model: ctx.state.model, version });
+      if (mine !== asked) return;
+      record = answer;
+      keepFocus(ctx.root, node, draw);
+    } catch (error) {
+      ctx.say(error.message, "bad");
+      if (!record) node.replaceChildren(h("div.title", {}, button("", () => ctx.go("versions"),
+        { glyph: "back", kind: "flat", "aria-label": "Back to the versions" }),
+        h("h2", { tabindex: "-1" }, both(ctx.state.model, version))), h("p.trouble", {}, error.message));
+    }
+    if (focused && !node.contains(ctx.root.activeElement)) node.querySelector("h2")?.focus();
+  }
+
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    ctx.go("versions");
+  });
+  load();
+  return {
+    node, focus: () => node.querySelector("h2").focus(),
+    update({ versions, locked }) {
+      if (versions && !row()) {
+        ctx.go("versions");
+        ctx.say(`${both(ctx.state.model, version)} is not there any more`);
+      } else if (versions?.has(version)) load();
+      else if (locked && record) keepFocus(ctx.root, node, draw);
+    },
+  };
+}
+
+// Draw anew, and put the focus on the button that has the same name as the one that had it.
+function keepFocus(root, node, draw) {
+  const before = root.activeElement;
+  const name = node.contains(before) ? before.getAttribute("aria-label") ?? before.textContent : null;
+  draw();
+  if (name === null) return;
+  const same = [...node.querySelectorAll("button, h2")].find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name);
+  (same ?? node.querySelector("h2"))?.focus();
+}

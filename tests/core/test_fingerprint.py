@@ -1,0 +1,59 @@
+"""Equal data have equal fingerprints, and other data have others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_nb import fingerprint as room
+from registry_nb.fingerprint import fingerprint
+
+FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, np.nan, 1.0]})
+
+
+def test_a_frame_is_told_by_names_types_and_values_and_not_by_its_index_or_layout():
+    found = fingerprint(FRAME)
+    assert (found["rows"], found["columns"], found["names"]) == (3, 3, ["a", "b", "c"])
+    assert found == fingerprint(FRAME.set_index(pd.Index([7, 8, 9])))
+    assert found == fingerprint(FRAME.copy().iloc[::1])
+    others = [FRAME.rename(columns={"a": "A"}), FRAME.astype({"a": "int32"}), FRAME[["b", "a", "c"]], FRAME.iloc[::-1]]
+    others += [FRAME.iloc[:2], FRAME.assign(a=[1, 2, 4]), FRAME.assign(b=["x", "y", "z"])]
+    assert len({fingerprint(other)["sha256"] for other in (FRAME, *others)}) == 1 + len(others)
+
+
+def test_arrays_are_told_by_shape_type_and_values_and_not_by_their_layout():
+    array = np.arange(6.0).reshape(2, 3)
+    assert fingerprint(array) == fingerprint(np.asfortranarray(array))
+    assert fingerprint(array)["columns"] == 3
+    others = [array.T, array.ravel(), array.astype("float32"), array + 1, array.astype(object), array.astype(str)]
+    assert len({fingerprint(other)["sha256"] for other in (array, *others)}) == 1 + len(others)
+    assert fingerprint(np.float64(3))["rows"] == 1
+    assert fingerprint(np.array("x"))["rows"] == 1
+
+
+@pytest.mark.parametrize(
+    "data", [[[1, 2], [3, 4]], {"a": [1, 2]}, [{"a": 1}, {"a": 2}], pd.Series([1, 2], name="a"), range(3)]
+)
+def test_what_else_people_hold_data_in(data):
+    assert fingerprint(data)["rows"] in {2, 3}
+
+
+def test_polars_and_cells_that_are_lists():
+    pl = pytest.importorskip("polars")
+    assert fingerprint(pl.DataFrame({"a": [1, 2]})) == fingerprint(pd.DataFrame({"a": [1, 2]}))
+    lists = [pd.DataFrame({"a": [[1], value]}) for value in ([2], [3])]
+    assert fingerprint(lists[0]) != fingerprint(lists[1])
+
+
+def test_of_large_data_only_a_part_is_read_and_that_is_said(monkeypatch):
+    monkeypatch.setattr(room, "_MOST", 100)
+    for data in (np.zeros((200, 2)), pd.DataFrame(np.zeros((200, 2)))):
+        assert fingerprint(data)["sampled"] is True
+    assert "sampled" not in fingerprint(np.zeros((50, 2)))
+
+
+@given(st.lists(st.one_of(st.integers(-9, 9), st.text(max_size=3), st.none(), st.booleans()), min_size=1, max_size=5))
+def test_equal_lists_are_equal(values):
+    frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    assert fingerprint(frame) == fingerprint(frame.copy())
