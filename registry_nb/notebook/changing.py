@@ -10,7 +10,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from registry_nb import lookup
-from registry_nb.errors import Invalid
+from registry_nb.errors import Invalid, shown
 from registry_nb.notebook.cells import visible
 from registry_nb.notebook.grammar import (
     BECAUSE,
@@ -83,7 +83,7 @@ def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]
         return numbers(given.metric)
     found = notebook.value(given.metrics)
     if not isinstance(found, Mapping):
-        raise UsageError(f"--metrics takes a dict of numbers, and {given.metrics!r} is a {type(found).__name__}")
+        raise UsageError(f"--metrics takes a dict of numbers, and {shown(given.metrics)} is a {type(found).__name__}")
     return {**found, **numbers(given.metric)} if given.metric else found
 
 
@@ -293,7 +293,7 @@ def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> 
         target = words[-1]
         del words[-2:]
         if not target.isidentifier() or keyword.iskeyword(target):
-            raise UsageError(f"{target!r} cannot be the name of a variable")
+            raise UsageError(f"{shown(target)} cannot be the name of a variable")
     uri = uri_of(words, needs="load Iris/Production")
     model = registry.load(uri, trust=given.trust, verify="behaviour" if given.verify else None)
     if target is not None:

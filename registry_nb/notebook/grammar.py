@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from IPython.core.error import UsageError
 
+from registry_nb.errors import shown
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
@@ -116,11 +117,11 @@ def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False)
         assert isinstance(uri, ModelURI)
         if len(words) == 2:
             raise UsageError(
-                f"{words[0]!r} names a version already, and {words[1]!r} another one; leave one of them out"
+                f"{shown(words[0])} names a version already, and {shown(words[1])} another one; leave one of them out"
             )
         first, which = uri.name, uri.which
     if which is None and needs and not model_too:
-        raise UsageError(f"which version of {first!r}? {needs!r} is how it is written")
+        raise UsageError(f"which version of {shown(first)}? {needs!r} is how it is written")
     return first, which
 
 
@@ -153,7 +154,7 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"{word!r} is not key=value")
+            raise UsageError(f"{shown(word)} is not key=value")
         whole = isinstance(word, Expanded) and word.key == f"{key}="
         found[key] = Expanded("", word.value, word.source) if whole and isinstance(word, Expanded) else value
     return found
@@ -166,12 +167,12 @@ def numbers(words: Iterable[str]) -> dict[str, float]:
         try:
             found[key] = float(value)
         except ValueError:
-            raise UsageError(f"metric {key!r} is a number, not {value!r}") from None
+            raise UsageError(f"metric {shown(key)} is a number, not {shown(value)}") from None
     return found
 
 
 def then_as(word: str) -> str:
     """Accept the word ``as``."""
     if word != "as":
-        raise argparse.ArgumentTypeError(f"the word 'as' stands before the model's name, not {word!r}")
+        raise argparse.ArgumentTypeError(f"the word 'as' stands before the model's name, not {shown(word)}")
     return word

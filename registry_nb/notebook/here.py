@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
-from registry_nb.errors import close
+from registry_nb.errors import close, shown
 from registry_nb.notebook.grammar import Expanded
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
@@ -42,15 +42,18 @@ class Here:
             return self._seen(name.value, name.source)
         if name in self._names:
             return self._seen(self._names[name], name)
-        raise UsageError(f"there is no variable {name!r} in this notebook{close(name, self.models() or self.names())}")
+        raise UsageError(
+            f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
+        )
 
     def models(self) -> list[str]:
         """Name the variables that could be registered."""
-        return [name for name, value in list(self._names.items()) if name[0] != "_" and callable(_predict(value))]
+        return [name for name in self.names() if _predicts(self._names[name])]
 
     def names(self) -> list[str]:
-        """Name the notebook's variables."""
-        return [name for name in list(self._names) if name[0] != "_"]
+        """Name the notebook's own variables."""
+        hidden = self._shell.user_ns_hidden
+        return [name for name in list(self._names) if name[0] != "_" and name not in hidden]
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression."""
@@ -61,7 +64,7 @@ class Here:
         except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
             meant = close(error.name, self.names()) if isinstance(error, NameError) and error.name else ""
             told = f"{type(error).__name__}: {error}"
-            raise UsageError(f"{expression!r} cannot be evaluated: {told}{meant}") from None
+            raise UsageError(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
         return self._seen(found, expression)
 
     def assign(self, name: str, value: Any) -> None:
@@ -109,12 +112,12 @@ class Here:
         return value
 
 
-def _predict(value: Any) -> Any:
-    """Return what predicts, if anything does; a variable whose attributes are computed may raise anything."""
+def _predicts(value: Any) -> bool:
+    """Tell whether something predicts; a variable whose attributes are computed may raise anything."""
     try:
-        return getattr(value, "predict", None)
+        return not isinstance(value, type) and callable(getattr(value, "predict", None))
     except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
-        return None
+        return False
 
 
 def _is_expression(source: str) -> bool:
@@ -193,8 +196,8 @@ def _number(value: Real) -> str:
     """Write a number as Python's own, whoever's type it is; NaN and the infinite have no literal."""
     if isinstance(value, Integral):
         return repr(int(value))
-    shown = repr(float(value))
-    return shown if shown.lstrip("-")[0].isdigit() else f"float({shown!r})"
+    written = repr(float(value))
+    return written if written.lstrip("-")[0].isdigit() else f"float({written!r})"
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import re
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any, NoReturn, cast
 from IPython.core.error import UsageError
 
 from registry_nb import provenance, session
-from registry_nb.errors import RegistryError, RegistryWarning, close
+from registry_nb.errors import RegistryError, RegistryWarning, close, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import visible
@@ -48,8 +49,9 @@ def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | Non
     except UsageError as error:
         raise UsageError(_one_line(error)) from None
     except RegistryError as error:
-        shown = f"{type(error).__name__}: {_one_line(error)}"
-        error._render_traceback_ = lambda: [shown]  # type: ignore[attr-defined]  # IPython's hook
+        told = f"{type(error).__name__}: {_one_line(error)}"
+        # IPython's hook; not a lambda, which would keep the error from crossing to another process.
+        error._render_traceback_ = functools.partial(list, (told,))  # type: ignore[attr-defined]
         raise
 
 
@@ -124,7 +126,7 @@ def _split(line: str) -> list[str]:
         end = word.end() if word else position
         if end < len(line) and not line[end].isspace():
             raise UsageError(
-                f'a quote is not closed: {line[end:]!r:.80}; a text with an apostrophe is written "it\'s late"'
+                f'a quote is not closed: {shown(line[end:])}; a text with an apostrophe is written "it\'s late"'
             )
         words.append(line[position:end])
         position = end
@@ -149,9 +151,9 @@ def _parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
         if word.startswith("-"):
             option = word.partition("=")[0]
             there = f" (options: {', '.join(known)})" if known else ""
-            parser.error(f"{verb.name} has no option {option!r}{close(option, known)}{there}")
+            parser.error(f"{verb.name} has no option {shown(option)}{close(option, known)}{there}")
     if rest:
-        parser.error(f"{' '.join(rest)!r} is more than {verb.name} takes")
+        parser.error(f"{shown(' '.join(rest))} is more than {verb.name} takes")
     for name, value in vars(given).items():
         if isinstance(value, list):
             setattr(given, name, [unshielded(word) for word in value])
@@ -162,7 +164,7 @@ def _parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
 
 def _known(name: str) -> Verb:
     if name not in VERBS:
-        raise UsageError(f"%registry has no verb {name!r}{close(name, VERBS)}; %registry alone lists the verbs")
+        raise UsageError(f"%registry has no verb {shown(name)}{close(name, VERBS)}; %registry alone lists the verbs")
     return VERBS[name]
 
 

@@ -12,6 +12,7 @@ from registry_nb.notebook.grammar import (
     REF,
     Notebook,
     argument,
+    named,
     reference,
     two_uris,
     uri_of,
@@ -59,7 +60,7 @@ def _show(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Look",
     "who changed what, when and why",
     "history Iris --limit 20",
-    argument("name", nargs="?", metavar="NAME"),
+    argument("name", nargs="?", metavar="NAME", type=named),
     argument("--since", metavar="TIME", help="such as 2026-01-31"),
     argument("--limit", type=int, metavar="N", help="only the newest"),
 )
@@ -127,6 +128,6 @@ def _cells(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return cells_of(registry.version(name, which))
 
 
-@verb("panel", "Look", "the panel, live", "panel Iris", argument("name", nargs="?", metavar="NAME"))
+@verb("panel", "Look", "the panel, live", "panel Iris", argument("name", nargs="?", metavar="NAME", type=named))
 def _panel(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.panel(given.name)

@@ -56,4 +56,7 @@ def _line(verb: Verb) -> Cell:
 
 
 _TITLE = "%registry VERB …: the model registry, in the notebook"
-_CLOSE = "%registry help VERB explains one; each returns its record: v = %registry promote Iris 3"
+_CLOSE = (
+    "%registry help VERB explains one; each returns its record: v = %registry promote Iris 3; "
+    "below a change stands its Python, of registry = registry_nb.get_registry()"
+)

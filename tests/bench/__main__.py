@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import crowd, frameworks, large, models, reads, signatures, writes
+from tests.bench import crowd, frameworks, large, models, panel, reads, signatures, writes
 from tests.bench.ground import Ground, file_system, machine
 from tests.bench.measure import Failure, Row, table
 
@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "killed": crowd.killed_writers,
     "signatures": signatures.signatures,
     "frameworks": frameworks.frameworks,
+    "panel": panel.panel,
     "large": large.large_models,
 }
 

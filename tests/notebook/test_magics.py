@@ -344,6 +344,7 @@ def test_the_extension_loads_twice_and_leaves_no_trace(notebook):
 
 def test_unloaded_nothing_of_it_is_left(notebook):
     shell, mimes = notebook.shell, ("text/html", "text/plain")
+    assert "text/html" in notebook.shown(rn.Listing([]))  # a type that was shown is known by more than its name
     shell.run_line_magic("unload_ext", "registry_nb")
     assert "registry" not in shell.magics_manager.magics["line"] | shell.magics_manager.magics["cell"]
     assert "RegistryMagics" not in shell.magics_manager.registry

@@ -9,6 +9,7 @@ function pairs(text) {
 }
 
 function makeMoves({ root, link, say, state, restore, locked }) {
+  const dialog = (options) => question(root, { restore, say, ...options });
   const done = (result) => {
     say(result.sentence ?? "Done", "ok");
     return result;
@@ -20,8 +21,8 @@ function makeMoves({ root, link, say, state, restore, locked }) {
   function confirm(kind, version, { stage = null, title, yes, danger = false }) {
     const model = state.model;
     let plan = {};
-    question(root, {
-      title, yes, danger, fields: [WHY], restore,
+    dialog({
+      title, yes, danger, fields: [WHY],
       async prepare(tell) {
         plan = await link.ask("plan", { do: kind, model, version, stage }, { tell });
         return plan.sentence;
@@ -53,28 +54,35 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       title: version === null ? `Delete ${visible(state.model, 60)} with all its versions?`
         : `Delete ${both(state.model, version)}?`, yes: "Delete", danger: true,
     }),
-    tag: (version) => question(root, {
+    tag: (version) => dialog({
       title: version === null ? `Tag ${visible(state.model, 60)}` : `Tag ${both(state.model, version)}`, yes: "Tag",
-        restore,
       fields: [{ name: "tags", label: "Tags", hint: "key=value, key=value", required: true }],
       run: change("tag", { model: state.model, version }, ({ tags }) => ({ tags: pairs(tags) })),
     }),
     untag: (control, version, key) => link.act(control, "untag", { model: state.model, version, keys: [key] }),
-    describe: (version, text) => question(root, {
+    describe: (version, text) => dialog({
       title: version === null ? `Describe ${visible(state.model, 60)}` : `Describe ${both(state.model, version)}`,
-        yes: "Save", restore,
+      yes: "Save",
       fields: [{ name: "text", label: "Description", kind: "area", value: text, hint: "Markdown" }],
       run: change("describe", { model: state.model, version, seen: text }),
     }),
-    alias: (version) => question(root, {
-      title: `An alias for ${both(state.model, version)}`, yes: "Set alias", restore,
+    // The list has the model's description on one line, cut: what is edited is asked for.
+    async describeModel() {
+      try {
+        moves.describe(null, (await link.ask("show", { model: state.model, version: null })).description ?? "");
+      } catch (error) {
+        say(error.message, "bad");
+      }
+    },
+    alias: (version) => dialog({
+      title: `An alias for ${both(state.model, version)}`, yes: "Set alias",
       fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; it moves here from where it pointed",
         required: true }],
       run: change("alias", { model: state.model, version }),
     }),
     unalias: (control, alias) => link.act(control, "unalias", { model: state.model, alias }),
-    rename: () => question(root, {
-      title: `Rename ${visible(state.model, 60)}`, yes: "Rename", restore,
+    rename: () => dialog({
+      title: `Rename ${visible(state.model, 60)}`, yes: "Rename",
       fields: [{ name: "new", label: "New name", value: state.model, required: true }],
       run: change("rename", { model: state.model }),
     }),

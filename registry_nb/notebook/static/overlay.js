@@ -111,21 +111,25 @@ const values = (form) => Object.fromEntries([...new FormData(form)].map(([name, 
 
 // A dialog that asks before something happens. `prepare(show)` may fill the sentence later; `run(values, button, tell)`
 // resolves when it happened. An error stays in the dialog, together with what was typed.
-function question(root, { title, sentence = "", fields = [], yes, danger = false, prepare = null, run, restore }) {
+function question(root, { title, fields = [], yes, danger = false, prepare = null, run, restore, say }) {
   root.querySelector("dialog")?.remove();
   popups += 1;
-  const said = h("p.sentence", { id: `said${popups}`, "aria-live": "polite" }, sentence);
+  const said = h("p.sentence", { id: `said${popups}`, "aria-live": "polite" });
   const trouble = h("p.trouble", { role: "alert" });
   const form = h("form", { method: "dialog", novalidate: true });
-  const node = h("dialog", { "aria-labelledby": `title${popups}`, "aria-describedby": `said${popups}` }, form);
+  const node = h("dialog", { "aria-labelledby": `title${popups}`,
+    "aria-describedby": prepare ? `said${popups}` : null }, form);
   const cancel = button("Cancel", () => node.close());
   const go = h(`button.${danger ? "danger" : "primary"}`, { type: "submit", "aria-disabled": prepare ? "true" : null },
     yes);
-  form.append(...[h("h3", { id: `title${popups}` }, title), sentence || prepare ? said : null, ...fields.map(field),
-    trouble,
-    h("div.buttons", {}, cancel, go)].filter(Boolean));
+  form.append(h("h3", { id: `title${popups}` }, title), ...(prepare ? [said] : []), ...fields.map(field), trouble,
+    h("div.buttons", {}, cancel, go));
 
-  const tell = (text, kind) => {
+  const tell = (text, kind = "bad") => {
+    if (!node.isConnected) { // somebody did not wait for the answer, and has to hear of it nevertheless
+      say(text, kind);
+      return;
+    }
     trouble.textContent = visible(text);
     trouble.classList.toggle("wait", kind === "wait");
   };
@@ -148,7 +152,7 @@ function question(root, { title, sentence = "", fields = [], yes, danger = false
     if (!idle(go)) return;
     const missing = [...form.elements].find((one) => one.required && !one.value.trim());
     if (missing) {
-      tell(`${missing.labels[0].textContent} is needed.`);
+      tell(`Fill in ${named(missing.labels[0].textContent)}.`);
       missing.focus();
       return;
     }

@@ -51,7 +51,7 @@ async function render({ model, el, signal }) {
     if (!shadow.activeElement) view.focus();
   }
 
-  // -- where one is --------------------------------------------------------------------------------------------------
+  // -- where one is ---------------------------------------------------------------------------------------------------
 
   function go(next, { focus = true } = {}) {
     root.querySelector("dialog")?.close();
@@ -112,8 +112,7 @@ async function render({ model, el, signal }) {
 
   const more = () => menuButton(root, "More", () => (state.model ? [
     { label: "Roll back…", locked: locked(), act: moves.rollback }, null,
-    { label: "Describe the model…", locked: locked(), act: () => moves.describe(null,
-      data.models.row(state.model)?.description ?? "") },
+    { label: "Describe the model…", locked: locked(), act: moves.describeModel },
     { label: "Tag the model…", locked: locked(), act: () => moves.tag(null) },
     { label: "Rename…", locked: locked(), act: moves.rename },
     { label: "Delete the model…", danger: true, locked: locked(), act: () => moves.remove(null) },
@@ -131,7 +130,7 @@ async function render({ model, el, signal }) {
     }
   }
 
-  // -- what the kernel says --------------------------------------------------------------------------------------------
+  // -- what the kernel says -------------------------------------------------------------------------------------------
 
   function drawBars() {
     const problem = model.get("problem");

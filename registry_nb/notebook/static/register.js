@@ -38,7 +38,7 @@ function registerView(ctx) {
     const missing = ["variable", "name"].find((name) => !given[name]?.trim());
     if (missing) {
       const control = form.elements.namedItem(missing);
-      trouble.textContent = `${control.labels[0].textContent} is needed.`;
+      trouble.textContent = `Fill in ${named(control.labels[0].textContent)}.`;
       control.focus();
       return;
     }

@@ -1,0 +1,305 @@
+"""The panel in JupyterLab and in Notebook 7, with real kernels; what it did is checked in the registry, from here."""
+
+import os
+import re
+import uuid
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import watched
+from lab import Notebook, Server
+from playwright.sync_api import expect
+
+import registry_nb as rn
+
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark", "high-contrast": "JupyterLab Dark High Contrast"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = Server(tmp_path_factory.mktemp("lab"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def iris(tmp_path):
+    """A registry with three versions of Iris, 2 in Production; another process than the kernels' has it open."""
+    registry = rn.Registry(tmp_path / "registry", user="Grace")
+    for number in (1, 2, 3):
+        registry.register(
+            lambda X, number=number: [number for _ in X],
+            "Iris",
+            metrics={"accuracy": 0.9 + number / 100},
+            tags={"team": "flowers"},
+            because=f"fit {number}",
+        )
+    registry.promote("Iris", 1)
+    registry.promote("Iris", 2, because="0.92 on holdout")
+    return registry
+
+
+@pytest.fixture
+def notebook(server, chromium, request):
+    """Open notebooks, each in a page of its own, with all cells run; the kernels end with the test."""
+    opened = []
+
+    def make(*cells, on=server, run=True, name=None):
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        # Notebook 7.6 fails to read some setting of JupyterLab 4.6's while it starts, with or without a panel.
+        known = ("reading 'schema'",) if on.application == "notebook" else ()
+        watch = watched(page, on.url, on.url.replace("http", "ws"), known=known)
+        watch.__enter__()
+        opened.append((context, page, watch))
+        made = Notebook(page, on, name or on.write(f"{uuid.uuid4().hex[:8]}.ipynb", *cells))
+        if run:
+            made.run_all()
+        return made
+
+    yield make
+    for _, page, _ in opened:
+        page.evaluate("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown?.().catch(() => null)")
+    for context, _, watch in opened:
+        watch.__exit__(None, None, None)
+        context.close()
+
+
+def opening(registry, call='registry.panel("Iris")', user="ada"):
+    return f"import registry_nb as rn\nregistry = rn.Registry({registry.uri!r}, user={user!r})\n{call}"
+
+
+def holder(registry):
+    return registry.version("Iris", "Production").version
+
+
+def test_a_version_is_promoted_by_mouse(notebook, iris):
+    shown = notebook(opening(iris))
+    expect(shown.stage(2)).to_have_text("Production")
+    shown.row(3).click()
+    shown.button("Promote…").click()
+    expect(shown.dialog).to_contain_text("3 goes to Production, 2 is archived")
+    shown.dialog.get_by_label("Why?").fill("by mouse")
+    shown.dialog.get_by_role("button", name="Promote").click()
+    expect(shown.panel.locator(".said")).to_contain_text("Promoted Iris 3 to Production")
+    assert holder(iris) == 3
+    assert iris.version("Iris", 2).stage == "Archived"
+    last = iris.history("Iris")[-1]
+    assert (last.user, last.action, last.because) == ("ada", "promoted", "by mouse")
+    shown.button("Back to the versions").click()
+    expect(shown.stage(3)).to_have_text("Production")
+    expect(shown.stage(2)).to_have_text("Archived")
+    assert shown.outputs
+    assert not any("Error" in text for text in shown.outputs)
+
+
+def test_a_version_is_promoted_tagged_and_rolled_back_by_keyboard_and_no_key_is_the_notebooks(notebook, iris):
+    shown = notebook(opening(iris), "1 + 1")
+    before = shown.cells
+    keys = shown.page.keyboard
+    shown.grid.focus()
+    for key in ("b", "a", "x", "d", "d", "m", "y", "ArrowDown", "ArrowUp", "j", "k", "Shift+Enter", "1", "o"):
+        keys.press(key)
+    assert shown.cells == before
+    keys.press("Home")
+    keys.press("Enter")
+    expect(shown.panel.get_by_role("heading", name="Iris 3", exact=True)).to_be_focused()
+    expect(shown.button("Promote…")).to_be_visible()
+    keys.press("Tab")
+    while shown.panel.evaluate("p => p.getRootNode().activeElement.textContent") != "Promote…":
+        keys.press("Tab")
+    keys.press("Enter")
+    expect(shown.dialog.locator(".sentence")).to_contain_text("3 goes to Production")
+    keys.type("bad xylophones")  # letters that would be commands
+    keys.press("Enter")
+    expect(shown.panel.locator(".said")).to_contain_text("Promoted Iris 3")
+    assert holder(iris) == 3
+    assert iris.history("Iris")[-1].because == "bad xylophones"
+    expect(shown.button("Roll back…")).to_be_visible()
+    keys.press("b")
+    assert shown.cells == before, "with the dialog gone, the focus has to be in the panel still"
+    shown.button("Describe…").press("Enter")
+    keys.type("one")
+    keys.press("Enter")
+    keys.type("two")
+    keys.press("Control+Enter")
+    expect(shown.panel.locator(".markdown")).to_contain_text("one")
+    assert iris.version("Iris", 3).description == "one\ntwo"
+    shown.button("Tag…").press("Enter")
+    keys.type("reviewed by=Ada, x=1")
+    keys.press("Enter")
+    expect(shown.panel.locator(".tags")).to_contain_text("reviewed by=Ada")
+    assert iris.version("Iris", 3).tags == {"team": "flowers", "reviewed by": "Ada", "x": "1"}
+    shown.button("Roll back…").press("Enter")
+    expect(shown.dialog.locator(".sentence")).to_contain_text("2 goes back to Production")
+    keys.press("Enter")
+    expect(shown.panel.locator(".said")).to_contain_text("back to 2")
+    assert holder(iris) == 2
+    keys.press("Escape")
+    keys.press("x")
+    assert shown.cells == before
+    keys.press("Control+s")
+    expect(shown.page.locator(".jp-Notebook")).to_be_visible()
+    shown.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+
+
+def test_a_card_is_dragged_and_another_moved_by_its_menu(notebook, iris):
+    shown = notebook(opening(iris))
+    shown.button("Board").click()
+    lane = lambda stage: shown.panel.locator(f".lane[data-stage={stage}]")
+    lane("None").locator(".card").drag_to(lane("Staging"))
+    expect(shown.dialog).to_contain_text("3 goes to Staging")
+    shown.dialog.get_by_role("button", name="Promote").click()
+    expect(lane("Staging").locator(".card")).to_contain_text("3")
+    assert iris.version("Iris", 3).stage == "Staging"
+    shown.button("Move version 1 to…").click()
+    shown.panel.get_by_role("menuitem", name="No stage").press("Enter")
+    expect(shown.dialog.locator(".sentence")).not_to_be_empty()
+    shown.page.keyboard.press("Enter")
+    expect(lane("None").locator(".card")).to_contain_text("1")
+    assert iris.version("Iris", 1).stage == "None"
+    assert len(shown.cells) == 1
+
+
+def test_a_variable_of_the_notebook_is_registered_and_a_model_without_predict_is_not_offered(notebook, iris):
+    fit = (
+        "class Mean:\n    def predict(self, X):\n        return [0.5 for _ in X]\nmean, number, X = Mean(), 3, [[1.0]]"
+    )
+    shown = notebook(fit, opening(iris, "registry.panel()"))
+    shown.button("Register…").click()
+    assert shown.panel.get_by_label("Variable", exact=True).locator("option").all_inner_texts() == ["mean (Mean)"]
+    for label, text in {"Model name": "Mean", "Example": "X", "Metrics": "mse=0.25", "Why?": "a baseline"}.items():
+        shown.panel.get_by_label(label).fill(text)
+    shown.button("Register").click()
+    expect(shown.panel.get_by_role("heading", name="Mean 1", exact=True)).to_be_visible()
+    made = iris.version("Mean", 1)
+    assert (made.metrics, made.user) == ({"mse": 0.25}, "ada")
+    assert iris.load("models:/Mean/1").predict([[1.0]]) == [0.5]
+
+
+def test_two_notebooks_with_two_kernels_show_what_the_other_did_and_who_did_it(notebook, iris):
+    ada, grace = notebook(opening(iris)), notebook(opening(iris, user="Barbara"))
+    ada.row(3).click()
+    ada.button("Promote…").click()
+    ada.dialog.get_by_role("button", name="Promote").click()
+    expect(ada.panel.locator(".said")).to_contain_text("Promoted Iris 3")
+    expect(grace.stage(3)).to_have_text("Production", timeout=60_000)
+    expect(grace.panel.locator(".news")).to_contain_text("ada promoted Iris 3 to Production")
+    # Barbara decides on what she saw; Grace, in a process without a panel, is faster.
+    grace.row(2).click()
+    grace.button("Promote…").click()
+    expect(grace.dialog).to_contain_text("2 goes to Production, 3 is archived")
+    iris.promote("Iris", 1, because="meanwhile")
+    grace.dialog.get_by_role("button", name="Promote").click()
+    expect(grace.dialog.get_by_role("alert")).to_contain_text("while you were looking")
+    assert holder(iris) == 1, "nothing was overwritten"
+    expect(grace.dialog.locator(".sentence")).to_contain_text("1 is archived")
+    grace.dialog.get_by_role("button", name="Promote").click()
+    expect(grace.dialog).to_have_count(0)
+    assert holder(iris) == 2
+
+
+def test_while_the_kernel_is_busy_the_table_works_and_a_change_waits_or_is_done_but_once(notebook, iris):
+    shown = notebook(opening(iris), "pass")
+    shown.page.evaluate(
+        """code => { const {content, sessionContext} = jupyterapp.shell.currentWidget;
+        sessionContext.session.kernel.requestExecute({code}); }""",
+        "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)",
+    )
+    shown.page.wait_for_function("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'")
+    shown.panel.get_by_role("columnheader", name="Version", exact=True).get_by_role("button").click()
+    assert shown.panel.locator(".row .cell.version").all_inner_texts() == ["1", "2", "3"]
+    shown.row(3).click()
+    expect(shown.panel.locator(".said, .actions").filter(has_text=re.compile("queued|Promote")).first).to_be_visible()
+    (shown.server.notebooks / "go").touch()
+    shown.button("Promote…").click()
+    shown.dialog.get_by_role("button", name="Promote").dblclick()
+    expect(shown.panel.locator(".said")).to_contain_text("Promoted Iris 3")
+    assert [event.version for event in iris.history("Iris") if event.action == "promoted"] == [1, 2, 3]
+    (shown.server.notebooks / "go").unlink()
+
+
+def test_after_a_restart_of_the_kernel_the_panel_says_that_nobody_answers(notebook, iris):
+    shown = notebook(opening(iris))
+    expect(shown.row(3)).to_be_visible()
+    shown.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    shown.ready()
+    shown.row(3).click()
+    expect(shown.panel.locator(".said")).to_have_text("queued: the kernel is busy")
+    expect(shown.panel.locator(".said")).to_have_text("no answer: is the kernel running?", timeout=60_000)
+    assert holder(iris) == 2
+    shown.run_all()
+    expect(shown.stage(2)).to_have_text("Production")
+
+
+def test_a_registry_that_vanishes_is_told_and_the_rows_stay(notebook, iris, tmp_path):
+    shown = notebook(opening(iris))
+    expect(shown.row(3)).to_be_visible()
+    (tmp_path / "registry").rename(tmp_path / "away")
+    expect(shown.panel.locator("p.bar.bad")).to_be_visible()
+    expect(shown.row(3)).to_be_visible()
+    (tmp_path / "away").rename(tmp_path / "registry")
+    expect(shown.panel.locator("p.bar.bad")).to_have_count(0)
+
+
+def test_a_saved_notebook_keeps_a_picture_for_whoever_has_no_kernel(notebook, server, iris):
+    shown = notebook(opening(iris))
+    expect(shown.row(3)).to_be_visible()
+    shown.command("docmanager:save")
+    bundle = server.read(shown.name).cells[0].outputs[-1].data
+    for kind in ("text/html", "text/plain"):
+        assert "Production" in bundle[kind]
+        assert "registry.panel(" in bundle[kind], "how to make it live again"
+    assert "<script" not in bundle["text/html"]
+    copy = server.read(shown.name)
+    copy.cells[0].source += "  # changed elsewhere, so that this server has not seen it: nothing in it is trusted"
+    nbformat.write(copy, server.notebooks / (name := f"copy of {shown.name}"))
+    elsewhere = notebook(name=name, run=False)
+    twin = elsewhere.page.locator(".jp-OutputArea-output").last
+    expect(twin).to_contain_text('registry.panel("Iris") in a cell shows the panel itself')
+    expect(twin.get_by_role("row").filter(has_text="Production")).to_contain_text("2")
+    expect(elsewhere.panel).to_have_count(0)
+
+
+def test_a_page_loaded_anew_shows_what_changed_meanwhile(notebook, iris):
+    shown = notebook(opening(iris))
+    expect(shown.stage(2)).to_have_text("Production")
+    shown.command("docmanager:save")
+    iris.promote("Iris", 3)
+    expect(shown.stage(3)).to_have_text("Production")
+    shown.page.reload()
+    expect(shown.stage(3)).to_have_text("Production")
+    expect(shown.stage(2)).to_have_text("Archived")
+
+
+def test_no_theme_hides_anything_and_axe_finds_nothing_wrong(notebook, iris, accessible, tmp_path):
+    folder = Path(os.environ.get("REGISTRY_NB_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = notebook(opening(iris))
+    for look, name in THEMES.items():
+        shown.theme(name)
+        for view in ("Versions", "Board", "History"):
+            shown.panel.get_by_role("navigation").get_by_role("button", name=view).click()
+            expect(shown.panel.locator(".frame, .lane, .timeline").first).to_be_visible()
+            shown.panel.screenshot(path=folder / f"panel-{look}-{view.lower()}.png")
+            accessible(shown.page, ".jp-OutputArea-output [data-lm-suppress-shortcuts]")
+        assert len(list(folder.glob(f"panel-{look}-*.png"))) == 3
+    shown.theme(THEMES["light"])
+
+
+def test_it_works_in_notebook_7(notebook, chromium, tmp_path_factory, iris):
+    seven = Server(tmp_path_factory.mktemp("seven"), "notebook")
+    try:
+        shown = notebook(opening(iris), on=seven)
+        shown.grid.focus()
+        for key in ("b", "x", "End", "Home", "Enter"):
+            shown.page.keyboard.press(key)
+        shown.button("Promote…").click()
+        shown.dialog.get_by_role("button", name="Promote").click()
+        expect(shown.panel.locator(".said")).to_contain_text("Promoted Iris 3 to Production")
+        assert holder(iris) == 3
+        assert len(shown.cells) == 1
+    finally:
+        seven.close()

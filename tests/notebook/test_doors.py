@@ -1,0 +1,279 @@
+"""Where %registry is typed: a terminal, a notebook that runs without a person, a thread; and how long it may take."""
+
+import json
+import os
+import pickle
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.completer import CompletionContext, provisionalcompleter
+from IPython.core.error import UsageError
+
+import registry_nb as rn
+from registry_nb import notebook as door
+from registry_nb.notebook import views
+
+ROOT = Path(__file__).parents[2]
+MODEL = "class Model:\n    def predict(self, X):\n        return [0 for _ in X]\n\nmodel = Model()"
+
+
+def environment(folder):
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONIOENCODING": "utf-8",
+        "REGISTRY_NB_USER": "ada",
+        "REGISTRY_NB_URI": str(folder / "registry"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+
+
+def test_a_terminal_shows_text_and_goes_on_after_an_error(tmp_path):
+    typed = [
+        "%load_ext registry_nb",
+        "model = lambda X: [0 for _ in X]",
+        "%registry register model as Iris --because 'a <b>baseline</b>'",
+        "%registry promote Iris 1",
+        "%registry promote Iris 7",
+        "%registry promot Iris 1",
+        "%registry history Iris",
+        "%registry help promote",
+        "%registry panel Iris",
+        "%registry copy Iris/1 Other",
+        "%registry delete Other",
+        "y",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"],
+        input="\n".join([*typed, ""]),
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=True,
+    )
+    shown = done.stdout + done.stderr
+    assert "Production: – → 1   registry.promote('Iris', 1, 'Production')" in shown
+    assert "VersionNotFound: model 'Iris' has no version 7; the newest is 1" in shown
+    assert "did you mean 'promote'?" in shown
+    assert "Traceback" not in shown
+    assert re.search(r"None → Production\n", shown)
+    assert "a <b>baseline</b>" in shown
+    assert "[--expected V]" in shown
+    assert 'registry.panel("Iris") in a cell shows the panel itself' in shown
+    assert "Delete Other with all its versions? [y/N]" in shown
+    assert "<div" not in shown
+    assert [model.name for model in rn.Registry(tmp_path / "registry").models()] == ["Iris"]
+
+
+def test_nbconvert_runs_a_notebook_and_stops_where_somebody_would_have_to_answer(tmp_path):
+    sources = (
+        f"%load_ext registry_nb\n{MODEL}",
+        "%registry register model as Iris",
+        "%registry versions Iris",
+        "%registry delete Iris/1 --yes",
+        "%registry register model as Iris",
+        "%registry delete Iris",
+        "never = 1",
+    )
+    path = tmp_path / "book.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources]), path)
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", path.name]
+    stopped = subprocess.run(
+        command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert stopped.returncode != 0
+    assert "Delete Iris with all its versions? Nobody can answer here: add --yes" in stopped.stderr
+    assert [version.version for version in rn.Registry(tmp_path / "registry").versions("Iris")] == [2]
+    done = subprocess.run(
+        [*command, "--allow-errors"],
+        env={**environment(tmp_path), "REGISTRY_NB_URI": str(tmp_path / "second")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    cells = json.loads(done.stdout)["cells"]
+    (listing,) = cells[2]["outputs"]
+    assert "1 version of Iris" in "".join(listing["data"]["text/plain"])
+    assert '<div class="rnb">' in "".join(listing["data"]["text/html"])
+
+
+def test_loading_the_extension_takes_no_time(python):
+    told = python(
+        """
+        import sys, time
+        from IPython.core.interactiveshell import InteractiveShell
+        shell = InteractiveShell.instance()
+        began = time.process_time()
+        shell.run_line_magic("load_ext", "registry_nb")
+        print("took", time.process_time() - began)
+        print("brought", "registry_nb.registry" in sys.modules)
+        """,
+    )
+    assert float(re.search(r"took (\S+)", told)[1]) < 0.05
+    assert "brought False" in told, "what a line needs comes with the first one"
+
+
+def test_what_is_shown_is_known_by_name():
+    assert sorted(door.SHOWN) == sorted(f"{kind.__module__}.{kind.__name__}" for kind in views.SHOWN)
+
+
+def test_completion_is_quick_with_a_thousand_models(notebook):
+    version = notebook.registry.register(notebook.shell.user_ns["model"], "model-0000", metrics={"accuracy": 0.5})
+    for number in range(1, 1000):
+        notebook.registry.create_model(f"model-{number:04}")
+    for _ in range(30):
+        notebook.registry.copy(version.uri, "model-0999", tags={"reviewed": "yes"})
+    magics = notebook.shell.magics_manager.registry["RegistryMagics"]
+    typed = {
+        "%registry prom": "promote",
+        "%registry promote model-0": "model-0000",
+        "%registry promote model-0999/": "model-0999/30",
+        "%registry tag model-0999/3 ": "reviewed=",
+        "%registry register model as Iris --metric ": "accuracy=",
+    }
+    for line, expected in typed.items():
+        with provisionalcompleter():
+            context = CompletionContext(token="", full_text=line, cursor_position=len(line), cursor_line=0, limit=None)
+            took = []
+            for _ in range(9):
+                began = time.perf_counter()
+                found = magics.complete(context)["completions"]
+                took.append(time.perf_counter() - began)
+        assert expected in [one.text for one in found]
+        assert statistics.median(took) < 0.02, line
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ('%registry promote "My m', ['"My models"']),
+        ('%registry promote "My models" ', ["None", "latest", "1"]),
+        ('%registry promote "My models/', ['"My models/None"', '"My models/latest"', '"My models/1"']),
+        ('%registry show "My models@', ['"My models@best"']),
+        ('%registry tag "My models/1" k', ["key="]),
+        ("%registry copy Iris/1 ", ["Iris", '"My models"']),
+        ("%registry alias Iris 1 ", ["champion"]),
+        ("%registry load Iris/1 ", ["as"]),
+        ("%registry compare Iris 1 I", ["Iris"]),
+    ],
+)
+def test_completion_knows_quotes_and_where_it_is(notebook, line, offered):
+    model = notebook.shell.user_ns["model"]
+    notebook.registry.register(model, "My models", tags={"key": "a"}, aliases=["best"])
+    notebook.registry.register(model, "Iris", aliases=["champion"])
+    notebook.shell.Completer.use_jedi = False
+    with provisionalcompleter():
+        found = [one.text for one in notebook.shell.Completer.completions(line, len(line))]
+    assert found == offered
+
+
+def test_a_variable_that_raises_when_it_is_asked_does_not_break_completion(notebook):
+    class Proxy:
+        def __getattr__(self, name):
+            raise RuntimeError("the server is gone")
+
+    notebook.shell.user_ns["proxy"] = Proxy()
+    notebook.shell.Completer.use_jedi = False
+    line = "%registry register mo"
+    with provisionalcompleter():
+        assert [one.text for one in notebook.shell.Completer.completions(line, len(line))] == ["model"]
+    said, _ = notebook.fails("%registry register modle as Iris", UsageError)
+    assert "did you mean 'model'?" in said
+
+
+def test_a_line_of_a_thread_that_ends_within_another_leaves_the_warnings_as_they_were(notebook, recwarn):
+    begun, other_began = threading.Event(), threading.Event()
+    line = "register model as Iris --example {}()"
+
+    def first():
+        begun.set()
+        assert other_began.wait(60)
+        return [[5.1, 3.5, 1.4, 0.2]]
+
+    def second():
+        other_began.set()
+        thread.join(60)
+        return [[5.1, 3.5, 1.4, 0.2]]
+
+    notebook.shell.user_ns.update(first=first, second=second)
+    thread = threading.Thread(target=notebook.shell.run_line_magic, args=("registry", line.format("first")))
+    thread.start()
+    assert begun.wait(60)
+    notebook.run(f"%registry {line.format('second')}")
+    assert len(notebook.registry.versions("Iris")) == 2
+    warnings.warn("still told", stacklevel=1)
+    assert [str(warning.message) for warning in recwarn] == ["still told"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("register model as Iris --example modle", "NameError: name 'modle' is not defined; did you mean 'model'?"),
+        ("register model as Iris --example boom()", "RuntimeError: one two \\x1b[31m"),
+        ("promote Iris/1 2", "leave one of them out"),
+        ("describe Iris/1 a b", "stands in quotes"),
+        ("compare Iris/1", "two versions are needed"),
+        ("untag Iris", "no tag is named"),
+        ("register model as Iris --example X --metric " + "x" * 10_000, "is not key=value"),
+        ("x" * 10_000, "%registry alone lists the verbs"),
+        ("describe Iris '" + "x" * 10_000, "a quote is not closed"),
+        ("%register model as Iris", "has no verb '%register'; did you mean 'register'?"),
+    ],
+)
+def test_more_wrong_lines_say_what_to_do_in_one_sentence_and_change_nothing(notebook, line, says):
+    notebook.registry.register(notebook.shell.user_ns["model"], "Iris")
+    notebook.run("def boom():\n    raise RuntimeError('one\\ntwo \\x1b[31m')")
+    before = notebook.registry.history()
+    said, rendered = notebook.fails(f"%registry {line}", UsageError)
+    assert says in said
+    assert "\n" not in "".join(rendered)
+    assert len(said) < 400
+    assert notebook.registry.history() == before
+
+
+def test_an_error_of_a_line_can_cross_to_another_process(notebook):
+    with pytest.raises(rn.NotFound) as raised:
+        notebook.run("%registry show Nope")
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (type(copy), str(copy)) == (type(raised.value), str(raised.value))
+    assert copy._render_traceback_() == [f"ModelNotFound: {raised.value}"]
+
+
+def test_classes_and_ipython_s_own_names_are_not_offered(notebook):
+    notebook.run("class Predictor:\n    def predict(self, X):\n        return X")
+    notebook.shell.Completer.use_jedi = False
+    offered = {}
+    for line in ("%registry register ", "%registry register model as M --example "):
+        with provisionalcompleter():
+            offered[line] = [one.text for one in notebook.shell.Completer.completions(line, len(line))]
+    assert list(offered.values()) == [["model"], ["model", "X", "Predictor"]]
+
+
+@pytest.mark.parametrize("name", ["models:/Iris", "Iris"])
+def test_a_model_is_named_with_or_without_its_scheme(notebook, name):
+    notebook.run("%registry register model as models:/Iris")
+    for line in ("versions", "history", "show", "describe"):
+        words = "'some text'" if line == "describe" else ""
+        assert notebook.run(f"%registry {line} {name} {words}")
+    assert notebook.registry.model("Iris").description == "some text"
+    assert notebook.run(f"%registry show {name} 1").version == 1
+    assert notebook.run(f"%registry rename {name} Flower").name == "Flower"
+
+
+def test_a_wrong_uri_in_the_settings_is_told_and_the_registry_stays(notebook, caplog):
+    notebook.shell.run_cell("%config RegistryMagics.uri = 'postgresql://x/y'")
+    assert rn.get_registry() is notebook.registry
+    assert "is not a registry" in caplog.text
