@@ -284,6 +284,8 @@ def _is_of_keras(described: Mapping[str, Any]) -> bool:
         return bool(name[:2] == "__")  # arrays, slices, bytes
     if module == "builtins" and name == "function":
         return isinstance(described.get("config"), str) and ">" not in described["config"]
+    if described.get("registered_name") not in {None, described["class_name"]}:
+        return False  # Keras would look for a class of one's own first, and this process may have it
     return isinstance(module, str) and module.partition(".")[0] == "keras"
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -50,15 +50,12 @@ def owns(model: object) -> bool:
 
 def save(model: Any, folder: str, example: Any) -> None:
     """Write the message; of a session the one that it was made from, if that can still be had."""
-    if type(model).__name__ == "InferenceSession":
-        data, state = _bytes_of(model), {"providers": model.get_providers()}
-        message = _parsed(data)
-    else:
-        data, state = _serialized(model), {}
-        message = model
-    if _reads_other_files(message):
+    session = type(model).__name__ == "InferenceSession"
+    data = _bytes_of(model) if session else _serialized(model)
+    if _reads_other_files(_parsed(data) if session else model):
         raise _refused(model, "its weights lie in other files; read them in first, with onnx.load(path)")
-    sidecar.write(folder, model, state)
+    if session:
+        sidecar.write(folder, model, {"providers": model.get_providers()})
     with open(os.path.join(folder, FILE), "wb") as file:
         file.write(data)
 
@@ -71,18 +68,19 @@ def audit(files: Files) -> Audit:
 def load(files: Files, *, restricted: bool) -> Any:
     """Read the model."""
     import onnx  # noqa: F401  # before a process is started for nothing
-    import onnxruntime
+    import onnxruntime  # noqa: F401
 
-    kind, state = sidecar.read(files, _CLASSES)
+    # A message needs nothing beside it. It had a sidecar once, which still says that it is one.
+    kind, state = sidecar.read(files, _CLASSES) if sidecar.FILE in files.names else ("ModelProto", {})
     if restricted:
         quarantine.survives(examine, files)
     data = files.read(FILE)
     message = _checked(data)
     if kind == "ModelProto":
         return message
-    here = onnxruntime.get_available_providers()
-    given = [name for name in state.get("providers", ()) if name in here]
-    return onnxruntime.InferenceSession(data, providers=given or ["CPUExecutionProvider"])
+    asked = state.get("providers")
+    names = [name for name in asked if not restricted or name in _PROVIDERS] if isinstance(asked, list) else []
+    return _made(data, names)
 
 
 def predict(model: Any, data: Any) -> Any:
@@ -124,11 +122,19 @@ class _Same:
 @functools.lru_cache(maxsize=4)
 def _session(held: _Same) -> Any:
     """Make the session of a message, once, since it takes longer than a prediction; the last few are kept."""
+    return _made(held.model.SerializeToString(), _PROVIDERS)
+
+
+def _made(data: bytes, providers: Collection[str]) -> Any:
+    """Make a session that runs on those of some providers that are here, or on the processor."""
     import onnxruntime
 
+    options = onnxruntime.SessionOptions()
+    # Else it would look for its own format first: bytes may be one of that, and a message that says something else.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     here = onnxruntime.get_available_providers()
-    providers = [name for name in _PROVIDERS if name in here]
-    return onnxruntime.InferenceSession(held.model.SerializeToString(), providers=providers)
+    known = [name for name in providers if name in here]
+    return onnxruntime.InferenceSession(data, options, providers=known or ["CPUExecutionProvider"])
 
 
 def _serialized(model: Any) -> bytes:
@@ -177,7 +183,7 @@ def _reads_other_files(message: Any) -> bool:
 def _tensors(message: Any) -> Iterator[Any]:
     """Find every tensor, however deep: in graphs within attributes of nodes, in functions, in sparse ones."""
     for field, value in message.ListFields():
-        if field.message_type is not None:
+        if field.message_type is not None and field.message_type.name != "ValueInfoProto":  # types and shapes only
             for part in [value] if hasattr(value, "ListFields") else value:
                 if field.message_type.name == "TensorProto":
                     yield part

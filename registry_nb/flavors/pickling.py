@@ -100,10 +100,25 @@ def _untracked(make: Callable[..., Any], *given: Any) -> Any:
     return make(*(None if name == "class_tracker_id" else value for name, value in zip(names, given, strict=False)))
 
 
-def _pickle(model: Any, file: IO[bytes]) -> None:
+@functools.cache
+def pickler() -> type[Any]:
+    """Return the class that pickles, of protocol 5: cloudpickle's, and faster.
+
+    cloudpickle keeps its ways with types in a `ChainMap`, of which each object asks in vain, in Python. A flat copy of
+    it, made for each pickle since others register theirs at any time, takes a quarter off a forest.
+    """
     import cloudpickle
 
-    cloudpickle.dump(model, file, protocol=5)
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def __init__(self, file: IO[bytes]) -> None:
+            self.dispatch_table = dict(cloudpickle.Pickler.dispatch_table)
+            super().__init__(file, protocol=5)
+
+    return Pickler
+
+
+def _pickle(model: Any, file: IO[bytes]) -> None:
+    pickler()(file).dump(model)
 
 
 def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], None]) -> None:
@@ -141,18 +156,24 @@ def _with_local_modules_by_value(act: Callable[[], None]) -> None:
 def _local_modules() -> list[Any]:
     """Return the modules that are neither the standard library's nor an installed distribution's.
 
-    There are some thousands, of which a millisecond was lost at each save: each is looked at once.
+    There are some thousands, of which a millisecond was lost at each save: each is looked at once, and to compare all
+    with those of the last time takes some microseconds. What is loaded anew into a module leaves it where it is.
     """
-    for name, module in list(sys.modules.items()):
-        if _judged.get(name, _judged) is not module:
-            _judged[name] = module
-            _local.pop(name, None)
-            if _is_local(name, module):
-                _local[name] = module
-    return [module for name, module in _local.items() if sys.modules.get(name) is module]
+    if sys.modules != _judged:
+        modules = dict(sys.modules)
+        for name, module in modules.items():
+            if _judged.get(name, _judged) is not module:
+                _local.pop(name, None)
+                if _is_local(name, module):
+                    _local[name] = module
+        for name in _local.keys() - modules.keys():
+            del _local[name]
+        _judged.clear()
+        _judged.update(modules)
+    return list(_local.values())
 
 
-#: Each module as it was when it was looked at, by its name, and those of them that are local.
+#: The modules when they were looked at last, by their names, and those of them that are local.
 _judged: dict[str, Any] = {}
 _local: dict[str, Any] = {}
 

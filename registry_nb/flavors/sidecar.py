@@ -61,7 +61,7 @@ def write(folder: str, model: object, state: Mapping[str, Any]) -> None:
         sentence += f" {error.kind}; register it with flavor='sklearn', which pickles"
         raise NotSerializable(sentence, model=kind, path=f"{kind}.{error.path}", reason=reason) from None
     with open(os.path.join(folder, FILE), "w", encoding="utf-8") as file:
-        json.dump(content, file, allow_nan=False, indent=1)
+        file.write(json.dumps(content, allow_nan=False))  # json.dump, and any indent, would do it in Python
 
 
 def read(files: Files, known: Collection[str]) -> tuple[str, dict[str, Any]]:

@@ -8,16 +8,17 @@ list that comes with the model.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, shown
 from registry_nb.flavors import Files, sklearn, structure
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.audit import Audit, allowed, current
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
 
@@ -66,6 +67,12 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
+#: What skops reads by itself, and the list of names that a stranger's pickle may import does not have.
+_PLAIN = frozenset(
+    "builtins:bool builtins:bytearray builtins:bytes builtins:dict builtins:float builtins:int builtins:list "  # noqa: SIM905
+    "builtins:map builtins:set builtins:slice builtins:str builtins:tuple collections:OrderedDict "
+    "numpy.ma:MaskedArray numpy.random._generator:Generator numpy.random.mtrand:RandomState".split()
+)
 #: Of the description, when it is read only to tell what it names.
 _MOST = 200_000_000
 #: Of a stranger's, no member is so many times larger than what is stored of it, unless it is small.
@@ -106,10 +113,12 @@ def save(model: Any, folder: str, example: Any) -> None:
 
 
 def audit(files: Files) -> Audit:
-    """Read which types the description names; nothing of it is imported, and skops neither."""
+    """Read which types the description names, and which of them are on no list; none is imported, and skops neither."""
     named = tuple(sorted(set(_types(_description(files)))))
+    refused = tuple(name for name in named if not _is_harmless(name))
     modules = {name.partition(":")[0] for name in named} - {"builtins"}
-    return Audit(kind="restricted", imports=named, modules=tuple(sorted(modules | {"numpy", "skops", "sklearn"})))
+    modules |= {"numpy", "skops", "sklearn"}
+    return Audit("code" if refused else "restricted", imports=named, refused=refused, modules=tuple(sorted(modules)))
 
 
 def load(files: Files, *, restricted: bool) -> Any:
@@ -117,6 +126,8 @@ def load(files: Files, *, restricted: bool) -> Any:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    if restricted and (refused := audit(files).refused):
+        raise _untrusted(refused)
     data = files.read(FILE)
     try:
         if restricted:
@@ -124,13 +135,23 @@ def load(files: Files, *, restricted: bool) -> Any:
         model = skops.io.loads(data, trusted=[] if restricted else list(TRUSTED))
     except UntrustedTypesFoundException as error:
         strange = sorted(set(skops.io.get_untrusted_types(data=data)) - (set() if restricted else set(TRUSTED)))
-        reason = f"it contains {listed(strange, 5)}, which is not accepted of a model of unknown origin"
-        raise Untrusted(what="this model", reason=reason, remedy="have its author save it in another format") from error
+        raise _untrusted(strange) from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error
     if restricted:
         _validate(model)
     return model
+
+
+def _is_harmless(name: str) -> bool:
+    """Tell whether a stranger's description may name it; whether skops reads it then is up to skops."""
+    module, _, attribute = name.partition(":")
+    if module in {"numpy", "scipy.special"}:
+        import numpy as np
+
+        found = getattr(importlib.import_module(module), attribute, None)
+        return isinstance(found, np.ufunc) or found is np.ndarray or found in np.sctypeDict.values()
+    return name in _PLAIN or current(name) in allowed()
 
 
 def _check_sizes(data: bytes) -> None:
@@ -180,6 +201,11 @@ def _types(node: Any) -> Iterator[str]:
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
+
+
+def _untrusted(names: Sequence[str]) -> Untrusted:
+    reason = f"it contains {listed(names, 5)}, which is not accepted of a model of unknown origin"
+    return Untrusted(what="this model", reason=reason, remedy="have its author save it in another format")
 
 
 def _damaged(reason: str) -> Corrupted:

@@ -148,7 +148,6 @@ def predict(model: Any, data: Any) -> Any:
 
 
 def _save_module(model: Any, folder: str) -> None:
-    import cloudpickle
     import torch
 
     with torch.no_grad():
@@ -165,7 +164,7 @@ def _save_module(model: Any, folder: str) -> None:
     tensors: dict[str, Any] = {}
     known: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the tensor, so that its id is not given again
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(pickling.pickler()):  # type: ignore[misc]
         def persistent_id(self, obj: Any) -> Any:
             if not isinstance(obj, torch.Tensor) or not _is_plain(obj):
                 return None
@@ -188,7 +187,7 @@ def _save_module(model: Any, folder: str) -> None:
             is_parameter = type(obj) is torch.nn.Parameter
             return name, is_parameter, obj.requires_grad, str(obj.device), layout, dict(vars(obj))
 
-    pickling.save(model, folder, lambda module, file: Pickler(file, protocol=5).dump(module))
+    pickling.save(model, folder, lambda module, file: Pickler(file).dump(module))
     safetensors.write(os.path.join(folder, WEIGHTS), tensors)
 
 

@@ -82,7 +82,10 @@ def answer(op: object, args: object, asked: Asked) -> Any:
 # -- looking ---------------------------------------------------------------------------------------------------------
 
 
-def _show(asked: Asked, model: str, version: int) -> Json:
+def _show(asked: Asked, model: str, version: int | None) -> Json:
+    if version is None:
+        whole = asked.registry.model(model)
+        return {"description": whole.description, "tags": dict(whole.tags), "aliases": dict(whole.aliases)}
     from registry_nb.notebook.markdown import safe_html
 
     registry = asked.registry

@@ -1,6 +1,7 @@
 """Which frameworks a test needs, and what the tests of all of them share."""
 
 import importlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from registry_nb.flavors import Files
+from registry_nb.flavors import Files, sidecar
 
 FORMATS = Path(__file__).parent / "data"
 
@@ -29,6 +30,28 @@ def round_trip(flavor, model, *, example=None, restricted=False):
         flavor.save(model, folder, example)
         files = Files.of_folder(folder)
         return flavor.load(files, restricted=restricted), files.names
+
+
+def edited(flavor, model, folder, change):
+    """Save a model with a flavor's module, and edit the sidecar by hand."""
+    flavor.save(model, folder, None)
+    path = Path(folder, sidecar.FILE)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return Files.of_folder(folder)
+
+
+def audited_without(library, flavor, folder, python):
+    """Audit a model in a process that cannot import its framework; return what is printed of it."""
+    script = f"""
+        import sys
+        sys.modules["{library}"] = None
+        from registry_nb.flavors import Files, sidecar, flavor_named
+        found = flavor_named("{flavor}").audit(Files.of_folder(sys.argv[1]))
+        print(found.kind, *sorted(found.modules))
+    """
+    return python(script, folder).split()
 
 
 def same(one, other):

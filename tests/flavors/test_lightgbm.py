@@ -1,6 +1,5 @@
 """LightGBM: boosters and wrappers come back as what they were, labels as labels; no file of it can end the process."""
 
-import json
 import sys
 
 import frameworks
@@ -11,7 +10,7 @@ from sklearn.datasets import load_iris
 
 import registry_nb as rn
 from registry_nb.errors import NotSerializable
-from registry_nb.flavors import Files, flavor_of, pickling, sidecar
+from registry_nb.flavors import Files, flavor_of, pickling
 from registry_nb.flavors import lightgbm as flavor
 from registry_nb.testing import FlavorContract
 
@@ -196,22 +195,12 @@ def test_lightgbm_opens_the_file_without_us(tmp_path):
 
 def test_it_is_data_and_reading_that_needs_no_lightgbm(python, tmp_path):
     flavor.save(classifier(), tmp_path, None)
-    script = """
-        import sys
-        from registry_nb.flavors import Files, lightgbm
-        found = lightgbm.audit(Files.of_folder(sys.argv[1]))
-        print(found.kind, found.imports, *sorted(found.modules), "lightgbm" in sys.modules)
-    """
-    assert python(script, tmp_path) == "data () lightgbm numpy sklearn False\n"
+    found = frameworks.audited_without("lightgbm", "lightgbm", tmp_path, python)
+    assert found == ["data", "lightgbm", "numpy", "sklearn"]
 
 
 def edited(folder, change):
-    """Save a classifier, and edit its sidecar by hand."""
-    flavor.save(classifier(NAMES[Y]), folder, None)
-    content = json.loads((folder / sidecar.FILE).read_text())
-    change(content)
-    (folder / sidecar.FILE).write_text(json.dumps(content))
-    return Files.of_folder(folder)
+    return frameworks.edited(flavor, classifier(NAMES[Y]), folder, change)
 
 
 def test_a_sidecar_of_another_release_is_read_as_far_as_it_goes(tmp_path):

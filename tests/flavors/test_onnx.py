@@ -74,9 +74,10 @@ def test_a_message_and_a_session_come_back_as_what_they_were(restricted):
     message = classifier()
     back, names = frameworks.round_trip(flavor, message, restricted=restricted)
     assert back == message
-    assert names == {"model.onnx", "params.json"}
+    assert names == {"model.onnx"}
     session = ort.InferenceSession(message.SerializeToString())
-    back, _ = frameworks.round_trip(flavor, session, restricted=restricted)
+    back, names = frameworks.round_trip(flavor, session, restricted=restricted)
+    assert names == {"model.onnx", "params.json"}
     assert type(back) is ort.InferenceSession
     assert back.get_providers() == ["CPUExecutionProvider"]
     assert frameworks.same(flavor.predict(back, X), flavor.predict(message, X))
@@ -241,6 +242,34 @@ def test_a_foreign_message_that_makes_no_session_is_damaged(tmp_path, craft):
     (tmp_path / flavor.FILE).write_bytes(model.SerializeToString())
     with pytest.raises(rn.Corrupted, match="do not load it"):
         flavor.load(Files.of_folder(tmp_path), restricted=True)
+
+
+@pytest.mark.parametrize(
+    "asked", [["AzureExecutionProvider"], ["NoSuchProvider"], [5, []], 5, None, "CPU", {}], ids=repr
+)
+def test_a_stranger_does_not_choose_where_a_session_runs(tmp_path, asked):
+    """Azure's comes with onnxruntime, and sends data to a service."""
+    session = ort.InferenceSession(regressor().SerializeToString())
+    files = frameworks.edited(flavor, session, tmp_path, lambda content: content["state"].update(providers=asked))
+    assert flavor.load(files, restricted=True).get_providers() == ["CPUExecutionProvider"]
+    if asked == ["AzureExecutionProvider"] and asked[0] in ort.get_available_providers():  # who trusts it gets it
+        assert asked[0] in flavor.load(files, restricted=False).get_providers()
+
+
+def test_bytes_in_onnxruntimes_own_format_are_no_message(tmp_path):
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "model.ort")
+    options.log_severity_level = 3  # it warns that such a file is for this machine
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(regressor().SerializeToString(), options)
+    data = (tmp_path / "model.ort").read_bytes()
+    assert ort.InferenceSession(data).get_inputs()[0].name == "X"
+    with pytest.raises(Exception, match="INVALID_PROTOBUF"):
+        flavor._made(data, [])
+    flavor.save(regressor(), tmp_path, None)
+    (tmp_path / flavor.FILE).write_bytes(data)
+    with pytest.raises(rn.Corrupted, match="no message of ONNX"):
+        flavor.load(Files.of_folder(tmp_path), restricted=False)
 
 
 def test_it_is_data(tmp_path):

@@ -164,6 +164,55 @@ def test_a_class_of_a_local_module_travels_with_the_model(python, tmp_path):
     assert python(load, tmp_path / "r") == "[3, 6]\n"
 
 
+def test_modules_that_are_imported_later_or_anew_travel_as_they_are_then(python, tmp_path):
+    """Each module is looked at once; another one of the same name is another module, and a reload changes the code."""
+    register = """
+        import importlib, os, sys
+        sys.path.insert(0, sys.argv[2])
+        sys.dont_write_bytecode = True
+        import registry_nb as rn
+        registry = rn.Registry(sys.argv[1])
+
+        def written(factor):
+            with open(os.path.join(sys.argv[2], "later.py"), "w") as file:
+                file.write(f"class Model:\\n    def predict(self, X):\\n        return [{factor} * x for x in X]\\n")
+            importlib.invalidate_caches()
+
+        registry.register(lambda X: X, "M")
+        written(2)
+        import later
+        registry.register(later.Model(), "M")
+        written(3)
+        importlib.reload(later)
+        registry.register(later.Model(), "M")
+        del sys.modules["later"]
+        written(4)
+        import later
+        registry.register(later.Model(), "M")
+    """
+    (tmp_path / "project").mkdir()
+    python(register, tmp_path / "r", tmp_path / "project")
+    registry = rn.Registry(tmp_path / "r")
+    assert [registry.load(f"models:/M/{number}").predict([1]) for number in (1, 2, 3, 4)] == [[1], [2], [3], [4]]
+
+
+class Kept:
+    def __init__(self):
+        self.lock = lock()
+
+    def predict(self, X):
+        return X
+
+
+def test_how_a_type_is_pickled_may_be_said_at_any_time(registry, monkeypatch):
+    import copyreg
+
+    with pytest.raises(rn.Invalid, match="lock"):
+        registry.register(Kept(), "M")
+    monkeypatch.setitem(copyreg.dispatch_table, Kept, lambda kept: (Kept, ()))
+    assert registry.load(registry.register(Kept(), "M").uri).predict([1]) == [1]
+
+
 def test_registering_leaves_cloudpickles_own_settings_alone(registry):
     import cloudpickle
 

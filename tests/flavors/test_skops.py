@@ -179,13 +179,32 @@ def test_a_crafted_file_imports_nothing_and_its_own_trust_list_counts_for_nothin
 
 def test_its_audit_names_what_is_in_it_without_skops(python, tmp_path):
     flavor.save(OURS["forest"](), tmp_path, None)
-    script = """
-        import sys
-        from registry_nb.flavors import Files, skops
-        found = skops.audit(Files.of_folder(sys.argv[1]))
-        print(found.kind, 'sklearn.tree._tree:Tree' in found.imports, 'skops' in found.modules, 'skops' in sys.modules)
-    """
-    assert python(script, tmp_path) == "restricted True True False\n"
+    found = frameworks.audited_without("skops", "skops", tmp_path, python)
+    assert (found[0], "skops" in found, "sklearn.tree._tree" in found) == ("restricted", True, True)
+    assert "sklearn.tree._tree:Tree" in flavor.audit(Files.of_folder(tmp_path)).imports
+
+
+@pytest.mark.parametrize("make", (DEFAULTS | OURS).values(), ids=DEFAULTS | OURS)
+def test_what_scikit_learn_is_made_of_is_no_code(tmp_path, make):
+    flavor.save(make(), tmp_path, None)
+    found = flavor.audit(Files.of_folder(tmp_path))
+    assert (found.kind, found.refused) == ("restricted", ())
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("numpy", "load"),
+        ("numpy", "memmap"),
+        ("numpy", "no_such"),
+        ("scipy.special", "os"),
+    ],
+)
+def test_what_names_anything_else_is_code(tmp_path, module, name):
+    found = flavor.audit(crafted(tmp_path, lambda description: function_of(description, module, name)))
+    assert (found.kind, found.refused) == ("code", (f"{module}:{name}",))
 
 
 @pytest.mark.parametrize("restricted", [False, True])

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 import registry_nb as rn
 from registry_nb.errors import NotSerializable
-from registry_nb.flavors import Files, flavor_of, sidecar
+from registry_nb.flavors import Files, flavor_of
 from registry_nb.flavors import xgboost as flavor
 from registry_nb.testing import FlavorContract
 
@@ -187,22 +187,12 @@ def test_xgboost_opens_the_file_without_us(tmp_path):
 
 def test_it_is_data_and_reading_that_needs_no_xgboost(python, tmp_path):
     flavor.save(classifier(), tmp_path, None)
-    script = """
-        import sys
-        from registry_nb.flavors import Files, xgboost
-        found = xgboost.audit(Files.of_folder(sys.argv[1]))
-        print(found.kind, found.imports, *sorted(found.modules), "xgboost" in sys.modules)
-    """
-    assert python(script, tmp_path) == "data () numpy sklearn xgboost False\n"
+    found = frameworks.audited_without("xgboost", "xgboost", tmp_path, python)
+    assert found == ["data", "numpy", "sklearn", "xgboost"]
 
 
 def edited(folder, change):
-    """Save a classifier, and edit its sidecar by hand."""
-    flavor.save(classifier(), folder, None)
-    content = json.loads((folder / sidecar.FILE).read_text())
-    change(content)
-    (folder / sidecar.FILE).write_text(json.dumps(content))
-    return Files.of_folder(folder)
+    return frameworks.edited(flavor, classifier(), folder, change)
 
 
 def test_a_sidecar_of_another_release_is_read_as_far_as_it_goes(tmp_path):
@@ -228,11 +218,9 @@ def test_a_sidecar_that_names_another_class_is_damaged(tmp_path, name, restricte
 
 
 def test_attributes_of_a_foreign_sidecar_touch_nothing_native(tmp_path):
-    flavor.save(booster(), tmp_path, None)
-    content = json.loads((tmp_path / sidecar.FILE).read_text())
-    content["state"] = {"handle": 12345, "_Booster": 1}
-    (tmp_path / sidecar.FILE).write_text(json.dumps(content))
-    back = flavor.load(Files.of_folder(tmp_path), restricted=True)
+    foreign = {"state": {"handle": 12345, "_Booster": 1}}
+    files = frameworks.edited(flavor, booster(), tmp_path, lambda content: content.update(foreign))
+    back = flavor.load(files, restricted=True)
     assert frameworks.same(flavor.predict(back, X), flavor.predict(booster(), X))
 
 

@@ -185,3 +185,11 @@ def test_what_cannot_happen_is_not_planned(browser, iris):
     iris.archive("Iris", 2)
     plan = browser.done("plan", do="delete", model="Iris", version=None)
     assert plan["sentence"] == "Iris and its 3 versions are deleted; the history keeps what they were"
+
+
+def test_a_model_without_a_version_is_shown_with_what_is_edited_of_it(described, opened):
+    described.describe("Iris", "the whole text\n" * 40)
+    described.tag("Iris", {"team": "risk"})
+    shown = opened(described, "Iris").done("show", model="Iris", version=None)
+    assert shown["description"] == "the whole text\n" * 40
+    assert shown["tags"]["team"] == "risk"
