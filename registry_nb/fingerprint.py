@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from registry_nb import forms
 
 #: Of larger data so many cells are looked at, in rows at equal distances.
 _MOST = 5_000_000
-#: Names of columns that are kept beside the fingerprint.
-_NAMED = 50
+#: Names of columns that are kept beside the fingerprint, and characters of each.
+_NAMED, _LONGEST = 50, 100
 
 
 def fingerprint(data: Any) -> dict[str, Any]:
@@ -21,12 +22,18 @@ def fingerprint(data: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    data : DataFrame, Series, array-like or mapping
+    data : DataFrame, Series, array-like, sparse matrix or mapping
+        Or a tuple of such, as ``(X, y)``.
 
     Returns
     -------
     dict
         ``sha256``, ``rows``, ``columns`` (how many), ``names`` (the first 50), ``sampled`` where not all was read.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these; an iterator is not read, because that would use it up.
 
     Examples
     --------
@@ -34,15 +41,35 @@ def fingerprint(data: Any) -> dict[str, Any]:
     >>> found["rows"], found["names"], found == fingerprint({"b": ["x", "y"], "a": [1, 2]})
     (2, ['a', 'b'], False)
     """
+    several = data.values() if isinstance(data, Mapping) else data if isinstance(data, tuple) else ()
+    if any(len(getattr(part, "shape", ())) > 1 or forms.is_series(part) for part in several):
+        return _of_several(list(data) if isinstance(data, Mapping) else list(range(len(data))), list(several))
+    if hasattr(data, "tocsr"):
+        return _of_sparse(data)
     frame = forms.frame_of(data, columns=True)
     if frame is None and forms.is_series(data):
         frame = forms.series_of(data).to_frame()
-    return _of_array(forms.host(data)) if frame is None else _of_frame(frame)
+    return _of_array(forms.host(data), data) if frame is None else _of_frame(frame)
+
+
+def _of_several(names: list[Any], parts: list[Any]) -> dict[str, Any]:
+    found = [fingerprint(part) for part in parts]
+    digest = hashlib.sha256(repr([(name, part["sha256"]) for name, part in zip(names, found, strict=True)]).encode())
+    sampled = 2 if any("sampled" in part for part in found) else 1
+    return _told(digest, found[0]["rows"], sampled, names=[_readable(name) for name in names[:_NAMED]])
+
+
+def _of_sparse(data: Any) -> dict[str, Any]:
+    matrix = data.tocsr(copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    digest = hashlib.sha256(repr((matrix.shape, matrix.dtype.str)).encode())
+    for part in (matrix.indptr.astype("<i8"), matrix.indices.astype("<i8"), matrix.data):
+        digest.update(part.tobytes())
+    return _told(digest, matrix.shape[0], 1, columns=int(matrix.shape[1]))
 
 
 def _of_frame(frame: Any) -> dict[str, Any]:
-    from pandas.util import hash_array
-
     rows, columns = frame.shape
     step = max(1, rows * columns // _MOST)
     seen = frame.iloc[::step]
@@ -50,25 +77,42 @@ def _of_frame(frame: Any) -> dict[str, Any]:
     for place, name in enumerate(frame.columns):
         series = forms.plain(seen.iloc[:, place])
         digest.update(repr((str(name), str(series.dtype))).encode())
-        values = series.to_numpy()
-        try:  # pandas' own hash of each value does not depend on the machine
-            hashes = hash_array(values.astype(object) if values.dtype == object else values, categorize=False)
-        except (TypeError, ValueError):  # cells that are lists, or arrays
-            hashes = hash_array(series.map(repr).to_numpy(dtype=object), categorize=False)
-        digest.update(hashes.tobytes())
-    names = [str(name) for name in frame.columns[:_NAMED]]
+        for part in _values(series):
+            digest.update(part.tobytes())
+    names = [_readable(name) for name in frame.columns[:_NAMED]]
     return _told(digest, rows, step, columns=columns, names=names)
 
 
-def _of_array(array: Any) -> dict[str, Any]:
+def _values(series: Any) -> list[Any]:
+    """Return arrays of numbers that tell the values of a column apart."""
+    from pandas.util import hash_array
+
+    if series.dtype.kind in "biufc" and hasattr(series.dtype, "itemsize") and not forms.is_masked(series.dtype):
+        return [series.to_numpy()]
+    if series.dtype.kind in "mM":
+        naive = series.dt.tz_convert("UTC").dt.tz_localize(None) if forms.zone_of(series) else series
+        return [naive.to_numpy()]
+    if forms.is_masked(series.dtype):
+        return [series.isna().to_numpy(), series.fillna(series.dtype.type(0)).to_numpy(series.dtype.numpy_dtype)]
+    if forms.kind_of(series) == "string":  # pandas' own hash of each text does not depend on the machine
+        return [series.isna().to_numpy(), hash_array(series.fillna("").to_numpy(dtype=object), categorize=False)]
+    kinds = series.astype(object).map(lambda cell: f"{type(cell).__name__} {cell!r}", na_action=None)
+    return [hash_array(kinds.to_numpy(dtype=object), categorize=False)]
+
+
+def _of_array(array: Any, data: Any) -> dict[str, Any]:
     import numpy as np
 
+    if array.dtype == object and not array.ndim and array.item() is data:
+        raise TypeError(f"{type(data).__name__} is no table, array or list")
+    if array.dtype.names:
+        return _of_frame(_columns(array))
     if array.dtype.kind in "OUS":
         return _of_frame(_as_frame(array))
     rows = len(array) if array.ndim else 1
     step = max(1, array.size // _MOST) if array.ndim else 1
     digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
-    digest.update(np.ascontiguousarray(array[::step] if array.ndim else array).data)
+    digest.update(np.ascontiguousarray(array[::step] if array.ndim else array).tobytes())
     width = {} if array.ndim < 2 else {"columns": int(array.shape[1])}
     return _told(digest, rows, step, **width)
 
@@ -77,6 +121,16 @@ def _as_frame(array: Any) -> Any:
     import pandas as pd
 
     return pd.DataFrame(array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1))
+
+
+def _columns(array: Any) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({name: list(array[name].reshape(-1)) for name in array.dtype.names})
+
+
+def _readable(name: object) -> str:
+    return str(name)[:_LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
 def _told(digest: Any, rows: int, step: int, **shape: Any) -> dict[str, Any]:

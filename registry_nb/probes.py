@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from registry_nb import forms
 
 #: The name of the file.
 FILE = "probe.json"
@@ -80,12 +82,24 @@ def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: fl
 
 
 def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
-    """Tell whether predictions are equal, as far as they can be compared: those of several lengths cannot."""
+    """Tell whether predictions are equal: arrays, frames, tensors, and mappings and sequences of them.
+
+    NaN equals NaN. What knows no equality counts as equal, since nothing can be told about it.
+    """
+    if isinstance(expected, Mapping):
+        keys = isinstance(found, Mapping) and expected.keys() == found.keys()
+        return keys and all(same(expected[key], found[key], tolerance) for key in expected)
+    import numpy as np
+
     plain, other = _plain(expected), _plain(found)
-    if plain is None or other is None or not plain.ndim or not len(plain):
-        return True
+    if plain is None or other is None:  # of several lengths: each on its own
+        if not isinstance(expected, (list, tuple)) or not isinstance(found, (list, tuple)):
+            return type(expected) is type(found)
+        return len(expected) == len(found) and all(map(same, expected, found, [tolerance] * len(found)))
+    if plain.shape != other.shape:
+        return False
     try:
-        return _differences(plain, other, tolerance) == 0
+        return not plain.size or _differences(np.atleast_1d(plain), np.atleast_1d(other), tolerance) == 0
     except (TypeError, ValueError):  # objects that know no equality, or not to each other
         return True
 
@@ -111,12 +125,10 @@ def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ..
 
 def _plain(predicted: Any) -> Any:
     """Predictions as an array: whether they come as a frame, a series or a list is the library's habit."""
-    import numpy as np
-
     if hasattr(predicted, "to_numpy"):
         predicted = predicted.to_numpy()
     try:
-        return np.asarray(predicted)
+        return forms.host(predicted)
     except (TypeError, ValueError):  # of several lengths
         return None
 
@@ -128,9 +140,19 @@ def _differences(expected: Any, found: Any, tolerance: float) -> int:
         return len(expected)
     if expected.dtype.kind in "fc" or getattr(found, "dtype", expected.dtype).kind in "fc":
         equal = np.isclose(expected, found, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
+    elif expected.dtype.kind == "O":  # a label and its probability, or a gap among texts
+        pairs = zip(expected.ravel().tolist(), np.asarray(found).ravel().tolist(), strict=True)
+        equal = np.array([_close(one, other, tolerance) for one, other in pairs], bool)
     else:
         equal = np.asarray(expected == found)
     return int((~equal.reshape(len(expected), -1).all(axis=1)).sum())
+
+
+def _close(one: Any, other: Any, tolerance: float) -> bool:
+    if not isinstance(one, float) or not isinstance(other, float):
+        return bool(one == other)
+    near = math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-3)
+    return near or (math.isnan(one) and math.isnan(other))
 
 
 def _written(data: Any) -> dict[str, Any] | None:

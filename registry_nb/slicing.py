@@ -1,9 +1,10 @@
 """Which cells of a notebook a variable depends on: a backward slice over their sources, by what each binds and uses.
 
 A best effort, and called so where it is shown. What may be changed in place is followed through every name that may
-mean the same object; a cell that could bind anything (``exec``, ``from x import *``) is taken along. Files, random
-states and what functions of other modules keep are not followed. Following each object through every function was
-tried: it took a thousand lines.
+mean the same object; after a cell that could read anything (``exec``) all earlier ones are taken along, and so is each
+that could bind anything (``from x import *``). Files, random states, iterators that are used up, and what functions of
+other modules keep are not followed. What takes too long to read, or is no Python, goes by its words. Following each
+object through every function was tried: it took a thousand lines.
 """
 
 from __future__ import annotations
@@ -11,17 +12,30 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 #: Functions that only look at what they are given, and methods of models and frames that do.
 _LOOKING = {*dir(builtins), "display"} - {"setattr", "delattr", "exec", "eval", "next", "map", "filter", "vars"}
-_LOOKING_METHODS = frozenset(
-    "predict predict_proba decision_function transform score get_params head tail describe info copy mean sum min "  # noqa: SIM905
-    "max std var median count corr isna groupby to_numpy tolist keys values items index format join split get".split()
+_FRESH_METHODS = frozenset(
+    "predict predict_proba decision_function score mean sum std var median count corr isna format join".split()  # noqa: SIM905
+)  # and what they return has no part of what they look at
+_LOOKING_METHODS = _FRESH_METHODS | frozenset(
+    "transform get_params head tail describe info copy min max groupby to_numpy tolist keys values items index split "  # noqa: SIM905
+    "get plot hist scatter show bar".split()
 )
-#: What may bind any name.
-_ANYTHING = {"exec", "eval", "globals", "locals", "setattr", "vars"}
+_FRESH_FUNCTIONS = ("_score", "_error", "_loss", "_report", "_matrix", "_curve")
+#: Modules whose functions only look at what they are given, but for those.
+_LOOKING_MODULE = re.compile(r"sklearn\.(metrics|model_selection)|matplotlib\.pyplot|seaborn|plotly|pandas|numpy|math")
+_UNLIKE_THEM = re.compile(r"set_|seed|shuffle|use$|update|rc$|copyto|put|place|fill_diagonal|at$|append")
+_IMPORTED = re.compile(r"^(?:from ([\w.]+) )?import ([\w., ]+)", re.MULTILINE)
+#: What changes its object, and neither changes nor keeps what it is given; but a trainer's changes the model in it.
+_FITTING = frozenset({"fit", "fit_transform", "fit_predict", "partial_fit", "fit_resample"})
+#: What may read and bind any name.
+_ANYTHING = {"exec", "eval", "globals", "locals"}
+#: Characters of one cell that are read, and of all that were not read before: some 9 ms of a registration's 20.
+_LONGEST = _FRESH = 12_000
+_REMEMBERED = 4_000
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _IMPORTS = (ast.Import, ast.ImportFrom)
@@ -36,58 +50,83 @@ class _Effect:
     uses: set[str] = field(default_factory=set)
     shares: set[str] = field(default_factory=set)  # these may lead to the same objects from now on
     later: set[str] = field(default_factory=set)  # what functions in it use when they are called
-    anything: bool = False
+    anything: bool = False  # it may bind any name
+    reads_anything: bool = False
 
 
-def needed(cells: Sequence[str], names: Iterable[str]) -> tuple[int, ...]:
+def needed(cells: Sequence[str], names: Iterable[str], failed: Collection[int] = ()) -> tuple[int, ...]:
     """Return the places of the cells that names depend on, in order.
 
     Parameters
     ----------
     cells : sequence of str
-        Sources, as they ran one after the other.
+        Sources, as they ran one after the other, magics as calls: IPython's history of parsed inputs.
     names : iterable of str
         What is asked for, as it is after the last cell.
+    failed : collection of int
+        Places of cells that raised, perhaps before they bound what they say.
 
     Examples
     --------
     >>> needed(["a = 1", "b = 2", "c = a + 1", "print(b)", "c += 1"], ["c"])
     (0, 2, 4)
     """
-    read = [_effects(cell) for cell in cells]
-    every = [effect for effects in read for effect in effects or ()]
+    looking = frozenset(name for cell in cells if "import" in cell[:_LONGEST] for name in _looking(cell[:_LONGEST]))
+    left, read = _FRESH, []
+    for cell in reversed(cells):  # the newest matter most
+        left -= 0 if (cell, looking) in _read else len(cell)
+        read.append(_effects(cell, looking) if left >= 0 else _by_words(cell))
+        left += len(cell) if len(cell) > _LONGEST else 0  # that one was not read
+    read.reverse()
+    every = [effect for effects in read for effect in effects]
     same, calls = _shared(every), _used_by_functions(every)
-    live, found = _with_functions(set(names), calls), []
+    live: set[str] = set()
+    _revive(live, names, calls)
+    found = []
     for place in reversed(range(len(cells))):
-        if not live:
-            break
         effects = read[place]
-        if effects is None:  # no Python: it may do what its words say
-            if set(re.findall(r"[^\W\d]\w*", cells[place])) & live:
-                found.append(place)
-        elif any(effect.anything or effect.binds & live or _reach(effect, same) & live for effect in effects):
+        if live and any(effect.anything or effect.binds & live or _reaches(effect, live, same) for effect in effects):
             found.append(place)
-            live = _with_functions(_before(effects, live), calls)
+            if any(effect.reads_anything for effect in effects):
+                return (*range(place), *reversed(found))
+            _step_back(live, effects, calls, certain=place not in failed)
     return tuple(reversed(found))
 
 
 def used(cell: str) -> set[str]:
     """Return the names that a cell takes from before it."""
-    return _before(_effects(cell) or [], set())
-
-
-def _before(effects: Sequence[_Effect], live: set[str]) -> set[str]:
-    for effect in reversed(effects):
-        live = (live - effect.binds) | effect.uses
+    live: set[str] = set()
+    _step_back(live, _effects(cell, frozenset()), {})
     return live
+
+
+def _step_back(live: set[str], effects: Sequence[_Effect], calls: dict[str, set[str]], *, certain: bool = True) -> None:
+    for effect in reversed(effects):
+        if certain:
+            live -= effect.binds
+        _revive(live, effect.uses, calls)
+
+
+def _revive(live: set[str], names: Iterable[str], calls: dict[str, set[str]]) -> None:
+    """Add names, and what functions that they may mean will use when they are called."""
+    fresh, seen = list(names), set()
+    while fresh:
+        name = fresh.pop()
+        live.add(name)
+        seen.add(name)
+        fresh += calls.get(name, set()) - seen
 
 
 def _shared(effects: Iterable[_Effect]) -> dict[str, set[str]]:
     """Put names together that may lead to the same objects, whenever that was."""
     groups: dict[str, set[str]] = {}
     for effect in effects:
-        group = set().union(*(groups.get(name, {name}) for name in effect.shares)) if effect.shares else set()
-        groups.update(dict.fromkeys(group, group))
+        parts = {id(part): part for name in effect.shares for part in [groups.setdefault(name, {name})]}
+        largest = max(parts.values(), key=len, default=set())
+        for part in parts.values():
+            if part is not largest:
+                largest |= part
+                groups.update(dict.fromkeys(part, largest))
     return groups
 
 
@@ -95,44 +134,87 @@ def _used_by_functions(effects: Iterable[_Effect]) -> dict[str, set[str]]:
     """Return what the functions that a name may mean use: they look it up when they are called."""
     found: dict[str, set[str]] = {}
     for effect in effects:
-        for name in effect.binds | effect.changes if effect.later else ():
-            found.setdefault(name, set()).update(effect.later)
+        later = effect.later.union(*(found[name] for name in effect.shares & found.keys()))  # `g = f`
+        for name in effect.binds | effect.changes if later else ():
+            found.setdefault(name, set()).update(later)
     return found
 
 
-def _with_functions(live: set[str], calls: dict[str, set[str]]) -> set[str]:
-    seen, asked = set(live), list(live)
-    while asked:
-        fresh = calls.get(asked.pop(), set()) - seen
-        seen |= fresh
-        asked += fresh
-    return seen
+def _reaches(effect: _Effect, live: set[str], same: dict[str, set[str]]) -> bool:
+    return any(not same.get(name, {name}).isdisjoint(live) for name in effect.changes)
 
 
-def _reach(effect: _Effect, same: dict[str, set[str]]) -> set[str]:
-    return effect.changes.union(*(same.get(name, ()) for name in effect.changes))
+#: A notebook's cells are asked about again at each registration.
+_read: dict[tuple[str, frozenset[str]], Sequence[_Effect]] = {}
 
 
-def _effects(cell: str) -> list[_Effect] | None:
+def _effects(cell: str, looking: frozenset[str]) -> Sequence[_Effect]:
+    if len(cell) > _LONGEST:
+        return _by_words(cell)
+    found = _read.get((cell, looking))
+    if found is None:
+        if len(_read) >= _REMEMBERED:
+            _read.clear()
+        found = _read[cell, looking] = list(_parsed(cell, looking))
+    return found
+
+
+def _parsed(cell: str, looking: frozenset[str]) -> Iterator[_Effect]:
     try:
-        return [_effect(statement) for statement in ast.parse(cell).body]
+        statements = ast.parse(cell).body
+        effects = [_effect(statement, looking) for statement in statements]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+        yield from _by_words(cell)
+        return
+    for statement, effect in zip(statements, effects, strict=True):
+        magics = list(_magics(statement))
+        effect.changes -= {"get_ipython"}
+        effect.uses -= {"get_ipython"}
+        yield effect
+        for line in magics:  # `%%time` is about code
+            yield from _parsed(line, looking)
 
 
-def _effect(statement: ast.stmt) -> _Effect:
+def _by_words(cell: str) -> Sequence[_Effect]:
+    """Read what is no Python, or too long: it may use and change whatever it mentions."""
+    words = set(re.findall(r"[^\W\d]\w*", cell[:_LONGEST]))
+    return [_Effect(changes=words, uses=words)]
+
+
+def _magics(statement: ast.stmt) -> Iterator[str]:
+    """Yield what magics in a statement are given: the body of a cell's, else the line."""
+    if "get_ipython" in {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[-1], ast.Constant):
+                yield str(node.args[-1].value)
+
+
+def _looking(cell: str) -> Iterator[str]:
+    """Yield what a cell calls the modules, and the functions of modules, that only look."""
+    for module, names in _IMPORTED.findall(cell):
+        for words in (name.split() for name in names.split(",") if name.strip()):
+            path = f"{module}.{words[0]}" if module else words[0]
+            if _LOOKING_MODULE.match(path) and (words[0].islower() or not module) and not _UNLIKE_THEM.match(words[0]):
+                yield words[-1].partition(".")[0]
+
+
+def _effect(statement: ast.stmt, looking: frozenset[str] = frozenset()) -> _Effect:
     effect = _Effect()
     certain = isinstance(statement, (ast.Assign, *_IMPORTS, *_DEFINITIONS))
     bound = effect.binds if certain or (isinstance(statement, ast.AnnAssign) and statement.value) else effect.changes
     inner = set(_in_other_scopes(statement))
-    called = {id(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
-    for node in ast.walk(statement):
+    nodes = list(ast.walk(statement))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    aside = {id(node.func) for node in calls}
+    aside |= {id(name) for call in calls for part in _not_kept(call, looking) for name in ast.walk(part)}
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             effect.uses.add(node.id)
             if node in inner:
                 effect.later.add(node.id)
             effect.anything |= node.id in _ANYTHING
-            if id(node) not in called:
+            effect.reads_anything |= node.id in _ANYTHING
+            if id(node) not in aside:
                 effect.shares.add(node.id)
         elif node in inner and not isinstance(node, ast.Call):
             continue
@@ -152,29 +234,53 @@ def _effect(statement: ast.stmt) -> _Effect:
         elif isinstance(node, ast.MatchMapping) and node.rest:
             effect.changes.add(node.rest)
         elif isinstance(node, ast.Call):
-            effect.changes.update(_changed_by(node))
-    declared = {name for node in ast.walk(statement) if isinstance(node, ast.Global) for name in node.names}
+            effect.changes.update(_changed_by(node, looking))
+    declared = {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
     effect.changes |= declared
     own = {node.id for node in inner if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     effect.later -= own | {node.arg for node in inner if isinstance(node, ast.arg)} - declared
     effect.uses |= effect.changes  # what is changed in place, or only perhaps bound, was there before
     effect.shares |= effect.changes | effect.binds
+    if isinstance(statement, ast.Expr) and calls and calls[0] is statement.value and _fits(calls[0]):
+        effect.shares = set(effect.changes)
     if isinstance(statement, (*_IMPORTS, ast.Expr)) and not effect.changes:
         effect.shares.clear()  # it leads from nothing to nothing
     return effect
 
 
-def _changed_by(call: ast.Call) -> Iterator[str]:
+def _changed_by(call: ast.Call, looking: frozenset[str]) -> Iterator[str]:
     """Name what a call may change: the object of a method, what an unknown function is given, and what that keeps."""
+    told = any(word.arg in {"inplace", "out"} for word in call.keywords)
     if isinstance(call.func, ast.Attribute):
         looks = call.func.attr in _LOOKING_METHODS
-        yield from () if looks else _roots(call.func.value)
+        looks |= not looking.isdisjoint(_roots(call.func)) and not _UNLIKE_THEM.match(call.func.attr)
     else:
-        looks = isinstance(call.func, ast.Name) and call.func.id in _LOOKING
-        yield from () if looks else _roots(call.func)
-    if not looks:
+        looks = isinstance(call.func, ast.Name) and call.func.id in _LOOKING | looking
+    if looks and not told:
+        return
+    if not (isinstance(call.func, ast.Name) and call.func.id[0].isupper()):  # making an object changes no class
+        yield from _roots(call.func)
+    if not _fits(call):
         for given in [*call.args, *(keyword.value for keyword in call.keywords)]:
             yield from _roots(given)
+
+
+def _fits(call: ast.Call) -> bool:
+    trains = any("trainer" in name.lower() for name in _roots(call.func))
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _FITTING and not trains
+
+
+def _not_kept(call: ast.Call, looking: frozenset[str]) -> Iterator[ast.AST]:
+    """Yield the parts of a call that its result has nothing of."""
+    func = call.func
+    if isinstance(func, ast.Name):
+        fresh = func.id in looking and func.id.endswith(_FRESH_FUNCTIONS)
+    else:
+        fresh = isinstance(func, ast.Attribute) and func.attr in _FRESH_METHODS
+    if fresh:
+        yield call
+    elif _fits(call):
+        yield from (*call.args, *call.keywords)
 
 
 def _roots(node: ast.expr) -> Iterator[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from registry_nb import fingerprint as room
 from registry_nb.fingerprint import fingerprint
@@ -44,6 +45,53 @@ def test_polars_and_cells_that_are_lists():
     assert fingerprint(pl.DataFrame({"a": [1, 2]})) == fingerprint(pd.DataFrame({"a": [1, 2]}))
     lists = [pd.DataFrame({"a": [[1], value]}) for value in ([2], [3])]
     assert fingerprint(lists[0]) != fingerprint(lists[1])
+
+
+def other_than(data):
+    """Two that are not equal, of one kind."""
+    eye = np.eye(300)
+    return {
+        "a number and a text": [pd.DataFrame({"a": pd.Series([cell, "x"], dtype=object)}) for cell in (1, "1")],
+        "nothing and a text": [pd.Series([cell, "x"], dtype=object) for cell in (None, "nan")],
+        "sparse": [sparse.csr_matrix(eye), sparse.csr_matrix(eye * 2)],
+        "X and y": [(eye, np.zeros(300)), (eye, np.ones(300))],
+        "arrays by name": [{"x": eye, "y": eye}, {"x": eye, "y": eye + 1}],
+        "dates": [np.array(["2020-01-01"], "M8[D]"), np.array(["2020-01-02"], "M8[D]")],
+        "fields": [np.array([(1, text)], [("a", "i4"), ("b", "O")]) for text in "xy"],
+        "missing": [pd.DataFrame({"a": pd.array([cell, 1], "Int64")}) for cell in (None, 0)],
+        "zones": [pd.Series(pd.to_datetime(["2020-01-01"]).tz_localize(zone)) for zone in ("UTC", "Asia/Tokyo")],
+        "moments": [pd.Series(pd.to_datetime([day, None])) for day in ("2020-01-01", "2020-01-02")],
+        "periods": [pd.Series(pd.period_range("2020", periods=2, freq=step)) for step in "DM"],
+        "categories": [pd.Series(pd.Categorical([level], ["x", "y"])) for level in "xy"],
+    }[data]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["a number and a text", "nothing and a text", "sparse", "X and y", "arrays by name", "dates", "fields", "missing",
+     "zones", "categories", "moments", "periods"],
+)  # fmt: skip
+def test_what_is_not_equal_has_another(kind):
+    one, other = other_than(kind)
+    again, _ = other_than(kind)
+    assert fingerprint(one) == fingerprint(again) != fingerprint(other)
+
+
+def test_sparse_matrices_are_told_by_their_values_and_not_by_their_layout():
+    eye = sparse.csr_matrix(np.eye(3))
+    assert fingerprint(eye) == fingerprint(sparse.coo_matrix(np.eye(3))) == fingerprint(eye.tocsc())
+
+
+def test_an_iterator_is_not_used_up():
+    rows = iter([[1, 2]])
+    with pytest.raises(TypeError, match="no table, array or list"):
+        fingerprint(rows)
+    assert next(rows) == [1, 2]
+
+
+def test_names_that_are_long_or_no_text_are_kept_short_and_readable():
+    frame = pd.DataFrame([[1, 2]], columns=pd.Index(["x" * 1_000, "\ud800"], dtype=object))
+    assert fingerprint(frame)["names"] == ["x" * 100, "\\ud800"]
 
 
 def test_of_large_data_only_a_part_is_read_and_that_is_said(monkeypatch):

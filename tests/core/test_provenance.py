@@ -123,14 +123,85 @@ def test_the_commit_and_whether_it_was_changed(session, tmp_path):
     assert "branch" not in told(session)["git"]
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(), subprocess.TimeoutExpired("git", 1)])
-def test_a_git_that_is_missing_or_slow_is_left_out(session, tmp_path, monkeypatch, error):
-    def fails(*_, **__):
-        raise error
+def repository(tmp_path):
+    git("init", "-b", "main")
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-m", "one")
 
-    (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(subprocess, "run", fails)
-    assert "git" not in told(session)
+
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\nexec sleep 60\n", "#!/bin/sh\nexit 128\n"])
+def test_a_git_that_is_missing_slow_or_failing_costs_only_the_flag(session, tmp_path, monkeypatch, script):
+    repository(tmp_path)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    if script:
+        (tools / "git").write_text(script)
+        (tools / "git").chmod(0o755)
+        os.symlink("/bin/sleep", tools / "sleep")
+    monkeypatch.setenv("PATH", str(tools))
+    assert told(session)["git"].keys() == {"commit", "branch"}
+
+
+def test_the_commit_is_read_where_refs_are_packed_and_in_a_worktree(session, tmp_path):
+    repository(tmp_path)
+    commit = told(session)["git"]["commit"]
+    git("pack-refs", "--all")
+    assert not (tmp_path / ".git/refs/heads/main").exists()
+    assert told(session)["git"] == {"commit": commit, "branch": "main", "dirty": False}
+    git("worktree", "add", "-b", "feature/<b>", str(tmp_path / "tree"))
+    os.chdir(tmp_path / "tree")
+    assert told(session)["git"] == {"commit": commit, "branch": "feature/<b>", "dirty": False}
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ada:p@ss/w0rd@example.org/x.git", "https://example.org/x.git"),
+        ("https://tok@example.org/x.git?access_token=abc", "https://example.org/x.git"),
+        ("git@example.org:ada/x.git", "git@example.org:ada/x.git"),
+    ],
+)
+def test_the_remote_loses_its_credentials(session, tmp_path, url, kept):
+    repository(tmp_path)
+    git("remote", "add", "other", "https://other.example/x.git")
+    git("remote", "add", "origin", url)
+    assert told(session)["git"]["remote"] == kept
+
+
+def test_a_working_directory_that_is_gone_costs_no_model(session, tmp_path):
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    session.user_ns["__vsc_ipynb_file__"] = str(tmp_path / "a.ipynb")
+    assert told(session)["cell"] == "register(m)"
+
+
+def test_a_secret_across_the_cut_is_masked(session):
+    for before in range(15_900, 16_001):
+        session.raw[4] = "#" * before + "\n'postgresql://ada:lovelace@db.example/iris'" + "\nregister(m)" * 5_000
+        with pytest.warns(rn.SecretFound):
+            found = told(session)
+        assert "lovel" not in json.dumps(found), before
+
+
+def test_a_cell_that_failed_took_nothing_away(session):
+    session.raw[1:4] = ["m = make()", "m = broken(1)", "Y = 2"]
+    session.history_manager.exceptions = {2: {"ename": "NameError"}}
+    assert [part["count"] for part in told(session)["slice"]] == [1, 2]
+
+
+def test_a_callback_of_a_widget_has_no_cell(session):
+    session.get_parent = lambda: {"header": {"msg_type": "comm_msg"}, "metadata": {"cellId": "stale"}}
+    session.raw[3] = "m = make(X)"
+    found = told(session)
+    assert [part["count"] for part in found["slice"]] == [1, 3, 4]
+    assert not found.keys() & {"cell", "cell_id", "execution_count"}
+
+
+def test_the_front_end_tells_the_cells_id(session):
+    session.get_parent = lambda: {"header": {"msg_type": "execute_request"}, "metadata": {"cellId": "abf09032"}}
+    assert told(session)["cell_id"] == "abf09032"
 
 
 def test_data_that_cannot_be_read_costs_no_model(registry, constant):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry_nb import slicing
 from registry_nb.slicing import needed, used
 
 CASES = [
@@ -46,6 +47,18 @@ CASES = [
     (["%%time\nm = 1", "n = 2"], (0,)),
     (["x = 1\0", "m = 1"], (1,)),
     (["wrap = 1", "@wrap\ndef f():\n    pass", "m = f"], (0, 1, 2)),
+    (["a = 1", "m = 0", "m = eval('a')"], (0, 1, 2)),
+    (["X = 1", "m = M()", "get_ipython().run_cell_magic('time', '', 'm.fit(X)')"], (0, 1, 2)),
+    (["X = 1", "m = M()", "get_ipython().run_line_magic('time', 'm.fit(X)')"], (0, 1, 2)),
+    (["X = 1", "get_ipython().run_cell_magic('capture', 'out', 'm = M(X)')", "n = out"], (0, 1)),
+    (["get_ipython().run_line_magic('matplotlib', 'inline')", "m = 1"], (1,)),
+    (["X = 1", "o = M()", "o.fit(X)", "m = M()", "m.fit(X)"], (0, 3, 4)),
+    (["m = M()", "trainer = Trainer()", "trainer.fit(m)"], (0, 1, 2)),
+    (["import pandas as pd\nimport matplotlib.pyplot as plt", "m = pd.read_csv('f')", "plt.hist(m.a)"], (0, 1)),
+    (["import numpy as np", "np.random.seed(1)", "m = np.random.rand(3)"], (0, 1, 2)),
+    (["import numpy as np", "m = np.ones(3)", "x = np.mean(m)", "np.copyto(m, 0)"], (0, 1, 3)),
+    (["import pandas as pd", "m = pd.DataFrame()", "m.head(1)", "m.drop_duplicates(inplace=True)"], (0, 1, 3)),
+    (["from sklearn.metrics import r2_score", "m = []", "r = {}", "r['a'] = r2_score(m, m)", "r['b'] = 1"], (1,)),
     (["m = 1"], (0,)),
     ([], ()),
 ]  # fmt: skip
@@ -56,9 +69,34 @@ def test_what_a_variable_depends_on(cells, wanted):
     assert needed(cells, ["m"]) == wanted
 
 
+def test_a_cell_that_failed_may_have_bound_nothing():
+    assert needed(["m = 1", "m = 1 / 0"], ["m"]) == (1,)
+    assert needed(["m = 1", "m = 1 / 0"], ["m"], failed={1}) == (0, 1)
+
+
 def test_what_a_cell_takes_from_before_it():
     assert used("m = make(X)\nm.fit(X, y)\nz = m") == {"make", "X", "y"}
-    assert used("x = (1") == set()
+    assert used("x = (1") == {"x"}
+
+
+def test_what_was_read_is_read_once_and_forgotten_in_time(monkeypatch):
+    read = []
+    parse = slicing.ast.parse
+    monkeypatch.setattr(slicing.ast, "parse", lambda cell: read.append(cell) or parse(cell))
+    monkeypatch.setattr(slicing, "_REMEMBERED", 2)
+    cells = ["only_here = 1", "m = only_here"]
+    slicing._read.clear()
+    assert needed(cells, ["m"]) == needed(cells, ["m"]) == (0, 1)
+    assert sorted(read) == sorted(cells)
+    needed(["m = 3"], ["m"])
+    assert len(slicing._read) == 1
+
+
+def test_what_is_too_much_to_read_at_once_goes_by_its_words():
+    many = [f"v{at} = {at}  # {'-' * 400}" for at in range(200)]
+    slicing._read.clear()
+    assert needed(["m = 0", *many, "m = v3"], ["m"]) == (0, 4, 201)
+    assert needed(["m = 0", *many, "m = v3"], ["m"])[1:] == (4, 201)
 
 
 def test_ten_thousand_cells_and_ten_megabytes_are_read():
