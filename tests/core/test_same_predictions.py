@@ -45,3 +45,8 @@ def test_tensors_that_have_a_gradient_are_compared_and_registered(registry):
     assert probes.same(one, one.detach())
     assert not probes.same(one, one + 1)
     assert registry.register(lambda X: torch.ones(len(X), requires_grad=True) * 2, "M", example=[1.0, 2.0]).version == 1
+
+
+def test_what_is_ragged_is_not_what_is_no_list():
+    assert not probes.same([[1], [1, 2]], 5)
+    assert not probes.same([[1], [1, 2]], {"a": 1})
