@@ -121,3 +121,13 @@ def test_the_widget_carries_the_whole_front_end_and_fetches_nothing(opened, iris
         script = opened(iris).state["_esm"]
     assert "export default" in script
     assert not re.search(r"^\s*import\b|\bfetch\(|https?://(?!www\.w3\.org/)", script, re.MULTILINE)
+
+
+def test_a_registry_shows_its_own_panel(iris):
+    shown = [iris.panel("Iris"), iris.panel()]
+    try:
+        assert all(isinstance(one, panel.RegistryPanel) for one in shown)
+        assert [one.model for one in shown] == ["Iris", ""]
+    finally:
+        for one in shown:
+            one.close()
