@@ -83,8 +83,12 @@ class Watch:
             with _mutex:
                 _watches[self._registry.uri] = self
                 self._listeners.add(listener)
-                if self._thread is None:
-                    self._start()
+                begins = self._thread is None
+                if begins:
+                    name = f"registry_nb: {self._registry.uri}"
+                    self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            if begins:
+                self._start()
 
     def remove(self, listener: Listener) -> None:
         """Tell it no more; with the last one the thread ends."""
@@ -132,10 +136,12 @@ class Watch:
         return events[-MANY:], len(events) > MANY or not known <= met  # a history was put back, or lost its end
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name=f"registry_nb: {self._registry.uri}", daemon=True)
-        with suppress(RuntimeError):  # no threads here, as in Pyodide: a panel still shows what it does itself
-            thread.start()
-            self._thread = thread
+        """Start the thread, without `_mutex`: a widget that dies in the new thread asks for it."""
+        assert self._thread is not None
+        try:
+            self._thread.start()
+        except RuntimeError:  # no threads here, as in Pyodide: a panel still shows what it does itself
+            self._thread = None
 
     def _run(self) -> None:
         wait = PERIOD

@@ -286,3 +286,31 @@ def test_a_process_ends_although_a_panel_is_open(python, iris):
         print(opened._watch.thread.is_alive())
     """
     assert python(script, iris.uri) == "True\n"
+
+
+def test_the_lock_is_free_while_the_thread_starts(iris, monkeypatch):
+    """A widget may die in the new thread before that has begun, and its end asks for the lock."""
+    start, free = threading.Thread.start, []
+
+    def starting(thread):
+        if thread.name.startswith("registry_nb"):
+            asking = threading.Thread(
+                target=lambda: free.append(watch._mutex.acquire(timeout=10) and watch._mutex.release() is None)
+            )
+            start(asking)
+            asking.join()
+        start(thread)
+
+    class Listener:
+        def told(self, events, *, anew): ...
+
+        def stands(self, problem, *, writable): ...
+
+        def idle(self): ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", starting)
+        listener = Listener()
+        watched = watch.watching(iris, listener)
+    assert free == [True]
+    watched.remove(listener)
