@@ -5,6 +5,7 @@ import json
 import zlib
 
 from conftest import theme
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from registry_nb.notebook.frontend import frontend
 
@@ -37,6 +38,14 @@ _MODEL = """([script, traits, replies, prelude]) => {
     return performance.now() - before;
   };
   return draw();
+}"""
+
+_FOCUSED = """() => {
+  let e = document.activeElement;
+  while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+  if (e === document.body) return 'body';
+  const name = e.getAttribute('aria-label') ?? e.textContent.trim();
+  return `${e.getAttribute('role') ?? e.localName}: ${name}`;
 }"""
 
 STAGES = ("None", "Staging", "Production", "Archived")
@@ -322,13 +331,15 @@ class Panel:
     @property
     def focused(self):
         """Role or tag, and name, of what has the focus, within the panel."""
-        return self.page.evaluate("""() => {
-          let e = document.activeElement;
-          while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
-          if (e === document.body) return 'body';
-          const name = e.getAttribute('aria-label') ?? e.textContent.trim();
-          return `${e.getAttribute('role') ?? e.localName}: ${name}`;
-        }""")
+        return self.page.evaluate(_FOCUSED)
+
+    def focus_is(self, start):
+        """Wait until what has the focus begins so: a dialog that closes gives it back a task later."""
+        try:
+            self.page.wait_for_function(f"start => ({_FOCUSED})().startsWith(start)", arg=start, timeout=20_000)
+        except PlaywrightTimeout:
+            assert self.focused.startswith(start)
+        return True
 
     @property
     def active(self):

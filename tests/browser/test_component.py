@@ -42,7 +42,7 @@ def test_a_model_opens_with_enter_and_its_rows_come_from_the_kernel(panel):
     assert shown.page.evaluate("[model.get('model'), model.get('view')]") == ["Iris", "versions"]
     shown.set(versions=columns(three(), model="Iris"))
     expect(shown.row(3)).to_be_visible()
-    assert shown.focused == "grid: Versions of Iris"
+    assert shown.focus_is("grid: Versions of Iris")
     shown.button("Models").click()
     expect(shown.grid).to_have_accessible_name("Models")
     assert shown.page.evaluate("model.get('model')") == ""
@@ -103,17 +103,17 @@ def test_headers_are_one_stop_of_tab_and_sort_by_keyboard(panel):
     shown = panel()
     shown.grid.focus()
     shown.keys("Tab")
-    assert shown.focused == "button: Version"
+    assert shown.focus_is("button: Version")
     shown.keys("ArrowRight", "ArrowRight", "ArrowRight", "Enter")
-    assert shown.focused == "button: accuracy"
+    assert shown.focus_is("button: accuracy")
     assert shown.rows == ["3", "2", "1"]
     shown.keys("Enter")
     assert shown.rows == ["1", "2", "3"]
-    assert shown.focused == "button: accuracy", "the focus stays where the sorting was asked for"
+    assert shown.focus_is("button: accuracy"), "the focus stays where the sorting was asked for"
     shown.keys("End")
-    assert shown.focused == "button: Size"
+    assert shown.focus_is("button: Size")
     shown.keys("Home", "ArrowDown")
-    assert shown.focused == "grid: Versions of Iris"
+    assert shown.focus_is("grid: Versions of Iris")
 
 
 INSIDE = """grid => {
@@ -145,7 +145,7 @@ def test_arrows_pages_home_and_end_move_in_the_table(panel):
     shown.keys("End", "Enter")
     expect(shown.page.get_by_role("heading", name="Iris 1", exact=True)).to_be_focused()
     shown.keys("Escape")
-    assert shown.focused == "grid: Versions of Iris"
+    assert shown.focus_is("grid: Versions of Iris")
     assert shown.active == "1", "one comes back to where one was"
 
 
@@ -195,7 +195,7 @@ def test_metric_columns_are_chosen_in_a_menu(panel):
     shown.page.get_by_role("menuitemcheckbox", name="a").click()
     shown.keys("Escape")
     assert heads.all_inner_texts()[3:6] == ["b", "c", "d"]
-    assert shown.focused == "button: Metrics"
+    assert shown.focus_is("button: Metrics")
 
 
 def test_two_versions_are_marked_with_space_or_mouse_and_compared(panel):
@@ -213,13 +213,13 @@ def test_a_row_has_a_menu_by_key_by_its_dots_and_by_the_right_button(panel):
     shown = panel()
     shown.grid.focus()
     shown.keys("Shift+F10")
-    assert shown.focused == "menuitem: Open"
+    assert shown.focus_is("menuitem: Open")
     shown.keys("ArrowUp")
-    assert shown.focused == "menuitem: Delete…"
+    assert shown.focus_is("menuitem: Delete…")
     shown.keys("Home", "p")
-    assert shown.focused == "menuitem: Promote to Production…"
+    assert shown.focus_is("menuitem: Promote to Production…")
     shown.keys("Escape")
-    assert shown.focused == "grid: Versions of Iris"
+    assert shown.focus_is("grid: Versions of Iris")
     shown.row(2).hover()
     shown.row(2).locator("[data-do=menu]").click()
     assert shown.page.get_by_role("menuitem").all_inner_texts() == [

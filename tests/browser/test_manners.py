@@ -156,7 +156,7 @@ def test_a_patch_keeps_the_row_where_the_focus_is_and_the_sorting(panel):
     shown.patch(version(4, metrics={"accuracy": 0.96}), version(5, metrics={"accuracy": 0.5, "new": 1}))
     assert shown.rows == ["3", "4", "2", "1", "5"]
     assert shown.active == "2"
-    assert shown.focused == "grid: Versions of Iris"
+    assert shown.focus_is("grid: Versions of Iris")
 
 
 def test_a_page_and_the_board_follow_what_others_do(panel):
@@ -167,7 +167,7 @@ def test_a_page_and_the_board_follow_what_others_do(panel):
     shown.reply("show", good({**SHOWN, "tags": {"new": "tag"}}))
     shown.patch({**three()[2], "tags": {"new": "tag"}})
     expect(shown.page.locator(".tags")).to_contain_text("new=tag")
-    assert shown.focused == "button: Tag…"
+    assert shown.focus_is("button: Tag…")
     shown.patch(version(7))
     assert len(shown.sent("show")) == 2, "another version is none of this page's business"
 

@@ -119,7 +119,16 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   const form = h("form", { method: "dialog", novalidate: true });
   const node = h("dialog", { "aria-labelledby": `title${popups}`,
     "aria-describedby": prepare ? `said${popups}` : null }, form);
-  const cancel = button("Cancel", () => node.close());
+  const end = () => {
+    node.remove();
+    restore();
+  };
+  // The browser tells of a closed dialog a task later: a key pressed until then would be the notebook's.
+  const close = () => {
+    node.close();
+    end();
+  };
+  const cancel = button("Cancel", close);
   const go = h(`button.${danger ? "danger" : "primary"}`, { type: "submit", "aria-disabled": prepare ? "true" : null },
     yes);
   form.append(h("h3", { id: `title${popups}` }, title), ...(prepare ? [said] : []), ...fields.map(field), trouble,
@@ -159,7 +168,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     tell("");
     try {
       await run(values(form), go, tell);
-      node.close();
+      close();
     } catch (error) {
       // Somebody was faster: say so, and look again, so that a second "yes" is about what is there now.
       tell(error.message);
@@ -170,10 +179,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     }
   });
   enters(form);
-  node.addEventListener("close", () => {
-    node.remove();
-    restore();
-  });
+  node.addEventListener("close", end);
   root.append(node);
   node.showModal();
   (form.querySelector("input, textarea, select") ?? (danger ? cancel : go)).focus();
