@@ -22,14 +22,10 @@ from registry_nb.errors import (
     listed,
     warn,
 )
-from registry_nb.flavors import Files, Flavor, flavor_named
+from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import Origin
-
-#: Of a stranger's, nothing is unpacked to more than this, or so many times what is stored: gzip itself knows no limit
-#: below a thousand, and a few megabytes would fill any memory.
-_SMALL, _EXPANSION = 1 << 26, 200
 
 
 class LoadedModel:
@@ -228,10 +224,10 @@ def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bo
 
 def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
     """Return a stranger's file from its beginning, unless it would unpack to far more than is stored of it."""
-    most = max(_SMALL, _EXPANSION * stored.size)
+    most = max(SMALL, EXPANSION * stored.size)
     try:
         if file.seek(most + 1) > most:
-            reason = f"it is over {_EXPANSION} times as large as what is stored"
+            reason = f"it is over {EXPANSION} times as large as what is stored"
             raise Corrupted(path=stored.path, position=None, reason=reason, remedy="do not load it")
         file.seek(0, os.SEEK_SET)
     except BaseException:

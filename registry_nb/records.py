@@ -272,8 +272,8 @@ class ModelVersion:
             "stage": str(self.stage),
             "description": self.description,
             "tags": dict(self.tags),
-            "metrics": {key: _number(value) for key, value in self.metrics.items()},
-            "params": {key: _number(value) for key, value in self.params.items()},
+            "metrics": {key: json_number(value) for key, value in self.metrics.items()},
+            "params": {key: json_number(value) for key, value in self.params.items()},
             **_saved(self),
             "run_id": self.run_id,
             "user": self.user,
@@ -488,7 +488,7 @@ class Run:
         return {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "status": str(self.status),
-            "metrics": {key: _number(value) for key, value in self.metrics.items()},
+            "metrics": {key: json_number(value) for key, value in self.metrics.items()},
             "started_at": self.started_at.isoformat(),
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
             "models": {path: saved.to_dict() for path, saved in self.models.items()},
@@ -528,7 +528,7 @@ def changed(record: R, **fields: Any) -> R:
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
-def _number(value: Any) -> Any:
+def json_number(value: Any) -> Any:
     """JSON has no NaN and no infinity: write them as the strings that ``float`` reads back."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]

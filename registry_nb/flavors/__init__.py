@@ -20,6 +20,9 @@ from registry_nb.flavors.audit import Audit
 FLAVORS = ("xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn", "pyfunc")
 #: Those that own nothing unless they are asked for by name.
 ON_REQUEST = ("skops",)
+#: Of a stranger's, nothing unpacks to more than this many times what is stored of it, unless it stays below so many
+#: bytes: gzip itself knows no limit below a thousand, and a few megabytes would fill any memory.
+EXPANSION, SMALL = 200, 1 << 26
 
 
 class Files:

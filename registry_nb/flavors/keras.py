@@ -29,7 +29,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, RegistryWarning, Untrusted, listed, shown, warn
-from registry_nb.flavors import Files, quarantine, saved_model
+from registry_nb.flavors import EXPANSION, Files, quarantine, saved_model
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import arrayed, framed
 
@@ -40,8 +40,6 @@ _FORMAT = 1
 #: Of what a file notes as the backend of its writer, these are modules that it needs.
 _BACKENDS = ("jax", "tensorflow", "torch")
 _CONFIG, _MEMBERS, _ASSETS = "config.json", {"metadata.json", "config.json", "model.weights.h5"}, "assets/"
-#: A member may be this many times larger than what is stored of it; Keras itself stores without compression.
-_EXPANSION = 200
 #: Layers of Keras' own that contain code, or read files of other frameworks.
 _CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__"}
 #: Up to here, to call the model is faster than its `predict`, which takes 80 ms to begin with; it is Keras' batch.
@@ -244,9 +242,10 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     plain = all(parts) and not {".", ".."} & set(parts) and not set(name) & set("\\:\0")
     if not plain or (name not in _MEMBERS and not name.startswith(_ASSETS)):
         raise _damaged(FILE, f"it has a member {shown(name)}, which no model of Keras has")
-    if member.file_size > _EXPANSION * member.compress_size:
+    # However small: Keras itself stores without compression.
+    if member.file_size > EXPANSION * member.compress_size:
         raise _damaged(
-            FILE, f"its member {shown(name)} says that it is over {_EXPANSION} times as large as what is stored"
+            FILE, f"its member {shown(name)} says that it is over {EXPANSION} times as large as what is stored"
         )
 
 

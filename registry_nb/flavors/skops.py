@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, shown
-from registry_nb.flavors import Files, sklearn, structure
+from registry_nb.flavors import EXPANSION, SMALL, Files, sklearn, structure
 from registry_nb.flavors.audit import Audit, allowed, current
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
@@ -75,8 +75,6 @@ _PLAIN = frozenset(
 )
 #: Of the description, when it is read only to tell what it names.
 _MOST = 200_000_000
-#: Of a stranger's, no member is so many times larger than what is stored of it, unless it is small.
-_EXPANSION, _SMALL = 200, 1 << 26
 
 
 def owns(model: object) -> bool:
@@ -157,9 +155,9 @@ def _is_harmless(name: str) -> bool:
 def _check_sizes(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for member in archive.infolist():
-            if member.file_size > max(_SMALL, _EXPANSION * member.compress_size):
+            if member.file_size > max(SMALL, EXPANSION * member.compress_size):
                 name = shown(member.filename)
-                raise _damaged(f"its member {name} is over {_EXPANSION} times as large as what is stored")
+                raise _damaged(f"its member {name} is over {EXPANSION} times as large as what is stored")
 
 
 def _validate(model: Any) -> None:

@@ -22,9 +22,11 @@ from registry_nb import lifecycle, lookup
 from registry_nb.comparison import Difference, differences
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.notebook import told
+from registry_nb.notebook.cells import predicts
 from registry_nb.notebook.plans import planned
-from registry_nb.notebook.rows import brief, milliseconds, number, packed
-from registry_nb.records import Event, ModelVersion, Stage
+from registry_nb.notebook.rows import brief, milliseconds, packed
+from registry_nb.notebook.sheets import looked_at
+from registry_nb.records import Event, ModelVersion, Stage, json_number
 from registry_nb.registry import Registry
 from registry_nb.trust import origin
 
@@ -99,8 +101,8 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "description_html": safe_html(record.description) if record.description else "",
         "tags": record.tags,
         "aliases": record.aliases,
-        "metrics": {name: number(value) for name, value in record.metrics.items()},
-        "params": {name: number(value) for name, value in record.params.items()},
+        "metrics": {name: json_number(value) for name, value in record.metrics.items()},
+        "params": {name: json_number(value) for name, value in record.params.items()},
         "signature": _signature(record),
         "requirements": record.requirements,
         "python_version": record.python_version,
@@ -132,8 +134,8 @@ def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Jso
             {
                 "section": found.section,
                 "name": found.name,
-                "a": number(found.a),
-                "b": number(found.b),
+                "a": json_number(found.a),
+                "b": json_number(found.b),
                 "difference": found.difference,
                 "better": _better(found),
             }
@@ -167,9 +169,7 @@ def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
 def _check(asked: Asked, deep: bool = False) -> Json:
     asked.say("loading every model…" if deep else "checking every byte…")
     report = asked.registry.check(deep=deep)
-    counts = {"model": report.models, "version": report.versions, "event": report.events, "file": report.files}
-    looked = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
-    return {"ok": report.ok, "lines": list(report.problems) or [f"everything holds together: {looked}"]}
+    return {"ok": report.ok, "lines": list(report.problems) or [f"everything holds together: {looked_at(report)}"]}
 
 
 def _plan(
@@ -318,15 +318,8 @@ def variables(notebook: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {"name": name, "type": type(value).__name__}
         for name, value in list(notebook.items())
-        if not name.startswith("_") and not isinstance(value, type) and _predicts(value)
+        if not name.startswith("_") and predicts(value)
     ]
-
-
-def _predicts(value: Any) -> bool:
-    try:
-        return callable(getattr(value, "predict", None))
-    except Exception:  # noqa: BLE001  # an object may do anything when it is asked; this one is no model
-        return False
 
 
 def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None = None) -> Json:

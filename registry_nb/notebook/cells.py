@@ -149,3 +149,11 @@ def local_time(at: datetime) -> str:
 def counted(number: int, noun: str) -> str:
     """Write how many: 1 version, 2 versions."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def predicts(value: Any) -> bool:
+    """Tell whether something predicts; a variable whose attributes are computed may raise anything."""
+    try:
+        return not isinstance(value, type) and callable(getattr(value, "predict", None))
+    except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
+        return False

@@ -15,6 +15,7 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
 from registry_nb.errors import close, shown
+from registry_nb.notebook.cells import predicts
 from registry_nb.notebook.grammar import Expanded
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
@@ -48,7 +49,7 @@ class Here:
 
     def models(self) -> list[str]:
         """Name the variables that could be registered."""
-        return [name for name in self.names() if _predicts(self._names[name])]
+        return [name for name in self.names() if predicts(self._names[name])]
 
     def names(self) -> list[str]:
         """Name the notebook's own variables."""
@@ -110,14 +111,6 @@ class Here:
     def _seen(self, value: Any, source: str) -> Any:
         self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity
         return value
-
-
-def _predicts(value: Any) -> bool:
-    """Tell whether something predicts; a variable whose attributes are computed may raise anything."""
-    try:
-        return not isinstance(value, type) and callable(getattr(value, "predict", None))
-    except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
-        return False
 
 
 def _is_expression(source: str) -> bool:

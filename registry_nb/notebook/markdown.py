@@ -12,7 +12,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any, cast
 
-from registry_nb.notebook.sheets import visible
+from registry_nb.notebook.cells import visible
 
 #: A longer text is shown as it is: nobody reads it in a panel, and what parses it takes its time.
 MOST = 20_000

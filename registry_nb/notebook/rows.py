@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any
 
 from registry_nb.lookup import SERVING
-from registry_nb.notebook.sheets import visible
-from registry_nb.records import ModelVersion, RegisteredModel, Stage
+from registry_nb.notebook.cells import visible
+from registry_nb.records import ModelVersion, RegisteredModel, Stage, json_number
 from registry_nb.stores import Reader
 
 #: Tags of a row, and characters of a value.
@@ -96,13 +96,6 @@ def brief(text: str, most: int = _DESCRIPTION) -> str:
     return line if len(line) <= most else f"{line[:most]}…"
 
 
-def number(value: Any) -> Any:
-    """Return a value as JSON can hold it: NaN and the infinities by name."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
 def _column(versions: Sequence[ModelVersion], name: str) -> str:
     """Write a metric of all versions, with five digits: seventeen do not compress, and a table has no room for them."""
     values = [version.metrics.get(name) for version in versions]
@@ -112,7 +105,7 @@ def _column(versions: Sequence[ModelVersion], name: str) -> str:
 
 
 def _metric(value: float) -> float | str:
-    return float(f"{value:.5g}") if math.isfinite(value) else str(number(value))
+    return float(f"{value:.5g}") if math.isfinite(value) else str(json_number(value))
 
 
 def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ from registry_nb.notebook.cells import (
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.registry import Registry
 
-__all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "sheet", "source_of", "visible"]
+__all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "sheet", "source_of"]
 
 #: Rows of a listing that are shown.
 LIMIT = 50
@@ -252,11 +252,15 @@ def _run(run: Run) -> Sheet:
     return Sheet(f"run {visible(run.name)}", facts=[fact for fact in facts if fact[1].text])
 
 
-def _report(report: Report) -> Sheet:
+def looked_at(report: Report) -> str:
+    """Say what a check looked at."""
     counts = {"model": report.models, "version": report.versions, "event": report.events, "file": report.files}
-    looked = ", ".join(counted(number, noun) for noun, number in counts.items())
+    return ", ".join(counted(number, noun) for noun, number in counts.items())
+
+
+def _report(report: Report) -> Sheet:
     verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
-    facts = [("verdict", verdict), ("looked at", Cell(looked))]
+    facts = [("verdict", verdict), ("looked at", Cell(looked_at(report)))]
     if report.removed:
         facts.append(("removed", Cell(counted(len(report.removed), "unused file"))))
     rows = [(long_cell(problem),) for problem in report.problems]

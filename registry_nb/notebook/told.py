@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from registry_nb.lookup import SERVING
+from registry_nb.notebook.cells import pairs
 from registry_nb.notebook.rows import brief, milliseconds
 from registry_nb.records import Event
 
@@ -25,7 +26,7 @@ def phrase(event: Event) -> str:
         case "rolled_back":
             return f"rolled {event.name} back to {event.version} in {after.get('stage')}"
         case "tagged":
-            return f"tagged {what}: {brief(_pairs(after.get('tags') or {}))}"
+            return f"tagged {what}: {brief(pairs(after.get('tags') or {}))}"
         case "untagged":
             return f"removed tags of {what}: {brief(', '.join(after.get('tags') or {}))}"
         case "aliased":
@@ -95,7 +96,3 @@ def timeline(events: Iterable[Event]) -> list[dict[str, Any]]:
 
 def _aliases(after: Mapping[str, Any]) -> str:
     return ", ".join(f"@{alias}" for alias in after.get("aliases") or {})
-
-
-def _pairs(tags: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in tags.items())
