@@ -81,6 +81,17 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: boo
     return Report(tuple(problems), *counts, events, len(files), tuple(orphans) if repair else ())
 
 
+def verify(artifacts: Artifacts, version: ModelVersion) -> None:
+    """Hold a version's bytes against their digests, and load nothing.
+
+    Raises
+    ------
+    Corrupted
+    """
+    for file in version.files:
+        artifacts.verify(file)
+
+
 def _files(store: Store) -> Iterator[tuple[str, File]]:
     for name in store.model_names():
         for version in store.versions(name):

@@ -315,7 +315,11 @@ class NothingToRollBack(Refused):
 
 
 class Conflict(RegistryError):
-    """Somebody else changed it first; nothing was changed by this call."""
+    """Somebody else changed it first; nothing was changed by this call.
+
+    The facts say which stage is held by whom. Where it is a version that has moved, `expected` is None, `stage` is
+    where it stands, and `found` is its number; of a description, there is only the name.
+    """
 
     code = "RESOURCE_CONFLICT"
     name: str

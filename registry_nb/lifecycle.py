@@ -200,6 +200,23 @@ def expect(name: str, stage: Stage, holders: Sequence[int], expected: int | None
         raise Conflict(name=name, stage=str(stage), expected=expected, found=tuple(holders))
 
 
+def as_seen(version: ModelVersion, stage: Stage | str | None) -> ModelVersion:
+    """Return the version, if it is in the stage that a caller believes it to be in; None if the caller does not say.
+
+    Raises
+    ------
+    Conflict
+        If it is in another.
+    """
+    if stage is not None and version.stage is not Stage(stage):
+        text = (
+            f"version {version.version} of {version.name!r} was expected in {Stage(stage)}, but is in {version.stage} "
+            "now; look at its history, then decide again"
+        )
+        raise Conflict(text, name=version.name, stage=str(version.stage), expected=None, found=(version.version,))
+    return version
+
+
 def held(events: Iterable[Event], stage: Stage) -> Iterator[int]:
     """Read the stack of a stage's holders from the history, the latest first.
 
@@ -285,8 +302,22 @@ def trusted(version: ModelVersion, seals: Sequence[Seal], stamp: Stamp, *, signe
     return Change(version.name, (event,), versions=(sealed,) if seals else ())
 
 
-def described(record: RegisteredModel | ModelVersion, text: str, stamp: Stamp) -> Change:
-    """Replace the description."""
+def described(record: RegisteredModel | ModelVersion, text: str, stamp: Stamp, *, seen: str | None = None) -> Change:
+    """Replace the description, if it is still the one that a caller saw; None if the caller does not say.
+
+    Raises
+    ------
+    Conflict
+        If it is another.
+    """
+    if seen is not None and record.description != seen:
+        raise Conflict(
+            f"the description of {record.name!r} was changed since you read it; read it again before you replace it",
+            name=record.name,
+            stage="",
+            expected=None,
+            found=(),
+        )
     if record.description == text:
         return Change(record.name)
     before, after = {"description": record.description}, {"description": text}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from registry_nb import lifecycle, process
 from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
 from registry_nb.records import ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
-from registry_nb.stores import Reader, Store
+from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 #: The stages that a URI in a serving job names, which one version at a time should hold.
@@ -43,6 +44,13 @@ def known(reader: Reader, name: str) -> str:
     if reader.model(name, latest=False) is None:
         raise ModelNotFound(name=name, models=tuple(reader.model_names()))
     return name
+
+
+def changing(store: Store, name: str) -> AbstractContextManager[Transaction]:
+    """Begin to change a model that has to exist: a slip in an empty folder does not make a registry there."""
+    if not store.exists:
+        known(store, name)
+    return store.transaction()
 
 
 def own(reader: Reader, name: str) -> RegisteredModel:

@@ -6,7 +6,9 @@ import functools
 import getpass
 import os
 import socket
+from datetime import UTC, datetime
 
+from registry_nb.lifecycle import Stamp
 from registry_nb.names import checked_text
 
 #: Two readings of a process's start may differ by this much, in seconds, where the clock was set meanwhile.
@@ -23,6 +25,11 @@ def current_user(given: str | None = None) -> str:
         except (OSError, KeyError, ImportError):  # a container's user without a name
             given = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
     return checked_text(given, "a user")[:255]
+
+
+def stamp(user: str, because: str = "") -> Stamp:
+    """Return who changes something, here and now, and why."""
+    return Stamp(datetime.now(UTC), user, host(), checked_text(because, "a reason"))
 
 
 @functools.cache

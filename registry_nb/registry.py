@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, keys, lifecycle, lookup, process, queries
+from registry_nb import checks, lifecycle, lookup, opening, process, queries
 from registry_nb.comparison import Difference, differences
 from registry_nb.errors import (
     AlreadyExists,
     CrowdedStage,
-    Invalid,
     RunNotFound,
     listed,
     warn,
@@ -34,12 +31,11 @@ from registry_nb.names import (
 )
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage
 from registry_nb.signature import Signature
-from registry_nb.stores import Artifacts, Store, Transaction, open_store
-from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, origin, signers
+from registry_nb.stores import Artifacts, Store, open_store
+from registry_nb.trust import Origin, Sealer, origin
 from registry_nb.uris import Which
 
 if TYPE_CHECKING:
-    from registry_nb.loading import Inspection, LoadedModel
     from registry_nb.notebook.panel import RegistryPanel
 
 
@@ -162,7 +158,7 @@ class Registry:
         """
         name = checked_name(name)
         facts = checked_facts(description, tags, metrics, params, aliases, run_id)
-        stamp = self._stamp(because)
+        stamp = process.stamp(self.user, because)
         from registry_nb.provenance import captured
         from registry_nb.saving import save_model
 
@@ -190,7 +186,7 @@ class Registry:
             If the name is taken.
         """
         name = checked_name(name)
-        text, checked, stamp = checked_text(description), checked_tags(tags), self._stamp()
+        text, checked, stamp = checked_text(description), checked_tags(tags), process.stamp(self.user)
         with self.store.transaction() as tx:
             if tx.model(name, latest=False):
                 raise AlreadyExists(name=name, reason="exists already; register() adds versions to it")
@@ -223,7 +219,7 @@ class Registry:
         NotFound
             If the URI names nothing.
         """
-        name, stamp = checked_name(name), self._stamp(because)
+        name, stamp = checked_name(name), process.stamp(self.user, because)
         found = lookup.found(self.store, uri)
         same = (
             ("description", "tags", "metrics", "params", "run_id")
@@ -236,7 +232,9 @@ class Registry:
         if description is not None:
             facts["description"] = checked_text(description)
         saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-        return self._add(name, saved, stamp, facts, vouched=self._origin(found) is not Origin.FOREIGN)
+        return self._add(
+            name, saved, stamp, facts, vouched=origin(found.saved, found.uri, self.store) is not Origin.FOREIGN
+        )
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -271,9 +269,9 @@ class Registry:
         Conflict
             If `expected` is wrong; nothing was changed.
         """
-        target, stamp = lookup.serving(stage, "promote"), self._stamp(because)
+        target, stamp = lookup.serving(stage, "promote"), process.stamp(self.user, because)
         believed = None if expected is None else lookup.believed(expected)
-        with self._changing(name) as tx:
+        with lookup.changing(self.store, name) as tx:
             record = lookup.resolved(tx, name, version)
             holders = tx.holders(record.name, target)
             lifecycle.expect(record.name, target, holders, believed)
@@ -284,21 +282,51 @@ class Registry:
             return change.now(record)
 
     def transition(
-        self, name: str, version: Which, stage: Stage | str, *, archive_existing: bool = False, because: str = ""
+        self,
+        name: str,
+        version: Which,
+        stage: Stage | str,
+        *,
+        archive_existing: bool = False,
+        because: str = "",
+        expected: int | None = None,
+        seen: Stage | str | None = None,
     ) -> ModelVersion:
         """Move a version to a stage as MLflow does: others may stay in it.
+
+        Parameters
+        ----------
+        name : str
+        version : int, Stage or str
+        stage : Stage or str
+        archive_existing : bool
+            Archive whoever holds the stage, in the same commit.
+        because : str
+            The reason, for the history.
+        expected : int, optional
+            The version that the caller believes holds the stage now; 0 for nobody.
+        seen : Stage or str, optional
+            The stage that the caller believes the version to be in now.
+
+        Raises
+        ------
+        Conflict
+            If `expected` or `seen` is wrong; nothing was changed.
 
         Warns
         -----
         CrowdedStage
             If several versions hold the stage now; its URI means the highest number.
         """
-        target, stamp = Stage(stage), self._stamp(because)
+        target, stamp = Stage(stage), process.stamp(self.user, because)
+        believed = None if expected is None else lookup.believed(expected)
         if archive_existing:
             lookup.serving(target, "archive the others when a version goes")
-        with self._changing(name) as tx:
-            record = lookup.resolved(tx, name, version)
-            holders = lookup.each(tx, record.name, tx.holders(record.name, target)) if archive_existing else ()
+        with lookup.changing(self.store, name) as tx:
+            record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
+            numbers = tx.holders(record.name, target)
+            lifecycle.expect(record.name, target, numbers, believed)
+            holders = lookup.each(tx, record.name, numbers) if archive_existing else ()
             change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
             tx.apply(change)
             holding = tx.holders(record.name, target) if target in lookup.SERVING else ()
@@ -311,11 +339,26 @@ class Registry:
             warn(CrowdedStage, text)
         return record
 
-    def archive(self, name: str, version: Which, *, because: str = "") -> ModelVersion:
-        """Retire a version."""
-        stamp = self._stamp(because)
-        with self._changing(name) as tx:
-            record = lookup.resolved(tx, name, version)
+    def archive(self, name: str, version: Which, *, because: str = "", seen: Stage | str | None = None) -> ModelVersion:
+        """Retire a version.
+
+        Parameters
+        ----------
+        name : str
+        version : int, Stage or str
+        because : str
+            The reason, for the history.
+        seen : Stage or str, optional
+            The stage that the caller believes it to be in now.
+
+        Raises
+        ------
+        Conflict
+            If `seen` is wrong; nothing was changed.
+        """
+        stamp = process.stamp(self.user, because)
+        with lookup.changing(self.store, name) as tx:
+            record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
             change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
             tx.apply(change)
             return change.now(record)
@@ -361,17 +404,19 @@ class Registry:
         Corrupted
             If the bytes of the earlier version are not what was registered; nothing was changed.
         """
-        target, stamp = lookup.serving(stage, "roll back"), self._stamp(because)
+        target, stamp = lookup.serving(stage, "roll back"), process.stamp(self.user, because)
         wanted = None if to is None else lookup.number(to)
         believed = None if expected is None else lookup.believed(expected)
         record = lookup.earlier_holder(self.store, name, target, wanted)
-        self._verify(record)  # not under the lock, where hashing gigabytes would keep the other writers waiting
+        checks.verify(
+            self.artifacts, record
+        )  # not under the lock, where hashing gigabytes would keep the other writers waiting
         if dry_run:
             return record
         with self.store.transaction() as tx:
             found = lookup.earlier_holder(tx, name, target, wanted)
             if found.files != record.files:  # somebody else was faster
-                self._verify(found)
+                checks.verify(self.artifacts, found)
             numbers = tx.holders(found.name, target)
             lifecycle.expect(found.name, target, numbers, believed)
             holders = lookup.each(tx, found.name, numbers)
@@ -460,132 +505,10 @@ class Registry:
             raise RunNotFound(run_id=run_id, path=None, paths=())
         return lookup.as_seen(run)
 
-    def load(self, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
-        """Load a model; its bytes are verified before anything is deserialised.
-
-        Parameters
-        ----------
-        uri : str
-            ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``models:/Name/latest`` or
-            ``runs:/run_id/path``.
-        verify : {"behaviour"}, optional
-            Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
-        trust : str, optional
-            ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. What nobody vouches
-            for is loaded without it as far as that runs no code: see `trust`.
-
-        Raises
-        ------
-        NotFound
-            If the URI names nothing.
-        Corrupted
-            If the bytes are not what was registered.
-        Untrusted
-            If it is a stranger's code, or the bytes are not those that `trust` names.
-        LibraryMissing
-            If it needs a library that is not installed here.
-        Invalid
-            If its behaviour is to be verified, and no probe rows were kept.
-
-        Warns
-        -----
-        EnvironmentChanged, BehaviourChanged
-        """
-        if verify not in (None, "behaviour"):
-            raise Invalid(f'load() can verify="behaviour", not {verify!r}; the digest is always verified')
-        digest = None if trust is None else checked_digest(trust)
-        from registry_nb import loading
-
-        found = lookup.found(self.store, uri)
-        loaded = loading.load_model(found.saved, self.artifacts, found.uri, self._origin(found), digest)
-        if verify:
-            loading.warn_of(loaded, loading.replayed(loaded, self.artifacts))
-        return loaded
-
-    def trust(self, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
-        """Vouch for a version that somebody else registered, or know its signer from now on; the history says so.
-
-        The bytes are verified first. Nothing of them is loaded: look at `inspect` before.
-
-        Parameters
-        ----------
-        uri : str
-            Of a registered model.
-        signer : str, optional
-            Of the keys that signed it, the one whose models shall load like your own from now on: ``ed25519:`` and at
-            least 16 digits, as its owner told you. If not given, your own key vouches for this version only.
-        because : str
-            The reason, for the history.
-
-        Raises
-        ------
-        NotFound
-            If the URI names nothing.
-        Corrupted
-            If the bytes are not what was registered.
-        Untrusted
-            If that signer did not sign it.
-        """
-        stamp, record = self._stamp(because), lookup.version_of(self.store, uri)
-        sealer = Sealer(record)
-        self._verify(record)
-        chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, self.store), uri)
-        with self._changing(record.name) as tx:
-            record = lookup.version(tx, record.name, record.version)
-            mine = () if chosen else sealer.seals(record.uri)
-            change = lifecycle.trusted(
-                record, [seal for seal in mine if seal not in record.seals], stamp, signer=chosen
-            )
-            tx.apply(change)
-        if chosen:
-            keys.know(chosen)  # afterwards: nobody is known without the history saying so
-        return change.now(record)
-
-    def inspect(self, uri: str) -> Inspection:
-        """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
-
-        Parameters
-        ----------
-        uri : str
-            As for `load`.
-
-        Raises
-        ------
-        NotFound
-            If the URI names nothing.
-        Corrupted
-            If the bytes are not what was registered.
-        """
-        from registry_nb import loading
-
-        found = lookup.found(self.store, uri)
-        signed = signers(found.saved, found.uri, self.store)
-        return loading.inspect_model(found.saved, self.artifacts, found.uri, self._origin(found), signed)
-
-    def download(self, uri: str, folder: str | os.PathLike[str]) -> Path:
-        """Write a model's files, verified, into a folder: as its framework reads them.
-
-        Parameters
-        ----------
-        uri : str
-            As for `load`.
-        folder : str or path-like
-            Made if there is none; nothing in it is overwritten.
-
-        Returns
-        -------
-        pathlib.Path
-            The folder.
-
-        Raises
-        ------
-        NotFound, Corrupted, StorageError
-        """
-        from registry_nb import loading
-
-        found, target = lookup.found(self.store, uri), Path(folder).expanduser()
-        loading.download(found.saved, self.artifacts, str(target), self._origin(found) is Origin.FOREIGN)
-        return target
+    load = opening.load
+    inspect = opening.inspect
+    trust = opening.trust
+    download = opening.download
 
     def diff(self, a: str, b: str, *, equal: bool = False) -> Listing[Difference]:
         """List what is different between two versions: metrics, params, signature, requirements, tags, record.
@@ -629,10 +552,25 @@ class Registry:
 
     # -- describing -------------------------------------------------------------------------------------------------
 
-    def describe(self, name: str, text: str, *, version: Which | None = None) -> RegisteredModel | ModelVersion:
-        """Replace the description of a model or of one of its versions."""
+    def describe(
+        self, name: str, text: str, *, version: Which | None = None, seen: str | None = None
+    ) -> RegisteredModel | ModelVersion:
+        """Replace the description of a model or of one of its versions.
+
+        Parameters
+        ----------
+        name, text : str
+        version : int, Stage or str, optional
+        seen : str, optional
+            The description that the caller believes to be there now.
+
+        Raises
+        ------
+        Conflict
+            If `seen` is wrong; nothing was changed.
+        """
         text = checked_text(text)
-        return self._edit(name, version, lambda record, stamp: lifecycle.described(record, text, stamp))
+        return self._edit(name, version, lambda record, stamp: lifecycle.described(record, text, stamp, seen=seen))
 
     def tag(
         self, name: str, tags: Mapping[str, Any], *, version: Which | None = None
@@ -653,8 +591,8 @@ class Registry:
 
     def alias(self, name: str, alias: str, version: Which) -> RegisteredModel:
         """Point an alias to a version, wherever it pointed before."""
-        alias, stamp = checked_alias(alias), self._stamp()
-        with self._changing(name) as tx:
+        alias, stamp = checked_alias(alias), process.stamp(self.user)
+        with lookup.changing(self.store, name) as tx:
             record = lookup.resolved(tx, name, version)
             tx.apply(lifecycle.aliased(lookup.own(tx, record.name), alias, record.version, stamp))
         return self.model(record.name)
@@ -666,8 +604,8 @@ class Registry:
         ------
         AliasNotFound
         """
-        stamp = self._stamp()
-        with self._changing(name) as tx:
+        stamp = process.stamp(self.user)
+        with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             tx.apply(lifecycle.unaliased(lookup.own(tx, name), alias, stamp))
         return self.model(name)
@@ -680,8 +618,8 @@ class Registry:
         AlreadyExists
             If the new name is taken, or was another model's: the numbers of a deleted model are not used again.
         """
-        new, stamp = checked_name(new), self._stamp()
-        with self._changing(name) as tx:
+        new, stamp = checked_name(new), process.stamp(self.user)
+        with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
                 raise AlreadyExists(name=new, reason="exists already; choose another name")
@@ -693,24 +631,40 @@ class Registry:
             tx.apply(lifecycle.renamed(own, new, stamp))
         return self.model(new)
 
-    def delete(self, name: str, *, version: Which | None = None, because: str = "") -> None:
+    def delete(
+        self, name: str, *, version: Which | None = None, because: str = "", seen: Stage | str | None = None
+    ) -> None:
         """Delete a version, or a model with all its versions; the history keeps what they were.
 
         The bytes stay until ``check(repair=True)`` finds that nothing has used them for a day.
 
+        Parameters
+        ----------
+        name : str
+        version : int, Stage or str, optional
+            If not given, the whole model.
+        because : str
+            The reason, for the history.
+        seen : Stage or str, optional
+            The stage that the caller believes the version to be in now.
+
         Raises
+        ------
+        Conflict
+            If `seen` is wrong; nothing was changed.
         ------
         HoldsStage
             If a version of it is in Production or Staging.
         """
-        stamp = self._stamp(because)
-        with self._changing(name) as tx:
+        stamp = process.stamp(self.user, because)
+        with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             own = lookup.own(tx, name)
             if version is None:
                 tx.apply(lifecycle.deleted_model(own, tx.versions(name), stamp))
             else:
-                tx.apply(lifecycle.deleted_version(own, lookup.resolved(tx, name, version), stamp))
+                record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
+                tx.apply(lifecycle.deleted_version(own, record, stamp))
 
     # -- how --------------------------------------------------------------------------------------------------------
 
@@ -720,9 +674,6 @@ class Registry:
                 if self._backend is None:
                     self._backend = open_store(self.uri)
         return self._backend
-
-    def _stamp(self, because: str = "") -> Stamp:
-        return Stamp(datetime.now(UTC), self.user, process.host(), checked_text(because, "a reason"))
 
     def _add(
         self, name: str, saved: SavedModel, stamp: Stamp, facts: Mapping[str, Any], *, vouched: bool = True
@@ -736,8 +687,8 @@ class Registry:
             return change.versions[0]
 
     def _edit(self, name: str, version: Which | None, verb: Any) -> RegisteredModel | ModelVersion:
-        stamp = self._stamp()
-        with self._changing(name) as tx:
+        stamp = process.stamp(self.user)
+        with lookup.changing(self.store, name) as tx:
             if version is not None:
                 record = lookup.resolved(tx, name, version)
                 change: Change = verb(record, stamp)
@@ -746,16 +697,3 @@ class Registry:
             name = lookup.known(tx, name)
             tx.apply(verb(lookup.own(tx, name), stamp))
         return self.model(name)
-
-    def _changing(self, name: str) -> AbstractContextManager[Transaction]:
-        """Begin to change a model that has to exist: a slip in an empty folder does not make a registry there."""
-        if not self.store.exists:
-            lookup.known(self.store, name)
-        return self.store.transaction()
-
-    def _verify(self, record: ModelVersion) -> None:
-        for file in record.files:
-            self.artifacts.verify(file)
-
-    def _origin(self, found: lookup.Found) -> Origin:
-        return origin(found.saved, found.uri, self.store)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
-from registry_nb import lifecycle, lookup
+from registry_nb import lookup
 from registry_nb.comparison import Difference, differences
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.notebook import told
@@ -26,7 +26,7 @@ from registry_nb.notebook.cells import predicts
 from registry_nb.notebook.plans import planned
 from registry_nb.notebook.rows import brief, milliseconds, packed
 from registry_nb.notebook.sheets import looked_at
-from registry_nb.records import Event, ModelVersion, Stage, json_number
+from registry_nb.records import ModelVersion, Stage, json_number
 from registry_nb.registry import Registry
 from registry_nb.trust import origin
 
@@ -202,14 +202,12 @@ def _stage(
     expected: int | None = None,
     seen: str | None = None,
 ) -> Json:
-    _as_seen(asked, model, version, seen)
-    _as_expected(asked, model, stage, expected)
-    return _done(asked, model, lambda: asked.registry.transition(model, version, stage, because=because))
+    move = asked.registry.transition
+    return _done(asked, model, lambda: move(model, version, stage, because=because, expected=expected, seen=seen))
 
 
 def _archive(asked: Asked, model: str, version: int, because: str = "", seen: str | None = None) -> Json:
-    _as_seen(asked, model, version, seen)
-    return _done(asked, model, lambda: asked.registry.archive(model, version, because=because))
+    return _done(asked, model, lambda: asked.registry.archive(model, version, because=because, seen=seen))
 
 
 def _rollback(
@@ -226,9 +224,8 @@ def _rollback(
 
 
 def _delete(asked: Asked, model: str, version: int | None = None, because: str = "", seen: str | None = None) -> Json:
-    if version is not None:
-        _as_seen(asked, model, version, seen)
-    return _done(asked, model, lambda: asked.registry.delete(model, version=version, because=because), version)
+    delete = asked.registry.delete
+    return _done(asked, model, lambda: delete(model, version=version, because=because, seen=seen), version)
 
 
 def _tag(asked: Asked, model: str, tags: Mapping[str, str], version: int | None = None) -> Json:
@@ -240,15 +237,7 @@ def _untag(asked: Asked, model: str, keys: Iterable[str], version: int | None = 
 
 
 def _describe(asked: Asked, model: str, text: str, version: int | None = None, seen: str | None = None) -> Json:
-    registry = asked.registry
-    if seen is not None:
-        record = registry.model(model) if version is None else registry.version(model, version)
-        if record.description != seen:
-            raise Conflict(
-                "the description was changed while you were writing; nothing was changed, yours is still in the editor",
-                name=model,
-            )
-    return _done(asked, model, lambda: registry.describe(model, text, version=version), version)
+    return _done(asked, model, lambda: asked.registry.describe(model, text, version=version, seen=seen), version)
 
 
 def _alias(asked: Asked, model: str, alias: str, version: int) -> Json:
@@ -338,19 +327,6 @@ def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None
     }
 
 
-def _as_expected(asked: Asked, model: str, stage: str, expected: int | None) -> None:
-    target = Stage(stage)
-    with _told_who(asked):
-        lifecycle.expect(model, target, asked.registry.store.holders(model, target), expected)
-
-
-def _as_seen(asked: Asked, model: str, version: int, seen: str | None) -> None:
-    record = asked.registry.version(model, version)
-    if seen is not None and record.stage != seen:
-        found = Conflict(name=record.name, stage=str(record.stage), expected=None, found=(record.version,))
-        raise _explained(found, asked.registry, lambda event: event.version == record.version)
-
-
 @contextmanager
 def _warned() -> Iterator[list[str]]:
     """Collect warnings for the status line: what a callback prints is lost, or appears below some other cell.
@@ -370,20 +346,17 @@ def _warned() -> Iterator[list[str]]:
 
 @contextmanager
 def _told_who(asked: Asked) -> Iterator[None]:
+    """Say who was faster, if the history tells."""
     try:
         yield
     except Conflict as error:
-        raise _explained(error, asked.registry) from error
-
-
-def _explained(error: Conflict, registry: Registry, concerns: Callable[[Event], bool] = lambda _: True) -> Conflict:
-    """Say who was faster."""
-    stage = getattr(error, "stage", None)
-    for event in islice(registry.store.events(error.name, newest_first=True), _SCANNED if stage else 0):
-        if concerns(event) and stage in {(side or {}).get("stage") for side in (event.before, event.after)}:
-            text = f"{brief(event.user)} {told.phrase(event)} while you were looking; nothing was changed"
-            return Conflict(text, **error.__dict__)
-    return error
+        events = asked.registry.store.events(error.name, newest_first=True)
+        for event in islice(events, _SCANNED if error.stage else 0):
+            moved = error.stage in {(side or {}).get("stage") for side in (event.before, event.after)}
+            if moved and (error.expected is not None or event.version in error.found):
+                text = f"{brief(event.user)} {told.phrase(event)} while you were looking; nothing was changed"
+                raise Conflict(text, **error.__dict__) from error
+        raise
 
 
 def _signature(record: ModelVersion) -> list[Json]:

@@ -122,3 +122,35 @@ def test_two_models_do_not_disturb_each_other(iris, constant):
     iris.promote("Iris", 3)
     assert iris.version("Other", "Production").version == 1
     assert [event.seq for event in iris.history("Other")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda registry, seen: registry.transition("Iris", 3, "Staging", seen=seen),
+        lambda registry, seen: registry.archive("Iris", 3, seen=seen),
+        lambda registry, seen: registry.delete("Iris", version=3, seen=seen),
+    ],
+    ids=["transition", "archive", "delete"],
+)
+def test_what_somebody_else_moved_is_moved_only_by_who_saw_that(iris, refused, change):
+    with refused(iris, Conflict, "version 3 of 'Iris' was expected in Archived, but is in None now"):
+        change(iris, "archived")
+    with refused(iris, rn.errors.UnknownStage, "'live'"):
+        change(iris, "live")
+    change(iris, rn.Stage.NONE)
+    assert stages(iris).get(3) != "None"
+
+
+def test_a_transition_too_is_held_against_who_is_believed_to_hold_the_stage(iris, refused):
+    with refused(iris, Conflict, "expected to be held by version 1, but 2 holds it"):
+        iris.transition("Iris", 3, "Production", archive_existing=True, expected=1)
+    assert iris.transition("Iris", 3, "Production", archive_existing=True, expected=2).stage == "Production"
+
+
+@pytest.mark.parametrize("version", [None, 3])
+def test_a_description_is_replaced_only_if_it_is_the_one_that_was_read(iris, refused, version):
+    iris.describe("Iris", "of somebody else", version=version)
+    with refused(iris, Conflict, "the description of 'Iris' was changed since you read it"):
+        iris.describe("Iris", "mine", version=version, seen="")
+    assert iris.describe("Iris", "mine", version=version, seen="of somebody else").description == "mine"

@@ -174,7 +174,7 @@ def test_a_description_that_somebody_else_wrote_is_not_overwritten(browser, iris
     rn.Registry(iris.uri, user="bob").describe("Iris", "bob's", version=3)
     kind, text = browser.fails("describe", model="Iris", version=3, text="mine", seen="")
     assert kind == "Conflict"
-    assert "while you were writing" in text
+    assert "was changed since you read it" in text
     assert iris.version("Iris", 3).description == "bob's"
     assert browser.versions[3]["description"] == "bob's", "the answer came after the patch"
 

@@ -1,0 +1,152 @@
+"""What is done with the bytes that a URI names: load them, vouch for them, look into them, take them out.
+
+Each function is a method of `Registry`, which has one line for it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry_nb import checks, keys, lifecycle, lookup, process
+from registry_nb.errors import Invalid
+from registry_nb.records import ModelVersion
+from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, origin, signers
+
+if TYPE_CHECKING:
+    from registry_nb.loading import Inspection, LoadedModel
+    from registry_nb.registry import Registry
+
+
+def load(registry: Registry, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
+    """Load a model; its bytes are verified before anything is deserialised.
+
+    Parameters
+    ----------
+    uri : str
+        ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``models:/Name/latest`` or
+        ``runs:/run_id/path``.
+    verify : {"behaviour"}, optional
+        Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
+    trust : str, optional
+        ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. What nobody vouches
+        for is loaded without it as far as that runs no code: see `trust`.
+
+    Raises
+    ------
+    NotFound
+        If the URI names nothing.
+    Corrupted
+        If the bytes are not what was registered.
+    Untrusted
+        If it is a stranger's code, or the bytes are not those that `trust` names.
+    LibraryMissing
+        If it needs a library that is not installed here.
+    Invalid
+        If its behaviour is to be verified, and no probe rows were kept.
+
+    Warns
+    -----
+    EnvironmentChanged, BehaviourChanged
+    """
+    if verify not in (None, "behaviour"):
+        raise Invalid(f'load() can verify="behaviour", not {verify!r}; the digest is always verified')
+    digest = None if trust is None else checked_digest(trust)
+    from registry_nb import loading
+
+    found = lookup.found(registry.store, uri)
+    loaded = loading.load_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), digest)
+    if verify:
+        loading.warn_of(loaded, loading.replayed(loaded, registry.artifacts))
+    return loaded
+
+
+def trust(registry: Registry, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
+    """Vouch for a version that somebody else registered, or know its signer from now on; the history says so.
+
+    The bytes are verified first. Nothing of them is loaded: look at `inspect` before.
+
+    Parameters
+    ----------
+    uri : str
+        Of a registered model.
+    signer : str, optional
+        Of the keys that signed it, the one whose models shall load like your own from now on: ``ed25519:`` and at
+        least 16 digits, as its owner told you. If not given, your own key vouches for this version only.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+        If the URI names nothing.
+    Corrupted
+        If the bytes are not what was registered.
+    Untrusted
+        If that signer did not sign it.
+    """
+    stamp, record = process.stamp(registry.user, because), lookup.version_of(registry.store, uri)
+    sealer = Sealer(record)
+    checks.verify(registry.artifacts, record)
+    chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, registry.store), uri)
+    with lookup.changing(registry.store, record.name) as tx:
+        record = lookup.version(tx, record.name, record.version)
+        mine = () if chosen else sealer.seals(record.uri)
+        change = lifecycle.trusted(record, [seal for seal in mine if seal not in record.seals], stamp, signer=chosen)
+        tx.apply(change)
+    if chosen:
+        keys.know(chosen)  # afterwards: nobody is known without the history saying so
+    return change.now(record)
+
+
+def inspect(registry: Registry, uri: str) -> Inspection:
+    """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
+
+    Parameters
+    ----------
+    uri : str
+        As for `load`.
+
+    Raises
+    ------
+    NotFound
+        If the URI names nothing.
+    Corrupted
+        If the bytes are not what was registered.
+    """
+    from registry_nb import loading
+
+    found = lookup.found(registry.store, uri)
+    signed = signers(found.saved, found.uri, registry.store)
+    return loading.inspect_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), signed)
+
+
+def download(registry: Registry, uri: str, folder: str | os.PathLike[str]) -> Path:
+    """Write a model's files, verified, into a folder: as its framework reads them.
+
+    Parameters
+    ----------
+    uri : str
+        As for `load`.
+    folder : str or path-like
+        Made if there is none; nothing in it is overwritten.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    NotFound, Corrupted, StorageError
+    """
+    from registry_nb import loading
+
+    found, target = lookup.found(registry.store, uri), Path(folder).expanduser()
+    loading.download(found.saved, registry.artifacts, str(target), _origin(registry, found) is Origin.FOREIGN)
+    return target
+
+
+def _origin(registry: Registry, found: lookup.Found) -> Origin:
+    return origin(found.saved, found.uri, registry.store)
