@@ -194,6 +194,15 @@ def test_the_model_itself_is_described_tagged_renamed_and_deleted(panel):
     shown.keys("Enter")
     assert shown.sent("tag") == [{"model": "Iris", "version": None, "tags": {"a": "1"}}]
     shown.keys("Escape")
+    choose("Remove a tag of the model…")
+    expect(shown.said).to_have_text("Iris has no tags")
+    shown.reply("show", good({"tags": {"a": "1", "b": "<b>"}}))
+    choose("Remove a tag of the model…")
+    expect(shown.dialog.get_by_role("option")).to_have_text(["a=1", "b=<b>"])
+    shown.dialog.get_by_label("Tag", exact=True).select_option("b")
+    shown.button("Remove").click()
+    assert shown.sent("untag") == [{"model": "Iris", "version": None, "keys": ["b"]}]
+    shown.keys("Escape")
     choose("Rename…")
     shown.dialog.get_by_label("New name").fill("Flowers")
     shown.keys("Enter")

@@ -66,14 +66,17 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       fields: [{ name: "text", label: "Description", kind: "area", value: text, hint: "Markdown" }],
       run: change("describe", { model: state.model, version, seen: text }),
     }),
-    // The list has the model's description on one line, cut: what is edited is asked for.
-    async describeModel() {
-      try {
-        moves.describe(null, (await link.ask("show", { model: state.model, version: null })).description ?? "");
-      } catch (error) {
-        say(error.message, "bad");
-      }
-    },
+    // The list has the model's description on one line, cut, and not its tags: what is edited is asked for.
+    ofModel: (edit) => link.ask("show", { model: state.model, version: null })
+      .then(edit, (error) => say(error.message, "bad")),
+    describeModel: () => moves.ofModel(({ description }) => moves.describe(null, description ?? "")),
+    untagModel: () => moves.ofModel(({ tags }) => {
+      const options = Object.entries(tags ?? {}).map(([key, value]) => [key, `${key}=${value}`]);
+      if (!options.length) return say(`${visible(state.model, 60)} has no tags`);
+      return dialog({ title: `Remove a tag of ${visible(state.model, 60)}`, yes: "Remove",
+        fields: [{ name: "key", label: "Tag", kind: "select", options }],
+        run: change("untag", { model: state.model, version: null }, ({ key }) => ({ keys: [key] })) });
+    }),
     alias: (version) => dialog({
       title: `An alias for ${both(state.model, version)}`, yes: "Set alias",
       fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; it moves here from where it pointed",

@@ -114,6 +114,7 @@ async function render({ model, el, signal }) {
     { label: "Roll back…", locked: locked(), act: moves.rollback }, null,
     { label: "Describe the model…", locked: locked(), act: moves.describeModel },
     { label: "Tag the model…", locked: locked(), act: () => moves.tag(null) },
+    { label: "Remove a tag of the model…", locked: locked(), act: moves.untagModel },
     { label: "Rename…", locked: locked(), act: moves.rename },
     { label: "Delete the model…", danger: true, locked: locked(), act: () => moves.remove(null) },
   ] : [
