@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import queue
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,6 +43,7 @@ def panel(ground: Ground) -> Iterator[Row]:
     yield Row("sent in all, at first", 300, sum(sent) / 1000, f"{sum(sent) / 1000:.0f} KB", "KB", facts=facts)
     yield from _clicks(ground, opened)
     yield _resting(opened)
+    yield _live(ground, opened)
     opened.close()
 
 
@@ -100,6 +104,41 @@ def _resting(opened: Any) -> Row:
         opened._watch.look()
     share = (time.thread_time() - start) / looks / PERIOD * 100
     return Row("CPU of the watch, at rest", 1, share, f"{share:.3f} %", "%")
+
+
+_COLLEAGUE = """
+import sys, time
+import registry_nb as rn
+registry = rn.Registry(sys.argv[1], user="colleague")
+for line in sys.stdin:
+    registry.promote(sys.argv[2], int(line), because="seen from elsewhere")
+    print(time.time(), flush=True)
+"""
+
+
+def _live(ground: Ground, opened: Any) -> Row:
+    """Promote in another process, and wait until the panel has it: from the end of the commit to the patch."""
+    heard = queue.Queue[float]()
+    send = opened.send
+
+    def told(content: Any, buffers: Any = None) -> None:
+        if "patch" in content:
+            heard.put(time.time())
+        send(content, buffers)
+
+    opened.send = told
+    command = [sys.executable, "-c", _COLLEAGUE, opened._registry.uri, NAME]
+    times = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as colleague:
+        assert colleague.stdin
+        assert colleague.stdout
+        for number in range(1, ground.times(30) + 1):
+            colleague.stdin.write(f"{number}\n")
+            colleague.stdin.flush()
+            done = float(colleague.stdout.readline())
+            times.append(max(0.0, heard.get(timeout=30) - done))
+    opened.send = send
+    return _milliseconds("a colleague's change is told within", 1000, times)
 
 
 def _milliseconds(what: str, bar: float, times: list[float]) -> Row:
