@@ -37,6 +37,7 @@ from registry_nb.uris import Which
 
 if TYPE_CHECKING:
     from registry_nb.notebook.panel import RegistryPanel
+    from registry_nb.notebook.pictures import Picture
 
 
 class Registry:
@@ -537,6 +538,27 @@ class Registry:
         from registry_nb.notebook.panel import RegistryPanel
 
         return RegistryPanel(self, name)
+
+    def plot(self, name: str, metric: str | None = None, *, filter: str = "") -> Picture:
+        """Draw a metric of a model's versions, by number: a picture under the cell, with an SVG in it.
+
+        Parameters
+        ----------
+        name : str
+        metric : str, optional
+            The first that the versions have, if not given.
+        filter : str
+            As in `versions`.
+
+        Raises
+        ------
+        ModelNotFound
+        Invalid
+            If no version has it as a finite number.
+        """
+        from registry_nb.notebook.pictures import metric_picture
+
+        return metric_picture(self.versions(name, filter), metric)
 
     def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:
         """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.

@@ -63,6 +63,8 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
     match verb.name:
         case "compare":
             return _models_or_references(registry, typed) if whole or place else _whiches(registry, name)
+        case "plot":
+            return _metrics(registry) if len(words) == 2 else ()
         case "tag" | "untag":
             keys = _tags(registry, name)
             return [f"{key}=" for key in keys] if verb.name == "tag" else keys

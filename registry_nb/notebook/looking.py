@@ -105,6 +105,19 @@ def _compare(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.diff(*two_uris(given.words, needs="compare Iris 2 3"), equal=given.all)
 
 
+@verb(
+    "plot",
+    "Look",
+    "a picture of a metric over the versions",
+    "plot Iris accuracy",
+    NAME,
+    argument("metric", nargs="?", metavar="METRIC", help="the first that the versions have, if not given"),
+    argument("--filter", default="", metavar="FILTER", help="which versions, as in versions"),
+)
+def _plot(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.plot(given.name, given.metric, filter=given.filter)
+
+
 @verb("inspect", "Look", "what loading a model would run, and whose it is", "inspect Iris/Production", REF)
 def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.inspect(uri_of(given.ref, needs="inspect Iris 3"))

@@ -180,5 +180,6 @@ def test_completion_offers_tags_metrics_aliases_and_the_second_version(three):
     assert "reviewed" in completed("%registry untag Iris/3 ")
     assert "champion" in completed("%registry unalias Iris ")
     assert "accuracy=" in completed("%registry register model as Iris --metric ")
+    assert "accuracy" in completed("%registry plot Iris ")
     assert "2" in completed("%registry compare Iris 3 ") or "3" in completed("%registry compare Iris ")
     assert "X" in completed("%registry register model as Iris --data ")
