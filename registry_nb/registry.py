@@ -9,14 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, lifecycle, lookup, opening, process, queries
+from registry_nb import checks, lifecycle, lookup, moving, opening, process, queries
 from registry_nb.comparison import Difference, differences
 from registry_nb.errors import (
     AlreadyExists,
-    CrowdedStage,
     RunNotFound,
-    listed,
-    warn,
 )
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.listing import Listing
@@ -239,191 +236,10 @@ class Registry:
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
-    def promote(
-        self,
-        name: str,
-        version: Which,
-        stage: Stage | str = Stage.PRODUCTION,
-        *,
-        because: str = "",
-        expected: int | None = None,
-        force: bool = False,
-    ) -> ModelVersion:
-        """Give a version a stage, alone: whoever held it is archived in the same commit.
-
-        Parameters
-        ----------
-        name : str
-        version : int, Stage or str
-            A number, a stage, ``"@alias"`` or ``"latest"``.
-        stage : Stage or str
-            Production or Staging.
-        because : str
-            The reason, for the history.
-        expected : int, optional
-            The version that the caller believes holds the stage now; 0 for nobody.
-        force : bool
-            Override a failing policy; none is set, so that there is nothing to override.
-
-        Raises
-        ------
-        Conflict
-            If `expected` is wrong; nothing was changed.
-        """
-        target, stamp = lookup.serving(stage, "promote"), process.stamp(self.user, because)
-        believed = None if expected is None else lookup.believed(expected)
-        with lookup.changing(self.store, name) as tx:
-            record = lookup.resolved(tx, name, version)
-            holders = tx.holders(record.name, target)
-            lifecycle.expect(record.name, target, holders, believed)
-            change = lifecycle.moved(
-                record, target, lookup.each(tx, record.name, holders), stamp, action="promoted", alone=True
-            )
-            tx.apply(change)
-            return change.now(record)
-
-    def transition(
-        self,
-        name: str,
-        version: Which,
-        stage: Stage | str,
-        *,
-        archive_existing: bool = False,
-        because: str = "",
-        expected: int | None = None,
-        seen: Stage | str | None = None,
-    ) -> ModelVersion:
-        """Move a version to a stage as MLflow does: others may stay in it.
-
-        Parameters
-        ----------
-        name : str
-        version : int, Stage or str
-        stage : Stage or str
-        archive_existing : bool
-            Archive whoever holds the stage, in the same commit.
-        because : str
-            The reason, for the history.
-        expected : int, optional
-            The version that the caller believes holds the stage now; 0 for nobody.
-        seen : Stage or str, optional
-            The stage that the caller believes the version to be in now.
-
-        Raises
-        ------
-        Conflict
-            If `expected` or `seen` is wrong; nothing was changed.
-
-        Warns
-        -----
-        CrowdedStage
-            If several versions hold the stage now; its URI means the highest number.
-        """
-        target, stamp = Stage(stage), process.stamp(self.user, because)
-        believed = None if expected is None else lookup.believed(expected)
-        if archive_existing:
-            lookup.serving(target, "archive the others when a version goes")
-        with lookup.changing(self.store, name) as tx:
-            record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
-            numbers = tx.holders(record.name, target)
-            lifecycle.expect(record.name, target, numbers, believed)
-            holders = lookup.each(tx, record.name, numbers) if archive_existing else ()
-            change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
-            tx.apply(change)
-            holding = tx.holders(record.name, target) if target in lookup.SERVING else ()
-            record = change.now(record)
-        if len(holding) > 1:
-            text = (
-                f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
-                f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
-            )
-            warn(CrowdedStage, text)
-        return record
-
-    def archive(self, name: str, version: Which, *, because: str = "", seen: Stage | str | None = None) -> ModelVersion:
-        """Retire a version.
-
-        Parameters
-        ----------
-        name : str
-        version : int, Stage or str
-        because : str
-            The reason, for the history.
-        seen : Stage or str, optional
-            The stage that the caller believes it to be in now.
-
-        Raises
-        ------
-        Conflict
-            If `seen` is wrong; nothing was changed.
-        """
-        stamp = process.stamp(self.user, because)
-        with lookup.changing(self.store, name) as tx:
-            record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
-            change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
-            tx.apply(change)
-            return change.now(record)
-
-    def rollback(
-        self,
-        name: str,
-        *,
-        stage: Stage | str = Stage.PRODUCTION,
-        to: int | None = None,
-        because: str = "",
-        dry_run: bool = False,
-        expected: int | None = None,
-    ) -> ModelVersion:
-        """Give a stage back to the version that held it before, in one commit.
-
-        The history tells which: a second rollback goes one holder further back, never to the version just rolled away
-        from. The bytes are verified before the pointer moves.
-
-        Parameters
-        ----------
-        name : str
-        stage : Stage or str
-        to : int, optional
-            An earlier holder, if not the last one.
-        because : str
-        dry_run : bool
-            Only tell which version it would be.
-        expected : int, optional
-            The version that the caller believes holds the stage now; 0 for nobody.
-
-        Returns
-        -------
-        ModelVersion
-            The one that holds the stage again (with `dry_run`: as it is now).
-
-        Raises
-        ------
-        NothingToRollBack
-            If nothing held the stage before.
-        Conflict
-            If `expected` is wrong; nothing was changed.
-        Corrupted
-            If the bytes of the earlier version are not what was registered; nothing was changed.
-        """
-        target, stamp = lookup.serving(stage, "roll back"), process.stamp(self.user, because)
-        wanted = None if to is None else lookup.number(to)
-        believed = None if expected is None else lookup.believed(expected)
-        record = lookup.earlier_holder(self.store, name, target, wanted)
-        checks.verify(
-            self.artifacts, record
-        )  # not under the lock, where hashing gigabytes would keep the other writers waiting
-        if dry_run:
-            return record
-        with self.store.transaction() as tx:
-            found = lookup.earlier_holder(tx, name, target, wanted)
-            if found.files != record.files:  # somebody else was faster
-                checks.verify(self.artifacts, found)
-            numbers = tx.holders(found.name, target)
-            lifecycle.expect(found.name, target, numbers, believed)
-            holders = lookup.each(tx, found.name, numbers)
-            change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
-            tx.apply(change)
-            return change.now(found)
+    promote = moving.promote
+    transition = moving.transition
+    archive = moving.archive
+    rollback = moving.rollback
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -674,7 +490,6 @@ class Registry:
         ------
         Conflict
             If `seen` is wrong; nothing was changed.
-        ------
         HoldsStage
             If a version of it is in Production or Staging.
         """
