@@ -139,6 +139,7 @@ def _told_and_found(store: Store, name: str) -> Iterator[str]:
         return
     facts = {"description": (told.description, model.description), "tags": (told.tags, model.tags)}
     facts["aliases"] = told.aliases, model.aliases
+    facts["policies"] = {stage: tuple(rules) for stage, rules in told.policies.items()}, model.policies
     yield from (_differs(f"model {name!r}", what, *pair) for what, pair in facts.items() if pair[0] != pair[1])
     there = {version.version: version for version in store.versions(name)}
     for number in sorted(told.versions.keys() ^ there.keys()):

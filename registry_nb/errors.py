@@ -3,10 +3,10 @@
 ::
 
     RegistryError
-    ├── NotFound (LookupError)      ModelNotFound · VersionNotFound · StageEmpty · AliasNotFound · RunNotFound
+    ├── NotFound (LookupError)      ModelNotFound · VersionNotFound · StageEmpty · AliasNotFound · RunNotFound · Gone
     ├── Invalid (ValueError)        UnknownStage · BadName · BadVersion · BadURI · BadFilter · BadValue ·
     │                               NoFlavor · NotSerializable · SignatureMismatch
-    ├── Refused                     AlreadyExists · HoldsStage · NothingToRollBack
+    ├── Refused                     AlreadyExists · HoldsStage · NothingToRollBack · PolicyFailed · ReadOnly
     ├── Conflict                    somebody else changed it first
     ├── Corrupted                   the records or the bytes are not what was written
     ├── Untrusted                   intact, but nobody that you know vouches for it
@@ -148,6 +148,10 @@ class RunNotFound(NotFound):
         return f"run {self.run_id!r} logged no model as {self.path!r}{close(self.path, self.paths)} {there}"
 
 
+class Gone(NotFound):
+    """It was deleted, and its bytes are no more."""
+
+
 class Invalid(RegistryError, ValueError):
     """The argument can never be right, whatever the registry holds."""
 
@@ -267,6 +271,28 @@ class Refused(RegistryError):
     """Well-formed, but the registry's rules say no."""
 
     code = "INVALID_STATE"
+
+
+class PolicyFailed(Refused):
+    """A version does not meet the policy of the stage; `evaluation` has every rule."""
+
+    name: str
+    version: int
+    stage: str
+    evaluation: Any
+
+    def sentence(self) -> str:
+        """Write the message from the facts."""
+        open_rules = (row for row in self.evaluation.rows if row.verdict != "passed")
+        told = listed(f"{row.rule} ({row.found or row.verdict})" for row in open_rules)
+        return (
+            f"version {self.version} of {self.name!r} does not meet the policy for {self.stage}: {told}; "
+            "promote(…, force=True, because=…) overrides it, and the history says so"
+        )
+
+
+class ReadOnly(Refused):
+    """It is the past, which can be read, not changed."""
 
 
 class AlreadyExists(Refused):

@@ -147,7 +147,14 @@ def registered(
 
 
 def moved(
-    version: ModelVersion, stage: Stage, holders: Iterable[ModelVersion], stamp: Stamp, *, action: str, alone: bool
+    version: ModelVersion,
+    stage: Stage,
+    holders: Iterable[ModelVersion],
+    stamp: Stamp,
+    *,
+    action: str,
+    alone: bool,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Change:
     """Move a version to a stage.
 
@@ -162,6 +169,8 @@ def moved(
         What the history calls it.
     alone : bool
         Archive the other holders in the same change.
+    evidence : mapping, optional
+        How the version met the policy of the stage: the event keeps it.
 
     Returns
     -------
@@ -175,7 +184,9 @@ def moved(
             events.append(_stage_event(holder, Stage.ARCHIVED, "archived", stamp))
     if version.stage != stage:
         records.append(_staged(version, stage, stamp))
-        events.append(_stage_event(version, stage, action, stamp))
+        moving = _stage_event(version, stage, action, stamp)
+        told = {} if evidence is None else {"policy": evidence}
+        events.append(changed(moving, after={**(moving.after or {}), **told}))
     return Change(version.name, tuple(events), versions=tuple(records))
 
 
@@ -300,6 +311,30 @@ def trusted(version: ModelVersion, seals: Sequence[Seal], stamp: Stamp, *, signe
     sealed = changed(version, seals=(*version.seals, *seals))
     event = _event(stamp, "trusted", version.name, version.version, after=after)
     return Change(version.name, (event,), versions=(sealed,) if seals else ())
+
+
+def guarded(model: RegisteredModel, stage: Stage, rules: Sequence[str], stamp: Stamp) -> Change:
+    """Set the rules that a version has to meet before it gets a stage; none removes the policy."""
+    before = model.policies.get(str(stage), ())
+    if tuple(rules) == tuple(before):
+        return Change(model.name)
+    policies = {**model.policies, str(stage): tuple(rules)}
+    kept = Frozen({name: texts for name, texts in policies.items() if texts})
+    sides = ({"policies": {str(stage): list(texts) or None}} for texts in (before, rules))
+    return _edited(model, stamp, "guarded", *sides, policies=kept)
+
+
+def answered(version: ModelVersion, stage: Stage, stamp: Stamp, *, action: str) -> Change:
+    """Record that somebody asked for a version to get a stage, approved it or rejected it: as it is now."""
+    after = {"to": str(stage), "digest": version.digest, "essence": version.essence.hex()}
+    return Change(version.name, (_event(stamp, action, version.name, version.version, after=after),))
+
+
+def shadowed(version: ModelVersion, told: Mapping[str, Any], stamp: Stamp) -> Change:
+    """Record how a version compared with another on the same data."""
+    return Change(
+        version.name, (_event(stamp, "shadowed", version.name, version.version, after={"shadow": dict(told)}),)
+    )
 
 
 def described(record: RegisteredModel | ModelVersion, text: str, stamp: Stamp, *, seen: str | None = None) -> Change:
@@ -433,6 +468,7 @@ class State:
     description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
     versions: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -453,6 +489,8 @@ def replay(events: Iterable[Event]) -> State:
             state.versions[event.version] = {**facts, "tags": dict(after.get("tags") or {})}
         elif "aliases" in after:
             _merge(state.aliases, after["aliases"])
+        elif "policies" in after:
+            _merge(state.policies, after["policies"])
         elif event.version is None:
             state.description = after.get("description", state.description)
             _merge(state.tags, after.get("tags", {}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_nb import checks, lifecycle, lookup, process
+from registry_nb import checks, gates, lifecycle, lookup, process
 from registry_nb.errors import CrowdedStage, listed, warn
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.uris import Which
@@ -40,24 +40,23 @@ def promote(
     expected : int, optional
         The version that the caller believes holds the stage now; 0 for nobody.
     force : bool
-        Override a failing policy; none is set, so that there is nothing to override.
+        Override a policy that fails: it needs a reason, and the history says so.
 
     Raises
     ------
     Conflict
         If `expected` is wrong; nothing was changed.
+    PolicyFailed
+        If the version does not meet the policy of the stage; its ``evaluation`` has every rule.
+    Invalid
+        If a policy is overridden without a reason.
     """
     target, stamp = lookup.serving(stage, "promote"), process.stamp(registry.user, because)
     believed = None if expected is None else lookup.believed(expected)
-    with lookup.changing(registry.store, name) as tx:
-        record = lookup.resolved(tx, name, version)
-        holders = tx.holders(record.name, target)
-        lifecycle.expect(record.name, target, holders, believed)
-        change = lifecycle.moved(
-            record, target, lookup.each(tx, record.name, holders), stamp, action="promoted", alone=True
-        )
-        tx.apply(change)
-        return change.now(record)
+    record, _ = _moved(
+        registry, name, version, target, stamp, action="promoted", alone=True, expected=believed, force=force
+    )
+    return record
 
 
 def transition(
@@ -91,6 +90,8 @@ def transition(
     ------
     Conflict
         If `expected` or `seen` is wrong; nothing was changed.
+    PolicyFailed
+        If the version does not meet the policy of the stage; only `promote` can override it.
 
     Warns
     -----
@@ -101,16 +102,18 @@ def transition(
     believed = None if expected is None else lookup.believed(expected)
     if archive_existing:
         lookup.serving(target, "archive the others when a version goes")
-    with lookup.changing(registry.store, name) as tx:
-        record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
-        numbers = tx.holders(record.name, target)
-        lifecycle.expect(record.name, target, numbers, believed)
-        holders = lookup.each(tx, record.name, numbers) if archive_existing else ()
-        change = lifecycle.moved(record, target, holders, stamp, action="transitioned", alone=archive_existing)
-        tx.apply(change)
-        holding = tx.holders(record.name, target) if target in lookup.SERVING else ()
-        record = change.now(record)
-    if len(holding) > 1:
+    record, holding = _moved(
+        registry,
+        name,
+        version,
+        target,
+        stamp,
+        action="transitioned",
+        alone=archive_existing,
+        expected=believed,
+        seen=seen,
+    )
+    if target in lookup.SERVING and len(holding) > 1:
         text = (
             f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
             f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
@@ -159,7 +162,8 @@ def rollback(
     """Give a stage back to the version that held it before, in one commit.
 
     The history tells which: a second rollback goes one holder further back, never to the version just rolled away
-    from. The bytes are verified before the pointer moves.
+    from. The bytes are verified before the pointer moves. No policy is asked: this brings back what met it, or was
+    forced past it, when it got the stage.
 
     Parameters
     ----------
@@ -206,3 +210,33 @@ def rollback(
         change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
         tx.apply(change)
         return change.now(found)
+
+
+def _moved(
+    registry: Registry,
+    name: str,
+    version: Which,
+    target: Stage,
+    stamp: lifecycle.Stamp,
+    *,
+    action: str,
+    alone: bool,
+    expected: int | None,
+    seen: Stage | str | None = None,
+    force: bool = False,
+) -> tuple[ModelVersion, tuple[int, ...]]:
+    """Move a version past the policy of the stage; return it, and who holds the stage now."""
+    while True:
+        slow = gates.found_before(registry, name, version, target)
+        with lookup.changing(registry.store, name) as tx:
+            record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
+            numbers = tx.holders(record.name, target)
+            lifecycle.expect(record.name, target, numbers, expected)
+            met = gates.judged(tx, record, target, slow)
+            if met is None:  # the policy, or the version that is meant, changed meanwhile
+                continue
+            evidence = None if record.stage is target else gates.evidence(met, force=force, because=stamp.because)
+            holders = lookup.each(tx, record.name, numbers) if alone else ()
+            change = lifecycle.moved(record, target, holders, stamp, action=action, alone=alone, evidence=evidence)
+            tx.apply(change)
+            return change.now(record), tx.holders(record.name, target)

@@ -12,7 +12,6 @@ import numbers
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from registry_nb import redaction
@@ -263,23 +262,6 @@ def checked_limit(limit: object) -> int | None:
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
         raise Invalid(f"limit is a whole number from 0, or None for everything, not {limit!r}")
     return limit
-
-
-def checked_moment(when: datetime | str | None, what: str) -> datetime | None:
-    """Return a time in UTC; one without a zone is local.
-
-    Raises
-    ------
-    Invalid
-        If it is neither a datetime nor ISO 8601.
-    """
-    if when is None:
-        return None
-    try:
-        parsed = when if isinstance(when, datetime) else datetime.fromisoformat(when)
-        return parsed.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise Invalid(f"{what} is a datetime or a time such as '2026-01-31T09:00', not {when!r}") from None
 
 
 def _warn_of(places: tuple[str, ...]) -> None:

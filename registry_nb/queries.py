@@ -10,7 +10,8 @@ from operator import attrgetter
 from registry_nb import lookup
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.listing import Listing
-from registry_nb.names import checked_limit, checked_moment, checked_name
+from registry_nb.moments import moment
+from registry_nb.names import checked_limit, checked_name
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import Store
 
@@ -41,7 +42,8 @@ def history(
     store: Store, name: str | None, since: datetime | str | None, until: datetime | str | None, limit: int | None
 ) -> Listing[Event]:
     """List the events of one model, also of a deleted one, or of all."""
-    first, last = checked_moment(since, "since"), checked_moment(until, "until")
+    first = None if since is None else moment(since, "since")
+    last = None if until is None else moment(until, "until")
     if name is None:
         events: Iterable[Event] = heapq.merge(*map(store.events, store.histories()), key=attrgetter("id"))
     else:

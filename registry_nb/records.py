@@ -326,6 +326,8 @@ class RegisteredModel:
     tags : mapping of str to str
     aliases : mapping of str to int
         Alias to version number.
+    policies : mapping of str to tuple of str
+        For a stage, the rules that a version has to meet before it gets it: see `gates`.
     created_at, updated_at : datetime
         Aware, UTC; the latter is the time of the newest event.
     latest_versions : tuple of ModelVersion
@@ -336,6 +338,7 @@ class RegisteredModel:
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=Frozen)
     aliases: Mapping[str, int] = field(default_factory=Frozen)
+    policies: Mapping[str, tuple[str, ...]] = field(default_factory=Frozen)
     created_at: datetime
     updated_at: datetime
     latest_versions: tuple[ModelVersion, ...] = ()
@@ -347,6 +350,7 @@ class RegisteredModel:
             "description": self.description,
             "tags": dict(self.tags),
             "aliases": dict(self.aliases),
+            **({"policies": dict(self.policies)} if self.policies else {}),
             "created_at": self.created_at.isoformat(),
         }
 
@@ -360,6 +364,7 @@ class RegisteredModel:
             description=data["description"],
             tags=Frozen(data["tags"]),
             aliases=Frozen(data["aliases"]),
+            policies=frozen(data.get("policies", {})),
             created_at=datetime.fromisoformat(data["created_at"]),
             updated_at=updated_at,
             latest_versions=tuple(latest_versions),
@@ -386,7 +391,8 @@ class Event:
         Who, and on which machine.
     action : str
         ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
-        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted`` or ``deleted``.
+        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted``, ``guarded`` (by a policy),
+        ``requested``, ``approved``, ``rejected``, ``shadowed`` or ``deleted``.
     name : str
         The model, as it was called then.
     version : int or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, lifecycle, lookup, moving, opening, process, queries
-from registry_nb.comparison import Difference, differences
+from registry_nb import approvals, asof, checks, comparison, gates, lifecycle, lookup, moving, opening, process, queries
 from registry_nb.errors import (
     AlreadyExists,
     RunNotFound,
@@ -84,7 +84,8 @@ class Registry:
         return self.store.revision
 
     def __repr__(self) -> str:
-        return f"Registry({self.uri!r}, user={self.user!r})"
+        then = f", at={self.store.moment.isoformat()!r}" if self._backend and isinstance(self.store, asof.Past) else ""
+        return f"Registry({self.uri!r}, user={self.user!r}{then})"
 
     # -- making -----------------------------------------------------------------------------------------------------
 
@@ -241,6 +242,15 @@ class Registry:
     archive = moving.archive
     rollback = moving.rollback
 
+    # -- deciding ---------------------------------------------------------------------------------------------------
+
+    policy = gates.policy
+    evaluate = gates.evaluate
+    request = approvals.request
+    approve = approvals.approve
+    reject = approvals.reject
+    inbox = approvals.inbox
+
     # -- asking -----------------------------------------------------------------------------------------------------
 
     def model(self, name: str) -> RegisteredModel:
@@ -322,27 +332,43 @@ class Registry:
             raise RunNotFound(run_id=run_id, path=None, paths=())
         return lookup.as_seen(run)
 
+    timeline = asof.timeline
+
+    def at(self, when: datetime | str) -> Registry:
+        """Return the registry as it stood at a moment, to look at and to load from; nothing in it can be changed.
+
+        Versions that were deleted since are there, and load as long as their bytes exist.
+
+        Parameters
+        ----------
+        when : datetime or str
+            ISO 8601, or as people write it: ``"yesterday 09:00"``, ``"3 March 2026"``, ``"-30d"``. Without a zone it
+            is local time; of an hour that a clock change brings twice, the first.
+
+        Raises
+        ------
+        Invalid
+            If it cannot be read, could mean two things, or is in the future.
+
+        Examples
+        --------
+        >>> from tempfile import mkdtemp
+        >>> registry = Registry(mkdtemp())
+        >>> made = registry.register(lambda X: [0 for _ in X], "Zero").created_at
+        >>> promoted = registry.promote("Zero", 1)
+        >>> registry.at(made).version("Zero", 1).stage
+        <Stage.NONE: 'None'>
+        """
+        twin = copy.copy(self)
+        twin._backend = asof.stood(self.store, self.artifacts, when)
+        return twin
+
     load = opening.load
     inspect = opening.inspect
     trust = opening.trust
     download = opening.download
 
-    def diff(self, a: str, b: str, *, equal: bool = False) -> Listing[Difference]:
-        """List what is different between two versions: metrics, params, signature, requirements, tags, record.
-
-        Parameters
-        ----------
-        a, b : str
-            ``models:/Name/3`` and the like; of one model or of two.
-        equal : bool
-            What is the same, too.
-
-        Raises
-        ------
-        NotFound
-            If a URI names nothing.
-        """
-        return Listing(differences(*(lookup.version_of(self.store, uri) for uri in (a, b)), equal=equal))
+    diff = comparison.diff
 
     def panel(self, name: str | None = None) -> RegistryPanel:
         """Show the panel under the cell: all models, or one.

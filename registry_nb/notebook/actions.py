@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
-from registry_nb import lookup
-from registry_nb.comparison import Difference, differences
+from registry_nb import comparison, lookup
+from registry_nb.approvals import waiting
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
-from registry_nb.notebook import told
+from registry_nb.notebook import evidence, told
 from registry_nb.notebook.cells import predicts
 from registry_nb.notebook.plans import planned
 from registry_nb.notebook.rows import brief, milliseconds, packed
@@ -33,8 +33,6 @@ from registry_nb.trust import origin
 #: Events that are looked through for those of one version.
 _SCANNED = 2000
 _PAIR = re.compile(r"""[\s,]*([^=,\n]*[^=,\s])\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\n]*?))\s*(?:[,\n]|$)""")
-#: Metrics of which less is better.
-_LESS = re.compile(r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_ms$")
 
 Json = dict[str, Any]
 
@@ -119,6 +117,7 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "history": [told.event_row(event) for event in mine],
         "history_more": len(scanned) == _SCANNED and not any(event.action == "registered" for event in mine),
         "load": _loading(record, registry),
+        "requests": evidence.requests(waiting(registry.store, record.name, mine)),
     }
 
 
@@ -128,27 +127,8 @@ def _filter(asked: Asked, model: str, filter: str) -> Json:
 
 
 def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
-    one, other = asked.registry.version(model, a), asked.registry.version(model, b)
-    return {
-        "rows": [
-            {
-                "section": found.section,
-                "name": found.name,
-                "a": json_number(found.a),
-                "b": json_number(found.b),
-                "difference": found.difference,
-                "better": _better(found),
-            }
-            for found in differences(one, other, equal=all)
-        ]
-    }
-
-
-def _better(found: Difference) -> str | None:
-    """Say which of two metrics is the better one, by its name: of a loss, the smaller."""
-    if found.section != "metrics" or not found.difference:
-        return None
-    return "b" if (found.difference > 0) != bool(_LESS.search(found.name)) else "a"
+    one, other = (asked.registry.version(model, number) for number in (a, b))
+    return {"rows": comparison.diff(asked.registry, one, other, equal=all).to_dict()["differences"]}
 
 
 def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
@@ -159,11 +139,18 @@ def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
             *(store.events(name, newest_first=True) for name in names), key=lambda event: event.id, reverse=True
         )
         newest = list(islice(events, limit + 1))
-        more, stints = len(newest) > limit, []
+        more, stints = len(newest) > limit, list[Json]()
     else:
         every = list(asked.registry.history(model))
-        newest, more, stints = every[::-1][:limit], len(every) > limit, told.timeline(every)
-    return {"events": [told.event_row(e) for e in newest[:limit][::-1]], "more": more, "timeline": stints}
+        newest, more = every[::-1], len(every) > limit
+        stints = [told.stint_row(stint) for stint in asked.registry.timeline(model)]
+    forced = sum(told.is_forced(event) for event in newest)
+    rows = [told.event_row(event) for event in newest[:limit][::-1]]
+    return {"events": rows, "more": more, "timeline": stints, "forced": forced}
+
+
+def _asof(asked: Asked, model: str, at: int) -> Json:
+    return evidence.stood(asked.registry, model, at)
 
 
 def _check(asked: Asked, deep: bool = False) -> Json:
@@ -175,7 +162,14 @@ def _check(asked: Asked, deep: bool = False) -> Json:
 def _plan(
     asked: Asked, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
 ) -> Json:
-    return planned(asked.registry, do, model, version, Stage(stage or Stage.PRODUCTION), to)
+    plan = planned(asked.registry, do, model, version, Stage(stage or Stage.PRODUCTION), to)
+    if do in {"promote", "stage"} and version is not None and stage in lookup.SERVING:
+        plan |= evidence.checklist(asked.registry, model, version, Stage(stage))
+    return plan
+
+
+def _inbox(asked: Asked) -> Json:
+    return {"requests": evidence.requests(asked.registry.inbox())}
 
 
 # -- changing --------------------------------------------------------------------------------------------------------
@@ -188,9 +182,10 @@ def _promote(
     stage: str = Stage.PRODUCTION,
     because: str = "",
     expected: int | None = None,
+    force: bool = False,
 ) -> Json:
     promote = asked.registry.promote
-    return _done(asked, model, lambda: promote(model, version, stage, because=because, expected=expected))
+    return _done(asked, model, lambda: promote(model, version, stage, because=because, expected=expected, force=force))
 
 
 def _stage(
@@ -208,6 +203,18 @@ def _stage(
 
 def _archive(asked: Asked, model: str, version: int, because: str = "", seen: str | None = None) -> Json:
     return _done(asked, model, lambda: asked.registry.archive(model, version, because=because, seen=seen))
+
+
+def _request(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
+    return _done(asked, model, lambda: asked.registry.request(model, version, stage, because=because), version)
+
+
+def _approve(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
+    return _done(asked, model, lambda: asked.registry.approve(model, version, stage, because=because))
+
+
+def _reject(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
+    return _done(asked, model, lambda: asked.registry.reject(model, version, stage, because=because))
 
 
 def _rollback(
@@ -282,11 +289,16 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "filter": _filter,
     "compare": _compare,
     "history": _history,
+    "asof": _asof,
+    "inbox": _inbox,
     "check": _check,
     "plan": _plan,
     "promote": _promote,
     "stage": _stage,
     "archive": _archive,
+    "request": _request,
+    "approve": _approve,
+    "reject": _reject,
     "rollback": _rollback,
     "delete": _delete,
     "tag": _tag,

@@ -17,7 +17,7 @@ from registry_nb.registry import Registry
 #: A word, or the beginning of one: its quote may still be open.
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\$)+""", re.DOTALL)
 #: Verbs whose first word is not a model.
-_OF_NO_MODEL = {"runs", "check", "use", "models", "search"}
+_OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox"}
 #: Newest versions that are looked at for the keys of tags and metrics.
 _RECENT = 20
 
@@ -56,6 +56,10 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
         return [here.models(), ["as"], _names(registry)][len(words) - 1] if len(words) < 4 else ()
     if verb.name in _OF_NO_MODEL:
         return ()
+    if verb.name == "asof":  # its first word is a time
+        words = words[1:]
+        if not words:
+            return ()
     if len(words) == 1:
         return _models_or_references(registry, typed)
     whole = re.search(r"[/@]", words[1]) is not None

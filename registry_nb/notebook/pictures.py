@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from registry_nb.asof import Stint
 from registry_nb.errors import Invalid, close, shown
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import counted, local_time, short, visible
@@ -115,26 +116,25 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
     return Picture(_document(heading, text, parts, _TOP + _PLOT + 34, legend=True), text)
 
 
-def timeline_picture(name: str, stints: Sequence[Any], now: datetime) -> Picture:
+def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Picture:
     """Draw who held Production and Staging, from when to when.
 
     Parameters
     ----------
     name : str
+        May be empty.
     stints : sequence of Stint
-        With ``stage``, ``version``, ``start``, ``end`` (None: still), ``by`` and ``because``.
     now : datetime
         Where the picture ends.
     """
-    heading = f"Who held the stages of {visible(name, 60)}"
+    heading = "Who held the stages" + (f" of {visible(name, 60)}" if name else "")
     if not stints:
         return Picture(_document(heading, "nobody yet", [_words(_LEFT, _TOP + 20, "nobody yet", "start")], 80), heading)
     first, last = min(one.start for one in stints), max(now, *(one.start for one in stints))
     seconds = max((last - first).total_seconds(), 1.0)
 
     def across(at: datetime) -> float:
-        share: float = (at - first).total_seconds() / seconds
-        return _LEFT + (_WIDE - _LEFT - _RIGHT) * share
+        return _LEFT + (_WIDE - _LEFT - _RIGHT) * (at - first).total_seconds() / seconds
 
     parts, lines = [], []
     lanes = [stage for stage in (Stage.PRODUCTION, Stage.STAGING) if any(one.stage == stage for one in stints)]
@@ -163,7 +163,7 @@ def timeline_picture(name: str, stints: Sequence[Any], now: datetime) -> Picture
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return some round numbers around what is drawn: 1, 2 or 5 times a power of ten apart."""
-    if high - low <= abs(high) * 1e-9:
+    if high - low <= max(abs(high) * 1e-9, 1e-300):
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
+from registry_nb.approvals import Request
+from registry_nb.asof import Stint
 from registry_nb.checks import Report
 from registry_nb.comparison import Difference
 from registry_nb.errors import RegistryError
+from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
 from registry_nb.loading import Inspection, LoadedModel
 from registry_nb.notebook.cells import (
@@ -33,8 +37,11 @@ from registry_nb.notebook.cells import (
     time_cell,
     visible,
 )
+from registry_nb.notebook.pictures import timeline_picture
+from registry_nb.notebook.told import is_forced
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.registry import Registry
+from registry_nb.rules import Rule
 
 __all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "sheet", "source_of"]
 
@@ -52,6 +59,7 @@ class Sheet:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[Cell]] = ()
     note: str = ""
+    picture: str = ""
     further: Sequence[Sheet] = field(default=())
 
 
@@ -102,6 +110,14 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
         rows = [_event_row(event) for event in shown]
         everything = _without_empty_columns(Sheet(counted(len(listing), "event"), head=head, rows=rows, note=note))
         return _of_one_model(everything) if len({event.name for event in shown}) == 1 else everything
+    if isinstance(first, Stint):
+        return _stints(listing, shown, note)
+    if isinstance(first, Request):
+        rows = [_request_row(request) for request in shown]
+        head = ("model", "version", "to", "asked", "by", "because", "approved by")
+        return _without_empty_columns(Sheet(counted(len(listing), "request"), head=head, rows=rows, note=note))
+    if isinstance(first, Rule):
+        return Sheet(counted(len(listing), "rule"), head=("rule",), rows=[(_rule(rule),) for rule in shown], note=note)
     if isinstance(first, Difference):
         return _differences(shown, len(listing), note)
     if isinstance(first, Run):
@@ -138,6 +154,50 @@ def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
     head = (*first_two, "stage", "aliases", *names, "tags", "description", "size", "registered", "by")
     title = counted(count, "version") + ("" if several else f" of {visible(versions[0].name)}")
     return _without_empty_columns(Sheet(title, head=head, rows=rows, note=note))
+
+
+def _stints(every: Sequence[Stint], shown: Sequence[Stint], note: str) -> Sheet:
+    rows = [
+        (
+            stage_cell(stint.stage),
+            number_cell(stint.version),
+            time_cell(stint.start),
+            time_cell(stint.end) if stint.end else Cell("now", kind="time"),
+            text_cell(stint.by),
+            text_cell(stint.because),
+        )
+        for stint in shown
+    ]
+    head = ("stage", "version", "from", "to", "by", "because")
+    picture = timeline_picture("", every, datetime.now(UTC)).svg
+    table = _without_empty_columns(Sheet("who held what, and when", head=head, rows=rows, note=note))
+    return replace(table, picture=picture)
+
+
+def _rule(rule: object) -> Cell:
+    return Cell(visible(rule, 300), kind="code")
+
+
+_VERDICTS = {"passed": Cell("✓ passed", kind="good"), "failed": Cell("✗ failed", kind="bad")}
+
+
+def _evaluation(found: Evaluation) -> Sheet:
+    unknown = Cell("? not known", kind="bad")
+    rows = [(_VERDICTS.get(row.verdict, unknown), _rule(row.rule), text_cell(row.found)) for row in found.rows]
+    note = "" if rows else f"there is no policy for {found.to}"
+    return Sheet(visible(found), head=("", "rule", "found") if rows else (), rows=rows, note=note)
+
+
+def _request_row(request: Request) -> Sequence[Cell]:
+    return (
+        text_cell(request.name),
+        number_cell(request.version),
+        stage_cell(request.stage),
+        time_cell(request.at),
+        text_cell(request.by),
+        text_cell(request.because),
+        text_cell(", ".join(request.approved)),
+    )
 
 
 def _version(version: ModelVersion) -> Sheet:
@@ -300,6 +360,8 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Report: _report,
     LoadedModel: _loaded,
     Inspection: _inspection,
+    Evaluation: _evaluation,
+    Request: lambda request: _listing(Listing([request]), 1),
     Registry: _registry,
 }
 
@@ -343,7 +405,8 @@ def _difference(event: Event) -> str:
     if event.action == "registered":
         return ""
     if "stage" in after:
-        return f"{before.get('stage', '')} → {after['stage']}"
+        forced = ", past the policy" if is_forced(event) else ""
+        return f"{before.get('stage', '')} → {after['stage']}{forced}"
     parts = []
     for name in after:
         now, then = after[name], before.get(name)

@@ -1,11 +1,11 @@
-"""Events as sentences: what somebody did, for the panel's news, its history and its status line; and who held what."""
+"""Events as sentences: what somebody did, for the panel's news, history and status line; and stints in a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from registry_nb.lookup import SERVING
+from registry_nb.asof import Stint
 from registry_nb.notebook.cells import pairs
 from registry_nb.notebook.rows import brief, milliseconds
 from registry_nb.records import Event
@@ -20,7 +20,7 @@ def phrase(event: Event) -> str:
     what = event.name if event.version is None else f"{event.name} {event.version}"
     match event.action:
         case "promoted":
-            return f"promoted {what} to {after.get('stage')}"
+            return f"promoted {what} to {after.get('stage')}{', past the policy' if is_forced(event) else ''}"
         case "transitioned":
             return f"moved {what} to {after.get('stage')}"
         case "rolled_back":
@@ -33,6 +33,14 @@ def phrase(event: Event) -> str:
             return f"pointed {_aliases(after)} of {event.name} to {event.version}"
         case "unaliased":
             return f"removed {_aliases(after)} of {event.name}"
+        case "guarded":
+            return f"set the policy of {what} for {', '.join(after.get('policies') or {})}"
+        case "requested":
+            return f"asked for {what} to go to {after.get('to')}"
+        case "approved" | "rejected":
+            return f"{event.action} {what} for {after.get('to')}"
+        case "shadowed":
+            return f"compared {what} with {(after.get('shadow') or {}).get('against')} on data"
         case "renamed":
             return f"renamed {(event.before or {}).get('name')} to {event.name}"
     return f"{event.action.replace('_', ' ')} {what}"
@@ -74,24 +82,26 @@ def event_row(event: Event) -> dict[str, Any]:
         "version": event.version,
         "text": phrase(event),
         "because": brief(event.because, 1000),
+        "forced": is_forced(event),
     }
 
 
-def timeline(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Say who held Production and Staging, from when to when, by whose hand; the events come oldest first."""
-    stints, open_ = list[dict[str, Any]](), dict[tuple[str, int], dict[str, Any]]()
-    for event in events:
-        stage = (event.after or {}).get("stage") if event.action != "registered" else None
-        if event.version is None or stage is None:
-            continue
-        for serving in SERVING:
-            key, at = (str(serving), event.version), milliseconds(event.at)
-            if key in open_ and stage != serving:
-                open_.pop(key)["to"] = at
-            elif key not in open_ and stage == serving:
-                open_[key] = {"stage": key[0], "version": key[1], "from": at, "to": None, "by": brief(event.user)}
-                stints.append(open_[key])
-    return stints
+def is_forced(event: Event) -> bool:
+    """Tell whether a promotion was forced past a policy."""
+    met = (event.after or {}).get("policy")
+    return isinstance(met, Mapping) and bool(met.get("forced"))
+
+
+def stint_row(stint: Stint) -> dict[str, Any]:
+    """Return who held a stage as the panel draws it."""
+    return {
+        "stage": stint.stage,
+        "version": stint.version,
+        "from": milliseconds(stint.start),
+        "to": stint.end and milliseconds(stint.end),
+        "by": brief(stint.by),
+        "because": brief(stint.because, 1000),
+    }
 
 
 def _aliases(after: Mapping[str, Any]) -> str:

@@ -1,12 +1,12 @@
 """The verbs of ``%registry``: one table, each entry one call of `Registry`, and the pages that explain them.
 
-To add a verb, write a function with `grammar.verb` in `looking` or `changing`. It gets the notebook, the registry and
-the parsed words, and returns what the cell shows.
+To add a verb, write a function with `grammar.verb` in `looking`, `deciding` or `changing`. It gets the notebook, the
+registry and the parsed words, and returns what the cell shows.
 """
 
 from __future__ import annotations
 
-from registry_nb.notebook import changing, looking  # noqa: F401  # they fill the table
+from registry_nb.notebook import changing, deciding, looking  # noqa: F401  # they fill the table
 from registry_nb.notebook.cells import Cell
 from registry_nb.notebook.grammar import VERBS, Verb
 from registry_nb.notebook.sheets import Page, Sheet
@@ -14,7 +14,7 @@ from registry_nb.notebook.views import text as rendered
 
 __all__ = ["GROUPS", "VERBS", "Verb", "overview", "page"]
 
-GROUPS = ("Look", "Register", "Move", "Describe", "Use")
+GROUPS = ("Look", "Register", "Move", "Decide", "Describe", "Use")
 
 
 def overview() -> Page:

@@ -27,6 +27,8 @@ def text(shown: object, limit: int = LIMIT) -> str:
 
 def _html(given: Sheet) -> str:
     parts = [f"<p><b>{escape(given.title)}</b></p>"] if given.title else []
+    if given.picture:
+        parts.append(given.picture)
     if given.facts:
         rows = "".join(
             f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts

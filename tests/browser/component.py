@@ -175,14 +175,78 @@ HISTORY = {
         },
     ],
     "more": False,
+    "forced": 0,
     "timeline": [
-        {"stage": "Production", "version": 1, "from": NOW - 8 * DAY, "to": NOW - 3 * DAY, "by": "ada"},
-        {"stage": "Staging", "version": 2, "from": NOW - 5 * DAY, "to": NOW - 3 * DAY, "by": "ada"},
-        {"stage": "Production", "version": 2, "from": NOW - 3 * DAY, "to": None, "by": "Grace"},
+        {"stage": "Production", "version": 1, "from": NOW - 8 * DAY, "to": NOW - 3 * DAY, "by": "ada", "because": ""},
+        {"stage": "Staging", "version": 2, "from": NOW - 5 * DAY, "to": NOW - 3 * DAY, "by": "ada", "because": ""},
+        {"stage": "Production", "version": 2, "from": NOW - 3 * DAY, "to": None, "by": "Grace", "because": "better"},
     ],
 }
 
 PLAN = {"sentence": "3 goes to Production, 2 is archived", "expected": 2, "target": 3, "seen": "None"}
+
+#: How Iris stood five days ago.
+STOOD = {
+    "count": 2,
+    "rows": [
+        {
+            "version": 1,
+            "stage": "Production",
+            "since": NOW - 8 * DAY,
+            "by": "ada",
+            "because": "first fit",
+            "aliases": ["champion"],
+            "deleted": True,
+        },
+        {
+            "version": 2,
+            "stage": "None",
+            "since": None,
+            "by": "Grace",
+            "because": "",
+            "aliases": [],
+            "deleted": False,
+        },
+    ],
+}
+
+#: A plan that a policy says no to.
+REFUSED = {
+    **PLAN,
+    "ok": False,
+    "rows": [
+        {"rule": 'metric("accuracy") >= 0.9', "found": "0.97", "verdict": "passed"},
+        {"rule": "approved_by(1, not_author=True)", "found": "nobody approved it", "verdict": "failed"},
+        {"rule": "probe_passes()", "found": "no probe rows were kept", "verdict": "unknown"},
+    ],
+}
+
+REQUEST = {
+    "model": "Iris",
+    "version": 3,
+    "stage": "Production",
+    "at": NOW - DAY,
+    "by": "Grace",
+    "because": "better on holdout",
+    "approved": [],
+}
+
+SHADOW = {
+    "sentence": "2 and 3 agree on 146 of 150 rows (97.3 %)",
+    "a": 2,
+    "b": 3,
+    "agreement": 146 / 150,
+    "saved": False,
+    "parts": [
+        {
+            "title": "Metrics",
+            "heads": ["metric", "2", "3"],
+            "rows": [["accuracy", 0.95, 0.97]],
+            "note": "McNemar: p = 0.6",
+        },
+        {"title": "Where they disagree", "heads": ["2 says", "3 says", "rows"], "rows": [["a", "b", 4]], "note": ""},
+    ],
+}
 
 
 def good(result):
@@ -207,6 +271,9 @@ REPLIES = {
     "compare": good(COMPARED),
     "history": good(HISTORY),
     "plan": good(PLAN),
+    "asof": good(STOOD),
+    "inbox": good({"requests": [REQUEST]}),
+    "shadow": good(SHADOW),
     "filter": good({"matches": "", "count": 0}),
 }
 

@@ -21,7 +21,7 @@ from lab import Notebook, Server  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 import registry_nb as rn  # noqa: E402
-from registry_nb import registry as clocked  # noqa: E402
+from registry_nb import process as clocked  # noqa: E402
 
 LOOKS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 CELL = """import registry_nb as rn

@@ -21,7 +21,14 @@ def test_promoting_names_what_will_happen_asks_why_and_says_what_was_done(panel)
     shown.page.keyboard.type("0.97 on holdout")
     shown.keys("Enter")
     assert shown.sent("promote") == [
-        {"model": "Iris", "version": 3, "stage": "Production", "because": "0.97 on holdout", "expected": 2}
+        {
+            "model": "Iris",
+            "version": 3,
+            "stage": "Production",
+            "because": "0.97 on holdout",
+            "expected": 2,
+            "force": False,
+        }
     ]
     shown.patch(
         *[{**row, "stage": stage} for row, stage in zip(three(), ("Archived", "Archived", "Production"), strict=True)]
@@ -42,7 +49,7 @@ def test_promoting_names_what_will_happen_asks_why_and_says_what_was_done(panel)
             "Promote to Staging…",
             ("promote", 3, "Staging"),
             "promote",
-            {"version": 3, "stage": "Staging", "expected": 2},
+            {"version": 3, "stage": "Staging", "expected": 2, "force": False},
         ),
     ],
 )

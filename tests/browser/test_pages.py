@@ -81,10 +81,10 @@ def test_history_is_a_list_a_picture_and_the_same_as_a_table(panel):
         "all => all.map(one => one.getBBox()).map(b => [b.x, b.x + b.width])"
     )
     assert bars[0][1] == pytest.approx(bars[1][0], abs=2), "2 took over from 1 at that moment"
-    shown.page.get_by_text("The same as a table").click()
+    shown.page.get_by_text("Who held which stage, as a table").click()
     rows = shown.page.get_by_role("table", name="Who held which stage").get_by_role("row")
     assert rows.nth(1).inner_text().split("\t")[:2] == ["Production", "2"]
-    assert rows.nth(1).inner_text().split("\t")[3:] == ["now", "Grace"]
+    assert rows.nth(1).inner_text().split("\t")[3:] == ["now", "Grace", "better"]
 
 
 def test_the_history_of_the_registry_and_older_events(panel):

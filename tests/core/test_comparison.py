@@ -1,12 +1,18 @@
-"""What is different between two versions is told by name, and what is the same is not."""
+"""What is different between two models is told by name, and what is the same is not; what nobody can tell says why."""
 
 import dataclasses
+import json
 import math
+import threading
+from pathlib import Path
 
 import pytest
 
 import registry_nb as rn
-from registry_nb.comparison import differences
+from registry_nb import comparison, estimators, session
+from registry_nb.comparison import Difference, diff
+from registry_nb.errors import VersionNotFound
+from registry_nb.records import frozen
 
 
 @pytest.fixture
@@ -18,26 +24,55 @@ def pair(registry, constant):
     return one, dataclasses.replace(one, version=2)
 
 
-def told(one, two, **options):
-    return {
-        (found.section, found.name): (found.a, found.b, found.difference) for found in differences(one, two, **options)
+@pytest.fixture
+def told(registry):
+    """The rows of a comparison, by section and name."""
+    return lambda one, two, **options: {
+        (found.section, found.name): found for found in diff(registry, one, two, **options)
     }
 
 
-def test_equal_versions_do_not_differ(pair):
-    assert differences(*pair) == ()
+@pytest.fixture
+def fitted(flowers):
+    """Make a fitted estimator."""
+
+    def make(**options):
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=500, **options).fit(*flowers)
+
+    return make
+
+
+def test_equal_versions_do_not_differ(registry, pair, told):
+    assert diff(registry, *pair) == []
     everything = told(*pair, equal=True)
-    assert everything["metrics", "accuracy"] == (0.5, 0.5, 0)
-    assert everything["record", "flavor"] == ("pyfunc", "pyfunc", None)
+    assert everything["metrics", "accuracy"].difference == 0
+    assert everything["record", "flavor"] == Difference("record", "flavor", "pyfunc", "pyfunc")
 
 
-def test_metrics_differ_by_a_number_where_both_are_one(pair):
+def test_metrics_differ_by_a_number_where_both_are_one(pair, told):
     one, two = pair
-    two = dataclasses.replace(two, metrics={"accuracy": 0.75, "loss": 1.0, "new": math.inf})
-    found = told(one, two)
-    assert found["metrics", "accuracy"] == (0.5, 0.75, 0.25)
-    assert found["metrics", "loss"][1:] == (1.0, None)
-    assert found["metrics", "new"] == (None, math.inf, None)
+    found = told(one, dataclasses.replace(two, metrics={"accuracy": 0.75, "loss": 1.0, "new": math.inf}))
+    assert found["metrics", "accuracy"].difference == 0.25
+    assert (found["metrics", "loss"].b, found["metrics", "loss"].difference) == (1.0, None)
+    assert (found["metrics", "new"].a, found["metrics", "new"].b) == (None, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "a", "b", "better"),
+    [
+        ("metrics", "accuracy", 0.5, 0.75, "b"),
+        ("metrics", "val_loss", 0.5, 0.75, "a"),
+        ("metrics", "RMSE", 0.75, 0.5, "b"),
+        ("metrics", "accuracy", 0.5, 0.5, None),
+        ("metrics", "accuracy", 0.5, math.nan, None),
+        ("metrics", "accuracy", None, 0.5, None),
+        ("params", "C", 1, 2, None),
+    ],
+)
+def test_the_better_of_two_metrics_is_told_by_its_name(section, name, a, b, better):
+    assert Difference(section, name, a, b).better == better
 
 
 @pytest.mark.parametrize(
@@ -50,27 +85,274 @@ def test_metrics_differ_by_a_number_where_both_are_one(pair):
         ("signature", rn.infer_signature([[1.0, 2.0]], [1.0]), "input 0", "float64[-1, 2]"),
     ],
 )
-def test_whatever_differs_is_named(pair, field, value, name, b):
+def test_whatever_differs_is_named(pair, told, field, value, name, b):
     one, two = pair
     found = told(
         dataclasses.replace(one, requirements=(), signature=None),
         dataclasses.replace(two, **{"requirements": (), field: value}),
     )
-    assert found[field, name][1] == b
+    assert found[field, name].b == b
 
 
-def test_facts_of_the_record_differ(pair):
+def test_facts_of_the_record_differ(pair, told):
     one, two = pair
     found = told(one, dataclasses.replace(two, description="another", size=one.size + 1))
-    assert found == {("record", "size"): (one.size, one.size + 1, 1), ("record", "description"): ("", "another", None)}
+    assert {name: (row.a, row.b) for (_, name), row in found.items()} == {
+        "size": (one.size, one.size + 1),
+        "description": ("", "another"),
+    }
 
 
-def test_columns_are_compared_by_their_names(pair):
+def test_columns_are_compared_by_their_names(registry, pair):
     import pandas as pd
 
     one, two = (
         dataclasses.replace(version, signature=rn.infer_signature(pd.DataFrame({"a": [1], "b": values})))
         for version, values in zip(pair, ([1], ["x"]), strict=True)
     )
-    (found,) = differences(one, two)
+    (found,) = diff(registry, one, two)
     assert (found.section, found.name) == ("signature", "input b")
+
+
+def test_two_models_are_compared_by_their_uris_and_neither_changes(iris, state):
+    before = state(iris)
+    metric, digest = diff(iris, "models:/Iris/Production", "models:/Iris/latest")
+    assert (metric.name, metric.better, digest.name) == ("accuracy", "b", "digest")
+    with pytest.raises(VersionNotFound):
+        diff(iris, "models:/Iris/Production", "models:/Iris/9")
+    assert state(iris) == before
+
+
+# -- where it came from ----------------------------------------------------------------------------------------------
+
+
+def test_other_data_and_another_commit_are_told(registry, constant, told):
+    for data in ([[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]):
+        registry.register(constant(1), "Iris", data=data)
+    found = told("models:/Iris/1", "models:/Iris/2")
+    assert (found["data", "rows"].a, found["data", "rows"].b) == (1, 2)
+    assert found["data", "sha256"].a.endswith("…")
+    one = registry.version("Iris", 1)
+    git = [frozen({"git": {"commit": commit, "dirty": True}}) for commit in ("a" * 40, "b" * 40)]
+    found = told(*(dataclasses.replace(one, provenance=each) for each in git))
+    assert [(section, name) for section, name in found] == [("provenance", "git commit")]
+
+
+def test_the_source_is_compared_by_lines_over_all_cells(pair, told):
+    sources = [("import x\n", "a = 1\nfit(a)"), ("import x\n", "a = 2\nfit(a)\nb = 3")]
+    one, two = (
+        dataclasses.replace(version, provenance=frozen({"slice": [{"count": 1, "source": first}], "cell": last}))
+        for version, (first, last) in zip(pair, sources, strict=True)
+    )
+    found = told(one, two)
+    assert {name: (row.a, row.b) for (_, name), row in found.items()} == {
+        "line 2": ("a = 1", "a = 2"),
+        "line 4": (None, "b = 3"),
+    }
+    assert ("provenance", "line 1") in told(one, two, equal=True)
+    assert told(one, dataclasses.replace(two, provenance=frozen({})))["provenance", "lines 1 to 3"].b is None
+
+
+@pytest.mark.parametrize(
+    "odd", ["text", {"slice": "x", "git": 3, "data": [1]}, {"slice": [1, {"source": 2}], "cell": None}, {"data": {}}]
+)
+def test_provenance_of_another_shape_is_no_provenance(pair, told, odd):
+    one, two = pair
+    assert {section for section, _ in told(one, dataclasses.replace(two, provenance=frozen(odd)))} <= {"record"}
+
+
+# -- what an estimator was set to ------------------------------------------------------------------------------------
+
+
+def test_what_an_estimator_was_set_to_is_compared_though_nobody_recorded_it(registry, fitted, told):
+    for C in (1.0, 0.1):
+        registry.register(fitted(C=C), "Iris")
+    found = told("models:/Iris/1", "models:/Iris/2")
+    assert found["estimator", "C"].difference == pytest.approx(-0.9)
+    assert ("estimator", "max_iter") not in found
+    assert told("models:/Iris/1", "models:/Iris/2", equal=True)["estimator", "max_iter"].a == 500
+    registry.register(fitted(), "Iris", metrics={"accuracy": 1.0})
+    assert [section for section, _ in told("models:/Iris/1", "models:/Iris/3")] == ["metrics"], "the same bytes"
+
+
+def test_the_tree_of_a_pipeline_and_of_a_grid_is_compared_leaf_by_leaf():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, KFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    def grid(C, folds, last, function):
+        steps = make_pipeline(StandardScaler(), FunctionTransformer(function), LogisticRegression(C=last))
+        return estimators.settings(GridSearchCV(steps, {"C": C}, cv=KFold(folds)))
+
+    rows = [Difference("estimator", *row) for row in estimators.changes(grid([1], 3, 1, abs), grid([1, 2], 5, 2, len))]
+    assert "error_score" in {row.name for row in rows if not row.differs}, "NaN is the same as NaN"
+    assert {row.name: (row.a, row.b) for row in rows if row.differs} == {
+        "cv.n_splits": (3, 5),
+        "estimator__functiontransformer__func": ("builtins.abs", "builtins.len"),
+        "estimator__logisticregression__C": (1, 2),
+        "param_grid['C'][1]": (None, 2),
+    }
+
+
+def test_a_parameter_that_differs_in_many_places_is_one_row():
+    import numpy as np
+
+    found = list(estimators.changes({"init": np.zeros(2000)}, {"init": np.ones(2000)}))
+    assert [(name, b[-28:]) for name, _, b in found] == [("init", "different in 2000 places"[-28:])] or (
+        len(found) == 1 and found[0][2].endswith(", different in 2000 places")
+    )
+    scalar, same = list(
+        estimators.changes({"a": np.float64(1), "b": LogisticLike}, {"a": np.float64(2), "b": LogisticLike})
+    )
+    assert scalar == ("a", 1.0, 2.0)
+    assert same[1] == same[2]
+
+
+class LogisticLike:
+    """Tells its parameters, or raises what it was given."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def get_params(self):
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+    def predict(self, X):
+        return X
+
+
+# -- an object that is not registered ---------------------------------------------------------------------------------
+
+
+def test_an_object_of_the_kernel_is_compared_with_a_version_as_if_it_were_registered(
+    registry, fitted, flowers, told, state
+):
+    registry.register(fitted(), "Iris", example=flowers[0], metrics={"accuracy": 0.9}, params={"C": 1.0, "seed": 1})
+    before = state(registry)
+    found = told("models:/Iris/1", fitted(C=0.5))
+    assert (found["estimator", "C"].a, found["estimator", "C"].b) == (1.0, 0.5)
+    assert found["params", "C"].b == 0.5
+    assert not [name for section, name in found if section == "requirements"], "it needs the same"
+    row = found["record", "registered"]
+    assert (row.a, row.compared) == ("yes", False)
+    assert row.b == "no, so that it has no metrics, signature"
+    assert state(registry) == before
+
+
+def test_two_objects_and_a_loaded_model_are_compared(registry, fitted, told):
+    found = told(fitted(), fitted(C=2.0))
+    assert [(section, name) for section, name in found] == [("estimator", "C")]
+    registry.register(fitted(), "Iris")
+    assert told(registry.load("models:/Iris/1"), "models:/Iris/1") == {}
+
+
+def test_a_model_of_a_run_has_no_description_to_compare(registry, fitted, told):
+    with session.get_tracking(registry).start_run() as run:
+        session.get_tracking(registry).log_model(fitted(), "model")
+    uri = f"runs:/{run.run_id}/model"
+    registry.register(fitted(C=2.0), "Iris", tags={"team": "a"})
+    found = told(uri, "models:/Iris/1")
+    assert found["estimator", "C"].b == 2.0
+    assert ("record", "description") not in found
+    assert "a model of a run" in diff(registry, registry.version("Iris", 1).saved, "models:/Iris/1").a
+
+
+@pytest.mark.parametrize(
+    ("thing", "part"),
+    [
+        (object(), "NoFlavor"),
+        (dict, "NoFlavor"),
+        (LogisticLike(ValueError("bad\u202e")), "ValueError: bad\\u202e"),
+        (LogisticLike(3), "AttributeError"),
+        (type("Local", (), {"predict": lambda self, X: X, "lock": threading.Lock()})(), "does not tell"),
+    ],
+)
+def test_what_cannot_be_compared_says_why_and_the_rest_is_compared(registry, fitted, told, thing, part, state):
+    registry.register(fitted(), "Iris")
+    before = state(registry)
+    found = told("models:/Iris/1", thing)
+    assert any(part in str(row.b) for row in found.values() if not row.compared), found
+    assert told(thing, "models:/Iris/1").keys() == found.keys()
+    assert state(registry) == before
+
+
+class Wilful:
+    """A value that does not know what == is."""
+
+    def __init__(self):
+        self.whole = self
+
+    def __eq__(self, other):
+        raise RuntimeError("ask me not")
+
+    __hash__ = None
+
+
+def test_a_parameter_that_cannot_be_compared_is_one_row(told):
+    found = told(LogisticLike({"C": Wilful()}), LogisticLike({"C": Wilful()}))
+    assert [row.name for row in found.values()] in ([], ["parameters"])
+
+
+def test_two_flavors_are_compared_and_of_one_nothing_is_known(registry, fitted, constant, told):
+    registry.register(fitted(), "Iris")
+    registry.register(constant(1), "Iris")
+    found = told("models:/Iris/1", "models:/Iris/2")
+    row = found["estimator", "parameters"]
+    assert (row.a, row.compared) == ("LogisticRegression", False)
+    assert "of a model of pyfunc nothing is known" in row.b
+    assert (found["record", "flavor"].a, found["record", "flavor"].b) == ("sklearn", "pyfunc")
+
+
+def test_large_damaged_and_foreign_bytes_are_said_and_not_loaded(registry, fitted, told, monkeypatch, stranger):
+    for C in (1.0, 2.0):
+        registry.register(fitted(C=C), "Iris")
+    uris = "models:/Iris/1", "models:/Iris/2"
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison, "_LARGE", 10)
+        assert "are not loaded for it" in told(*uris)["estimator", "parameters"].b
+    with stranger():
+        assert told(*uris)["estimator", "C"].b == 2.0, "an exact list of names is harmless"
+    for file in registry.version("Iris", 2).files:
+        Path(registry.uri, "artifacts", file.digest.removeprefix("sha256:")).write_bytes(b"x")
+    row = told(*uris)["estimator", "parameters"]
+    assert (row.a, row.compared) == ("LogisticRegression", False)
+    assert "Corrupted" in row.b
+
+
+# -- as text ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_diff_is_text_json_and_markdown_in_which_nothing_of_a_user_means_anything(registry, pair):
+    one, two = pair
+    found = diff(
+        registry,
+        one,
+        dataclasses.replace(
+            two, metrics={"accuracy": 0.75, "loss": math.inf}, tags={"a|b": "<b>[x](y)</b>\n| z\u202e"}, description="d"
+        ),
+    )
+    assert str(found).splitlines() == [
+        "a: models:/Iris/1, b: models:/Iris/2",
+        "metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)",
+        "metrics, loss: nan → inf",
+        "tags, a|b: none → <b>[x](y)</b>\\n| z\\u202e",
+        "record, description:  → d",
+    ]
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert (written["a"], written["b"]) == ("models:/Iris/1", "models:/Iris/2")
+    first, second = written["differences"][:2]
+    assert first == {
+        "section": "metrics", "name": "accuracy", "a": 0.5, "b": 0.75, "compared": True, "difference": 0.25,
+        "better": "b",
+    }  # fmt: skip
+    assert (second["a"], second["b"]) == ("NaN", "Infinity")
+    lines = found.to_markdown().splitlines()
+    assert lines[1] == "|---|---|---|---|---|---|"
+    assert lines[2] == "| metrics | accuracy | 0.5 | 0.75 | \\+0.25 | b |"
+    assert "| a\\|b |" in lines[4]
+    assert "| \\<b\\>\\[x\\](y)\\</b\\><br>\\| z\\\\u202e |" in lines[4]
+    assert len(lines) == 2 + len(found)
+    assert str(diff(registry, *pair)).endswith("they differ in nothing that is known")

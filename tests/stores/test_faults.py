@@ -298,7 +298,7 @@ def test_the_name_of_a_file_that_another_made_is_confirmed_before_the_first_comm
 def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkeypatch):
     from datetime import UTC, datetime, timedelta
 
-    from registry_nb import registry as use_cases
+    from registry_nb import process
 
     class Clock(datetime):
         moment = datetime(2030, 1, 1, tzinfo=UTC)
@@ -308,7 +308,7 @@ def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkey
             cls.moment -= timedelta(days=1)
             return cls.moment
 
-    monkeypatch.setattr(use_cases, "datetime", Clock)
+    monkeypatch.setattr(process, "datetime", Clock)
     for _ in range(3):
         registry.register(constant(0), "M")
     for number in (1, 2, 3):

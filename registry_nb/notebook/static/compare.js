@@ -1,7 +1,8 @@
 // Two versions side by side: only what differs, or all.
 
 const SECTIONS = new Map(Object.entries({ metrics: "Metrics", params: "Parameters", signature: "Signature",
-  requirements: "Requirements", tags: "Tags", record: "Record" }));
+  requirements: "Requirements", tags: "Tags", record: "Record", estimator: "Estimator", provenance: "Provenance",
+  data: "Data" }));
 
 function compareView(ctx) {
   const state = ctx.state.compared;
@@ -34,9 +35,10 @@ function compareView(ctx) {
     for (const side of ["a", "b"]) inputs[side].value = state[side] ?? "";
     load();
   }, { kind: "flat" });
+  const shadow = shadowPart(ctx, () => state);
   const node = h("div.page.compare", {}, h("div.tools", {}, h("span", {}, "Version"), inputs.a, h("span", {}, "with"),
-    inputs.b, swap,
-    h("label.check", {}, everything, "what is the same, too")), trouble, result);
+    inputs.b, swap, shadow.run,
+    h("label.check", {}, everything, "what is the same, too")), trouble, shadow.report, result);
 
   const cell = (value, better) => h("span", {}, typeof value === "number" ? figure(value) : plain(value), " ", better
     ? h("span.better", {}, icon("check"), "better") : null);
@@ -58,6 +60,7 @@ function compareView(ctx) {
   async function load() {
     asked += 1;
     const mine = asked;
+    shadow.report.replaceChildren(); // it is about the two that were compared
     trouble.textContent = "";
     if (!state.a || !state.b) {
       result.replaceChildren(h("p.muted", {}, numbers.length < 2 ? "There is one version only; a comparison needs two."

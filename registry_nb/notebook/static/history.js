@@ -3,13 +3,18 @@
 const LANE = 26;
 const LEFT = 78;
 
+// Where a moment lies in the picture; the slider below it is as long.
+function scaleOf(stints, events, width) {
+  const now = Date.now();
+  const first = Math.min(...stints.map((one) => one.from), ...events.map((one) => one.at));
+  const last = Math.max(now, ...stints.map((one) => one.to ?? now));
+  return { first, last, x: (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - 4) };
+}
+
 // Bars from `from` to `to` on one line for each stage, with ticks below that the eye can count.
-function drawTimeline(stints, width) {
+function drawTimeline(stints, width, { first, last, x }) {
   const now = Date.now();
   const lanes = ["Production", "Staging"].filter((stage) => stints.some((one) => one.stage === stage));
-  const first = Math.min(...stints.map((one) => one.from));
-  const last = Math.max(now, ...stints.map((one) => one.to ?? now));
-  const x = (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - 4);
   const height = lanes.length * LANE + 22;
   const picture = svg("svg", { class: "timeline", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": visible(`Who held which stage: ${plural(stints.length, "stint")}; the table below says it in words`) });
@@ -18,8 +23,9 @@ function drawTimeline(stints, width) {
     for (const one of stints.filter((stint) => stint.stage === stage)) {
       const [from, to] = [x(one.from), x(one.to ?? now)];
       const wide = Math.max(2, to - from - 1);
+      const told = `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}`;
       const group = svg("g", { class: `stint ${stage.toLowerCase()}${one.to === null ? " now" : ""}` },
-        svg("title", {}, `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}, by ${one.by}`),
+        svg("title", {}, `${told}, by ${one.by}${one.because ? `: ${one.because}` : ""}`),
         svg("rect", { x: from, y: n * LANE + 3, width: wide, height: LANE - 8, rx: 2 }));
       if (wide > 9 * String(one.version).length + 6) group.append(svg("text", { x: from + 5, y: n * LANE + 16 },
         String(one.version)));
@@ -43,19 +49,34 @@ function historyView(ctx) {
   let limit = 200;
   let asked = 0;
   let tabled = false;
+  const looked = { at: null };
+
+  // The slider, and the line in the picture that goes with it.
+  const back = (scale, line) => lookBack(ctx, { model, first: scale.first, shared: looked,
+    moments: answer.events.map((one) => one.at),
+    held: (at) => {
+      line?.setAttribute("visibility", at === null ? "hidden" : "visible");
+      for (const side of ["x1", "x2"]) line?.setAttribute(side, scale.x(at ?? scale.last));
+    } });
 
   function draw() {
     const stints = answer.timeline ?? [];
     const events = answer.events ?? [];
     const width = Math.max(260, Math.min(1400, (node.clientWidth || ctx.width()) - 4));
+    const scale = scaleOf(stints, events, width);
+    const picture = stints.length ? drawTimeline(stints, width, scale) : null;
+    const line = picture?.appendChild(svg("line", { class: "held", y1: 0, y2: picture.getAttribute("height") - 18 }));
     const words = h("details", { ontoggle: (event) => { tabled = event.target.open; } },
-      h("summary", {}, "The same as a table"),
-      table("Who held which stage", ["Stage", "Version", "From", "To", "By"], [...stints].reverse().map((one) =>
-        [stageMark(one.stage), String(one.version), exact(one.from), one.to === null ? "now" : exact(one.to),
-          visible(one.by, 60)])));
+      h("summary", {}, "Who held which stage, as a table"),
+      table("Who held which stage", ["Stage", "Version", "From", "To", "By", "Why"],
+        [...stints].reverse().map((one) => [stageMark(one.stage), String(one.version), exact(one.from),
+          one.to === null ? "now" : exact(one.to), visible(one.by, 60), visible(one.because ?? "", 400)])));
     words.open = tabled;
     node.replaceChildren(...[
-      stints.length ? section("Who was in production when", drawTimeline(stints, width), words) : null,
+      model && events.length ? section("Who was in production when", picture, back(scale, line), picture ? words : null)
+        : null,
+      answer.forced ? h("p.badge.warn", {}, icon("warn"),
+        `${plural(answer.forced, "promotion")} went past the policy`) : null,
       events.length ? section(model ? "Events" : "Events of the registry", eventList(events, { withModel: !model }))
         : h("p.muted", {}, "Nothing happened yet."),
       answer.more ? button("Older events", (control) => { limit *= 5; load(control); }, { kind: "link" })

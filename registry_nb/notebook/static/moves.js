@@ -23,13 +23,13 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     let plan = {};
     dialog({
       title, yes, danger, fields: [WHY],
-      async prepare(tell) {
+      async prepare(tell, blocked) {
         plan = await link.ask("plan", { do: kind, model, version, stage }, { tell });
-        return plan.sentence;
+        return { sentence: plan.sentence, more: gateFor(plan, blocked) };
       },
-      run: async ({ because }, control, tell) => {
+      run: async ({ because, force }, control, tell) => {
         const args = {
-          promote: { model, version, stage, because, expected: plan.expected ?? null },
+          promote: { model, version, stage, because, expected: plan.expected ?? null, force: force === "on" },
           stage: { model, version, stage, because, expected: plan.expected ?? null, seen: plan.seen ?? null },
           archive: { model, version, because, seen: plan.seen ?? null },
           rollback: { model, to: plan.target ?? null, because, expected: plan.expected ?? null },
@@ -76,6 +76,18 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       return dialog({ title: `Remove a tag of ${visible(state.model, 60)}`, yes: "Remove",
         fields: [{ name: "key", label: "Tag", kind: "select", options }],
         run: change("untag", { model: state.model, version: null }, ({ key }) => ({ keys: [key] })) });
+    }),
+    // Four eyes: ask somebody for a yes, and give it or not.
+    asking: (version) => [null, { label: "Ask for Production…", locked: locked(),
+      act: () => moves.request(version, "Production") }],
+    request: (version, stage) => dialog({
+      title: `Ask for ${both(state.model, version)} to go to ${stage}`, yes: "Ask", fields: [WHY],
+      run: change("request", { model: state.model, version, stage }),
+    }),
+    answer: (op, { model, version, stage }) => dialog({
+      title: `${op === "approve" ? "Approve" : "Reject"} ${both(model, version)} for ${stage}?`,
+      yes: op === "approve" ? "Approve" : "Reject", danger: op === "reject", fields: [WHY],
+      run: change(op, { model, version, stage }),
     }),
     alias: (version) => dialog({
       title: `An alias for ${both(state.model, version)}`, yes: "Set alias",

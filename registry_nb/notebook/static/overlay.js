@@ -109,12 +109,14 @@ function enters(form) {
 
 const values = (form) => Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value]));
 
-// A dialog that asks before something happens. `prepare(show)` may fill the sentence later; `run(values, button, tell)`
-// resolves when it happened. An error stays in the dialog, together with what was typed.
+// A dialog that asks before something happens. `prepare(tell, blocked)` may fill the sentence later, and what stands
+// below it, and may withhold the yes; `run(values, button, tell)` resolves when it happened. An error stays in the
+// dialog, together with what was typed.
 function question(root, { title, fields = [], yes, danger = false, prepare = null, run, restore, say }) {
   root.querySelector("dialog")?.remove();
   popups += 1;
   const said = h("p.sentence", { id: `said${popups}`, "aria-live": "polite" });
+  const more = h("div.more");
   const trouble = h("p.trouble", { role: "alert" });
   const form = h("form", { method: "dialog", novalidate: true });
   const node = h("dialog", { "aria-labelledby": `title${popups}`,
@@ -131,7 +133,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   const cancel = button("Cancel", close);
   const go = h(`button.${danger ? "danger" : "primary"}`, { type: "submit", "aria-disabled": prepare ? "true" : null },
     yes);
-  form.append(h("h3", { id: `title${popups}` }, title), ...(prepare ? [said] : []), ...fields.map(field), trouble,
+  form.append(h("h3", { id: `title${popups}` }, title), ...(prepare ? [said, more] : []), ...fields.map(field), trouble,
     h("div.buttons", {}, cancel, go));
 
   const tell = (text, kind = "bad") => {
@@ -147,10 +149,18 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     go.setAttribute("aria-disabled", "true");
     said.classList.add("busy");
     try {
-      said.replaceChildren(visible(await prepare(tell)));
-      go.removeAttribute("aria-disabled");
+      let withheld = false;
+      const blocked = (yes) => {
+        withheld = yes;
+        go.setAttribute("aria-disabled", String(yes));
+      };
+      const found = await prepare(tell, blocked);
+      said.replaceChildren(visible(found.sentence));
+      more.replaceChildren(...[found.more ?? []].flat());
+      blocked(withheld);
     } catch (error) {
       said.replaceChildren();
+      more.replaceChildren();
       tell(error.message);
     } finally {
       said.classList.remove("busy");

@@ -1,7 +1,7 @@
 // The panel itself: where one is, what may be done there, and the line that tells what happened.
 
 const VIEWS = { models: modelsView, versions: versionsView, board: boardView, version: versionView,
-  compare: compareView, history: historyView, register: registerView };
+  compare: compareView, history: historyView, register: registerView, requests: requestsView };
 const TABS = [["versions", "Versions"], ["board", "Board"], ["compare", "Compare"], ["history", "History"]];
 const FRESH = 2500;
 const NO_KERNEL = "No kernel answers, so this is a picture of the registry as it was.";
@@ -55,7 +55,7 @@ async function render({ model, el, signal }) {
 
   function go(next, { focus = true } = {}) {
     root.querySelector("dialog")?.close();
-    if (next !== "models" && next !== "register" && next !== "history" && !state.model) next = "models";
+    if (!state.model && !["models", "register", "history", "requests"].includes(next)) next = "models";
     if (next === "version" && state.version === null) next = "versions";
     state.view = next;
     view?.gone?.();
@@ -104,7 +104,7 @@ async function render({ model, el, signal }) {
       : [h("b", {}, "Models"), h("span.muted.about", { title: model.get("uri") },
         visible(model.get("uri") ?? "", 200))];
     const tabs = state.model ? TABS.map(([name, label]) => tab(name, label))
-      : [tab("models", "Models"), tab("history", "History")];
+      : [tab("models", "Models"), tab("requests", "Requests"), tab("history", "History")];
     header.replaceChildren(h("div.place", {}, place), h("nav", { "aria-label": "Views" }, tabs),
       button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more());
     if (focused !== null) [...header.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();

@@ -18,7 +18,8 @@ function eventList(events, { withModel = false } = {}) {
   return table("History", ["When", "Who", "What", "Why"], [...events].reverse().map((event) => [
     when(event.at), visible(event.user, 60),
       visible(event.text ?? `${event.action} ${withModel ? event.name : ""} ${event.version ?? ""}`, 400),
-      visible(event.because ?? "", 1000),
+      h("span", {}, event.forced ? h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced ") : null,
+        visible(event.because ?? "", 1000)),
   ]), ["time", "", "", ""]);
 }
 
@@ -37,7 +38,7 @@ function versionView(ctx) {
     return h("div.actions", { role: "toolbar", "aria-label": `Actions for version ${version}` },
       stage === "Production" ? step("Roll back…", moves.rollback, "primary")
         : step("Promote…", () => moves.to(version, "Production"), "primary"),
-      menuButton(ctx.root, "Move to…", () => moves.targets(version, stage),
+      menuButton(ctx.root, "Move to…", () => [...moves.targets(version, stage), ...moves.asking(version)],
         { text: "Move to…", glyph: "down", kind: "wide", align: "left", locked }),
       stage === "Archived" ? null : step("Archive…", () => moves.to(version, "Archived")),
       step("Tag…", () => moves.tag(version)),
@@ -75,6 +76,7 @@ function versionView(ctx) {
         found.flavor, found.python_version && `Python ${found.python_version}`]
         .filter(Boolean).join(" · ")),
       actions(stage),
+      found.requests?.length ? requestRows(ctx, found.requests) : "",
       h("div.sections", {},
         found.description_html ? section("Description", described) : null,
         metrics.length ? section("Metrics", facts(metrics.map(([name, value]) => [name,
@@ -141,6 +143,6 @@ function keepFocus(root, node, draw) {
   const name = node.contains(before) ? before.getAttribute("aria-label") ?? before.textContent : null;
   draw();
   if (name === null) return;
-  const same = [...node.querySelectorAll("button, h2")].find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name);
+  const same = [...node.querySelectorAll("button, h2, input")].find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name);
   (same ?? node.querySelector("h2"))?.focus();
 }

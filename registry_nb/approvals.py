@@ -1,0 +1,192 @@
+"""Four eyes without a server: who asked for a stage, who said yes, who said no, all of it in the history.
+
+An answer is bound to what the version is, its bytes and all that loading depends on: for other bytes it does not count.
+Names are as people gave them: who may write to the registry's folder, and is believed, is the folder's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from registry_nb import lifecycle, lookup, process
+from registry_nb.errors import Invalid
+from registry_nb.listing import Listing
+from registry_nb.records import Event, ModelVersion, Stage
+from registry_nb.stores import Reader
+from registry_nb.uris import Which
+
+if TYPE_CHECKING:
+    from registry_nb.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for a version to get a stage.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+    stage : Stage
+    at : datetime
+    by, because : str
+    approved : tuple of str
+        Who said yes so far.
+    """
+
+    name: str
+    version: int
+    stage: Stage
+    at: datetime
+    by: str
+    because: str
+    approved: tuple[str, ...]
+
+
+def request(
+    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> Request:
+    """Ask for a version to get a stage; it stands in everybody's `inbox` until it is there, or somebody says no.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+    """
+    record = _said(registry, "requested", name, version, to, because)
+    return next(one for one in inbox(registry, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
+
+
+def approve(
+    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> ModelVersion:
+    """Say yes to a version for a stage, whether somebody asked or not; policies count it: see `rules.approved_by`.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+    """
+    return _said(registry, "approved", name, version, to, because)
+
+
+def reject(
+    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> ModelVersion:
+    """Say no to a version for a stage: the request is closed, and one's own approval is taken back.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+    """
+    return _said(registry, "rejected", name, version, to, because)
+
+
+def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
+    """List the requests that wait for an answer, the oldest first.
+
+    Parameters
+    ----------
+    name : str, optional
+        Of this model only.
+
+    Raises
+    ------
+    ModelNotFound
+    """
+    store = registry.store
+    names = store.model_names() if name is None else [lookup.known(store, name)]
+    found = (one for each in names for one in waiting(store, each, store.events(each)))
+    return Listing(sorted(found, key=lambda one: one.at))
+
+
+def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
+    """Return who approved a version, as it is now, for a stage; each once, in the order of their answers."""
+    own = [
+        event for event in _since_registered(reader, version.name, version.version) if event.version == version.version
+    ]
+    return _yes(own, version, stage)
+
+
+def _said(registry: Registry, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
+    stage, stamp = lookup.serving(to, "ask for a version to go"), process.stamp(registry.user, because)
+    with lookup.changing(registry.store, name) as tx:
+        record = lookup.resolved(tx, name, version)
+        if record.stage == stage:
+            raise Invalid(
+                f"version {record.version} of {record.name!r} is in {stage} already; there is nothing to ask for"
+            )
+        tx.apply(lifecycle.answered(record, stage, stamp, action=action))
+    return record
+
+
+def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]:
+    """Fold events of a model, oldest first, into the requests that wait for an answer."""
+    asked, answers = dict[tuple[int, str], Event](), dict[int, list[Event]]()
+    for event in events:
+        if event.version is None:
+            continue
+        after = event.after or {}
+        place = event.version, str(after.get("to", after.get("stage", "")))
+        if event.action == "requested":
+            asked[place] = event
+        elif event.action in {"rejected", "promoted", "transitioned", "rolled_back"}:
+            asked.pop(place, None)
+        answers.setdefault(event.version, []).append(event)
+    found = []
+    for (number, stage), event in asked.items():
+        version = reader.version(name, number)
+        if version is not None and (event.after or {}).get("essence") == version.essence.hex():
+            yes = _yes(answers[number], version, Stage(stage))
+            found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes))
+    return found
+
+
+def _since_registered(reader: Reader, name: str, number: int) -> list[Event]:
+    newest = reader.events(name, newest_first=True)
+    return list(takewhile(lambda event: (event.action, event.version) != ("registered", number), newest))[::-1]
+
+
+def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:
+    said = dict[str, bool]()
+    for event in events:
+        after = event.after or {}
+        if event.action in {"approved", "rejected"} and after.get("to") == stage:
+            said.pop(event.user, None)
+            said[event.user] = event.action == "approved" and after.get("essence") == version.essence.hex()
+    return tuple(user for user, yes in said.items() if yes)

@@ -1,0 +1,72 @@
+"""What an estimator was set to, as it tells itself, and which of it is different in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from registry_nb.errors import Invalid, printable, shown
+
+#: Differences inside of one parameter, beyond which it is shown as a whole; and characters of such a whole.
+_MANY, _LONG = 10, 200
+
+
+def settings(model: object) -> dict[str, Any]:
+    """Return the class of an estimator and its parameters, by the names of scikit-learn (``clf__C``).
+
+    Raises
+    ------
+    Invalid
+        If it does not tell them.
+    """
+    asked = getattr(model, "get_params", None)
+    if not callable(asked) or isinstance(model, type):
+        raise Invalid(f"a {type(model).__name__} does not tell what it was set to")
+    return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in asked().items()}
+
+
+def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Put the settings of two estimators side by side; of one that is a tree, only the leaves that differ.
+
+    Examples
+    --------
+    >>> list(changes({"C": 1.0, "grid": {"C": [1, 10]}}, {"C": 1.0, "grid": {"C": [1, 20]}}))
+    [('C', 1.0, 1.0), ("grid['C'][1]", 10, 20)]
+    """
+    from deepdiff import DeepDiff
+    from deepdiff.helper import notpresent
+
+    found: dict[str, list[Any]] = {}
+    for levels in DeepDiff(dict(a), dict(b), view="tree", ignore_nan_inequality=True).values():
+        for level in levels:
+            found.setdefault(level.path(output_format="list")[0], []).append(level)
+    for name in dict.fromkeys((*a, *b)):
+        inside = found.get(name, [])
+        if 0 < len(inside) <= _MANY:
+            for level in inside:
+                path = printable(level.path(root="").removeprefix(f"['{name}']"))
+                one, other = (None if side is notpresent else leaf(side) for side in (level.t1, level.t2))
+                yield f"{name}{path}", one, other
+        else:
+            one = leaf(a.get(name))
+            yield name, one, f"{leaf(b.get(name))}, different in {len(inside)} places" if inside else one
+
+
+def leaf(value: object) -> Any:
+    """Return what a row of a table may hold: a scalar as it is, and anything else as a text."""
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return leaf(value.item())  # type: ignore[attr-defined]  # a scalar of numpy's
+    return shown(value, _LONG)
+
+
+def _without_others(value: Any) -> Any:
+    """Name the estimators inside of a parameter by their class: their own parameters have names of their own."""
+    if hasattr(value, "get_params"):
+        return value.__name__ if isinstance(value, type) else type(value).__name__
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_others, value))
+    if callable(value):
+        return f"{getattr(value, '__module__', None)}.{getattr(value, '__qualname__', type(value).__name__)}"
+    return value

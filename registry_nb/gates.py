@@ -1,0 +1,374 @@
+"""May this version get that stage? A policy's rules, held against what the registry knows.
+
+What depends on the registry alone is judged inside the transaction that would move the version, so that nobody can
+change it in between. What takes long (predicting, functions of the user's) is found out before, outside the lock, and
+counts for these bytes and this rule only.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry_nb import approvals, environment, lifecycle, loading, lookup, process, rules
+from registry_nb.compatibility import incompatibilities
+from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, shown
+from registry_nb.listing import Listing
+from registry_nb.records import ModelVersion, Stage
+from registry_nb.rules import Incumbent, Rule
+from registry_nb.stores import Reader
+from registry_nb.trust import origin
+from registry_nb.uris import Which
+
+if TYPE_CHECKING:
+    from registry_nb.registry import Registry
+
+PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
+#: What was found, and the verdict.
+Found = tuple[str, str]
+#: Verdicts that took long, by what the version is and the rule's text.
+Slow = Mapping[tuple[bytes, str], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule of a policy, held against a version.
+
+    Attributes
+    ----------
+    rule : str
+        As it was written.
+    found : str
+        What there was instead, or also.
+    verdict : str
+        ``passed``, ``failed`` or ``unknown``; what is not known does not pass.
+    """
+
+    rule: str
+    found: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A policy, held against a version.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+    to : Stage
+    rows : tuple of Verdict
+        In the order of the policy; none if there is no policy.
+    """
+
+    name: str
+    version: int
+    to: Stage
+    rows: tuple[Verdict, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every rule passed."""
+        return all(row.verdict == PASSED for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as plain JSON, as the history keeps it."""
+        return {"ok": self.ok, "rows": [[row.rule, row.found, row.verdict] for row in self.rows]}
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return f"version {self.version} of {self.name!r} may go to {self.to}: there is no policy"
+        met = sum(row.verdict == PASSED for row in self.rows)
+        return f"version {self.version} of {self.name!r} meets {met} of {len(self.rows)} rules for {self.to}"
+
+
+def policy(
+    registry: Registry,
+    name: str,
+    *,
+    to: Stage | str = Stage.PRODUCTION,
+    require: Iterable[Rule | str] | None = None,
+    because: str = "",
+) -> Listing[Rule]:
+    """Set what a version has to meet before it gets a stage, or list it.
+
+    From then on `promote` and `transition` refuse what does not meet it, through every door; `archive` and `rollback`
+    do not ask.
+
+    Parameters
+    ----------
+    name : str
+    to : Stage or str
+        Production or Staging.
+    require : iterable of Rule or str, optional
+        Of `registry_nb.rules`, such as ``metric("accuracy") >= 0.9``; an empty one removes the policy. If not given,
+        nothing is changed.
+    because : str
+        The reason, for the history.
+
+    Returns
+    -------
+    Listing of Rule
+        The policy as it is now.
+
+    Raises
+    ------
+    ModelNotFound
+    Invalid
+        If one of them is not a rule.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> from registry_nb.rules import metric
+    >>> registry = Registry(mkdtemp())
+    >>> _ = registry.register(lambda X: [0 for _ in X], "Zero", metrics={"accuracy": 0.5})
+    >>> _ = registry.policy("Zero", require=[metric("accuracy") >= 0.9])
+    >>> registry.promote("Zero", 1)
+    Traceback (most recent call last):
+        ...
+    registry_nb.errors.PolicyFailed: version 1 of 'Zero' does not meet the policy for Production: ...
+    """
+    stage, stamp = lookup.serving(to, "guard the way"), process.stamp(registry.user, because)
+    if require is None:
+        name = lookup.known(registry.store, name)
+        return Listing(map(_readable, _texts(registry.store, name, stage)))
+    if isinstance(require, (str, Rule)):
+        require = [require]
+    wanted = tuple(dict.fromkeys(str(rules.parsed(rule)) for rule in require))
+    with lookup.changing(registry.store, name) as tx:
+        name = lookup.known(tx, name)
+        tx.apply(lifecycle.guarded(lookup.own(tx, name), stage, wanted, stamp))
+    return Listing(map(rules.parsed, wanted))
+
+
+def evaluate(registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION) -> Evaluation:
+    """Hold a version against the policy of a stage, and change nothing.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+
+    Raises
+    ------
+    NotFound
+    """
+    stage, store = lookup.serving(to, "hold a version against a policy"), registry.store
+    while True:
+        slow = found_before(registry, name, version, stage)
+        found = store.consistent(lambda: judged(store, lookup.resolved(store, name, version), stage, slow))  # noqa: B023
+        if found is not None:
+            return found
+
+
+def found_before(registry: Registry, name: str, version: Which, stage: Stage) -> Slow:
+    """Find out, before the lock is taken, what takes long."""
+    texts = _texts(registry.store, lookup.known(registry.store, name), stage)
+    if not texts:
+        return {}
+    record = lookup.resolved(registry.store, name, version)
+    return {
+        (record.essence, text): _SLOW[rule.kind](registry, record, *rule.args)
+        for text in texts
+        if (rule := _rule(text)) is not None and rule.kind in _SLOW
+    }
+
+
+def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
+    """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
+    rows, holder = [], None
+    texts = _texts(reader, record.name, stage)
+    if texts and (number := reader.latest(record.name, stage)) and number != record.version:
+        holder = reader.version(record.name, number)
+    for text in texts:
+        rule = _rule(text)
+        if rule is None:
+            found: Found | None = "this release does not know the rule", UNKNOWN
+        elif rule.kind in _SLOW:
+            found = slow.get((record.essence, text))
+        else:
+            found = _QUICK[rule.kind](_Asked(reader, record, holder, stage), *rule.args)
+        if found is None:
+            return None
+        rows.append(Verdict(text, *found))
+    return Evaluation(record.name, record.version, stage, tuple(rows))
+
+
+def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] | None:
+    """Return what the history keeps of an evaluation, if the version may be moved.
+
+    Raises
+    ------
+    PolicyFailed
+        If a rule is not met, and is not to be overridden.
+    Invalid
+        If it is to be overridden without a reason.
+    """
+    if not found.rows:
+        return None
+    if found.ok:
+        return found.to_dict()
+    if not force:
+        raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
+    if not because.strip():
+        raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'")
+    return {**found.to_dict(), "forced": True}
+
+
+# -- the rules --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    reader: Reader
+    record: ModelVersion
+    holder: ModelVersion | None
+    stage: Stage
+
+
+def _metric(asked: _Asked, name: str, sign: str, wanted: float | Incumbent) -> Found:
+    value = asked.record.metrics.get(name)
+    if value is None:
+        there = ", ".join(asked.record.metrics) or "none"
+        return f"it has no such metric (its metrics: {there})", FAILED
+    if not math.isfinite(value):
+        return f"{value}", FAILED
+    told = f"{value:.6g}"
+    if isinstance(wanted, Incumbent):
+        if asked.holder is None:
+            return f"{told}; nobody holds {asked.stage}", PASSED
+        held = asked.holder.metrics.get(name, math.nan)
+        if not math.isfinite(held):
+            return f"{told}; the incumbent {asked.holder.version} has no such number", UNKNOWN
+        told, wanted = f"{told}; the incumbent {asked.holder.version} has {held:.6g}", held + wanted.offset
+    # What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
+    close = math.isclose(value, wanted, rel_tol=1e-12, abs_tol=1e-12)
+    return told, _verdict("=" in sign and sign != "!=" if close else rules.OPERATORS[sign](value, wanted))
+
+
+def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
+    value = asked.record.tags.get(name)
+    return ("it has no such tag" if value is None else shown(value)), _verdict(rules.OPERATORS[sign](value, wanted))
+
+
+def _has_description(asked: _Asked) -> Found:
+    there = bool(asked.record.description.strip())
+    return "" if there else "it has none", _verdict(there)
+
+
+def _signature_compatible(asked: _Asked) -> Found:
+    if asked.holder is None:
+        return f"nobody holds {asked.stage}", PASSED
+    if asked.record.signature is None or asked.holder.signature is None:
+        lacks = asked.record if asked.record.signature is None else asked.holder
+        return f"version {lacks.version} has no signature", FAILED
+    found = incompatibilities(asked.holder.signature, asked.record.signature)
+    return "; ".join(found), _verdict(not found)
+
+
+def _from_stage(asked: _Asked, stage: str) -> Found:
+    return f"it is in {asked.record.stage}", _verdict(asked.record.stage == stage)
+
+
+def _approved_by(asked: _Asked, people: int, not_author: bool) -> Found:
+    yes = approvals.approvers(asked.reader, asked.record, asked.stage)
+    count = [user for user in yes if not (not_author and user == asked.record.user)]
+    if not yes:
+        return "nobody approved it", FAILED
+    own = ", who registered it" if len(count) < len(yes) else ""
+    return f"approved by {', '.join(map(shown, yes))}{own}", _verdict(len(count) >= people)
+
+
+def _shadowed(asked: _Asked, min_agreement: float) -> Found:
+    if asked.holder is None:
+        return f"nobody holds {asked.stage}", PASSED
+    wanted = asked.holder.essence.hex(), asked.record.essence.hex()
+    for event in asked.reader.events(asked.record.name, newest_first=True):
+        told = (event.after or {}).get("shadow")
+        if event.action != "shadowed" or event.version != asked.record.version or not isinstance(told, Mapping):
+            continue
+        if (told.get("against_essence"), told.get("essence")) == wanted:
+            agreement = told.get("agreement")
+            if not isinstance(agreement, (int, float)):
+                return f"compared with {asked.holder.version}, but no agreement was found", UNKNOWN
+            text = f"{agreement:.4g} of {told.get('rows')} rows, compared with {asked.holder.version}"
+            return text, _verdict(agreement >= min_agreement)
+    return f"no saved comparison with {asked.holder.version}", FAILED
+
+
+def _requirements_satisfied(registry: Registry, record: ModelVersion) -> Found:
+    lacking = environment.missing(record.environment)
+    found = environment.differences(record.environment, record.python_version)
+    told = [f"{lacking} is not installed here"] * bool(lacking) + list(found)
+    return "; ".join(told), _verdict(not told)
+
+
+def _probe_passes(registry: Registry, record: ModelVersion) -> Found:
+    if record.probe is None:
+        return "no probe rows were kept", FAILED
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RegistryWarning)
+            known = origin(record, record.uri, registry.store)
+            loaded = loading.load_model(record, registry.artifacts, record.uri, known)
+            behaviour = loading.replayed(loaded, registry.artifacts)
+    except Exception as error:  # noqa: BLE001  # whatever a model may raise: it does not pass
+        return f"{type(error).__name__}: {error}", FAILED
+    return str(behaviour), _verdict(behaviour.ok and behaviour.deterministic)
+
+
+def _check(registry: Registry, record: ModelVersion, name: str, digest: str) -> Found:
+    function = rules.KNOWN.get(name)
+    if function is None:
+        return f"the function {shown(name)} is not known in this process: rules.check({name}) makes it so", UNKNOWN
+    if rules.source_digest(function) != digest:
+        return f"the function {shown(name)} is another one than when the policy was set", FAILED
+    try:
+        said = function(record, registry)
+    except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
+        return f"{type(error).__name__}: {error}", FAILED
+    return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
+
+
+_QUICK: Mapping[str, Any] = {
+    "metric": _metric,
+    "tag": _tag,
+    "has_description": _has_description,
+    "signature_compatible": _signature_compatible,
+    "from_stage": _from_stage,
+    "approved_by": _approved_by,
+    "shadowed": _shadowed,
+}
+_SLOW: Mapping[str, Any] = {
+    "requirements_satisfied": _requirements_satisfied,
+    "probe_passes": _probe_passes,
+    "check": _check,
+}
+
+
+def _verdict(passed: object) -> str:
+    return PASSED if passed else FAILED
+
+
+def _texts(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:
+    model = reader.model(name, latest=False)
+    return tuple(model.policies.get(str(stage), ())) if model else ()
+
+
+def _rule(text: str) -> Rule | None:
+    try:
+        return rules.parsed(text)
+    except RegistryError:  # of a newer release
+        return None
+
+
+def _readable(text: str) -> Rule:
+    return _rule(text) or Rule(text)

@@ -1,0 +1,70 @@
+"""What the panel asks for before somebody decides, one function an operation: as `actions`, which has the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from registry_nb.approvals import Request
+from registry_nb.notebook.rows import brief, milliseconds
+from registry_nb.records import Stage
+from registry_nb.registry import Registry
+
+Json = dict[str, Any]
+
+#: Versions that are listed of a moment: the newest, and whoever was in Production or Staging.
+_NEWEST = 50
+
+
+def stood(registry: Registry, model: str, at: int) -> Json:
+    """Say how a model stood at a moment, in milliseconds since 1970."""
+    # The browser counts in milliseconds: all of one counts, or the moment of an event would lie before the event.
+    then = min(datetime.fromtimestamp(at / 1000, UTC) + timedelta(microseconds=999), datetime.now(UTC))
+    past = registry.at(then)
+    events = registry.store.events(model, newest_first=True)
+    model = next((event.name for event in events if event.at <= then), model)
+    versions = [] if past.store.model(model, latest=False) is None else past.versions(model)
+    held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
+    present = {version.version for version in registry.versions(model)}
+    listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
+    rows = []
+    for version in reversed(listed):
+        stint = held.get((version.version, version.stage))
+        rows.append(
+            {
+                "version": version.version,
+                "stage": version.stage,
+                "since": stint and milliseconds(stint.start),
+                "by": brief(stint.by if stint else version.user),
+                "because": brief(stint.because, 1000) if stint else "",
+                "aliases": list(version.aliases),
+                "deleted": version.version not in present,
+            }
+        )
+    return {"rows": rows, "count": len(versions)}
+
+
+def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:
+    """Hold a version against the policy of a stage, for whoever is about to promote it."""
+    found = registry.evaluate(model, version, stage)
+    rows = [
+        {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows
+    ]
+    return {"rows": rows, "ok": found.ok}
+
+
+def requests(found: Iterable[Request]) -> list[Json]:
+    """Return requests as the browser lists them."""
+    return [
+        {
+            "model": one.name,
+            "version": one.version,
+            "stage": one.stage,
+            "at": milliseconds(one.at),
+            "by": brief(one.by),
+            "because": brief(one.because, 1000),
+            "approved": [brief(user) for user in one.approved],
+        }
+        for one in found
+    ]

@@ -1,0 +1,60 @@
+// May it go live? The rules of a policy as a checklist, and the requests that wait for somebody's yes.
+
+const VERDICTS = { passed: ["good", "check", "passed"], failed: ["bad", "close", "failed"],
+  unknown: ["warn", "warn", "not known"] };
+
+function checklist(rows, label) {
+  return h("ul.checklist", { "aria-label": label }, rows.map((row) => {
+    const [look, glyph, word] = VERDICTS[row.verdict] ?? VERDICTS.unknown;
+    return h(`li.${look}`, {}, icon(glyph), h("span", {}, h("span.away", {}, `${word}: `), visible(row.rule, 300),
+      row.found === "" ? null : h("span.muted", {}, ` · ${visible(row.found, 300)}`)));
+  }));
+}
+
+// What a dialog shows below its sentence, where a policy guards the stage. What fails can be overridden, aloud.
+function gateFor(plan, blocked) {
+  if (!plan.rows?.length) return null;
+  const list = checklist(plan.rows, "What the policy asks for");
+  if (plan.ok) return list;
+  const force = h("input", { type: "checkbox", name: "force", onchange: () => blocked(!force.checked) });
+  blocked(true);
+  return [list, h("label.force", {}, force, "Override the policy; the history says so, and why")];
+}
+
+// Requests: who asks for what, and the two answers.
+function requestRows(ctx, requests, { withModel = false } = {}) {
+  const answer = (op, label, one, name) => button(`${label}…`, () => ctx.moves.answer(op, one), { locked: ctx.locked(),
+    "aria-label": `${label} ${name}` });
+  return h("ul.requests", { "aria-label": "Requests" }, requests.map((one) => {
+    const name = withModel ? both(one.model, one.version) : String(one.version);
+    return h("li", {}, h("div", {}, withModel
+      ? button(name, () => ctx.open(one.model, one.version), { kind: "link" }) : h("b", {}, name),
+    ` to ${visible(one.stage, 60)}: asked by ${visible(one.by, 60)} `, when(one.at),
+    one.because ? h("p", {}, visible(one.because, 400)) : null,
+    h("p.muted", {}, one.approved.length
+      ? `approved by ${one.approved.map((who) => visible(who, 60)).join(", ")}` : "nobody approved it yet")),
+    answer("approve", "Approve", one, name), answer("reject", "Reject", one, name));
+  }));
+}
+
+function requestsView(ctx) {
+  const node = h("div.page.result", { "aria-busy": "true" }, h("p.muted", {}, "Loading…"));
+  let asked = 0;
+  async function load() {
+    asked += 1;
+    const mine = asked;
+    try {
+      const { requests } = await ctx.link.ask("inbox", {});
+      if (mine !== asked) return;
+      keepFocus(ctx.root, node, () => node.replaceChildren(requests.length
+        ? requestRows(ctx, requests, { withModel: true })
+        : h("p.muted", {}, "Nobody waits for an answer. On a version's page, “Move to…” asks for one.")));
+    } catch (error) {
+      if (mine === asked) node.replaceChildren(h("p.trouble", {}, visible(error.message)));
+    }
+    node.removeAttribute("aria-busy");
+  }
+  load();
+  return { node, focus: () => { node.tabIndex = -1; node.focus(); }, update: ({ models, locked }) => (models || locked)
+    && load() };
+}

@@ -1,0 +1,46 @@
+// Two versions on the same data: would it answer differently, and for whom?
+
+const share = (value) => `${(100 * value).toFixed(value > 0.999 && value < 1 ? 2 : 1)} %`;
+
+function agreementBar(agreement) {
+  return h("div.agreement", { role: "img", "aria-label": `They agree on ${share(agreement)} of the rows` },
+    h("i", { "--part": String(agreement) }));
+}
+
+function shadowReport(found) {
+  const sides = [`${found.a}`, `${found.b}`];
+  const part = (one) => section(one.title, table(`${one.title}, on the data`, one.heads, one.rows.map((row) => row.map((cell, n) =>
+    (typeof cell === "number" ? figure(cell) : plain(cell)))), one.heads.map((_, n) => (n ? "number" : "name"))),
+    one.note ? h("p.muted", {}, visible(one.note, 1000)) : null);
+  return h("div.shadow", {}, h("p.summary", {}, visible(found.sentence, 1000)),
+    typeof found.agreement === "number" ? agreementBar(found.agreement) : null,
+    found.parts.map(part),
+    found.saved ? h("p.good", {}, icon("check"), `Kept in the history of ${sides[1]}`) : null);
+}
+
+// The form and the report; `pair` tells which two versions are compared now.
+function shadowPart(ctx, pair) {
+  const report = h("div.report", { "aria-live": "polite" });
+  const ask = (keep) => question(ctx.root, {
+    title: keep ? "Compare on data, and keep it" : "Compare on data", yes: "Compare", say: ctx.say,
+    restore: () => run.focus(),
+    fields: [
+      { name: "data", label: "Data", required: true, hint: "a variable of the notebook, such as X_test" },
+      { name: "truth", label: "True answers", hint: "such as y_test; optional" },
+      { name: "by", label: "Slices", hint: "a column to group the rows by; optional" },
+      ...(keep ? [{ name: "because", label: "Why?", placeholder: "kept in the history" }] : []),
+    ],
+    run: async (values, control, tell) => {
+      const { a, b } = pair();
+      const args = { model: ctx.state.model, a, b, save: keep, ...values };
+      const found = await ctx.link.act(control, "shadow", args, tell);
+      report.replaceChildren(shadowReport(found));
+      ctx.say(found.sentence, "ok");
+    },
+  });
+  const run = menuButton(ctx.root, "Compare on data", () => [
+    { label: "Compare on data…", act: () => ask(false) },
+    { label: "Compare on data, and keep it in the history…", locked: ctx.locked(), act: () => ask(true) },
+  ], { text: "On data…", glyph: "down", kind: "wide", align: "left", locked: ctx.locked() });
+  return { run, report };
+}

@@ -1,0 +1,384 @@
+"""What was in production on that day, and who decided it: also where the model, the version or its name is no more."""
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import registry_nb as rn
+from registry_nb import process
+from registry_nb.errors import Gone, ModelNotFound, ReadOnly
+from registry_nb.moments import moment
+
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by a day at each change, from noon of a day in March."""
+
+    class Clock(datetime):
+        moment = NOON
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.moment += timedelta(days=1)
+            return cls.moment
+
+    monkeypatch.setattr(process, "datetime", Clock)
+    return Clock
+
+
+@pytest.fixture
+def story(registry, constant, clock):
+    """Two versions are registered (days 1, 2) and promoted (3, 4), 1 is rolled back to (5), 2 is deleted (6)."""
+    for number in (1, 2):
+        registry.register(constant(number), "Iris", metrics={"accuracy": number / 10}, aliases=["newest"])
+    registry.promote("Iris", 1, because="the first")
+    registry.promote("Iris", 2, because="better")
+    registry.rollback("Iris", because="it was not")
+    registry.delete("Iris", version=2)
+    return registry
+
+
+def day(number, **more):
+    return NOON + timedelta(days=number, **more)
+
+
+def lose(registry, version):
+    """Remove a version's bytes, as a clean-up does after a day."""
+    for file in version.files:
+        Path(registry.uri, "artifacts", file.digest.removeprefix("sha256:")).unlink()
+
+
+# -- what was there --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "held"), [(3, 1), (4, 2), (5, 1), (6, 1)])
+def test_a_stage_names_who_held_it_then(story, number, held):
+    past = story.at(day(number))
+    assert past.version("Iris", "Production").version == held
+    assert past.load("models:/Iris/Production").predict([0]) == [held]
+    assert story.at(day(number, microseconds=-1)).store.latest("Iris", rn.Stage.PRODUCTION) == {3: 0, 4: 1, 5: 2}.get(
+        number, 1
+    )
+
+
+def test_a_version_that_was_deleted_since_is_there_with_all_that_it_was(story):
+    version = story.at(day(4)).version("Iris", 2)
+    assert (version.stage, version.metrics, version.user) == ("Production", {"accuracy": 0.2}, "ada")
+    assert version.updated_at == day(4)
+    assert [one.version for one in story.at(day(5)).versions("Iris", "metrics.accuracy > 0.1")] == [2]
+    with pytest.raises(rn.NotFound):
+        story.version("Iris", 2)
+
+
+def test_its_bytes_load_while_they_exist_and_then_a_tombstone_says_who_deleted_it(story):
+    past = story.at(day(4))
+    assert past.load("models:/Iris/2").predict([0, 0]) == [2, 2]
+    lose(story, past.version("Iris", 2))
+    with pytest.raises(Gone, match=r"version 2 of 'Iris' was deleted by ada on 2026-03-0\d .*backup"):
+        past.load("models:/Iris/2")
+    assert past.version("Iris", 2).metrics == {"accuracy": 0.2}, "the answer stays"
+    assert past.load("models:/Iris/1").predict([0]) == [1]
+
+
+def test_bytes_that_are_missing_for_no_reason_are_still_corrupted(story):
+    lose(story, story.version("Iris", 1))
+    with pytest.raises(rn.Corrupted):
+        story.at(day(4)).load("models:/Iris/1")
+
+
+def test_aliases_tags_and_descriptions_are_those_of_then(story, clock):
+    story.tag("Iris", {"team": "risk"})
+    story.tag("Iris", {"seen": "yes"}, version=1)
+    story.describe("Iris", "flowers", version=1)
+    story.untag("Iris", "seen", version=1)
+    assert story.at(day(1)).version("Iris", "@newest").version == 1
+    assert story.at(day(2)).version("Iris", "@newest").version == 2
+    assert story.at(day(6)).model("Iris").tags == {}
+    assert story.at(day(7)).model("Iris").tags == {"team": "risk"}
+    assert story.at(day(8)).version("Iris", 1).tags == {"seen": "yes"}
+    assert story.at(day(9)).version("Iris", 1).description == "flowers"
+    assert story.at(day(10)).version("Iris", 1) == story.version("Iris", 1)
+    assert story.at(day(10)).model("Iris") == story.model("Iris")
+
+
+def test_the_history_ends_then(story):
+    past = story.at(day(4))
+    assert [event.action for event in past.history("Iris")][-2:] == ["promoted", "archived"][::-1]
+    assert past.history() == past.history("Iris") == story.history("Iris", until=day(4))
+    assert list(past.store.events("Iris", newest_first=True)) == list(past.history())[::-1]
+
+
+def test_a_model_that_was_deleted_since_is_there(story, clock):
+    story.archive("Iris", 1)
+    story.delete("Iris")
+    assert [model.name for model in story.at(day(4)).models()] == ["Iris"]
+    assert story.at(day(8)).models() == []
+    assert story.at(day(8)).history("Iris")[-1].action == "deleted"
+
+
+def test_a_model_that_was_made_again_is_another(story, clock, constant):
+    story.tag("Iris", {"team": "risk"})
+    story.archive("Iris", 1)
+    story.delete("Iris")
+    story.create_model("Iris", description="anew")
+    assert story.at(clock.moment).model("Iris") == story.model("Iris")
+    assert story.at(clock.moment).model("Iris").tags == {}
+    assert story.at(day(7)).model("Iris").tags == {"team": "risk"}
+
+
+def test_a_model_is_found_under_the_name_that_it_had(story, clock):
+    story.rename("Iris", "Flower")
+    past = story.at(day(4))
+    assert past.version("Iris", "Production").uri == "models:/Iris/2"
+    assert past.load("models:/Iris/Production").predict([0]) == [2]
+    with pytest.raises(ModelNotFound, match="'Flower' was called 'Iris' on 2026-03-0"):
+        past.version("Flower")
+    assert past.store.histories() == ["Iris"]
+    assert [one.name for one in story.at(day(7)).versions()] == ["Flower"]
+
+
+def test_of_a_run_that_went_on_the_end_is_not_known_yet(story, monkeypatch):
+    monkeypatch.setenv("REGISTRY_NB_URI", story.uri)
+    with rn.start_run() as run:
+        pass
+    ended = story.run(run.run_id).ended_at
+    before = story.at(ended - timedelta(microseconds=1))
+    assert before.run(run.run_id).status == "RUNNING"
+    assert story.at(ended).run(run.run_id) == story.run(run.run_id)
+    assert [one.run_id for one in story.at(datetime.now(UTC)).runs()] == [run.run_id]
+    with pytest.raises(rn.NotFound):
+        story.at(day(4)).run(run.run_id)
+
+
+# -- what cannot be ---------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_event_the_registry_was_empty_and_says_since_when_it_is_not(story, refused):
+    past = story.at(day(0))
+    assert past.models() == []
+    with refused(story, ModelNotFound, "was empty on 2026-03-03", "; the history begins on 2026-03-04"):
+        past.version("Iris", "Production")
+
+
+def test_a_registry_without_a_history_says_so(registry):
+    with pytest.raises(ModelNotFound, match="it has no history yet"):
+        registry.at("yesterday").model("Iris")
+    assert not Path(registry.uri).exists()
+
+
+def test_what_was_not_there_among_others_is_told_as_ever(story):
+    with pytest.raises(ModelNotFound, match=r"no registered model 'Irs'; did you mean 'Iris'"):
+        story.at(day(4)).version("Irs")
+
+
+def test_the_future_is_refused(story, refused):
+    with refused(story, rn.Invalid, "is in the future"):
+        story.at(datetime.now(UTC) + timedelta(seconds=5))
+
+
+CHANGES = {
+    "register": lambda past: past.register(len, "Iris"),
+    "copy": lambda past: past.copy("models:/Iris/1", "Iris"),
+    "create_model": lambda past: past.create_model("Rose"),
+    "promote": lambda past: past.promote("Iris", 1, "Staging"),
+    "transition": lambda past: past.transition("Iris", 1, "Archived"),
+    "archive": lambda past: past.archive("Iris", 1),
+    "rollback": lambda past: past.rollback("Iris"),
+    "describe": lambda past: past.describe("Iris", "x"),
+    "tag": lambda past: past.tag("Iris", {"a": 1}),
+    "untag": lambda past: past.untag("Iris", "a"),
+    "alias": lambda past: past.alias("Iris", "a", 1),
+    "unalias": lambda past: past.unalias("Iris", "newest"),
+    "rename": lambda past: past.rename("Iris", "Rose"),
+    "delete": lambda past: past.delete("Iris", version=1),
+    "trust": lambda past: past.trust("models:/Iris/1"),
+    "check": lambda past: past.check(repair=True),
+}
+
+
+@pytest.mark.parametrize("call", CHANGES)
+def test_the_past_cannot_be_changed(story, refused, call):
+    past = story.at(day(4))
+    files = sorted(Path(story.uri).rglob("*"))
+    with refused(story, ReadOnly, "as it stood on 2026-03-0", "; it can be read, not changed"):
+        CHANGES[call](past)
+    assert sorted(Path(story.uri).rglob("*")) == files
+
+
+def test_nor_can_its_bytes(story, refused):
+    past = story.at(day(4))
+    for call in (
+        lambda: past.artifacts.put("a", "b"),
+        lambda: past.artifacts.remove("a"),
+        lambda: past.check(),
+        lambda: past.artifacts.orphans(set()),
+    ):
+        with refused(story, ReadOnly, "it can be read, not changed"):
+            call()
+    past.store.close()
+    assert story.versions("Iris"), "the present is still open"
+
+
+def test_the_past_of_the_past_is_no_later_than_it(story):
+    past = story.at(day(4))
+    assert past.at(day(3)).version("Iris", "Production").version == 1
+    assert past.at(day(6)).version("Iris", "Production").version == 2
+    assert f"at='{day(4).isoformat()}'" in repr(past)
+    assert "at=" not in repr(story)
+
+
+def test_the_store_answers_of_what_was_not_there_as_any_store_does(story):
+    then = story.at(day(1)).store
+    assert (then.version("Iris", 2), then.version("Rose", 1), list(then.versions("Rose"))) == (None, None, [])
+    assert (then.newest("Rose"), then.holders("Rose", rn.Stage.NONE), then.next_version("Rose")) == (0, (), 1)
+    assert (then.newest("Iris"), then.next_version("Iris")) == (1, 2)
+    assert story.at(day(6)).store.next_version("Iris") == 3, "a number is not used again"
+    assert list(then.events("Rose")) == []
+    with pytest.raises(rn.NotFound):
+        story.at(day(1)).version("Iris", 2)
+
+
+def test_what_happens_meanwhile_is_not_in_the_past(story, constant, clock):
+    past = story.at(day(4))
+    before = past.versions()
+    story.register(constant(3), "Iris")
+    story.promote("Iris", 3)
+    assert past.versions() == before
+    assert past.revision == 0
+    assert story.at(clock.moment).version("Iris", "Production").version == 3
+
+
+def test_a_backup_that_is_put_back_is_read_anew(story, constant, clock, tmp_path):
+    journal = Path(story.uri) / "registry.jsonl"
+    backup = journal.read_bytes()
+    story.promote("Iris", 1, "Staging")
+    assert story.at(clock.moment).version("Iris", 1).stage == "Staging"
+    journal.write_bytes(backup)
+    again = rn.Registry(story.uri)
+    assert again.at(clock.moment).version("Iris", 1).stage == "Production"
+    assert story.at(clock.moment).version("Iris", 1).stage == "Production"
+
+
+# -- who held what, when ----------------------------------------------------------------------------------------------
+
+
+def test_the_timeline_tells_who_held_what_from_when_to_when_by_whom_and_why(story, clock):
+    story.promote("Iris", 1, "Staging", because="a look")
+    story.rename("Iris", "Flower")
+    told = [(s.stage, s.version, s.start, s.end, s.by, s.because) for s in story.timeline("Flower")]
+    assert told == [
+        ("Production", 1, day(3), day(4), "ada", "the first"),
+        ("Production", 2, day(4), day(5), "ada", "better"),
+        ("Production", 1, day(5), day(7), "ada", "it was not"),
+        ("Staging", 1, day(7), None, "ada", "a look"),
+    ]
+    assert [one.version for one in story.timeline("Flower", "staging")] == [1]
+    assert list(story.timeline("Flower").to_frame().columns) == ["stage", "version", "start", "end", "by", "because"]
+
+
+def test_in_a_crowded_stage_each_has_a_stint_of_its_own(story, constant, clock):
+    story.register(constant(3), "Iris")
+    with pytest.warns(rn.CrowdedStage):
+        story.transition("Iris", 3, "Production")
+    assert [one.version for one in story.timeline("Iris") if one.end is None] == [1, 3]
+
+
+def test_the_timeline_of_a_deleted_model_stays_and_of_none_there_is_none(story, clock):
+    story.archive("Iris", 1)
+    story.delete("Iris")
+    assert len(story.timeline("Iris")) == 3
+    with pytest.raises(ModelNotFound):
+        story.timeline("Rose")
+    with pytest.raises(rn.Invalid):
+        story.timeline("Iris", "Producton")
+
+
+# -- when somebody means ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-03-03", "2026-03-02T23:00:00+00:00"),
+        ("2026-03-03T09:00", "2026-03-03T08:00:00+00:00"),
+        ("2026-03-03T09:00Z", "2026-03-03T09:00:00+00:00"),
+        ("3 March 2026 09:00", "2026-03-03T08:00:00+00:00"),
+        ("13/02/2026", "2026-02-12T23:00:00+00:00"),
+        ("2025-10-26T02:30", "2025-10-26T00:30:00+00:00"),  # comes twice: the first
+    ],
+)
+def test_a_time_without_a_zone_is_local(berlin, text, utc):
+    assert moment(text).isoformat() == utc
+    assert moment(datetime.fromisoformat(utc)) == datetime.fromisoformat(utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("-30d", timedelta(days=30)),
+        ("30 days ago", timedelta(days=30)),
+        ("yesterday", timedelta(days=1)),
+        ("2 hours ago", timedelta(hours=2)),
+        ("-2h", timedelta(hours=2)),
+        ("two weeks ago", timedelta(weeks=2)),
+        ("now", timedelta(0)),
+    ],
+)
+def test_a_time_may_be_said_from_now(text, ago):
+    before = datetime.now(UTC)
+    assert timedelta(0) <= moment(text) - (before - ago) < timedelta(minutes=1, hours=1)  # an hour: the clocks change
+
+
+def test_a_day_without_a_year_is_the_last_one():
+    assert timedelta(0) <= datetime.now(UTC) - moment("3 March") < timedelta(days=367)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "30",
+        "march",
+        "monday",
+        "10:30",
+        "1500000000",
+        "then",
+        "3 Smarch",
+        "2026-02-30",
+        "\0",
+        "'; drop",
+        "9" * 99,
+    ],
+)
+def test_what_cannot_be_read_or_lacks_a_day_is_refused(registry, text):
+    with pytest.raises(
+        rn.Invalid, match=r"when=.* is (not a time that can be read|beyond the calendar); write it like"
+    ):
+        registry.at(text)
+    assert not os.path.exists(registry.uri)
+
+
+def test_what_could_be_two_days_is_refused_with_both():
+    with pytest.raises(rn.Invalid, match="could be 2026-02-01 or 2026-01-02"):
+        moment("01/02/2026")
+
+
+@pytest.mark.parametrize("when", [None, 5, b"2026-01-01", datetime.min])
+def test_what_is_no_time_at_all_is_refused(when):
+    with pytest.raises(rn.Invalid, match="write it like"):
+        moment(when)

@@ -1,0 +1,414 @@
+"""A policy says what a version has to meet before it gets a stage; what does not meet it stays where it is."""
+
+import math
+
+import pytest
+
+import registry_nb as rn
+from registry_nb import gates, rules
+from registry_nb.errors import PolicyFailed
+from registry_nb.lifecycle import replay
+from registry_nb.rules import (
+    approved_by,
+    check,
+    from_stage,
+    has_description,
+    incumbent,
+    metric,
+    probe_passes,
+    requirements_satisfied,
+    shadowed,
+    signature_compatible,
+    tag,
+)
+
+
+def verdicts(registry, version=3, **more):
+    return [(row.verdict, row.found) for row in registry.evaluate("Iris", version, **more).rows]
+
+
+def guard(registry, *require, **more):
+    return registry.policy("Iris", require=require, **more)
+
+
+# -- a policy ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_is_data_in_the_record_and_in_the_history(iris):
+    set_ = guard(iris, metric("accuracy") >= 0.9, "approved_by(2, not_author=True)", because="after the incident")
+    texts = ['metric("accuracy") >= 0.9', "approved_by(2, not_author=True)"]
+    assert list(map(str, set_)) == list(map(str, iris.policy("Iris"))) == texts
+    again = rn.Registry(iris.uri)
+    assert again.model("Iris").policies == {"Production": tuple(texts)}
+    event = again.history("Iris")[-1]
+    assert (event.action, event.because) == ("guarded", "after the incident")
+    assert event.after == {"policies": {"Production": tuple(texts)}}
+    assert event.before == {"policies": {"Production": None}}
+    assert replay(again.store.events("Iris")).policies == {"Production": tuple(texts)}
+    assert again.check().ok
+
+
+def test_the_same_policy_again_is_no_event_and_an_empty_one_removes_it(iris):
+    guard(iris, has_description())
+    before = iris.history()
+    guard(iris, has_description(), "has_description()")
+    assert iris.history() == before
+    assert guard(iris) == []
+    assert iris.policy("Iris") == []
+    assert iris.promote("Iris", 3).stage == "Production"
+    assert iris.check().ok
+
+
+def test_each_stage_has_its_own(iris):
+    guard(iris, has_description(), to="staging")
+    assert iris.policy("Iris") == []
+    assert iris.promote("Iris", 3).stage == "Production"
+    with pytest.raises(PolicyFailed):
+        iris.promote("Iris", 1, "Staging")
+    assert [row.rule for row in iris.evaluate("Iris", 1, to="Staging").rows] == ["has_description()"]
+
+
+def test_a_policy_goes_with_the_model_to_its_new_name_and_is_that_of_then_in_the_past(iris):
+    before = iris.history("Iris")[-1].at
+    guard(iris, has_description())
+    iris.rename("Iris", "Flower")
+    with pytest.raises(PolicyFailed):
+        iris.promote("Flower", 3)
+    assert iris.at(before).model("Iris").policies == {}
+    assert iris.at(iris.history("Flower")[-1].at).model("Flower").policies == {"Production": ("has_description()",)}
+    assert iris.check().ok
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [(["accuracy > 0.9"], "is not a rule"), ([None], "is not a rule"), ("nothing()", "is not a rule")],
+)
+def test_what_is_not_a_rule_is_refused(iris, refused, wrong, told):
+    guard(iris, has_description())
+    with refused(iris, rn.Invalid, told):
+        iris.policy("Iris", require=wrong)
+
+
+def test_only_a_stage_that_serves_is_guarded(iris, refused):
+    with refused(iris, rn.Invalid, "you can guard the way to Staging or Production, not to Archived"):
+        guard(iris, has_description(), to="Archived")
+    with refused(iris, rn.NotFound, "no registered model 'Irs'"):
+        iris.policy("Irs", require=[has_description()])
+    with refused(iris, rn.NotFound, "no registered model 'Irs'"):
+        iris.policy("Irs")
+
+
+# -- the gate ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_meet_the_policy_is_not_promoted_and_the_error_says_why(iris, refused):
+    guard(iris, metric("accuracy") >= 0.99, has_description(), tag("tested") == "true")
+    with refused(
+        iris,
+        PolicyFailed,
+        "version 3 of 'Iris' does not meet the policy for Production",
+        'metric("accuracy") >= 0.99 (0.93)',
+        "has_description() (it has none)",
+        "force=True, because=",
+    ) as caught:
+        iris.promote("Iris", 3)
+    found = caught.value.evaluation
+    assert found == iris.evaluate("Iris", 3)
+    assert not found.ok
+    assert str(found) == "version 3 of 'Iris' meets 0 of 3 rules for Production"
+
+
+def test_what_meets_it_is_promoted_and_the_event_keeps_the_evidence(iris):
+    guard(iris, metric("accuracy") >= incumbent)
+    iris.promote("Iris", 3, because="better")
+    event = next(e for e in iris.history("Iris") if e.action == "promoted" and e.version == 3)
+    row = ('metric("accuracy") >= incumbent', "0.93; the incumbent 2 has 0.92", "passed")
+    assert event.after == {"stage": "Production", "policy": {"ok": True, "rows": (row,)}}
+    assert iris.check().ok
+    assert iris.rollback("Iris").version == 2, "the history is read as ever"
+
+
+def test_force_overrides_with_a_reason_and_the_history_says_so_loudly(iris, refused):
+    guard(iris, has_description())
+    with refused(iris, rn.Invalid, "needs a reason"):
+        iris.promote("Iris", 3, force=True, because=" ")
+    iris.promote("Iris", 3, force=True, because="the old one burns")
+    event = iris.history("Iris")[-1]
+    assert event.after["policy"] == {
+        "ok": False,
+        "rows": (("has_description()", "it has none", "failed"),),
+        "forced": True,
+    }
+    assert event.because == "the old one burns"
+
+
+def test_force_where_nothing_is_to_be_overridden_is_not_recorded_as_such(iris):
+    guard(iris, metric("accuracy") >= 0.5)
+    iris.promote("Iris", 3, force=True)
+    assert "forced" not in iris.history("Iris")[-1].after["policy"]
+
+
+def test_transition_obeys_and_has_no_way_around(iris, refused):
+    guard(iris, has_description())
+    for more in ({}, {"archive_existing": True}):
+        with refused(iris, PolicyFailed, "has_description()"):
+            iris.transition("Iris", 3, "Production", **more)
+
+
+def test_to_leave_is_free_and_so_is_to_stay(iris):
+    guard(iris, has_description())
+    assert iris.promote("Iris", 2).version == 2, "it is there already"
+    assert iris.archive("Iris", 2).stage == "Archived"
+    assert iris.transition("Iris", 2, "None").stage == "None"
+
+
+def test_a_rollback_does_not_ask_the_policy_and_verifies_the_bytes(iris):
+    guard(iris, has_description())
+    assert iris.rollback("Iris").version == 1
+    assert "policy" not in iris.history("Iris")[-1].after
+
+
+def test_a_model_without_a_policy_is_evaluated_to_nothing(iris):
+    found = iris.evaluate("Iris", "latest")
+    assert (found.ok, found.rows, found.version) == (True, (), 3)
+    assert str(found) == "version 3 of 'Iris' may go to Production: there is no policy"
+    with pytest.raises(rn.NotFound):
+        iris.evaluate("Iris", 9)
+    with pytest.raises(rn.Invalid, match="hold a version against a policy"):
+        iris.evaluate("Iris", 3, to="None")
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict", "found"),
+    [
+        (metric("accuracy") >= 0.93, "passed", "0.93"),
+        (metric("accuracy") > 0.93, "failed", "0.93"),
+        (metric("accuracy") != 0.93, "failed", "0.93"),
+        (metric("accuracy") == 0.93, "passed", "0.93"),
+        (metric("f1") >= 0.5, "failed", "it has no such metric (its metrics: accuracy)"),
+        (metric("accuracy") >= incumbent + 0.01, "passed", "0.93; the incumbent 2 has 0.92"),
+        (metric("accuracy") >= incumbent + 0.02, "failed", "0.93; the incumbent 2 has 0.92"),
+        (tag("tested") == "true", "failed", "it has no such tag"),
+        (tag("tested") != "true", "passed", "it has no such tag"),
+        (from_stage("Staging"), "failed", "it is in None"),
+        (signature_compatible(), "failed", "version 3 has no signature"),
+        (probe_passes(), "failed", "no probe rows were kept"),
+        (requirements_satisfied(), "passed", ""),
+        (approved_by(1), "failed", "nobody approved it"),
+        (shadowed(), "failed", "no saved comparison with 2"),
+    ],
+)
+def test_each_rule_says_what_it_found(iris, rule, verdict, found):
+    guard(iris, rule)
+    assert verdicts(iris) == [(verdict, found)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_metric_that_is_no_number_meets_nothing(registry, constant, value):
+    registry.register(constant(1), "Iris", metrics={"accuracy": value})
+    for rule in (metric("accuracy") >= 0.5, metric("accuracy") <= 0.5, metric("accuracy") != 0.5):
+        guard(registry, rule)
+        assert verdicts(registry, 1) == [("failed", str(value))]
+
+
+def test_an_incumbent_without_the_number_leaves_it_unknown_and_unknown_does_not_pass(iris, constant, refused):
+    iris.register(constant(4), "Iris", metrics={"f1": 0.9})
+    guard(iris, metric("f1") >= incumbent)
+    assert verdicts(iris, 4) == [("unknown", "0.9; the incumbent 2 has no such number")]
+    with refused(iris, PolicyFailed, "the incumbent 2 has no such number"):
+        iris.promote("Iris", 4)
+
+
+def test_where_nobody_holds_the_stage_the_first_is_compared_with_nobody(iris):
+    iris.archive("Iris", 2)
+    guard(iris, metric("accuracy") >= incumbent, signature_compatible(), shadowed())
+    assert [verdict for verdict, _ in verdicts(iris)] == ["passed"] * 3
+    assert iris.promote("Iris", 3).stage == "Production"
+
+
+def test_decimals_are_compared_as_they_were_written(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"accuracy": 0.955})
+    registry.promote("Iris", 1)
+    registry.register(constant(2), "Iris", metrics={"accuracy": 0.95})
+    guard(registry, metric("accuracy") >= incumbent - 0.005, metric("accuracy") > incumbent - 0.005)
+    assert [verdict for verdict, _ in verdicts(registry, 2)] == ["passed", "failed"]
+
+
+def test_a_description_a_tag_and_a_stage_are_those_of_now(iris):
+    guard(iris, has_description(), tag("tested") == "true", from_stage("Staging"))
+    iris.describe("Iris", "fitted again", version=3)
+    iris.tag("Iris", {"tested": "true"}, version=3)
+    iris.promote("Iris", 3, "Staging")
+    assert iris.evaluate("Iris", 3).ok
+    assert iris.promote("Iris", 3).stage == "Production"
+
+
+def test_signatures_and_probes_are_held_against_the_incumbent_and_the_past(registry, flowers, forest):
+    X, _ = flowers
+    registry.register(forest, "Iris", example=X[:5])
+    registry.promote("Iris", 1)
+    registry.register(forest, "Iris", example=X[:5])
+    registry.register(forest, "Iris", example=X[:5].astype("float32"))
+    guard(registry, signature_compatible(), probe_passes())
+    assert [verdict for verdict, _ in verdicts(registry, 2)] == ["passed", "passed"]
+    (verdict, found), _ = verdicts(registry, 3)
+    assert verdict == "failed"
+    assert "float" in found
+
+
+def test_a_model_that_cannot_be_loaded_does_not_pass_its_probe(registry, flowers, forest):
+    registry.register(forest, "Iris", example=flowers[0][:5])
+    guard(registry, probe_passes())
+    (file,) = registry.version("Iris", 1).files
+    path = f"{registry.uri}/artifacts/{file.digest.removeprefix('sha256:')}"
+    with open(path, "r+b") as stored:
+        stored.write(b"not what it was")
+    (verdict, found), *_ = verdicts(registry, 1)
+    assert verdict == "failed"
+    assert found.startswith("Corrupted: ")
+
+
+def test_a_saved_comparison_counts_for_these_two_models_only(iris):
+    guard(iris, shadowed(min_agreement=0.95))
+    two, three = iris.version("Iris", 2), iris.version("Iris", 3)
+    told = {"against": 2, "against_essence": two.essence.hex(), "essence": three.essence.hex(), "rows": 150}
+    for agreement, wanted in ((None, "unknown"), (0.9, "failed"), (0.97, "passed")):
+        with iris.store.transaction() as tx:
+            from registry_nb import lifecycle, process
+
+            tx.apply(lifecycle.shadowed(three, {**told, "agreement": agreement}, process.stamp("ada")))
+        assert [verdict for verdict, _ in verdicts(iris)] == [wanted]
+    assert verdicts(iris)[0][1] == "0.97 of 150 rows, compared with 2"
+    iris.promote("Iris", 1, force=True, because="for the test")
+    assert verdicts(iris) == [("failed", "no saved comparison with 1")]
+
+
+# -- checks of one's own ----------------------------------------------------------------------------------------------
+
+
+def small(version, registry):
+    return version.size < 1_000_000
+
+
+def answers(version, registry):
+    registry.version(version.name, version.version)
+    return ANSWERS[0]() if callable(ANSWERS[0]) else ANSWERS[0]
+
+
+ANSWERS = [True]
+
+
+def test_a_function_is_asked_with_the_version_and_the_registry(iris):
+    guard(iris, check(small))
+    assert verdicts(iris) == [("passed", "")]
+    assert iris.promote("Iris", 3).stage == "Production"
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "found"),
+    [
+        (True, "passed", ""),
+        (False, "failed", "it said no"),
+        ("too slow", "failed", "'too slow'"),
+        (None, "failed", "None"),
+        (1, "failed", "1"),
+        (lambda: 1 / 0, "failed", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_whatever_a_function_says_but_true_is_no(iris, monkeypatch, answer, verdict, found):
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [answer])
+    guard(iris, check(answers))
+    assert verdicts(iris) == [(verdict, found)]
+
+
+def test_a_function_that_is_not_known_here_or_is_another_does_not_pass(iris, monkeypatch, refused):
+    guard(iris, check(small))
+    monkeypatch.setitem(rules.KNOWN, "small", answers)
+    assert verdicts(iris) == [("failed", "the function 'small' is another one than when the policy was set")]
+    monkeypatch.delitem(rules.KNOWN, "small")
+    (verdict, found), *_ = verdicts(iris)
+    assert verdict == "unknown"
+    assert "not known in this process" in found
+    with refused(iris, PolicyFailed, "not known in this process"):
+        iris.promote("Iris", 3)
+
+
+def test_a_rule_of_a_newer_release_is_unknown_and_does_not_pass(iris, monkeypatch):
+    with monkeypatch.context() as newer:
+        newer.setitem(rules._RULES, "blessed", lambda: rules.Rule("blessed"))
+        guard(iris, rules.Rule("blessed"))
+    assert [str(rule) for rule in iris.policy("Iris")] == ["blessed()"]
+    assert verdicts(iris) == [("unknown", "this release does not know the rule")]
+
+
+# -- meanwhile --------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_changes_while_a_slow_check_runs_is_the_one_that_counts(iris, monkeypatch, refused):
+    def meanwhile():
+        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
+        rn.Registry(iris.uri, user="Grace").policy("Iris", require=[check(answers), has_description()])
+        return True
+
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
+    guard(iris, check(answers))
+    with pytest.raises(PolicyFailed, match=r"has_description\(\) \(it has none\)"):
+        iris.promote("Iris", 3)
+    assert iris.version("Iris", 3).stage == "None"
+
+
+def test_a_slow_rule_that_is_new_is_asked_before_the_promotion_goes_on(iris, monkeypatch):
+    asked = []
+
+    def meanwhile():
+        monkeypatch.setattr(f"{__name__}.ANSWERS", [lambda: asked.append(1) or True])
+        rn.Registry(iris.uri).policy("Iris", require=[check(small), check(answers)])
+        return True
+
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
+    guard(iris, check(answers))
+    assert iris.promote("Iris", 3).stage == "Production"
+    assert asked == [1]
+
+
+def test_what_changes_between_the_look_and_the_lock_is_judged_as_it_is_then(iris, monkeypatch, refused):
+    iris.tag("Iris", {"tested": "true"}, version=3)
+
+    def meanwhile():
+        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
+        rn.Registry(iris.uri, user="Grace").untag("Iris", "tested", version=3)
+        return True
+
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
+    guard(iris, check(answers), tag("tested") == "true")
+    with pytest.raises(PolicyFailed, match="it has no such tag"):
+        iris.promote("Iris", 3)
+
+
+def test_an_evaluation_begins_again_where_the_policy_changed_meanwhile(iris, monkeypatch):
+    def meanwhile():
+        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
+        rn.Registry(iris.uri).policy("Iris", require=[check(small), check(answers)])
+        return True
+
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
+    guard(iris, check(answers))
+    assert [row.rule.partition(",")[0] for row in iris.evaluate("Iris", 3).rows] == ['check("small"', 'check("answers"']
+
+
+def test_a_slow_check_keeps_no_other_writer_waiting(iris, monkeypatch):
+    def meanwhile():
+        rn.Registry(iris.uri, user="Grace").tag("Iris", {"written": "meanwhile"})
+        return True
+
+    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
+    guard(iris, check(answers))
+    iris.promote("Iris", 3)
+    assert iris.model("Iris").tags == {"written": "meanwhile"}
+
+
+def test_without_a_policy_nothing_is_found_out(iris):
+    assert gates.found_before(iris, "Iris", 3, rn.Stage.PRODUCTION) == {}

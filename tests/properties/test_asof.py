@@ -1,0 +1,124 @@
+"""The past, asked in many ways, is what a plain replay of the events says; also where the clock went back."""
+
+import random
+import warnings
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, takewhile
+
+import pytest
+
+import registry_nb as rn
+from registry_nb import process
+from registry_nb.lifecycle import replay
+
+BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+CHANGES, INSTANTS = 500, 1000
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test sets."""
+
+    class Clock(datetime):
+        moment = BEGIN
+
+        @classmethod
+        def now(cls, tz=None):
+            return cls.moment
+
+    monkeypatch.setattr(process, "datetime", Clock)
+    return Clock
+
+
+def act(registry, chance):
+    """Do something that may be refused, as people do."""
+    name, number = chance.choice(["Iris", "Rose", "Lily"]), chance.randint(1, 12)
+    alias, stage = f"a{chance.randint(1, 3)}", chance.choice(["Production", "Staging"])
+    actions = {
+        lambda: registry.copy("models:/Source/1", name): 4,
+        lambda: registry.promote(name, number, stage, because=f"for {stage}"): 6,
+        lambda: registry.transition(name, number, chance.choice(list(rn.Stage))): 4,
+        lambda: registry.rollback(name, stage=stage): 2,
+        lambda: registry.tag(name, {alias: chance.random()}, version=chance.choice([number, None])): 3,
+        lambda: registry.untag(name, alias, version=chance.choice([number, None])): 1,
+        lambda: registry.alias(name, alias, number): 2,
+        lambda: registry.unalias(name, alias): 1,
+        lambda: registry.describe(name, f"so {chance.random()}", version=chance.choice([number, None])): 2,
+        lambda: registry.delete(name, version=number): 2,
+        lambda: registry.delete(name) if chance.random() < 0.2 else None: 1,
+        lambda: registry.rename(name, chance.choice(["Iris", "Rose", "Lily", "Violet"])): 1,
+        lambda: registry.rename("Violet", name): 1,
+    }
+    try:
+        chance.choices(list(actions), list(actions.values()))[0]()
+    except (rn.NotFound, rn.Refused, rn.Conflict):
+        return 0
+    return 1
+
+
+def expected(registry, moment):
+    """Replay, model by model, the events up to the first that is later than the moment."""
+    found = {}
+    for now in registry.store.histories():
+        events = list(takewhile(lambda event: event.at <= moment, registry.store.events(now)))
+        state = replay(events)
+        if state.exists:
+            name = [event.name for event in events][-1]
+            found[name] = {
+                "description": state.description,
+                "tags": state.tags,
+                "aliases": state.aliases,
+                "changed": events[-1].at,
+                "versions": {
+                    number: (facts["stage"], facts["description"], facts["tags"])
+                    for number, facts in state.versions.items()
+                },
+            }
+    return found
+
+
+def told(past):
+    """Ask the past the same."""
+    return {
+        model.name: {
+            "description": model.description,
+            "tags": model.tags,
+            "aliases": model.aliases,
+            "changed": model.updated_at,
+            "versions": {
+                version.version: (str(version.stage), version.description, version.tags)
+                for version in past.versions(model.name)
+            },
+        }
+        for model in past.models()
+    }
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["the clock runs", "the clock goes back at times"])
+def test_the_past_is_what_a_replay_says_at_any_instant(registry, clock, back):
+    chance = random.Random(7)
+    registry.register(len, "Source")
+    done, moments = 0, []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rn.CrowdedStage)
+        while done < CHANGES:
+            step = chance.choice([0, 1, 1000, 60_000_000, 3_600_000_000])
+            clock.moment += timedelta(microseconds=-step if back and chance.random() < 0.1 else step)
+            moments.append(clock.moment)
+            done += act(registry, chance)
+    first, last = min(moments), max(moments)
+    instants = chance.choices(moments, k=INSTANTS // 2)
+    instants += [first + (last - first) * chance.random() for _ in range(INSTANTS - len(instants))]
+    deleted = 0
+    for moment in instants:
+        past, wanted = registry.at(moment), expected(registry, moment)
+        assert told(past) == wanted
+        for name, facts in wanted.items():
+            for stage in ("Production", "Staging"):
+                holders = sorted(number for number, (held, *_) in facts["versions"].items() if held == stage)
+                assert past.store.holders(name, rn.Stage(stage)) == tuple(holders)
+                if holders:
+                    assert past.version(name, stage).version == holders[-1]
+            deleted += any(registry.store.version(name, number) is None for number in facts["versions"])
+    assert deleted, "some of what was found is no more"
+    assert list(accumulate(moments, max)) != moments if back else moments == sorted(moments)
