@@ -11,7 +11,9 @@ from typing import Any
 _MIMES = ("text/html", "text/plain")
 #: What `views` shows, by name; the module that has the types takes longer than all of IPython's start.
 SHOWN = (
+    "registry_nb.approvals.Request",
     "registry_nb.checks.Report",
+    "registry_nb.gates.Evaluation",
     "registry_nb.listing.Listing",
     "registry_nb.loading.Inspection",
     "registry_nb.loading.LoadedModel",

@@ -149,7 +149,7 @@ def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
     return {"events": rows, "more": more, "timeline": stints, "forced": forced}
 
 
-def _asof(asked: Asked, model: str, at: int) -> Json:
+def _asof(asked: Asked, model: str, at: float) -> Json:
     return evidence.stood(asked.registry, model, at)
 
 

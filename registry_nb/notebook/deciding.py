@@ -68,19 +68,19 @@ def _evaluate(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 @verb("request", "Decide", "ask for a version to get a stage", "request Iris 3", REF, TO, BECAUSE, changes=True)
 def _request(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="request Iris 3")
-    return registry.request(name, which, given.to, because=given.because)
+    return registry.request(name, which, to=given.to, because=given.because)
 
 
 @verb("approve", "Decide", "say yes to a version", "approve Iris 3", REF, TO, BECAUSE, changes=True)
 def _approve(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="approve Iris 3")
-    return registry.approve(name, which, given.to, because=given.because)
+    return registry.approve(name, which, to=given.to, because=given.because)
 
 
 @verb("reject", "Decide", "say no to a version", "reject Iris 3", REF, TO, BECAUSE, changes=True)
 def _reject(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="reject Iris 3")
-    return registry.reject(name, which, given.to, because=given.because)
+    return registry.reject(name, which, to=given.to, because=given.because)
 
 
 @verb(

@@ -13,20 +13,20 @@ from registry_nb.registry import Registry
 
 Json = dict[str, Any]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Versions that are listed of a moment: the newest, and whoever was in Production or Staging.
 _NEWEST = 50
 
 
-def stood(registry: Registry, model: str, at: int) -> Json:
-    """Say how a model stood at a moment, in milliseconds since 1970."""
-    # The browser counts in milliseconds: all of one counts, or the moment of an event would lie before the event.
-    then = min(datetime.fromtimestamp(at / 1000, UTC) + timedelta(microseconds=999), datetime.now(UTC))
+def stood(registry: Registry, model: str, at: float) -> Json:
+    """Say how a model stood at a moment, in milliseconds since 1970; parts of them count."""
+    then = _EPOCH + timedelta(microseconds=round(at * 1000))
     past = registry.at(then)
+    present = {version.version for version in registry.versions(model)}
     events = registry.store.events(model, newest_first=True)
     model = next((event.name for event in events if event.at <= then), model)
     versions = [] if past.store.model(model, latest=False) is None else past.versions(model)
     held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
-    present = {version.version for version in registry.versions(model)}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
     rows = []
     for version in reversed(listed):

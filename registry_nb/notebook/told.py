@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_nb.asof import Stint
 from registry_nb.notebook.cells import pairs
-from registry_nb.notebook.rows import brief, milliseconds
+from registry_nb.notebook.rows import brief, exact, milliseconds
 from registry_nb.records import Event
 
 #: Parts of a sentence about one commit, and sentences of one message.
@@ -75,7 +75,7 @@ def news(events: Iterable[Event]) -> list[dict[str, Any]]:
 def event_row(event: Event) -> dict[str, Any]:
     """Return an event as the panel lists it."""
     return {
-        "at": milliseconds(event.at),
+        "at": exact(event.at),
         "user": brief(event.user),
         "action": event.action,
         "name": event.name,
@@ -97,8 +97,8 @@ def stint_row(stint: Stint) -> dict[str, Any]:
     return {
         "stage": stint.stage,
         "version": stint.version,
-        "from": milliseconds(stint.start),
-        "to": stint.end and milliseconds(stint.end),
+        "from": exact(stint.start),
+        "to": stint.end and exact(stint.end),
         "by": brief(stint.by),
         "because": brief(stint.because, 1000),
     }

@@ -127,6 +127,28 @@ EVERY = {
         "reproduce Iris 7",
         "no version",
     ),
+    "asof": ("asof now Iris Production", "Iris 1", "asof now Ir", "Iris", "asof march Iris", "write it like"),
+    "timeline": ("timeline Iris", "now", "timeline I", "Iris", "timeline Irs", "did you mean 'Iris'?"),
+    "policy": (
+        "policy Iris 'metric(\"accuracy\") >= 0.9' 'has_description()'",
+        'metric("accuracy") >= 0.9',
+        "policy Iris --t",
+        "--to",
+        "policy Iris 'accuracy > 0.9'",
+        "is not a rule",
+    ),
+    "evaluate": ("evaluate Iris 2", "there is no policy", "evaluate Iris ", "2", "evaluate Iris", "which version"),
+    "request": (
+        "request Iris 2 --because better",
+        "better",
+        "request Iris/",
+        "Iris/2",
+        "request Iris 1",
+        "is in Production already",
+    ),
+    "approve": ("approve Iris 2", "registry.approve('Iris', 2)", "approve I", "Iris", "approve Iris 7", "no version 7"),
+    "reject": ("reject Iris 2", "registry.reject('Iris', 2)", "reject Iris 2 --b", "--because", "reject Iris", "which"),
+    "inbox": ("inbox Iris", "nothing found", "inb", "inbox", "inbox Irs", "did you mean 'Iris'?"),
     "use": ("use", "registry", "us", "use", "use postgresql://x/y", "is not a registry"),
 }
 
@@ -157,7 +179,7 @@ class Kernel:
         return Answer(
             reply["status"],
             "\n".join([*streams, *(data.get("text/plain", "") for data in bundles)]),
-            "\n".join(data.get("text/html", "") for data in bundles),
+            "\n".join(data.get("text/html", data.get("image/svg+xml", "")) for data in bundles),
             errors,
             "".join(payload["text"] for payload in reply.get("payload", ()) if payload["source"] == "set_next_input"),
         )
@@ -221,7 +243,7 @@ def test_a_verb_shows_what_it_did_as_text_and_as_html(kernel, verb):
     answer = kernel.run(f"%registry {line}")
     assert answer.status == "ok", answer.errors
     assert shows in answer.text
-    assert '<div class="rnb">' in answer.html
+    assert ("<svg xmlns=" if verb == "plot" else '<div class="rnb">') in answer.html
     assert "<b>" not in answer.html.replace("<p><b>", "").replace("</b></p>", "")
 
 

@@ -1,0 +1,123 @@
+"""What a panel answers to whoever is about to decide: how it stood, what a policy asks for, who waits for a yes."""
+
+import pytest
+
+import registry_nb as rn
+from registry_nb.notebook.rows import exact, milliseconds
+from registry_nb.rules import approved_by, has_description, metric
+
+
+def moment(registry, place):
+    return exact(registry.history("Iris")[place].at)
+
+
+def test_how_it_stood_at_an_event_is_after_the_event(browser, iris):
+    place = next(n for n, event in enumerate(iris.history("Iris")) if (event.action, event.version) == ("promoted", 1))
+    stood = browser.done("asof", model="Iris", at=moment(iris, place))
+    assert stood["count"] == 3
+    assert [(row["version"], row["stage"], row["deleted"]) for row in stood["rows"]] == [
+        (3, "None", False),
+        (2, "None", False),
+        (1, "Production", False),
+    ]
+    held = stood["rows"][-1]
+    assert (held["since"], held["by"], held["because"]) == (milliseconds(iris.history("Iris")[place].at), "ada", "")
+
+
+def test_what_was_deleted_or_renamed_since_is_found_under_todays_name(opened, iris):
+    before = moment(iris, -1)
+    iris.delete("Iris", version=3)
+    iris.rename("Iris", "Flower")
+    stood = opened(iris, "Flower").done("asof", model="Flower", at=before)
+    assert [(row["version"], row["stage"], row["deleted"]) for row in stood["rows"]] == [
+        (3, "None", True),
+        (2, "Production", False),
+        (1, "Archived", False),
+    ]
+
+
+def test_of_very_many_versions_the_newest_are_told_and_whoever_held_a_stage(opened, registry, crowd):
+    crowd(registry, 120)
+    registry.promote("Iris", 2)
+    stood = opened(registry, "Iris").done("asof", model="Iris", at=moment(registry, -1))
+    assert stood["count"] == 120
+    assert [row["version"] for row in stood["rows"]] == [*range(120, 70, -1), 2]
+
+
+def test_before_there_was_anything_the_table_is_empty_or_says_so(browser, iris):
+    kind, told = browser.fails("asof", model="Iris", at=moment(iris, 0) - 1000)
+    assert (kind, "the registry was empty on" in told) == ("ModelNotFound", True)
+    assert browser.fails("asof", model="Iris", at=10**18)[0] in {"ValueError", "OverflowError", "Invalid"}
+    assert browser.fails("asof", model="Iris", at="noon")[0] == "TypeError"
+
+
+def test_the_plan_of_a_promotion_has_the_policys_checklist(browser, iris):
+    iris.policy("Iris", require=[metric("accuracy") >= 0.93, has_description()])
+    plan = browser.done("plan", do="promote", model="Iris", version=3, stage="Production")
+    assert plan["ok"] is False
+    assert plan["rows"] == [
+        {"rule": 'metric("accuracy") >= 0.93', "found": "0.93", "verdict": "passed"},
+        {"rule": "has_description()", "found": "it has none", "verdict": "failed"},
+    ]
+    assert browser.done("plan", do="promote", model="Iris", version=3, stage="Staging")["rows"] == []
+    assert "rows" not in browser.done("plan", do="archive", model="Iris", version=3)
+
+
+def test_a_promotion_past_the_policy_needs_force_and_a_reason_and_is_counted(browser, iris):
+    iris.policy("Iris", require=[has_description()])
+    before = iris.history()
+    assert browser.fails("promote", model="Iris", version=3)[0] == "PolicyFailed"
+    assert browser.fails("promote", model="Iris", version=3, force=True)[0] == "Invalid"
+    assert iris.history() == before
+    done = browser.done("promote", model="Iris", version=3, force=True, because="fire")
+    assert done["sentence"] == "Promoted Iris 3 to Production, past the policy; archived Iris 2"
+    history = browser.done("history", model="Iris")
+    assert history["forced"] == 1
+    assert [event["forced"] for event in history["events"]][-2:] == [False, True]
+    assert history["timeline"][-1]["because"] == "fire"
+
+
+def test_requests_are_made_answered_and_listed(browser, iris):
+    done = browser.done("request", model="Iris", version=3, stage="Production", because="better")
+    assert (done["sentence"], done["version"]) == ("Asked for Iris 3 to go to Production", 3)
+    rn.Registry(iris.uri, user="Grace").approve("Iris", 3)
+    shown = browser.done("show", model="Iris", version=3)["requests"]
+    assert browser.done("inbox")["requests"] == shown
+    (row,) = shown
+    assert (row["model"], row["version"], row["stage"], row["by"], row["because"], row["approved"]) == (
+        "Iris", 3, "Production", "ada", "better", ["Grace"]
+    )  # fmt: skip
+    assert browser.done("show", model="Iris", version=2)["requests"] == []
+    assert browser.done("reject", model="Iris", version=3, stage="Production")["sentence"] == (
+        "Rejected Iris 3 for Production"
+    )
+    assert browser.done("inbox")["requests"] == []
+
+
+def test_an_approval_in_the_panel_opens_the_gate(browser, iris):
+    iris.policy("Iris", require=[approved_by(1)])
+    assert browser.done("approve", model="Iris", version=3, stage="Production")["sentence"] == (
+        "Approved Iris 3 for Production"
+    )
+    assert browser.done("plan", do="promote", model="Iris", version=3, stage="Production")["ok"] is True
+    assert browser.done("promote", model="Iris", version=3)["version"] == 3
+
+
+@pytest.mark.parametrize("op", ["request", "approve", "reject"])
+def test_what_cannot_be_asked_for_is_told_and_changes_nothing(browser, iris, op):
+    before = iris.history()
+    assert browser.fails(op, model="Iris", version=2, stage="Production")[0] == "Invalid"
+    assert browser.fails(op, model="Iris", version=9, stage="Production")[0] == "VersionNotFound"
+    assert browser.fails(op, model="Iris", version=3, stage="None")[0] == "Invalid"
+    assert iris.history() == before
+
+
+def test_what_others_decide_is_news(browser, iris):
+    grace = rn.Registry(iris.uri, user="Grace")
+    grace.policy("Iris", require=[has_description()], because="the audit")
+    grace.approve("Iris", 3)
+    browser.until(lambda: len(browser.news) == 2)
+    assert [one["text"] for one in browser.news] == [
+        "Grace set the policy of Iris for Production (the audit)",
+        "Grace approved Iris 3 for Production",
+    ]
