@@ -157,12 +157,6 @@ def diff(registry: Registry, a: object, b: object, *, equal: bool = False) -> Di
     return Diff((each for each in found if equal or each.differs), one.label, other.label)
 
 
-def differences(a: ModelVersion, b: ModelVersion, *, equal: bool = False) -> tuple[Difference, ...]:
-    """Compare the records of two versions."""
-    found = _told(_of_record(a, a.uri), _of_record(b, b.uri))
-    return tuple(each for each in found if equal or each.differs)
-
-
 # -- the two sides ---------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +210,7 @@ def _of_object(model: object) -> _Side:
     from registry_nb import environment
     from registry_nb.flavors import Files, flavor_named, flavor_of
 
-    label, facts, problem = f"a {type(model).__name__} that is not registered", dict[str, Mapping[str, Any]](), ""
+    label, facts, problem = f"an unregistered {type(model).__name__}", dict[str, Mapping[str, Any]](), ""
     try:
         name = flavor_of(model)
         facts[_RECORD] = {"flavor": name, "python_version": environment.python_here()}
@@ -248,10 +242,11 @@ def _packages(requirements: Iterable[str]) -> dict[str, str]:
 def _data(told: object) -> dict[str, Any]:
     if not isinstance(told, Mapping):
         return {}
-    facts = {
-        key: leaf(told[key]) for key in ("sha256", "rows", "columns", "names", "sampled", "problem") if key in told
-    }
-    return {key: _cut(value, 12) if key == "sha256" else value for key, value in facts.items()}
+    facts = {key: told[key] for key in ("sha256", "rows", "columns", "names", "sampled", "problem") if key in told}
+    if isinstance(facts.get("sha256"), str):
+        facts["sha256"] = _cut(facts["sha256"])
+    # A list in the process that registered it, a tuple once it is read again.
+    return {key: leaf(tuple(value) if isinstance(value, list) else value) for key, value in facts.items()}
 
 
 def _came_from(version: ModelVersion) -> dict[str, Any]:
@@ -265,8 +260,9 @@ def _came_from(version: ModelVersion) -> dict[str, Any]:
 def _source(provenance: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the lines of the cells that made it, in their order."""
     earlier = provenance.get("slice")
-    cells = [cell.get("source") for cell in earlier if isinstance(cell, Mapping)] if isinstance(earlier, tuple) else []
-    texts = [text for text in (*cells, provenance.get("cell")) if isinstance(text, str)]
+    cells = [*earlier] if isinstance(earlier, (list, tuple)) else []
+    sources = [cell.get("source") for cell in cells if isinstance(cell, Mapping)]
+    texts = [text for text in (*sources, provenance.get("cell")) if isinstance(text, str)]
     return tuple(line for text in texts for line in text.splitlines())
 
 
@@ -277,13 +273,13 @@ def _told(a: _Side, b: _Side) -> Iterator[Difference]:
     """Compare what the records tell."""
     unknown = {}
     for section in ("metrics", "params", "signature", "requirements", "tags", _RECORD, "data", _PROVENANCE):
-        facts = [_facts(side, other, section) for side, other in ((a, b), (b, a))]
-        one, other = facts
+        one, other = _facts(a, b, section), _facts(b, a, section)
         if one is None or other is None:
             unknown[section] = bool(one or other)
             continue
         # Of an object, and of a model of a run, less is known than of a version: that is no difference.
-        names = [name for name in one if name in other] if section == _RECORD else dict.fromkeys((*one, *other))
+        partly = section == _RECORD or (section == "params" and None in (a.saved, b.saved))
+        names = [name for name in one if name in other] if partly else [*dict.fromkeys((*one, *other))]
         yield from (Difference(section, name, one.get(name), other.get(name)) for name in names)
     missing = [section for section, there in unknown.items() if there]
     if missing or a.problem or b.problem:
@@ -296,9 +292,9 @@ def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
     if section != "params" or side.saved is not None:
         return side.facts.get(section)
     # What an object was set to may be held against what was recorded of the other; the rest is the estimator's.
-    asked, recorded = getattr(side.model, "get_params", None), other.facts.get("params", {})
+    recorded = other.facts.get("params", {})
     try:
-        own = asked() if callable(asked) else {}
+        own = side.model.get_params() if recorded else {}
         return {name: leaf(own[name]) for name in recorded if name in own} or None
     except Exception:  # noqa: BLE001  # said where the estimator's own are compared
         return None
@@ -326,17 +322,17 @@ def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
 
 def _set(registry: Registry, a: _Side, b: _Side) -> Iterator[Difference]:
     """Compare what two estimators were set to."""
-    if not any(hasattr(side.model, "get_params") or _flavor(side) in _SETTABLE for side in (a, b)):
-        return
     if a.saved and b.saved and a.saved.digest == b.saved.digest:
         return
     try:
+        if not any(hasattr(side.model, "get_params") or _flavor(side) in _SETTABLE for side in (a, b)):
+            return
         one, other = (_asked(registry, side) for side in (a, b))
         if not isinstance(one, str) and not isinstance(other, str):
             yield from [Difference(_ESTIMATOR, *change) for change in estimators.changes(one, other)]
             return
         told = [found if isinstance(found, str) else str(found["class"]) for found in (one, other)]
-    except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know what == is
+    except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
         told = [_why(error)] * 2
     yield Difference(_ESTIMATOR, "parameters", told[0], told[1], compared=False)
 
@@ -379,7 +375,7 @@ def _text(value: object) -> str:
 
 
 def _signed(difference: float | None) -> str:
-    return f"{difference:+.4g}" if difference else ""
+    return f"{difference:{'+' if isinstance(difference, int) else '+.4g'}}" if difference else ""
 
 
 def _markdown(text: str) -> str:
@@ -390,8 +386,8 @@ def _why(error: Exception) -> str:
     return f"cannot be compared: {type(error).__name__}: {printable(str(error))}"
 
 
-def _cut(digest: str, most: int = 19) -> str:
-    return f"{digest[:most]}…" if digest else ""
+def _cut(digest: str) -> str:
+    return f"{digest[:19]}…" if digest else ""
 
 
 def _is_nan(value: object) -> bool:

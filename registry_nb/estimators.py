@@ -21,7 +21,7 @@ def settings(model: object) -> dict[str, Any]:
     """
     asked = getattr(model, "get_params", None)
     if not callable(asked) or isinstance(model, type):
-        raise Invalid(f"a {type(model).__name__} does not tell what it was set to")
+        raise Invalid(f"{type(model).__name__} does not tell what it was set to")
     return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in asked().items()}
 
 

@@ -57,9 +57,18 @@ class LoadedModel:
             If that cannot be done without loss. A model that was registered without an example or a signature takes
             what its framework takes.
         """
+        return self._flavor.predict(self._model, self.enforced(data))
+
+    def enforced(self, data: Any) -> Any:
+        """Return data as the model's signature says, and as the native object takes them.
+
+        Raises
+        ------
+        SignatureMismatch
+            If that cannot be done without loss.
+        """
         signature = self.version.signature
-        given = enforce(signature, data) if signature is not None and signature.inputs else data
-        return self._flavor.predict(self._model, given)
+        return enforce(signature, data) if signature is not None and signature.inputs else data
 
     def unwrap(self) -> Any:
         """Return the native object: what was registered."""

@@ -10,7 +10,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import approvals, asof, checks, comparison, gates, lifecycle, lookup, moving, opening, process, queries
+from registry_nb import (
+    approvals,
+    asof,
+    checks,
+    comparison,
+    follow,
+    gates,
+    lifecycle,
+    lookup,
+    moving,
+    opening,
+    process,
+    queries,
+)
 from registry_nb.errors import (
     AlreadyExists,
     RunNotFound,
@@ -369,6 +382,7 @@ class Registry:
     download = opening.download
 
     diff = comparison.diff
+    follow = follow.follow
 
     def panel(self, name: str | None = None) -> RegistryPanel:
         """Show the panel under the cell: all models, or one.

@@ -10,6 +10,7 @@ from registry_nb.notebook.grammar import (
     LIMIT,
     NAME,
     REF,
+    Expanded,
     Notebook,
     argument,
     named,
@@ -98,10 +99,13 @@ def _search(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Look",
     "two versions: what is different",
     "compare Iris 2 3",
-    argument("words", metavar="REF REF", nargs="+", help="Iris/2 Iris/3, Iris 2 Iris 3, or Iris 2 3"),
+    argument("words", metavar="REF REF", nargs="+", help="Iris/2 Iris/3, Iris 2 Iris 3, Iris 2 3, or Iris/2 {model}"),
     argument("--all", action="store_true", help="what is the same, too"),
 )
 def _compare(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    *words, last = given.words
+    if isinstance(last, Expanded) and not isinstance(last.value, (str, int)):  # an object that nobody registered yet
+        return registry.diff(uri_of(words, needs="compare Iris 2 {model}"), last.value, equal=given.all)
     return registry.diff(*two_uris(given.words, needs="compare Iris 2 3"), equal=given.all)
 
 

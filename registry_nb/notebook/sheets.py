@@ -13,7 +13,7 @@ from typing import Any
 from registry_nb.approvals import Request
 from registry_nb.asof import Stint
 from registry_nb.checks import Report
-from registry_nb.comparison import Difference
+from registry_nb.comparison import Diff, Difference
 from registry_nb.errors import RegistryError
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
@@ -119,7 +119,7 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     if isinstance(first, Rule):
         return Sheet(counted(len(listing), "rule"), head=("rule",), rows=[(_rule(rule),) for rule in shown], note=note)
     if isinstance(first, Difference):
-        return _differences(shown, len(listing), note)
+        return _differences(listing, shown, note)
     if isinstance(first, Run):
         names = metric_names(shown)
         head = ("run", "id", "experiment", "status", *names, "started", "by")
@@ -274,19 +274,26 @@ def _inspection(found: Inspection) -> Sheet:
     return Sheet(visible(found.uri), facts=[fact for fact in facts if fact[1].text])
 
 
-def _differences(differences: Sequence[Difference], count: int, note: str) -> Sheet:
+def _differences(every: Sequence[Difference], shown: Sequence[Difference], note: str) -> Sheet:
+    sides = (visible(every.a, 60), visible(every.b, 60)) if isinstance(every, Diff) else ("first", "second")
     rows = [
         (
-            text_cell("" if place and differences[place - 1].section == found.section else found.section),
+            text_cell("" if place and shown[place - 1].section == found.section else found.section),
             text_cell(found.name),
-            text_cell(_or_none(_fact(found.a))),
-            text_cell(_or_none(_fact(found.b))),
-            Cell("" if found.difference is None else f"{found.difference:+.4g}", kind="number"),
+            *(
+                replace(text_cell(_or_none(_fact(side))), kind="good" if found.better == which else "")
+                for which, side in (("a", found.a), ("b", found.b))
+            ),
+            Cell("" if found.difference is None else _signed(found.difference), kind="number"),
         )
-        for place, found in enumerate(differences)
+        for place, found in enumerate(shown)
     ]
-    head = ("", "fact", "first", "second", "difference")
-    return _without_empty_columns(Sheet(counted(count, "difference"), head=head, rows=rows, note=note))
+    head = ("", "fact", *sides, "difference")
+    return _without_empty_columns(Sheet(counted(len(every), "difference"), head=head, rows=rows, note=note))
+
+
+def _signed(difference: float) -> str:
+    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4g}"
 
 
 def _fact(value: object) -> object:
