@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from registry_nb.errors import Invalid, shown
@@ -64,7 +65,8 @@ def _read(when: object, what: str) -> datetime:
         dateparser.parse(when, languages=["en"], settings={**settings, "DATE_ORDER": order}) for order in ("DMY", "MDY")
     ]
     first, second = readings
-    if first is None or second is None:
+    iso = re.match(r"\d{4}-\d\d-\d\d", when)  # which the library would turn into another day, if there is no such
+    if first is None or second is None or (iso and f"{first:%Y-%m-%d}" != iso[0]):
         raise Invalid(f"{what}={shown(when)} is not a time that can be read; {_WRITTEN}")
     if first != second:
         raise Invalid(f"{what}={shown(when)} could be {first:%Y-%m-%d} or {second:%Y-%m-%d}; {_WRITTEN}")

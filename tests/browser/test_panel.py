@@ -303,3 +303,59 @@ def test_it_works_in_notebook_7(notebook, chromium, tmp_path_factory, iris):
         assert len(shown.cells) == 1
     finally:
         seven.close()
+
+
+def test_a_policy_is_met_with_a_second_persons_yes_or_overridden_aloud(notebook, iris):
+    iris.policy("Iris", require=['metric("accuracy") >= incumbent', "approved_by(1, not_author=True)"])
+    shown = notebook(opening(iris))
+    shown.row(3).click()
+    shown.button("Promote…").click()
+    rules = shown.dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
+    expect(rules).to_have_count(2)
+    assert [text.split(":")[0] for text in rules.all_text_contents()] == ["passed", "failed"]
+    expect(shown.dialog.get_by_role("button", name="Promote")).to_have_attribute("aria-disabled", "true")
+    shown.page.keyboard.press("Escape")
+    shown.button("Move to…").click()
+    shown.panel.get_by_role("menuitem", name="Ask for Production…").click()
+    shown.dialog.get_by_label("Why?").fill("better")
+    shown.dialog.get_by_role("button", name="Ask").click()
+    expect(shown.panel.get_by_role("list", name="Requests")).to_contain_text("asked by ada")
+    shown.button("Approve 3").click()
+    shown.dialog.get_by_role("button", name="Approve").click()
+    expect(shown.panel.get_by_role("list", name="Requests")).to_contain_text("approved by ada")
+    shown.button("Promote…").click()
+    expect(rules).to_have_count(2)
+    assert [text.split(":")[0] for text in rules.all_text_contents()] == ["passed", "passed"]
+    shown.dialog.get_by_role("button", name="Promote").click()
+    expect(shown.panel.locator(".said")).to_contain_text("Promoted Iris 3")
+    assert holder(iris) == 3
+    assert iris.history("Iris")[-1].after["policy"]["ok"] is True
+    shown.button("Back to the versions").click()
+    shown.row(1).click()
+    shown.button("Promote…").click()
+    shown.dialog.get_by_label("Override the policy").check()
+    shown.dialog.get_by_label("Why?").fill("fire")
+    shown.dialog.get_by_role("button", name="Promote").click()
+    expect(shown.panel.locator(".said")).to_contain_text("past the policy")
+    assert iris.history("Iris")[-1].after["policy"]["forced"] is True
+    shown.button("History").click()
+    expect(shown.panel.get_by_text("1 promotion went past the policy")).to_be_visible()
+
+
+def test_the_slider_shows_how_it_stood_also_what_was_deleted_since(notebook, iris):
+    iris.delete("Iris", version=3, because="by mistake")
+    shown = notebook(opening(iris))
+    shown.button("History").click()
+    slider = shown.panel.get_by_role("slider")
+    slider.focus()
+    table = shown.panel.get_by_role("table", name="Versions at that moment")
+    for key, rows in (("ArrowLeft", 2), ("ArrowLeft", 3)):
+        shown.page.keyboard.press(key)
+        expect(table.get_by_role("row")).to_have_count(rows + 1)
+    expect(table.get_by_role("row").nth(1)).to_contain_text("3 deleted since")
+    expect(table.get_by_role("row").nth(2)).to_contain_text("0.92 on holdout")
+    shown.page.keyboard.press("Home")
+    expect(table.get_by_role("row")).to_have_count(2)
+    shown.page.keyboard.press("End")
+    expect(table).to_have_count(0)
+    assert len(shown.cells) == 1

@@ -89,6 +89,12 @@ def test_compare_needs_two(three, words):
     three.fails(f"%registry compare {words}", UsageError)
 
 
+def test_compare_takes_an_object_of_the_notebook_that_nobody_registered_yet(three):
+    found = three.run("%registry compare Iris/1 {type(model)(C=7.0)}")
+    assert ("estimator", "C", 1.0, 7.0) in [(one.section, one.name, one.a, one.b) for one in found]
+    three.fails("%registry compare {model} Iris/1", UsageError)
+
+
 def test_inspect_tells_whose_it_is_and_what_it_would_import(three, stranger):
     shown = three.shown(three.run("%registry inspect Iris 3"))["text/plain"]
     assert "local: you registered it" in shown

@@ -137,7 +137,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     h("div.buttons", {}, cancel, go));
 
   const tell = (text, kind = "bad") => {
-    if (!node.isConnected) { // somebody did not wait for the answer, and has to hear of it nevertheless
+    if (!node.open) { // somebody did not wait for the answer, and has to hear of it nevertheless
       say(text, kind);
       return;
     }
