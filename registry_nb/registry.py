@@ -23,6 +23,7 @@ from registry_nb import (
     opening,
     process,
     queries,
+    shadow,
 )
 from registry_nb.errors import (
     AlreadyExists,
@@ -382,6 +383,7 @@ class Registry:
     download = opening.download
 
     diff = comparison.diff
+    shadow = shadow.shadow
     follow = follow.follow
 
     def panel(self, name: str | None = None) -> RegistryPanel:

@@ -13,6 +13,7 @@ _MIMES = ("text/html", "text/plain")
 SHOWN = (
     "registry_nb.approvals.Request",
     "registry_nb.checks.Report",
+    "registry_nb.evidence.Comparison",
     "registry_nb.gates.Evaluation",
     "registry_nb.listing.Listing",
     "registry_nb.loading.Inspection",

@@ -121,6 +121,25 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
     }
 
 
+def _shadow(
+    asked: Asked,
+    model: str,
+    a: int,
+    b: int,
+    data: str,
+    truth: str = "",
+    by: str = "",
+    save: bool = False,
+    because: str = "",
+) -> Json:
+    X, y = _variable(asked, data), _variable(asked, truth) if truth else None  # noqa: N806
+    asked.say("comparing…")
+    found = asked.registry.shadow(model, a, b, X, y, by=by or None, progress=False)
+    if save:
+        found.save(because=because)
+    return evidence.report(found, saved=save)
+
+
 def _filter(asked: Asked, model: str, filter: str) -> Json:
     found = [record.version for record in asked.registry.versions(model, filter)]
     return {"matches": base64.b64encode(packed(list(_ranges(found)))).decode(), "count": len(found)}
@@ -288,6 +307,7 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "show": _show,
     "filter": _filter,
     "compare": _compare,
+    "shadow": _shadow,
     "history": _history,
     "asof": _asof,
     "inbox": _inbox,

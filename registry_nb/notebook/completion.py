@@ -65,6 +65,8 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
     whole = re.search(r"[/@]", words[1]) is not None
     name, place = re.split(r"[/@]", words[1])[0], len(words) - (1 if whole else 2)
     match verb.name:
+        case "shadow":
+            return _whiches(registry, name) if len(words) in {2, 3} else ()
         case "compare":
             return _models_or_references(registry, typed) if whole or place else _whiches(registry, name)
         case "plot":
@@ -90,7 +92,7 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
 
 
 def _values(verb: Verb, option: str, words: Sequence[str], here: Here, registry: Registry) -> Iterable[str]:
-    if option in {"--example", "--data", "--metrics"}:
+    if option in {"--example", "--data", "--metrics", "--truth"}:
         return here.names()
     if option == "--stage" or (option == "--to" and verb.name != "rollback"):
         return [Stage.PRODUCTION, Stage.STAGING]

@@ -8,6 +8,7 @@ from typing import Any
 from registry_nb.notebook.grammar import BECAUSE, NAME, REF, Notebook, argument, named, reference, verb
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
+from registry_nb.uris import parse_which
 
 
 @verb(
@@ -92,3 +93,33 @@ def _reject(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 )
 def _inbox(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.inbox(given.name)
+
+
+@verb(
+    "shadow",
+    "Decide",
+    "two versions on the same rows: would it answer differently?",
+    "shadow Iris Production Staging --data X_test --truth y_test",
+    NAME,
+    argument("a", metavar="VERSION", help="the one that serves: a number, a stage, @alias"),
+    argument("b", metavar="VERSION", help="the one that may replace it"),
+    argument("--data", metavar="X", required=True, help="an expression of the notebook: the rows"),
+    argument("--truth", metavar="y", help="an expression of the notebook: the true answers"),
+    argument("--by", metavar="COLUMN", help="a column whose values are told of by themselves"),
+    argument("--importances", action="store_true", help="of each column, by shuffling it; takes long"),
+    argument("--save", action="store_true", help="keep it in the history of the second, as evidence"),
+    BECAUSE,
+)
+def _shadow(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    found = registry.shadow(
+        given.name,
+        parse_which(given.a),
+        parse_which(given.b),
+        notebook.value(given.data),
+        None if given.truth is None else notebook.value(given.truth),
+        by=given.by,
+        importances=given.importances,
+    )
+    if given.save:
+        found.save(because=given.because)
+    return found

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry_nb.approvals import Request
+from registry_nb.evidence import Comparison
 from registry_nb.notebook.rows import brief, milliseconds
-from registry_nb.records import Stage
+from registry_nb.records import Stage, json_number
 from registry_nb.registry import Registry
 
 Json = dict[str, Any]
@@ -43,6 +44,25 @@ def stood(registry: Registry, model: str, at: float) -> Json:
             }
         )
     return {"rows": rows, "count": len(versions)}
+
+
+def report(found: Comparison, *, saved: bool) -> Json:
+    """Return a shadow comparison as the browser shows it."""
+    parts = [
+        {
+            "title": part.title,
+            "heads": list(part.heads),
+            "rows": [[_cell(value) for value in row] for row in part.rows[:_NEWEST]],
+            "note": part.note,
+        }
+        for part in found.parts()
+    ]
+    told = {"sentence": found.sentence, "agreement": found.agreement, "a": found.a.version, "b": found.b.version}
+    return {**told, "parts": parts, "saved": saved}
+
+
+def _cell(value: object) -> Any:
+    return json_number(value) if value is None or isinstance(value, (int, float)) else brief(str(value))
 
 
 def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:

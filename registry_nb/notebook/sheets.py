@@ -15,6 +15,7 @@ from registry_nb.asof import Stint
 from registry_nb.checks import Report
 from registry_nb.comparison import Diff, Difference
 from registry_nb.errors import RegistryError
+from registry_nb.evidence import Comparison
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
 from registry_nb.loading import Inspection, LoadedModel
@@ -47,6 +48,8 @@ __all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "
 
 #: Rows of a listing that are shown.
 LIMIT = 50
+#: Rows of one table of a report.
+_PART = 12
 _EMPTY = "Nothing is there yet, or nothing fits the filter; %registry register VARIABLE as NAME makes a first version."
 
 
@@ -186,6 +189,25 @@ def _evaluation(found: Evaluation) -> Sheet:
     rows = [(_VERDICTS.get(row.verdict, unknown), _rule(row.rule), text_cell(row.found)) for row in found.rows]
     note = "" if rows else f"there is no policy for {found.to}"
     return Sheet(visible(found), head=("", "rule", "found") if rows else (), rows=rows, note=note)
+
+
+def _comparison(found: Comparison) -> Sheet:
+    parts = [
+        Sheet(
+            visible(part.title, 100),
+            head=part.heads,
+            rows=[[_figure(value) for value in row] for row in part.rows[:_PART]],
+            note=visible(part.note),
+        )
+        for part in found.parts()
+    ]
+    return Sheet(visible(f"{found.b.name}: {found.sentence}"), picture=found.svg(), further=parts)
+
+
+def _figure(value: object) -> Cell:
+    if isinstance(value, float):
+        return Cell(short(value), repr(value), "number")
+    return number_cell(value) if type(value) is int else text_cell("" if value is None else value)
 
 
 def _request_row(request: Request) -> Sequence[Cell]:
@@ -367,6 +389,7 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Report: _report,
     LoadedModel: _loaded,
     Inspection: _inspection,
+    Comparison: _comparison,
     Evaluation: _evaluation,
     Request: lambda request: _listing(Listing([request]), 1),
     Registry: _registry,

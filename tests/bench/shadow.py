@@ -66,4 +66,4 @@ def shadowing(ground: Ground) -> Iterator[Row]:
         took = f"{duration(median(ours))} : {duration(median(other))}"
         facts = {"shadow": summary(ours), "predictions": summary(other)}
         what = f"shadow of {rows:,} rows ({kind}), µs a row"
-        yield Row(what, 20, median(ours) / rows * 1e6, took, "µs", facts=facts)
+        yield Row(what, 10, median(ours) / rows * 1e6, took, "µs", facts=facts)

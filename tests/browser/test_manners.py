@@ -425,7 +425,7 @@ def test_10_000_versions_are_drawn_sorted_and_filtered_in_no_time(panel):
     }"""
     found = {what: shown.page.evaluate(measure, [what, 11]) for what in ("render", "sort", "search", "scroll", "page")}
     print({what: round(took, 1) for what, took in found.items()})
-    # Many times what is promised on an idle machine: this one may be busy, and a table that is not virtual takes seconds.
+    # Many times what is promised: this machine may be busy. A table that is not virtual would take seconds.
     assert max(found["render"], found["page"], found["scroll"]) < 400, found
     assert max(found["sort"], found["search"]) < 800, found
     assert shown.page.locator(".row").count() < 40

@@ -356,6 +356,8 @@ def test_a_day_without_a_year_is_the_last_one():
         "march",
         "monday",
         "10:30",
+        "2026-13-01",
+        "2026-31-01 10:00",
         "1500000000",
         "then",
         "3 Smarch",

@@ -149,6 +149,14 @@ EVERY = {
     "approve": ("approve Iris 2", "registry.approve('Iris', 2)", "approve I", "Iris", "approve Iris 7", "no version 7"),
     "reject": ("reject Iris 2", "registry.reject('Iris', 2)", "reject Iris 2 --b", "--because", "reject Iris", "which"),
     "inbox": ("inbox Iris", "nothing found", "inb", "inbox", "inbox Irs", "did you mean 'Iris'?"),
+    "shadow": (
+        "shadow Iris 1 2 --data {[[0],[1]]}",
+        "1 and 2 agree on 0 of 2 rows",
+        "shadow Iris 1 ",
+        "2",
+        "shadow Iris 1 2",
+        "--data",
+    ),
     "use": ("use", "registry", "us", "use", "use postgresql://x/y", "is not a registry"),
 }
 

@@ -106,7 +106,10 @@ def test_a_shipped_notebook_runs_and_leaves_nothing_behind(path, tmp_path, monke
     saved = nbformat.read(path, as_version=4)
     for now, then in zip(done.cells, saved.cells, strict=True):
         if then.cell_type == "code":
-            assert texts(now) == texts(then), then.source
+            told = [texts(now), texts(then)]
+            if "measures" in then.metadata.get("tags", ()):  # what it says is how long things took
+                told = [re.sub(r"[\d.,]+", "N", text) for text in told]
+            assert told[0] == told[1], then.source
 
 
 def texts(cell):

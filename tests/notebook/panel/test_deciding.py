@@ -121,3 +121,35 @@ def test_what_others_decide_is_news(browser, iris):
         "Grace set the policy of Iris for Production (the audit)",
         "Grace approved Iris 3 for Production",
     ]
+
+
+def test_two_versions_are_compared_on_a_variable_of_the_notebook(opened, iris, fitted):
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    for _ in range(2):
+        iris.register(fitted, "Iris", example=X[:5])
+    shown = opened(iris, "Iris", X=X, y=y)
+    found = shown.done("shadow", model="Iris", a=4, b=5, data="X", truth="y")
+    assert shown.progress == ["comparing…"]
+    assert (found["sentence"], found["agreement"], found["saved"]) == (
+        "4 and 5 agree on 150 of 150 rows (100.0 %)", 1.0, False
+    )  # fmt: skip
+    assert found["parts"][0]["heads"] == ["", "4", "5"]
+    assert "accuracy" in [row[0] for row in found["parts"][0]["rows"]]
+    assert iris.history("Iris")[-1].action == "registered"
+    assert shown.done("shadow", model="Iris", a=4, b=5, data="X", save=True, because="audit")["saved"] is True
+    event = iris.history("Iris")[-1]
+    assert (event.action, event.version, event.because) == ("shadowed", 5, "audit")
+    assert (event.after["shadow"]["against"], event.after["shadow"]["agreement"]) == (4, 1.0)
+    assert shown.done("history", model="Iris")["events"][-1]["text"] == "compared Iris 5 with 4 on data"
+
+
+def test_data_that_are_not_there_or_do_not_fit_are_told_and_nothing_is_kept(opened, iris):
+    shown = opened(iris, "Iris", X=[[1], [2]], y=[1])
+    before = iris.history()
+    assert shown.fails("shadow", model="Iris", a=1, b=2, data="Z")[0] == "Invalid"
+    assert shown.fails("shadow", model="Iris", a=1, b=2, data="X", truth="y", save=True)[0] == "Invalid"
+    assert shown.fails("shadow", model="Iris", a=1, b=9, data="X")[0] == "VersionNotFound"
+    assert shown.fails("shadow", model="Iris", a=1, b=1, data="X")[0] == "Invalid"
+    assert iris.history() == before
