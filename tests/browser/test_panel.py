@@ -359,3 +359,20 @@ def test_the_slider_shows_how_it_stood_also_what_was_deleted_since(notebook, iri
     shown.page.keyboard.press("End")
     expect(table).to_have_count(0)
     assert len(shown.cells) == 1
+
+
+def test_two_versions_are_compared_on_the_notebooks_data_and_it_is_kept(notebook, iris):
+    shown = notebook("X, y = [[n] for n in range(20)], [2] * 20", opening(iris))
+    shown.panel.get_by_role("navigation").get_by_role("button", name="Compare").click()
+    expect(shown.panel.get_by_role("table", name="Metrics")).to_contain_text("accuracy")
+    shown.button("On data…").click()
+    shown.panel.get_by_role("menuitem", name="keep it").click()
+    for label, text in {"Data": "X", "True answers": "y", "Why?": "an audit"}.items():
+        shown.dialog.get_by_label(label, exact=True).fill(text)
+    shown.dialog.get_by_role("button", name="Compare").click()
+    expect(shown.panel.locator(".shadow .summary")).to_have_text("2 and 3 agree on 0 of 20 rows (0.0 %)")
+    expect(shown.panel.get_by_role("table", name="Where they disagree, on the data")).to_contain_text("20")
+    expect(shown.panel.get_by_text("Kept in the history of 3")).to_be_visible()
+    event = iris.history("Iris")[-1]
+    assert (event.user, event.action, event.version, event.because) == ("ada", "shadowed", 3, "an audit")
+    assert event.after["shadow"]["metrics"]["accuracy"] == (1.0, 0.0)
