@@ -42,7 +42,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class PairedTest:
     """A paired test of whether one model is better than the other: its p-value, None where there is nothing to test."""
 
     name: str
@@ -87,7 +87,7 @@ class Found:
     rows: int
     agreed: int
     figures: tuple[Figure, ...]
-    tests: tuple[Test, ...]
+    tests: tuple[PairedTest, ...]
     confused: tuple[Confused, ...]
     slices: tuple[Slice, ...]
     differing: tuple[Differing, ...]
@@ -293,28 +293,28 @@ def _scored(counts: pd.DataFrame) -> Iterable[Figure]:
     yield Figure("f1_macro", *map(float, f1))
 
 
-def _mcnemar(counts: pd.DataFrame) -> Test:
+def _mcnemar(counts: pd.DataFrame) -> PairedTest:
     from scipy.stats import binomtest
 
     right = {side: counts[side] == counts["truth"] for side in _SIDES}
     only_a = int(counts.loc[right["a"] & ~right["b"], "rows"].sum())
     only_b = int(counts.loc[right["b"] & ~right["a"], "rows"].sum())
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else None
-    return Test("exact McNemar", p, f"only a is right on {only_a:,} rows, only b on {only_b:,}")
+    return PairedTest("exact McNemar", p, f"only a is right on {only_a:,} rows, only b on {only_b:,}")
 
 
-def _paired(a: pd.Series[float], b: pd.Series[float]) -> tuple[Test, ...]:
+def _paired(a: pd.Series[float], b: pd.Series[float]) -> tuple[PairedTest, ...]:
     """Compare absolute errors."""
     from scipy.stats import ttest_rel, wilcoxon
 
     if len(a) < 2 or not (a != b).any():
         note = "there is one row only" if len(a) < 2 else "their errors are of the same size everywhere"
-        return (Test("Wilcoxon", None, note), Test("paired t", None, note))
+        return (PairedTest("Wilcoxon", None, note), PairedTest("paired t", None, note))
     note = f"absolute errors of {len(a):,} rows"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of differences that are all the same: p is 0, or NaN
         found = {"Wilcoxon": wilcoxon(a, b).pvalue, "paired t": ttest_rel(a, b).pvalue}
-    return tuple(Test(name, _number(p), note) for name, p in found.items())
+    return tuple(PairedTest(name, _number(p), note) for name, p in found.items())
 
 
 def _measured(batch: pd.DataFrame) -> Mapping[str, Any]:

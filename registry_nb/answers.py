@@ -111,7 +111,7 @@ class Side:
         """Do nothing: scikit-learn looks whether an estimator has this method before it shuffles columns for it."""
 
     def hopeless(self) -> Iterator[Exception]:
-        """Say why no row was answered, if it was because of this model."""
+        """Say why no row was answered by both, if it was because of this model."""
         if isinstance(self.first, SignatureMismatch):
             yield self.first
         elif self.failures:

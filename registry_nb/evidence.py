@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from registry_nb import lifecycle, lookup, process
-from registry_nb.agreement import CLASSIFIER, Confused, Differing, Figure, Slice, Test
+from registry_nb.agreement import CLASSIFIER, Confused, Differing, Figure, PairedTest, Slice
 from registry_nb.errors import printable
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, json_number
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Rows of a table of the text, characters of a cell; lanes of the picture.
 _LISTED, _WIDE, _LANES = 12, 60, 16
+#: A slice of rows that belong to none.
+_MISSING = "(missing)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Comparison:
         The share of all rows on which both gave the same answer.
     figures : Listing of Figure
         Metrics if the true answers were given, and latencies in milliseconds, side by side.
-    tests : Listing of Test
+    tests : Listing of PairedTest
     confused : Listing of Confused
         Of classifiers: what one says where the other says something else, the most frequent first.
     slices : Listing of Slice
@@ -92,7 +94,7 @@ class Comparison:
     compared: int
     agreement: float
     figures: Listing[Figure]
-    tests: Listing[Test]
+    tests: Listing[PairedTest]
     confused: Listing[Confused]
     slices: Listing[Slice]
     differing: Listing[Differing]
@@ -122,7 +124,7 @@ class Comparison:
             Part(
                 f"By {self.by}" if self.by else "By slice",
                 ("slice", "rows", "agreement", f"{unit} of {one}", f"{unit} of {other}"),
-                _rows(self.slices),
+                tuple((_MISSING if row[0] is None else row[0], *row[1:]) for row in _rows(self.slices)),
             ),
             Part("Rows that differ", ("row", "truth", f"{one} says", f"{other} says"), _rows(self.differing)),
             Part("Importances", ("column", one, other), _rows(self.importances)),
@@ -190,7 +192,10 @@ class Comparison:
     def svg(self) -> str:
         """Draw how far they agree, and where: a picture without scripts and links."""
         lanes = [("all rows", self.agreement, f"{self.rows:,} rows")]
-        lanes += [(_text(one.value), one.agreement, f"{one.rows:,} rows") for one in self.slices]
+        lanes += [
+            (_MISSING if one.value is None else _text(one.value), one.agreement, f"{one.rows:,} rows")
+            for one in self.slices
+        ]
         drawn, left_out = lanes[:_LANES], len(lanes) - _LANES
         head = f"{self.b.name}: {self.sentence}" + (f"; {left_out} more slices are not drawn" if left_out > 0 else "")
         tall = 34 + 24 * len(drawn)

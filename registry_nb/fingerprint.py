@@ -10,6 +10,8 @@ from registry_nb import forms
 
 #: Of larger data so many cells are looked at, in rows at equal distances.
 _MOST = 5_000_000
+#: Rows that are copied at once.
+_PIECE = 1_000
 #: Names of columns that are kept beside the fingerprint, and characters of each.
 _NAMED, _LONGEST = 50, 100
 
@@ -112,7 +114,9 @@ def _of_array(array: Any, data: Any) -> dict[str, Any]:
     rows = len(array) if array.ndim else 1
     step = max(1, array.size // _MOST) if array.ndim else 1
     digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
-    digest.update(np.ascontiguousarray(array[::step] if array.ndim else array).tobytes())
+    seen = np.atleast_1d(array)[::step]
+    for start in range(0, len(seen), _PIECE):  # a copy of all of it would weigh more than what is done with the data
+        digest.update(np.ascontiguousarray(seen[start : start + _PIECE]).tobytes())
     width = {} if array.ndim < 2 else {"columns": int(array.shape[1])}
     return _told(digest, rows, step, **width)
 

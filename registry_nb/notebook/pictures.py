@@ -131,7 +131,7 @@ def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Pictu
     if not stints:
         return Picture(_document(heading, "nobody yet", [_words(_LEFT, _TOP + 20, "nobody yet", "start")], 80), heading)
     first, last = min(one.start for one in stints), max(now, *(one.start for one in stints))
-    seconds = max((last - first).total_seconds(), 1.0)
+    seconds = max((last - first).total_seconds(), 1e-6)
 
     def across(at: datetime) -> float:
         return _LEFT + (_WIDE - _LEFT - _RIGHT) * (at - first).total_seconds() / seconds

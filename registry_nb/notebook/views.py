@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 import unicodedata
@@ -28,7 +29,9 @@ def text(shown: object, limit: int = LIMIT) -> str:
 def _html(given: Sheet) -> str:
     parts = [f"<p><b>{escape(given.title)}</b></p>"] if given.title else []
     if given.picture:
-        parts.append(given.picture)
+        # Not the SVG itself: of a notebook that is not trusted, JupyterLab would leave its words without their places.
+        drawn = base64.b64encode(given.picture.encode()).decode()
+        parts.append(f'<p><img alt="{escape(given.title, quote=True)}" src="data:image/svg+xml;base64,{drawn}"></p>')
     if given.facts:
         rows = "".join(
             f'<tr><th scope="row">{escape(label)}</th>{_html_cell(cell)}</tr>' for label, cell in given.facts
