@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from registry_nb.asof import Past
 from registry_nb.errors import RegistryError
 from registry_nb.records import Event
 from registry_nb.registry import Registry
@@ -47,7 +48,7 @@ def watching(registry: Registry, listener: Listener) -> Watch:
     The thread holds it weakly.
     """
     with _mutex:
-        watch = _watches.setdefault(registry.uri, Watch(registry))
+        watch = _watches.setdefault(_key(registry), Watch(registry))
     watch.add(listener)
     return watch
 
@@ -81,7 +82,7 @@ class Watch:
             self.look()
             listener.stands(self._problem, writable=self._writable)
             with _mutex:
-                _watches[self._registry.uri] = self
+                _watches[_key(self._registry)] = self
                 self._listeners.add(listener)
                 begins = self._thread is None
                 if begins:
@@ -151,8 +152,8 @@ class Watch:
             with _mutex:
                 if not self._listeners:
                     self._thread = None
-                    if _watches.get(self._registry.uri) is self:
-                        del _watches[self._registry.uri]
+                    if _watches.get(_key(self._registry)) is self:
+                        del _watches[_key(self._registry)]
                     return
                 listeners = list(self._listeners)
             start = time.thread_time()
@@ -179,8 +180,15 @@ def _each(listeners: Sequence[Listener], tell: Callable[[Listener], None]) -> No
             tell(listener)
 
 
+def _key(registry: Registry) -> str:
+    """Tell registries apart; a moment of the past hears nothing of what happens in the present of the same folder."""
+    return f"{registry.uri} at {registry.store.moment}" if isinstance(registry.store, Past) else registry.uri
+
+
 def _writable(registry: Registry) -> bool:
     """Tell whether the folder can be written, or made."""
+    if isinstance(registry.store, Past):
+        return False
     path = local_path(registry.uri)
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)

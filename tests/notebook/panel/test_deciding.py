@@ -153,3 +153,13 @@ def test_data_that_are_not_there_or_do_not_fit_are_told_and_nothing_is_kept(open
     assert shown.fails("shadow", model="Iris", a=1, b=9, data="X")[0] == "VersionNotFound"
     assert shown.fails("shadow", model="Iris", a=1, b=1, data="X")[0] == "Invalid"
     assert iris.history() == before
+
+
+def test_a_panel_of_the_past_can_only_be_read_and_takes_nothing_from_the_presents(opened, iris):
+    past = opened(iris.at(iris.history("Iris")[-1].at), "Iris")
+    present = opened(iris, "Iris")
+    assert past.state["readonly"] is True
+    assert past.fails("promote", model="Iris", version=3)[0] == "ReadOnly"
+    rn.Registry(iris.uri, user="Grace").promote("Iris", 3)
+    present.until(lambda: present.versions[3]["stage"] == "Production")
+    assert past.versions[3]["stage"] == "None"
