@@ -6,19 +6,20 @@ order of the history is kept, and with it the chain.
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
+from itertools import chain, islice
+from operator import itemgetter
+from typing import IO, TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from registry_nb.chronicle import Chronicle, Turn
 from registry_nb.errors import Corrupted, Gone, Invalid, ModelNotFound, ReadOnly, shown
 from registry_nb.listing import Listing
-from registry_nb.lookup import SERVING, known
+from registry_nb.lookup import known
 from registry_nb.moments import moment
 from registry_nb.names import checked_name
 from registry_nb.records import Event, File, Frozen, ModelVersion, RegisteredModel, Run, RunStatus, Stage, frozen
@@ -28,7 +29,12 @@ from registry_nb.stores import Artifacts, Store, Transaction
 if TYPE_CHECKING:
     from registry_nb.registry import Registry
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+#: A history, the name that it has now, and how many of its events had happened.
+_Found = tuple[Chronicle, str, int]
+_END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,131 +94,42 @@ def timeline(registry: Registry, name: str, stage: Stage | str | None = None) ->
     ModelNotFound
     """
     only = None if stage is None else Stage(stage)
-    name = checked_name(name)
-    if name not in registry.store.histories():
-        known(registry.store, name)
-    stints, holding = list[dict[str, Any]](), dict[int, dict[str, Any]]()
-    for event in registry.store.events(name):
-        to = "" if event.action == "deleted" else (event.after or {}).get("stage")
-        if event.version is None or to is None:
-            continue
-        current = holding.get(event.version)
-        if current is not None and current["stage"] != to:
-            holding.pop(event.version)["end"] = event.at
-            current = None
-        if current is None and to in SERVING:
-            stint = {"stage": Stage(to), "version": event.version, "start": event.at, "end": None}
-            holding[event.version] = {**stint, "by": event.user, "because": event.because}
-            stints.append(holding[event.version])
-    return Listing(Stint(**one) for one in stints if only in (None, one["stage"]))
+    name, store = checked_name(name), registry.store
+    if name not in store.histories():
+        known(store, name)
+    past = store if isinstance(store, Past) else Past(store, registry.artifacts, _END)
+    turns = past.turns(name)
+    return Listing(
+        Stint(turn.stage, turn.version, start, end, turn.by, turn.because)
+        for turn, start, end in turns
+        if only in (None, turn.stage)
+    )
 
 
 # -- the records ------------------------------------------------------------------------------------------------------
 
 
-_SET = ("stage", "description", "tags", "aliases", "policies")
-
-
-_MERGED = ("tags", "aliases", "policies")
-
-
-class _Chain:
-    """A model's history, folded so that any moment of it is found without reading it again.
-
-    Places count its events from 0; ``until`` is how many of them had happened.
-    """
+class _Kept:
+    """What was read of a store's histories: it lives as long as the store does, and grows with it."""
 
     def __init__(self) -> None:
-        self.last = ""  # the id of the newest event that was folded
-        self._counts = list[datetime]()  # from when on each event counts
-        self._at = list[datetime]()
-        self._called = list[tuple[int, str]]()  # the name from a place on; empty while the model did not exist
-        self._steps = dict[int | None, list[tuple[int, bool, Mapping[str, Any]]]]()  # of a version; of the model: None
-        self._stints = dict[str, list[list[Any]]]()  # of a stage: [from, to or None, version]
-        self._standing = dict[int, list[Any]]()
-        self.deleted = dict[int, Event]()
-
-    def fold(self, event: Event) -> None:
-        """Take the next event in."""
-        place, number, after = len(self._at), event.version, event.after or {}
-        gone = event.action == "deleted"
-        self.last = event.id
-        self._at.append(event.at)
-        self._counts.append(max(event.at, self._counts[-1]) if self._counts else event.at)
-        if number is None and event.action in {"created", "renamed", "deleted"}:
-            self._called.append((place, "" if gone else event.name))
-        if number is not None and gone:
-            self.deleted[number] = event
-        if gone or event.action == "created" or any(key in after for key in _SET):
-            self._steps.setdefault(None if "aliases" in after else number, []).append((place, gone, after))
-        if number is not None and (gone or "stage" in after):
-            if number in self._standing:
-                self._standing.pop(number)[1] = place
-            if not gone:
-                self._standing[number] = [place, None, number]
-                self._stints.setdefault(after["stage"], []).append(self._standing[number])
-
-    def until(self, then: datetime) -> int:
-        """Return how many events had happened."""
-        return bisect_right(self._counts, then)
-
-    def name(self, until: int) -> str:
-        """Return what the model was called; nothing if there was none."""
-        place = bisect_right(self._called, until - 1, key=lambda one: one[0])
-        return self._called[place - 1][1] if place else ""
-
-    def last_name(self, until: int) -> str:
-        """Return what the model was called at last, also after it was deleted."""
-        return next((name for place, name in reversed(self._called) if place < until and name), "")
-
-    def facts(self, version: int | None, until: int) -> dict[str, Any] | None:
-        """Return what was set by then of a version, or of the model itself; None if there was none."""
-        facts: dict[str, Any] | None = None
-        for place, gone, after in self._steps.get(version, ()):
-            if place >= until:
-                break
-            if gone:
-                facts = None
-                continue
-            if facts is None:
-                facts = {
-                    "created_at": self._at[place],
-                    "stage": "None",
-                    "description": "",
-                    **{key: {} for key in _MERGED},
-                }
-            facts["updated_at"] = self._at[place]
-            for key in ("stage", "description"):
-                facts[key] = after.get(key, facts[key])
-            for key in _MERGED:
-                for one, value in (after.get(key) or {}).items():
-                    facts[key][one] = value
-                    if value is None:
-                        del facts[key][one]
-        return facts
-
-    def changed_at(self, until: int) -> datetime:
-        """Return when the last of so many events happened."""
-        return self._at[until - 1]
-
-    def holders(self, stage: str, until: int) -> list[int]:
-        """Return who was in a stage, ascending."""
-        found = (one for one in self._stints.get(stage, ()) if one[0] < until and (one[1] is None or one[1] >= until))
-        return sorted(number for _, _, number in found)
-
-    def highest(self, until: int) -> int:
-        """Return the highest number that was ever given out, or 0."""
-        every = (one for stints in self._stints.values() for one in stints)
-        return max((number for start, _, number in every if start < until), default=0)
-
-    def numbers(self, until: int) -> list[int]:
-        """Return the versions that existed, ascending."""
-        return sorted(number for stage in self._stints for number in self.holders(stage, until))
+        self.names: tuple[int, dict[str, None]] = (-1, {})
+        self.chronicles = dict[str, tuple[int, Chronicle]]()
 
 
-#: Folded histories, as long as their store lives; they grow with it.
-_folded: WeakKeyDictionary[Store, dict[str, _Chain]] = WeakKeyDictionary()
-_folding = threading.Lock()
+#: No lock guards it, for one would wait for the store's, and be waited for by it: whoever adds to a chronicle takes it
+#: away meanwhile, and whoever finds none reads the history again.
+_kept: WeakKeyDictionary[Store, _Kept] = WeakKeyDictionary()
+
+
+def _at_once(ask: Callable[Concatenate[Past, P], T]) -> Callable[Concatenate[Past, P], T]:
+    """Answer from one state of the present, or a model that is renamed meanwhile would be nowhere."""
+
+    @functools.wraps(ask)
+    def asked(self: Past, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.present.consistent(lambda: ask(self, *args, **kwargs))
+
+    return asked
 
 
 class Past:
@@ -235,6 +152,7 @@ class Past:
         self.moment = moment
         self.bytes = _Bytes(artifacts, self)
 
+    @_at_once
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
         """Return a model; without `latest`, only its own record.
 
@@ -247,68 +165,65 @@ class Past:
         if found is None:
             self._tell_why(name)
             return None
-        chain, _, until = found
-        facts = chain.facts(None, until)
-        assert facts is not None
-        held = [max(numbers) for stage in Stage if (numbers := chain.holders(str(stage), until))] if latest else []
-        return RegisteredModel(
-            name=name,
-            description=facts["description"],
-            tags=Frozen(facts["tags"]),
-            aliases=Frozen(facts["aliases"]),
-            policies=frozen(facts["policies"]),
-            created_at=facts["created_at"],
-            updated_at=chain.changed_at(until),
-            latest_versions=tuple(self._each(name, found, sorted(held))),
-        )
+        return self._model(name, found, latest=latest)
 
+    @_at_once
     def models(self) -> Iterator[RegisteredModel]:
         """Return every model, by name."""
-        yield from filter(None, map(self.model, self.model_names()))
+        named = [(name, found) for found in self.chronicles() if (name := found[0].name(found[2]))]
+        return iter([self._model(name, found, latest=True) for name, found in sorted(named, key=itemgetter(0))])
 
+    @_at_once
     def model_names(self) -> list[str]:
         """Return the names that models had, sorted."""
-        return sorted(name for chain, _, until in self._chains() if (name := chain.name(until)))
+        return sorted(name for chronicle, _, until in self.chronicles() if (name := chronicle.name(until)))
 
+    @_at_once
     def version(self, name: str, version: int) -> ModelVersion | None:
         """Return a version, also one that was deleted since."""
         found = self._found(name)
         return next(self._each(name, found, [version]), None) if found else None
 
+    @_at_once
     def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
         """Return a model's versions, or only those in a stage, by number."""
-        if (found := self._found(name)) is not None:
-            chain, _, until = found
-            yield from self._each(name, found, chain.holders(str(stage), until) if stage else chain.numbers(until))
+        found = self._found(name)
+        numbers = found[0].numbers(found[2], str(stage) if stage else "") if found else ()
+        return iter(list(self._each(name, found, numbers)) if found else ())
 
+    @_at_once
     def newest(self, name: str) -> int:
         """Return the highest number that existed, or 0."""
         found = self._found(name)
         return max(found[0].numbers(found[2]), default=0) if found else 0
 
+    @_at_once
     def next_version(self, name: str) -> int:
         """Return the number that the next version would have got: higher than any that ever was."""
         found = self._found(name)
         return found[0].highest(found[2]) + 1 if found else 1
 
+    @_at_once
     def holders(self, name: str, stage: Stage) -> tuple[int, ...]:
         """Return the numbers of the versions that were in a stage, ascending."""
         found = self._found(name)
-        return tuple(found[0].holders(str(stage), found[2])) if found else ()
+        return tuple(found[0].numbers(found[2], str(stage))) if found else ()
 
     def latest(self, name: str, stage: Stage) -> int:
         """Return the highest number in a stage, or 0."""
         return max(self.holders(name, stage), default=0)
 
+    @_at_once
     def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
         """Return a model's history until then, also that of a model that had been deleted."""
-        for now, until in ((now, until) for chain, now, until in self._chains(name) if chain.last_name(until) == name):
-            kept = islice(self.present.events(now), until)
-            yield from reversed(list(kept)) if newest_first else kept
+        found = (one for one in self.chronicles(name) if one[0].last_name(one[2]) == name)
+        kept = [event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until)]
+        return iter(kept[::-1] if newest_first else kept)
 
+    @_at_once
     def histories(self) -> list[str]:
         """Return the names that had a history, sorted."""
-        return sorted(filter(None, (chain.last_name(until) for chain, _, until in self._chains())))
+        return sorted(filter(None, (chronicle.last_name(until) for chronicle, _, until in self.chronicles())))
 
     def run(self, run_id: str) -> Run | None:
         """Return a run that had started."""
@@ -338,6 +253,28 @@ class Past:
         """Say that this is the past."""
         raise ReadOnly(f"this is the registry as it stood on {_local(self.moment)}; it can be read, not changed")
 
+    @_at_once
+    def turns(self, name: str) -> list[tuple[Turn, datetime, datetime | None]]:
+        """Return who held Production and Staging in a model that had a name at last, from when to when."""
+        found = (one for one in self.chronicles(name) if one[0].last_name(one[2]) == name)
+        return [turn for chronicle, _, until in islice(found, 1) for turn in chronicle.turns(until)]
+
+    @_at_once
+    def called(self, name: str) -> str:
+        """Return what the model was called that has a name now; nothing if there was none."""
+        chronicle, _, until = next((one for one in self.chronicles(name) if one[1] == name), (None, "", 0))
+        return chronicle.name(until) if chronicle else ""
+
+    def chronicles(self, first: str = "") -> Iterator[_Found]:
+        """Go through all histories; the one that has a name now comes first, and is mostly the one that had it."""
+        kept, revision = _kept.setdefault(self.present, _Kept()), self.present.revision
+        if kept.names[0] != revision:
+            kept.names = revision, dict.fromkeys(self.present.histories())
+        names = kept.names[1]
+        for now in chain([first] if first in names else (), (name for name in names if name != first)):
+            chronicle = self._chronicle(now, revision)
+            yield chronicle, now, chronicle.until(self.moment)
+
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _as_it_ran(self, run: Run) -> Run | None:
@@ -347,65 +284,76 @@ class Past:
             return run
         return replace(run, status=RunStatus.RUNNING, ended_at=None, host="")  # of another host nobody says "killed"
 
-    def _found(self, name: str) -> tuple[_Chain, str, int] | None:
-        """Return the history of what was called so then, what it is called now, and how much of it had happened."""
-        return next((found for found in self._chains(name) if found[0].name(found[2]) == name), None)
+    def _found(self, name: str) -> _Found | None:
+        return next((found for found in self.chronicles(name) if found[0].name(found[2]) == name), None)
 
-    def _each(self, name: str, found: tuple[_Chain, str, int], numbers: Iterable[int]) -> Iterator[ModelVersion]:
-        chain, now, until = found
-        aliases = dict[int, list[str]]()
-        for alias, number in ((chain.facts(None, until) or {}).get("aliases") or {}).items():
+    def _model(self, name: str, found: _Found, *, latest: bool) -> RegisteredModel:
+        chronicle, _, until = found
+        facts = chronicle.facts(None, until)
+        assert facts is not None
+        held = [numbers[-1] for stage in Stage if (numbers := chronicle.numbers(until, str(stage)))] if latest else []
+        return RegisteredModel(
+            name=name,
+            description=facts.description,
+            tags=Frozen(facts.tags),
+            aliases=Frozen(facts.aliases),
+            policies=frozen(facts.policies),
+            created_at=facts.created_at,
+            updated_at=chronicle.changed_at(until),
+            latest_versions=tuple(self._each(name, found, sorted(held))),
+        )
+
+    def _each(self, name: str, found: _Found, numbers: Iterable[int]) -> Iterator[ModelVersion]:
+        chronicle, now, until = found
+        own, aliases = chronicle.facts(None, until), dict[int, list[str]]()
+        for alias, number in own.aliases.items() if own else ():
             aliases.setdefault(number, []).append(alias)
         for number in numbers:
-            facts = chain.facts(number, until)
+            facts = chronicle.facts(number, until)
             if facts is None:
                 continue
             record = self.present.version(now, number)
             if record is None:
-                event = chain.deleted[number]
+                event = chronicle.deleted[number]
                 record = ModelVersion.from_dict(name, number, (), event.before or {})
-                self.bytes.gone.update((file.digest, event) for file in record.files)
+                files = record.files if record.probe is None else (*record.files, record.probe)
+                self.bytes.gone.update((file.digest, event) for file in files)
             yield with_fields(
                 record,
                 name=name,
-                stage=Stage(facts["stage"]),
-                description=facts["description"],
-                tags=Frozen(facts["tags"]),
+                stage=Stage(facts.stage),
+                description=facts.description,
+                tags=Frozen(facts.tags),
                 aliases=tuple(sorted(aliases.get(number, ()))),
-                updated_at=facts["updated_at"],
+                updated_at=facts.updated_at,
             )
 
-    def _chains(self, first: str = "") -> Iterator[tuple[_Chain, str, int]]:
-        """Go through all histories; the one that has a name now comes first, and is mostly the one that had it."""
-        names = self.present.histories()
-        for now in [first] * (first in names) + [name for name in names if name != first]:
-            chain = self._chain(now)
-            yield chain, now, chain.until(self.moment)
-
-    def _chain(self, now: str) -> _Chain:
-        """Return a history, folded as far as it goes now."""
-        with _folding:
-            folded = _folded.setdefault(self.present, {})
-            chain, fresh = folded.get(now), list[Event]()
-            for event in self.present.events(now, newest_first=True):
-                if chain is not None and event.id == chain.last:
-                    break
-                fresh.append(event)
-            else:  # it is new, or not the one that was folded: a backup was restored, or another model has the name
-                chain = folded[now] = _Chain()
-            assert chain is not None
-            for event in reversed(fresh):
-                chain.fold(event)
-            return chain
+    def _chronicle(self, now: str, revision: int) -> Chronicle:
+        """Return a history as far as it goes now."""
+        every = _kept.setdefault(self.present, _Kept()).chronicles
+        seen, chronicle = every.get(now, (-1, None))
+        if chronicle is not None and seen == revision:
+            return chronicle
+        _, chronicle = every.pop(now, (-1, None))
+        fresh = list[Event]()
+        for event in self.present.events(now, newest_first=True) if chronicle is not None else ():
+            if chronicle is not None and event.id == chronicle.last:
+                break
+            fresh.append(event)
+        else:  # it is new, or not the one that was read: a backup was restored, or another model has the name
+            chronicle = None
+        events = self.present.events(now) if chronicle is None else reversed(fresh)
+        chronicle = chronicle or Chronicle()
+        for event in events:
+            chronicle.add(event)
+        every[now] = revision, chronicle
+        return chronicle
 
     def _tell_why(self, name: str) -> None:
         """Say what is known of a name that was not there."""
         names, then = self.model_names(), _local(self.moment)
-        if name in self.present.histories():
-            chain = self._chain(name)
-            called = chain.name(chain.until(self.moment))
-            if called:
-                raise ModelNotFound(f"{shown(name)} was called {shown(called)} on {then}", name=name, models=names)
+        if called := self.called(name):
+            raise ModelNotFound(f"{shown(name)} was called {shown(called)} on {then}", name=name, models=names)
         if not names:
             begins = min(
                 (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from registry_nb.errors import Invalid, shown
 
 _WRITTEN = "write it like '2026-01-31T09:00', 'yesterday 09:00', '3 March 2026' or '-30d'"
+_YEAR_FIRST = re.compile(r"\s*\d{4}\D(\d{1,2})\D(\d{1,2})\b")
+_MINUTES_OR_MONTHS = re.compile(r"\d\s*m\b", re.IGNORECASE)
 
 
 def moment(when: datetime | str, what: str = "when") -> datetime:
     """Return the time that is meant, in UTC.
 
     ISO 8601 is read by the standard library, all else by dateparser, in English and about the past: "3 March" is the
-    last one. What lacks a day or a month, and what day-first and month-first readers would read differently, is
-    refused rather than guessed.
+    last one, and "yesterday" the same time of day. What lacks a day or a month, what readers of different countries
+    would read differently, and what holds a number that means nothing there, is refused rather than guessed.
 
     Parameters
     ----------
@@ -39,8 +43,11 @@ def moment(when: datetime | str, what: str = "when") -> datetime:
     registry_nb.errors.Invalid: when='01/02/2026' could be 2026-02-01 or 2026-01-02; write it like ...
     """
     parsed = when if isinstance(when, datetime) else _read(when, what)
+    if parsed != parsed:  # noqa: PLR0124  # the datetime of pandas that is none
+        raise Invalid(f"{what}={shown(when)} is no time; {_WRITTEN}")
+    plain = datetime.combine(parsed.date(), parsed.time(), parsed.tzinfo)  # that of pandas knows no local time
     try:
-        return parsed.astimezone(UTC)
+        return plain.astimezone(UTC)
     except (OverflowError, OSError, ValueError):  # of a year that no clock of this machine has
         raise Invalid(f"{what}={shown(parsed)} is beyond the calendar; {_WRITTEN}") from None
 
@@ -52,22 +59,44 @@ def _read(when: object, what: str) -> datetime:
         return datetime.fromisoformat(when)
     except ValueError:
         pass
-    import dateparser
-
-    # One base for both readings, or "2 hours ago" would differ from itself by the time that parsing takes.
+    if _MINUTES_OR_MONTHS.search(when):
+        raise Invalid(f"{what}={shown(when)} could be minutes or months; write '-5min' or '-5mo'")
+    # One base for all readings, or "2 hours ago" would differ from itself by the time that parsing takes.
     settings = {
         "PREFER_DATES_FROM": "past",
         "REQUIRE_PARTS": ["day", "month"],
         "PARSERS": ["relative-time", "absolute-time"],
         "RELATIVE_BASE": datetime.now(),  # noqa: DTZ005  # local, as what it is read against
     }
-    readings: list[datetime | None] = [
-        dateparser.parse(when, languages=["en"], settings={**settings, "DATE_ORDER": order}) for order in ("DMY", "MDY")
-    ]
-    first, second = readings
-    iso = re.match(r"\d{4}-\d\d-\d\d", when)  # which the library would turn into another day, if there is no such
-    if first is None or second is None or (iso and f"{first:%Y-%m-%d}" != iso[0]):
+    orders = ("DMY", "MDY") if re.search("[a-z]", when, re.IGNORECASE) else ("DMY", "MDY", "YMD")
+    readings = dict.fromkeys(_parsed(when, {**settings, "DATE_ORDER": order}) for order in orders)
+    first, *others = (None,) if None in readings else filter(None, readings)
+    if first is None or _has_idle_number(when, first, settings) or _is_turned(when, first):
         raise Invalid(f"{what}={shown(when)} is not a time that can be read; {_WRITTEN}")
-    if first != second:
-        raise Invalid(f"{what}={shown(when)} could be {first:%Y-%m-%d} or {second:%Y-%m-%d}; {_WRITTEN}")
+    if others:
+        raise Invalid(f"{what}={shown(when)} could be {first:%Y-%m-%d} or {others[0]:%Y-%m-%d}; {_WRITTEN}")
     return first
+
+
+def _is_turned(when: str, reading: datetime) -> bool:
+    """Tell whether what begins with the year was read with the day before the month: dateparser so mends a slip."""
+    written = _YEAR_FIRST.match(when)
+    return written is not None and (reading.month, reading.day) != tuple(map(int, written.groups()))
+
+
+def _has_idle_number(when: str, reading: datetime, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a relative time says the same without one of its numbers: dateparser passes over "25:00" and "9"."""
+    relative = {**settings, "PARSERS": ["relative-time"]}
+    words = when.split()
+    return _parsed(when, relative) is not None and any(
+        _parsed(" ".join(words[:place] + words[place + 1 :]), relative) == reading
+        for place, word in enumerate(words)
+        if re.search(r"\d", word)
+    )
+
+
+def _parsed(when: str, settings: Mapping[str, Any]) -> datetime | None:
+    import dateparser
+
+    parsed: datetime | None = dateparser.parse(when, languages=["en"], settings=dict(settings))
+    return parsed

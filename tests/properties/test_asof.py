@@ -48,10 +48,12 @@ def act(registry, chance):
         lambda: registry.delete(name) if chance.random() < 0.2 else None: 1,
         lambda: registry.rename(name, chance.choice(["Iris", "Rose", "Lily", "Violet"])): 1,
         lambda: registry.rename("Violet", name): 1,
+        lambda: registry.policy(name, to=stage, require=[] if chance.random() < 0.7 else ["has_description()"]): 1,
+        lambda: registry.request(name, number, stage): 1,
     }
     try:
         chance.choices(list(actions), list(actions.values()))[0]()
-    except (rn.NotFound, rn.Refused, rn.Conflict):
+    except (rn.NotFound, rn.Refused, rn.Conflict, rn.Invalid):
         return 0
     return 1
 
@@ -94,11 +96,19 @@ def told(past):
     }
 
 
+def photographed(registry):
+    """Copy all that can be asked of the models."""
+    return {
+        model.name: (model, list(registry.versions(model.name)), list(registry.timeline(model.name)))
+        for model in registry.models()
+    }
+
+
 @pytest.mark.parametrize("back", [False, True], ids=["the clock runs", "the clock goes back at times"])
 def test_the_past_is_what_a_replay_says_at_any_instant(registry, clock, back):
     chance = random.Random(7)
     registry.register(len, "Source")
-    done, moments = 0, []
+    done, moments, seen = 0, [], {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rn.CrowdedStage)
         while done < CHANGES:
@@ -106,6 +116,10 @@ def test_the_past_is_what_a_replay_says_at_any_instant(registry, clock, back):
             clock.moment += timedelta(microseconds=-step if back and chance.random() < 0.1 else step)
             moments.append(clock.moment)
             done += act(registry, chance)
+            if not back:  # else what is done later may be dated before
+                seen[clock.moment] = photographed(registry)
+    for moment, picture in seen.items():
+        assert photographed(registry.at(moment)) == picture
     first, last = min(moments), max(moments)
     instants = chance.choices(moments, k=INSTANTS // 2)
     instants += [first + (last - first) * chance.random() for _ in range(INSTANTS - len(instants))]
