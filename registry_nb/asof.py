@@ -194,8 +194,10 @@ class Past:
     @_at_once
     def newest(self, name: str) -> int:
         """Return the highest number that existed, or 0."""
-        found = self._found(name)
-        return max(found[0].numbers(found[2]), default=0) if found else 0
+        if (found := self._found(name)) is None:
+            return 0
+        chronicle, _, until = found
+        return next((n for n in range(chronicle.highest(until), 0, -1) if chronicle.facts(n, until)), 0)
 
     @_at_once
     def next_version(self, name: str) -> int:

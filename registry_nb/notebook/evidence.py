@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry_nb.approvals import Request
+from registry_nb.asof import Past
 from registry_nb.evidence import Comparison
 from registry_nb.notebook.rows import brief, milliseconds
 from registry_nb.records import Stage, json_number
@@ -24,8 +25,8 @@ def stood(registry: Registry, model: str, at: float) -> Json:
     then = _EPOCH + timedelta(microseconds=round(at * 1000))
     past = registry.at(then)
     present = {version.version for version in registry.versions(model)}
-    events = registry.store.events(model, newest_first=True)
-    model = next((event.name for event in events if event.at <= then), model)
+    if isinstance(past.store, Past):  # the name that it had then
+        model = past.store.called(model) or model
     versions = [] if past.store.model(model, latest=False) is None else past.versions(model)
     held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]

@@ -164,7 +164,9 @@ def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Pictu
 def _ticks(low: float, high: float) -> list[float]:
     """Return some round numbers around what is drawn: 1, 2 or 5 times a power of ten apart."""
     if high - low <= max(abs(high) * 1e-9, 1e-300):
-        low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
+        around = max(abs(low), abs(high))
+        around = around * 0.05 if around > 1e-290 else 0.05  # of less than that there is no twentieth
+        low, high = low - around, high + around
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough * 0.999)

@@ -289,6 +289,42 @@ def test_no_theme_hides_anything_and_axe_finds_nothing_wrong(notebook, iris, acc
     shown.theme(THEMES["light"])
 
 
+def test_no_theme_hides_what_a_decision_rests_on_and_axe_finds_nothing_wrong(notebook, iris, accessible, tmp_path):
+    folder = Path(os.environ.get("REGISTRY_NB_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    iris.policy("Iris", require=['metric("accuracy") >= incumbent', "approved_by(1)", "has_description()"])
+    iris.request("Iris", 3, because="better")
+    shown = notebook("X, y = [[n] for n in range(20)], [2] * 20", opening(iris))
+
+    def looks_well(look, view):
+        shown.panel.screenshot(path=folder / f"panel-{look}-{view}.png")
+        accessible(shown.page, ".jp-OutputArea-output [data-lm-suppress-shortcuts]")
+
+    go = lambda view: shown.panel.get_by_role("navigation").get_by_role("button", name=view).click()
+    for look, name in THEMES.items():
+        shown.theme(name)
+        go("History")
+        shown.panel.get_by_role("slider").press("ArrowLeft")
+        expect(shown.panel.get_by_role("table", name="Versions at that moment")).to_be_visible()
+        looks_well(look, "slider")
+        go("Versions")
+        shown.row(3).click()
+        expect(shown.panel.get_by_role("list", name="Requests")).to_be_visible()
+        shown.button("Promote…").click()
+        expect(shown.dialog.get_by_role("listitem")).to_have_count(3)
+        looks_well(look, "checklist")
+        shown.page.keyboard.press("Escape")
+        go("Compare")
+        shown.button("On data…").click()
+        shown.panel.get_by_role("menuitem", name="Compare on data…").click()
+        shown.dialog.get_by_label("Data", exact=True).fill("X")
+        shown.dialog.get_by_label("True answers").fill("y")
+        shown.dialog.get_by_role("button", name="Compare").click()
+        expect(shown.panel.locator(".shadow .summary")).to_be_visible()
+        looks_well(look, "shadow")
+    shown.theme(THEMES["light"])
+
+
 def test_it_works_in_notebook_7(notebook, chromium, tmp_path_factory, iris):
     seven = Server(tmp_path_factory.mktemp("seven"), "notebook")
     try:

@@ -237,6 +237,7 @@ def test_the_store_answers_of_what_was_not_there_as_any_store_does(story):
     assert (then.newest("Rose"), then.holders("Rose", rn.Stage.NONE), then.next_version("Rose")) == (0, (), 1)
     assert (then.newest("Iris"), then.next_version("Iris")) == (1, 2)
     assert story.at(day(6)).store.next_version("Iris") == 3, "a number is not used again"
+    assert (story.at(day(6)).store.newest("Iris"), story.at(day(6)).version("Iris").version) == (1, 1)
     assert list(then.events("Rose")) == []
     with pytest.raises(rn.NotFound):
         story.at(day(1)).version("Iris", 2)

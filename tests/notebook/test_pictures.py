@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import registry_nb as rn
@@ -120,6 +120,9 @@ def test_of_a_model_that_nobody_promoted_the_picture_says_so():
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
+@example(0.0, 5e-324)
+@example(5e-324, 0.0)
+@example(-1e9, 0.0)
 def test_the_lines_are_few_and_hold_all_that_is_drawn(low, span):
     ticks = _ticks(low, low + span)
     slack = 1e-6 * (ticks[-1] - ticks[0])

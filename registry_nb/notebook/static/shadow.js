@@ -9,9 +9,11 @@ function agreementBar(agreement) {
 
 function shadowReport(found) {
   const sides = [`${found.a}`, `${found.b}`];
-  const part = (one) => section(one.title, table(`${one.title}, on the data`, one.heads, one.rows.map((row) => row.map((cell, n) =>
-    (typeof cell === "number" ? figure(cell) : plain(cell)))), one.heads.map((_, n) => (n ? "number" : "name"))),
-    one.note ? h("p.muted", {}, visible(one.note, 1000)) : null);
+  const heads = (one) => one.heads.map((head, n) => head || h("span.away", {}, n ? "Note" : "What"));
+  const part = (one) => section(one.title, table(`${one.title}, on the data`, heads(one),
+    one.rows.map((row) => row.map((cell) => (typeof cell === "number" ? figure(cell) : plain(cell)))),
+    one.heads.map((_, n) => (n && one.rows.every((row) => typeof row[n] !== "string") ? "number" : "name"))),
+  one.note ? h("p.muted", {}, visible(one.note, 1000)) : null);
   return h("div.shadow", {}, h("p.summary", {}, visible(found.sentence, 1000)),
     typeof found.agreement === "number" ? agreementBar(found.agreement) : null,
     found.parts.map(part),
