@@ -2,7 +2,9 @@
 
 What depends on the registry alone is judged inside the transaction that would move the version, so that nobody can
 change it in between. What takes long (predicting, functions of the user's) is found out before, outside the lock, and
-counts for these bytes and this rule only.
+counts for these bytes and this rule only. A function of the user's may have looked at anything of the version and of
+the incumbent, so that what it said is not known any more once one of them was changed. To ask it again was the
+alternative: one that tags the version itself would be asked for ever.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 #: What was found, and the verdict.
 Found = tuple[str, str]
-#: Verdicts that took long, by what the version is and the rule's text.
-Slow = Mapping[tuple[bytes, str], Found]
+#: The version, and who holds the stage.
+About = tuple[ModelVersion, ModelVersion | None]
+#: Verdicts that took long, and what they were about, by what the version is and the rule's text.
+Slow = Mapping[tuple[bytes, str], tuple[About, Found]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,10 @@ def policy(
         return Listing(map(_readable, _texts(registry.store, name, stage)))
     if isinstance(require, (str, Rule)):
         require = [require]
-    wanted = tuple(dict.fromkeys(str(rules.parsed(rule)) for rule in require))
+    if not isinstance(require, Iterable):
+        raise Invalid(f"require is a list of rules, not {shown(require)}")
+    # Read back before anything is stored: what is written differs from what was given, and may be too long to be read.
+    wanted = tuple(dict.fromkeys(str(rules.parsed(rules.parsed(rule))) for rule in require))
     with lookup.changing(registry.store, name) as tx:
         name = lookup.known(tx, name)
         tx.apply(lifecycle.guarded(lookup.own(tx, name), stage, wanted, stamp))
@@ -175,8 +182,9 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
     if not texts:
         return {}
     record = lookup.resolved(registry.store, name, version)
+    about = record, _holder(registry.store, record, stage)
     return {
-        (record.essence, text): _SLOW[rule.kind](registry, record, *rule.args)
+        (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args))
         for text in texts
         if (rule := _rule(text)) is not None and rule.kind in _SLOW
     }
@@ -184,16 +192,16 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
 
 def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
     """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
-    rows, holder = [], None
-    texts = _texts(reader, record.name, stage)
-    if texts and (number := reader.latest(record.name, stage)) and number != record.version:
-        holder = reader.version(record.name, number)
+    rows, texts = [], _texts(reader, record.name, stage)
+    holder = _holder(reader, record, stage) if texts else None
     for text in texts:
         rule = _rule(text)
         if rule is None:
             found: Found | None = "this release does not know the rule", UNKNOWN
         elif rule.kind in _SLOW:
-            found = slow.get((record.essence, text))
+            about, found = slow.get((record.essence, text), (None, None))
+            if found is not None and rule.kind == "check" and about != (record, holder):
+                found = "the version or the incumbent was changed while the function was asked; ask again", UNKNOWN
         else:
             found = _QUICK[rule.kind](_Asked(reader, record, holder, stage), *rule.args)
         if found is None:
@@ -333,6 +341,7 @@ def _check(registry: Registry, record: ModelVersion, name: str, digest: str) -> 
         return f"the function {shown(name)} is another one than when the policy was set", FAILED
     try:
         said = function(record, registry)
+        said = said.item() if getattr(said, "shape", None) == () else said  # NumPy's True is another one
     except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
         return f"{type(error).__name__}: {error}", FAILED
     return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
@@ -356,6 +365,11 @@ _SLOW: Mapping[str, Any] = {
 
 def _verdict(passed: object) -> str:
     return PASSED if passed else FAILED
+
+
+def _holder(reader: Reader, record: ModelVersion, stage: Stage) -> ModelVersion | None:
+    number = reader.latest(record.name, stage)
+    return reader.version(record.name, number) if number and number != record.version else None
 
 
 def _texts(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:

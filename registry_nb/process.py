@@ -6,8 +6,10 @@ import functools
 import getpass
 import os
 import socket
+import unicodedata
 from datetime import UTC, datetime
 
+from registry_nb.errors import Invalid
 from registry_nb.lifecycle import Stamp
 from registry_nb.names import checked_text
 
@@ -16,7 +18,13 @@ _SAME_START = 2.0
 
 
 def current_user(given: str | None = None) -> str:
-    """Return the user: as given, else ``$REGISTRY_NB_USER``, else the operating system's."""
+    """Return the user: as given, else ``$REGISTRY_NB_USER``, else the operating system's.
+
+    Raises
+    ------
+    Invalid
+        If the name is blank.
+    """
     if given is None:
         given = os.environ.get("REGISTRY_NB_USER") or None
     if given is None:
@@ -24,7 +32,11 @@ def current_user(given: str | None = None) -> str:
             given = getpass.getuser()
         except (OSError, KeyError, ImportError):  # a container's user without a name
             given = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
-    return checked_text(given, "a user")[:255]
+    # One person is one name, however it is typed: two of them would be two people who approve.
+    user = unicodedata.normalize("NFC", checked_text(given, "a user")).strip()[:255]
+    if not user:
+        raise Invalid("a user is named by a text that is not blank; leave it out to be who you are on this machine")
+    return user
 
 
 def stamp(user: str, because: str = "") -> Stamp:

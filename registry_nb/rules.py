@@ -11,10 +11,12 @@ import hashlib
 import inspect
 import json
 import math
+import numbers
 import operator
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from registry_nb.errors import Invalid, close, shown
@@ -47,7 +49,7 @@ class Incumbent:
     offset: float = 0.0
 
     def __add__(self, more: float) -> Incumbent:
-        return Incumbent(self.offset + _number(more))
+        return Incumbent(_number(self.offset + _number(more)))
 
     def __sub__(self, less: float) -> Incumbent:
         return self + -_number(less)
@@ -212,8 +214,9 @@ def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
     Parameters
     ----------
     function : callable or str
-        Called with the `ModelVersion` and the `Registry`. It returns True or False, or raises; a text that it returns
-        is why not. To give the function makes it known to this process; a process that promotes has to do that too.
+        Called with the `ModelVersion` and the `Registry`, which it shall not change. It returns True or False, or
+        raises; a text that it returns is why not. To give the function makes it known to this process; a process that
+        promotes has to do that too.
     digest : str
         Of its source; found out, if not given.
 
@@ -225,7 +228,9 @@ def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
     'check("small", digest="sha256:...")'
     """
     if callable(function):
-        name = _text(getattr(function, "__name__", ""))
+        name = getattr(function, "__name__", "")
+        if not name.isidentifier():  # two lambdas would be one rule, and one of them would never be asked
+            raise Invalid(f"a check is known by the name of its function, and {shown(function)} has none; use def")
         KNOWN[name] = function
     else:
         name = _text(function)
@@ -239,9 +244,15 @@ def source_digest(function: Callable[..., Any]) -> str:
     try:
         source = textwrap.dedent(inspect.getsource(function)).encode()
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        source = repr((code.co_code, code.co_consts, code.co_names) if code else type(function)).encode()
+        source = _told(getattr(function, "__code__", type(function))).encode()
     return f"sha256:{hashlib.sha256(source).hexdigest()}"
+
+
+def _told(value: object) -> str:
+    """Write bytecode as every process writes it: without addresses, and sets in order."""
+    if isinstance(value, CodeType):
+        return repr((value.co_code, value.co_names, *map(_told, value.co_consts)))
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
 
 
 _COMPARED = {"metric": metric, "tag": tag}
@@ -263,7 +274,7 @@ _FIRST_PLAIN = {"approved_by", "from_stage", "check"}
 
 
 def parsed(text: object) -> Rule:
-    """Read a rule as it was written; the text is taken apart, never run.
+    """Read a rule as it was written; the text is taken apart, never run. One made by hand is read as its text.
 
     Raises
     ------
@@ -275,9 +286,9 @@ def parsed(text: object) -> Rule:
     >>> parsed("approved_by(2, not_author=True)")
     Rule(kind='approved_by', args=(2, True))
     """
-    if isinstance(text, Rule):
-        return text
     try:
+        if isinstance(text, Rule):
+            text = str(text)
         if not isinstance(text, str) or len(text) > 1000:
             raise ValueError
         return _read(ast.parse(text.strip(), mode="eval").body)
@@ -300,7 +311,7 @@ def _read(node: ast.expr) -> Rule:
 def _called(node: ast.expr, functions: Mapping[str, Callable[..., Any]]) -> Any:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in functions:
         raise ValueError
-    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
+    named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
     return functions[node.func.id](*map(ast.literal_eval, node.args), **named)
 
 
@@ -321,9 +332,12 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Invalid(f"a rule compares with a finite number, not {shown(value)}")
-    return value
+    try:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+            raise OverflowError
+    except OverflowError:  # also of a whole number that no float holds
+        raise Invalid(f"a rule compares with a finite number, not {shown(value)}") from None
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # NumPy's own are written otherwise
 
 
 def _quoted(value: object) -> str:

@@ -132,3 +132,17 @@ def test_hostile_names_are_only_names(iris):
     hostile = rn.Registry(iris.uri, user="<b>Grace</b>\u202e")
     hostile.approve("Iris", 3, because="<script>")
     assert approvers(iris.store, iris.version("Iris", 3), rn.Stage.PRODUCTION) == (hostile.user,)
+
+
+@pytest.mark.parametrize("typed", ["B\u00f3b", "Bo\u0301b", " Bo\u0301b "])
+def test_one_person_is_one_name_however_it_is_typed(iris, typed):
+    iris.policy("Iris", require=[approved_by(2)])
+    rn.Registry(iris.uri, user="B\u00f3b").approve("Iris", 3)
+    rn.Registry(iris.uri, user=typed).approve("Iris", 3)
+    assert not iris.evaluate("Iris", 3).ok
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_nobody_is_no_user(iris, blank):
+    with pytest.raises(rn.Invalid, match="not blank"):
+        rn.Registry(iris.uri, user=blank)

@@ -10,7 +10,6 @@ from registry_nb.errors import PolicyFailed
 from registry_nb.lifecycle import replay
 from registry_nb.rules import (
     approved_by,
-    check,
     from_stage,
     has_description,
     incumbent,
@@ -81,12 +80,25 @@ def test_a_policy_goes_with_the_model_to_its_new_name_and_is_that_of_then_in_the
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [(["accuracy > 0.9"], "is not a rule"), ([None], "is not a rule"), ("nothing()", "is not a rule")],
+    [
+        (["accuracy > 0.9"], "is not a rule"),
+        ([None], "is not a rule"),
+        ("nothing()", "is not a rule"),
+        ([rules.Rule("nonsense")], "is not a rule"),
+        ([has_description(), metric("a" * 1000) > 0], "is not a rule"),
+        (["tag('a') == '" + "\t" * 600 + "'"], "is not a rule"),  # written back, a tab is two characters
+        ([tag("\ud800") == ""], "is not a rule"),
+    ],
 )
 def test_what_is_not_a_rule_is_refused(iris, refused, wrong, told):
     guard(iris, has_description())
     with refused(iris, rn.Invalid, told):
         iris.policy("Iris", require=wrong)
+
+
+def test_what_is_no_list_of_rules_is_refused(iris, refused):
+    with refused(iris, rn.Invalid, "require is a list of rules, not 5"):
+        iris.policy("Iris", require=5)
 
 
 def test_only_a_stage_that_serves_is_guarded(iris, refused):
@@ -286,128 +298,12 @@ def test_a_saved_comparison_counts_for_these_two_models_only(iris):
     assert verdicts(iris) == [("failed", "no saved comparison with 1")]
 
 
-# -- checks of one's own ----------------------------------------------------------------------------------------------
-
-
-def small(version, registry):
-    return version.size < 1_000_000
-
-
-def answers(version, registry):
-    registry.version(version.name, version.version)
-    return ANSWERS[0]() if callable(ANSWERS[0]) else ANSWERS[0]
-
-
-ANSWERS = [True]
-
-
-def test_a_function_is_asked_with_the_version_and_the_registry(iris):
-    guard(iris, check(small))
-    assert verdicts(iris) == [("passed", "")]
-    assert iris.promote("Iris", 3).stage == "Production"
-
-
-@pytest.mark.parametrize(
-    ("answer", "verdict", "found"),
-    [
-        (True, "passed", ""),
-        (False, "failed", "it said no"),
-        ("too slow", "failed", "'too slow'"),
-        (None, "failed", "None"),
-        (1, "failed", "1"),
-        (lambda: 1 / 0, "failed", "ZeroDivisionError: division by zero"),
-    ],
-)
-def test_whatever_a_function_says_but_true_is_no(iris, monkeypatch, answer, verdict, found):
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [answer])
-    guard(iris, check(answers))
-    assert verdicts(iris) == [(verdict, found)]
-
-
-def test_a_function_that_is_not_known_here_or_is_another_does_not_pass(iris, monkeypatch, refused):
-    guard(iris, check(small))
-    monkeypatch.setitem(rules.KNOWN, "small", answers)
-    assert verdicts(iris) == [("failed", "the function 'small' is another one than when the policy was set")]
-    monkeypatch.delitem(rules.KNOWN, "small")
-    (verdict, found), *_ = verdicts(iris)
-    assert verdict == "unknown"
-    assert "not known in this process" in found
-    with refused(iris, PolicyFailed, "not known in this process"):
-        iris.promote("Iris", 3)
-
-
 def test_a_rule_of_a_newer_release_is_unknown_and_does_not_pass(iris, monkeypatch):
     with monkeypatch.context() as newer:
         newer.setitem(rules._RULES, "blessed", lambda: rules.Rule("blessed"))
         guard(iris, rules.Rule("blessed"))
     assert [str(rule) for rule in iris.policy("Iris")] == ["blessed()"]
     assert verdicts(iris) == [("unknown", "this release does not know the rule")]
-
-
-# -- meanwhile --------------------------------------------------------------------------------------------------------
-
-
-def test_a_policy_that_changes_while_a_slow_check_runs_is_the_one_that_counts(iris, monkeypatch, refused):
-    def meanwhile():
-        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
-        rn.Registry(iris.uri, user="Grace").policy("Iris", require=[check(answers), has_description()])
-        return True
-
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
-    guard(iris, check(answers))
-    with pytest.raises(PolicyFailed, match=r"has_description\(\) \(it has none\)"):
-        iris.promote("Iris", 3)
-    assert iris.version("Iris", 3).stage == "None"
-
-
-def test_a_slow_rule_that_is_new_is_asked_before_the_promotion_goes_on(iris, monkeypatch):
-    asked = []
-
-    def meanwhile():
-        monkeypatch.setattr(f"{__name__}.ANSWERS", [lambda: asked.append(1) or True])
-        rn.Registry(iris.uri).policy("Iris", require=[check(small), check(answers)])
-        return True
-
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
-    guard(iris, check(answers))
-    assert iris.promote("Iris", 3).stage == "Production"
-    assert asked == [1]
-
-
-def test_what_changes_between_the_look_and_the_lock_is_judged_as_it_is_then(iris, monkeypatch, refused):
-    iris.tag("Iris", {"tested": "true"}, version=3)
-
-    def meanwhile():
-        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
-        rn.Registry(iris.uri, user="Grace").untag("Iris", "tested", version=3)
-        return True
-
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
-    guard(iris, check(answers), tag("tested") == "true")
-    with pytest.raises(PolicyFailed, match="it has no such tag"):
-        iris.promote("Iris", 3)
-
-
-def test_an_evaluation_begins_again_where_the_policy_changed_meanwhile(iris, monkeypatch):
-    def meanwhile():
-        monkeypatch.setattr(f"{__name__}.ANSWERS", [True])
-        rn.Registry(iris.uri).policy("Iris", require=[check(small), check(answers)])
-        return True
-
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
-    guard(iris, check(answers))
-    assert [row.rule.partition(",")[0] for row in iris.evaluate("Iris", 3).rows] == ['check("small"', 'check("answers"']
-
-
-def test_a_slow_check_keeps_no_other_writer_waiting(iris, monkeypatch):
-    def meanwhile():
-        rn.Registry(iris.uri, user="Grace").tag("Iris", {"written": "meanwhile"})
-        return True
-
-    monkeypatch.setattr(f"{__name__}.ANSWERS", [meanwhile])
-    guard(iris, check(answers))
-    iris.promote("Iris", 3)
-    assert iris.model("Iris").tags == {"written": "meanwhile"}
 
 
 def test_without_a_policy_nothing_is_found_out(iris):

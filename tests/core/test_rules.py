@@ -1,5 +1,9 @@
 """The language of policies: written as Python, kept as text, read back as it was written, and never run."""
 
+import functools
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +56,7 @@ WRITTEN = {
 def test_a_rule_reads_as_it_was_written_and_back(text):
     assert str(WRITTEN[text]) == text
     assert parsed(text) == WRITTEN[text]
-    assert parsed(WRITTEN[text]) is WRITTEN[text]
+    assert parsed(WRITTEN[text]) == WRITTEN[text]
 
 
 @given(
@@ -112,6 +116,14 @@ def test_no_text_does_anything_but_to_be_read_or_refused(text):
         "open('/etc/passwd')",
         "(" * 500,
         "has_description()" + " " * 1000,
+        "has_description(**{'a': 1})",
+        "metric('accuracy') >= incumbent + 1e308 + 1e308",
+        pytest.param("metric('accuracy') >= " + "9" * 400, id="a number that no float holds"),
+        "tag('\ud800') == 'a'",
+        rules.Rule("nonsense"),
+        rules.Rule("metric", ("accuracy",)),
+        rules.Rule("metric", ("accuracy", ">=", "high")),
+        rules.Rule("metric", ("accuracy", ">=", rules.Incumbent(math.nan))),
         None,
         5,
         b"has_description()",
@@ -144,6 +156,34 @@ def test_a_function_without_source_is_known_by_what_it_does():
     exec("def one(version, registry): return True\ndef two(version, registry): return False", names)
     assert rules.source_digest(names["one"]) != rules.source_digest(names["two"])
     assert rules.source_digest(len) == rules.source_digest(max)
+
+
+def test_bytecode_is_the_same_in_every_process(python):
+    script = """
+        from registry_nb import rules
+        def one(version, registry):
+            return version.flavor in {"sklearn", "xgboost", "keras"} and (lambda: registry)()
+        print(rules.source_digest(one))
+        """
+    assert python(script, PYTHONHASHSEED="1") == python(script, PYTHONHASHSEED="2")
+
+
+@pytest.mark.parametrize("nameless", [lambda version, registry: True, functools.partial(no_smaller_than_a_byte)])
+def test_a_function_without_a_name_is_refused_as_two_of_them_would_be_one_rule(nameless):
+    known = dict(rules.KNOWN)
+    with pytest.raises(rn.Invalid, match="known by the name of its function"):
+        check(nameless)
+    assert known == rules.KNOWN
+
+
+@pytest.mark.parametrize(
+    ("number", "written"), [(np.float64(0.9), "0.9"), (np.float32(0.5), "0.5"), (np.int64(2), "2")]
+)
+def test_numbers_of_numpy_are_written_as_any_other(number, written):
+    assert str(metric("accuracy") >= number) == f'metric("accuracy") >= {written}'
+    rule = metric("accuracy") >= incumbent - number
+    assert str(rule) == f'metric("accuracy") >= incumbent - {float(written)}'
+    assert parsed(str(rule)) == rule
 
 
 def test_a_comparison_is_no_value():
