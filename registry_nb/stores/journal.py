@@ -150,11 +150,8 @@ class Journal:
 
         Not to be changed; and another thread may change it: `snapshot` copies it.
         """
-        self.refresh()
-        if self._owner == threading.get_ident() and name in self._overlays:
-            return self._overlays[name].raw()
-        table = self._contents.tables.get(name)
-        return table.docs if table else {}
+        view = self._view(name)
+        return view.raw() if view is not None else {}
 
     def snapshot(self, name: str) -> dict[int, bytes]:
         """Return a copy of a table's raw documents as one commit left them, in the view of the transaction."""
@@ -163,47 +160,39 @@ class Journal:
 
     def doc(self, name: str, number: int) -> bytes | None:
         """Return one raw document, in the view of the transaction if there is one."""
-        self.refresh()
-        if self._owner == threading.get_ident() and name in self._overlays:
-            return self._overlays[name].doc(number)
-        table = self._contents.tables.get(name)
-        return table.docs.get(number) if table else None
+        view = self._view(name)
+        return view.doc(number) if view is not None else None
 
     def next_id(self, name: str) -> int:
         """Return the id that the table's next document gets, in the view of the transaction if there is one."""
-        self.refresh()
-        if self._owner == threading.get_ident() and name in self._overlays:
-            return self._overlays[name].next_id
-        table = self._contents.tables.get(name)
-        return table.next_id if table else 1
+        view = self._view(name)
+        return view.next_id if view is not None else 1
 
-    def index(self, name: str, field: str, value: Any) -> tuple[int, ...] | None:
-        """Return the ids of the documents whose field equals a value, or None if a pending change hides the index."""
+    def index(self, name: str, field: str, value: Any) -> tuple[int, ...]:
+        """Return the ascending ids of the documents whose field equals a value, in the view of the transaction."""
         with self._mutex:  # not while another thread is in the middle of a commit
-            ids = self._indexed(name, field, value)
-            return None if ids is None else tuple(ids)
+            view = self._view(name)
+            return tuple(view.ids(field, value)) if view is not None else ()
 
-    def indexed(self, name: str, field: str, value: Any) -> dict[int, bytes] | None:
-        """Return the raw documents whose field equals a value, or None if a pending change hides the index."""
+    def indexed(self, name: str, field: str, value: Any) -> dict[int, bytes]:
+        """Return the raw documents whose field equals a value, in the view of the transaction."""
         with self._mutex:
-            ids = self._indexed(name, field, value)
-            if not ids:
-                return None if ids is None else {}
-            docs = self._contents.tables[name].docs
-            return {number: docs[number] for number in ids}
+            view = self._view(name)
+            if view is None:
+                return {}
+            return {number: raw for number in view.ids(field, value) if (raw := view.doc(number)) is not None}
 
     def last(self, name: str, field: str, value: Any) -> int | None:
-        """Return the highest id in the index; None if there is none, or if a pending change hides it."""
+        """Return the highest of the ids that `index` returns."""
         with self._mutex:
-            ids = self._indexed(name, field, value)
+            view = self._view(name)
+            ids = view.ids(field, value) if view is not None else ()
             return ids[-1] if ids else None
 
-    def _indexed(self, name: str, field: str, value: Any) -> list[int] | None:
+    def _view(self, name: str) -> Overlay | Table | None:
         self.refresh()
-        if self._owner == threading.get_ident() and name in self._overlays:
-            return None
-        table = self._contents.tables.get(name)
-        return table.ids(field, value) if table else []
+        mine = self._overlays.get(name) if self._owner == threading.get_ident() else None
+        return mine if mine is not None else self._contents.tables.get(name)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

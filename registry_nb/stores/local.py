@@ -125,11 +125,10 @@ class LocalStore:
         doc = self._model_doc(name)
         if doc is not None:
             table = f"versions:{name}"
-            docs = None if stage is None else self._journal.indexed(table, "stage", str(stage))
-            for number, raw in sorted((self._journal.snapshot(table) if docs is None else docs).items()):
-                version = _version(name, number, doc, format.decode(raw))
-                if stage in (None, version.stage):
-                    yield version
+            every = stage is None
+            docs = self._journal.snapshot(table) if every else self._journal.indexed(table, "stage", str(stage))
+            for number, raw in sorted(docs.items()):
+                yield _version(name, number, doc, format.decode(raw))
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""
@@ -144,12 +143,11 @@ class LocalStore:
 
     def holders(self, name: str, stage: Stage) -> tuple[int, ...]:
         """Return the numbers of the versions in a stage, ascending."""
-        return self._ids(f"versions:{name}", "stage", str(stage))
+        return self._journal.index(f"versions:{name}", "stage", str(stage))
 
     def latest(self, name: str, stage: Stage) -> int:
         """Return the highest number in a stage, or 0."""
-        table = f"versions:{name}"
-        return self._journal.last(table, "stage", str(stage)) or max(self.holders(name, stage), default=0)
+        return self._journal.last(f"versions:{name}", "stage", str(stage)) or 0
 
     def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
         """Return a model's history, also that of a model that was deleted."""
@@ -165,7 +163,7 @@ class LocalStore:
 
     def run(self, run_id: str) -> Run | None:
         """Return a run."""
-        ids = self._ids("runs", "run_id", run_id)
+        ids = self._journal.index("runs", "run_id", run_id)
         return self._decoded("runs", ids[0], Run.from_dict) if ids else None
 
     def runs(self) -> Iterator[Run]:
@@ -202,7 +200,7 @@ class LocalStore:
             for gone in change.removed:
                 del versions[gone]
         if change.removes_model or change.model is not None:
-            number = self._model_id(change.name) or 0  # before the change hides the index
+            number = self._model_id(change.name) or 0
             models = self._journal.overlay("models")
             if change.model is not None:
                 models[number or models.next_id] = change.model.to_dict()
@@ -211,7 +209,7 @@ class LocalStore:
 
     def put_run(self, run: Run) -> None:
         """Write a run."""
-        ids = self._ids("runs", "run_id", run.run_id)
+        ids = self._journal.index("runs", "run_id", run.run_id)
         runs = self._journal.overlay("runs")
         runs[ids[0] if ids else runs.next_id] = run.to_dict()
 
@@ -277,7 +275,7 @@ class LocalStore:
         return event
 
     def _model_id(self, name: str) -> int | None:
-        ids = self._ids("models", "name", name)
+        ids = self._journal.index("models", "name", name)
         return ids[0] if ids else None
 
     def _model_doc(self, name: str) -> dict[str, Any] | None:
@@ -286,13 +284,6 @@ class LocalStore:
             self._places[name] = self._model_id(name) or 0
             doc = self._decoded("models", self._places[name], dict)
         return doc
-
-    def _ids(self, table: str, field: str, value: str) -> tuple[int, ...]:
-        ids = self._journal.index(table, field, value)
-        if ids is None:  # a pending change hides the index
-            docs = self._journal.docs(table)
-            ids = tuple(number for number in sorted(docs) if format.decode(docs[number]).get(field) == value)
-        return ids
 
     def _remember(self, table: str, number: int, raw: bytes, context: Any, record: Any) -> None:
         """Remember what these very bytes mean: if they are never committed, nobody will ask for them."""

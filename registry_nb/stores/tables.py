@@ -26,6 +26,14 @@ class Table:
         self.next_id = 1
         self.indexes: dict[str, dict[Any, list[int]]] = {}
 
+    def raw(self) -> dict[int, bytes]:
+        """Return the whole table. Do not change it."""
+        return self.docs
+
+    def doc(self, number: int) -> bytes | None:
+        """Return one document."""
+        return self.docs.get(number)
+
     def put(self, number: int, raw: bytes) -> None:
         """Set a document."""
         old = self.docs.get(number)
@@ -71,7 +79,7 @@ class Overlay(MutableMapping[int, Any]):
     """
 
     def __init__(self, table: Table) -> None:
-        self._base = table.docs
+        self._table, self._base = table, table.docs
         self._new: dict[int, Any] = {}
         self._gone: set[int] = set()
         self.cleared = False
@@ -131,6 +139,14 @@ class Overlay(MutableMapping[int, Any]):
         """Return one document with the pending changes."""
         doc = self._new.get(number)
         return self._old(number) if doc is None else _raw(doc)
+
+    def ids(self, field: str, value: Any) -> list[int]:
+        """Return the ascending ids of documents whose top-level field equals a value, with the pending changes."""
+        old = [] if self.cleared else self._table.ids(field, value)
+        kept = [number for number in old if number not in self._gone and number not in self._new]
+        return sorted(
+            kept + [number for number, doc in self._new.items() if format.field_of(_raw(doc), field) == value]
+        )
 
     def operations(self, table: bytes) -> Iterator[Operation]:
         """Write the pending changes."""

@@ -131,9 +131,7 @@ class JournalTable(Table):
 
     def _candidates(self, cond: QueryLike) -> dict[int, bytes]:
         for field, value in _equalities(getattr(cond, "_hash", None)):
-            found = self._journal.indexed(self.name, field, value)
-            if found is not None:
-                return found
+            return self._journal.indexed(self.name, field, value)
         return self._journal.snapshot(self.name)
 
 

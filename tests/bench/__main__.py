@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import asof, crowd, follow, frameworks, large, models, panel, reads, shadow, signatures, writes
+from tests.bench import asof, clicks, crowd, follow, frameworks, large, models, panel, reads, shadow, signatures, writes
 from tests.bench.ground import Ground, file_system, machine
 from tests.bench.measure import Failure, Row, table
 
@@ -29,6 +29,7 @@ ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "signatures": signatures.signatures,
     "frameworks": frameworks.frameworks,
     "panel": panel.panel,
+    "clicks": clicks.clicking,
     "asof": asof.looking_back,
     "follow": follow.following,
     "shadow": shadow.shadowing,

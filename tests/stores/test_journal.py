@@ -260,12 +260,23 @@ def test_indexes_equal_scans(journal):
             assert journal.last("t", "f", wanted) == (scanned[-1] if scanned else None)
 
 
-def test_a_pending_change_hides_the_index(journal):
-    put(journal, 1, {"f": "a"})
+def test_inside_a_transaction_indexes_tell_of_what_is_pending(journal, path):
+    for number in (1, 2, 3):
+        put(journal, number, {"f": "a"})
     with journal.transaction():
-        journal.overlay("t")[1] = {"f": "b"}
-        assert journal.index("t", "f", "a") is journal.indexed("t", "f", "a") is journal.last("t", "f", "a") is None
-    assert journal.index("t", "f", "b") == (1,)
+        overlay = journal.overlay("t")
+        overlay[1] = {"f": "b"}
+        overlay[2]["f"] = "b"  # in place
+        overlay[5] = {"f": "a"}
+        overlay[4] = {"f": "a"}
+        del overlay[3]
+        assert (journal.index("t", "f", "a"), journal.index("t", "f", "b")) == ((4, 5), (1, 2))
+        assert list(journal.indexed("t", "f", "b").values()) == [b'{"f":"b"}'] * 2
+        assert (journal.last("t", "f", "a"), journal.last("t", "f", "c")) == (5, None)
+        assert Journal(path).index("t", "f", "a") == (1, 2, 3)
+        overlay.clear()
+        assert journal.index("t", "f", "a") == ()
+    assert journal.index("t", "f", "a") == ()
 
 
 # -- compaction
