@@ -137,10 +137,9 @@ def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
 
 def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
     """Return who approved a version, as it is now, for a stage; each once, in the order of their answers."""
-    own = [
-        event for event in _since_registered(reader, version.name, version.version) if event.version == version.version
-    ]
-    return _yes(own, version, stage)
+    newest = reader.events(version.name, version=version.version, newest_first=True)
+    own = list(takewhile(lambda event: event.action != "registered", newest))
+    return _yes(reversed(own), version, stage)
 
 
 def _said(registry: Registry, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
@@ -175,11 +174,6 @@ def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]
             yes = _yes(answers[number], version, Stage(stage))
             found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes))
     return found
-
-
-def _since_registered(reader: Reader, name: str, number: int) -> list[Event]:
-    newest = reader.events(name, newest_first=True)
-    return list(takewhile(lambda event: (event.action, event.version) != ("registered", number), newest))[::-1]
 
 
 def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:

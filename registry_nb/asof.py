@@ -216,10 +216,11 @@ class Past:
         return max(self.holders(name, stage), default=0)
 
     @_at_once
-    def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history until then, also that of a model that had been deleted."""
+    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
+        """Return a model's history until then, or a version's; also that of a model that had been deleted."""
         found = (one for one in self.chronicles(name) if one[0].last_name(one[2]) == name)
-        kept = [event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until)]
+        every = (event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until))
+        kept = [event for event in every if version in (None, event.version)]
         return iter(kept[::-1] if newest_first else kept)
 
     @_at_once

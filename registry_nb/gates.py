@@ -299,9 +299,9 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
     if asked.holder is None:
         return f"nobody holds {asked.stage}", PASSED
     wanted = asked.holder.essence.hex(), asked.record.essence.hex()
-    for event in asked.reader.events(asked.record.name, newest_first=True):
+    for event in asked.reader.events(asked.record.name, version=asked.record.version, newest_first=True):
         told = (event.after or {}).get("shadow")
-        if event.action != "shadowed" or event.version != asked.record.version or not isinstance(told, Mapping):
+        if event.action != "shadowed" or not isinstance(told, Mapping):
             continue
         if (told.get("against_essence"), told.get("essence")) == wanted:
             agreement = told.get("agreement")

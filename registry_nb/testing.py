@@ -222,6 +222,23 @@ class StoreContract:
         assert {event.because for event in events} == {"why"}
         assert [*second.events("Iris", newest_first=True)] == events[::-1]
 
+    def test_a_versions_events_are_those_of_the_history_that_name_it(self, make_store: Callable[[], Store]) -> None:
+        """Version 1 and version 11 are two; what a tag or a reason says does not matter."""
+        store = make_store()
+        with store.transaction() as tx:
+            for _ in range(11):
+                _add(tx)
+            eleventh = tx.version("Iris", 11)
+            assert eleventh is not None
+            tx.apply(lifecycle.tagged(eleventh, {"version": "1"}, _stamp(40, '"version":1,')))
+            assert [event.action for event in tx.events("Iris", version=11)][-1] == "tagged"
+        for reader in (store, make_store()):
+            every = [*reader.events("Iris")]
+            for number in (1, 11, 12):
+                own = [event for event in every if event.version == number]
+                assert [*reader.events("Iris", version=number)] == own
+                assert [*reader.events("Iris", version=number, newest_first=True)] == own[::-1]
+
     def test_a_change_without_events_writes_nothing(self, make_store: Callable[[], Store]) -> None:
         """Nothing happened, so that nothing is told."""
         store = make_store()

@@ -6,7 +6,6 @@ What a person is about to change, they saw a moment ago. What they saw comes alo
 
 from __future__ import annotations
 
-import base64
 import heapq
 import inspect
 import re
@@ -24,13 +23,15 @@ from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.notebook import evidence, told
 from registry_nb.notebook.cells import predicts
 from registry_nb.notebook.plans import planned
-from registry_nb.notebook.rows import brief, milliseconds, packed
+from registry_nb.notebook.rows import bits, brief, milliseconds
 from registry_nb.notebook.sheets import looked_at
 from registry_nb.records import ModelVersion, Stage, json_number
 from registry_nb.registry import Registry
 from registry_nb.trust import origin
 
-#: Events that are looked through for those of one version.
+#: Events that are shown of a history at once.
+_TOLD = 200
+#: Events that are looked through for who was faster.
 _SCANNED = 2000
 _PAIR = re.compile(r"""[\s,]*([^=,\n]*[^=,\s])\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\n]*?))\s*(?:[,\n]|$)""")
 
@@ -90,8 +91,7 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
 
     registry = asked.registry
     record = registry.version(model, version)
-    scanned = list(islice(registry.store.events(record.name, newest_first=True), _SCANNED))
-    mine = [event for event in reversed(scanned) if event.version == record.version]
+    mine = list(registry.store.events(record.name, version=record.version))
     return {
         "version": record.version,
         "stage": record.stage,
@@ -114,8 +114,8 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "flavor": record.flavor,
         "run_id": record.run_id,
         "origin": origin(record, record.uri, registry.store),
-        "history": [told.event_row(event) for event in mine],
-        "history_more": len(scanned) == _SCANNED and not any(event.action == "registered" for event in mine),
+        "history": [told.event_row(event) for event in mine[-_TOLD:]],
+        "history_more": len(mine) > _TOLD,
         "load": _loading(record, registry),
         "requests": evidence.requests(waiting(registry.store, record.name, mine)),
     }
@@ -142,7 +142,7 @@ def _shadow(
 
 def _filter(asked: Asked, model: str, filter: str) -> Json:
     found = [record.version for record in asked.registry.versions(model, filter)]
-    return {"matches": base64.b64encode(packed(list(_ranges(found)))).decode(), "count": len(found)}
+    return {"matches": bits(found), "count": len(found)}
 
 
 def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
@@ -150,7 +150,7 @@ def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Jso
     return {"rows": comparison.diff(asked.registry, one, other, equal=all).to_dict()["differences"]}
 
 
-def _history(asked: Asked, model: str | None = None, limit: int = 200) -> Json:
+def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
     store = asked.registry.store
     if model is None:
         names = store.histories()
@@ -410,18 +410,6 @@ def _loading(record: ModelVersion, registry: Registry) -> list[str]:
     if record.stage in lookup.SERVING and registry.store.latest(record.name, record.stage) == record.version:
         uris.append(f"models:/{record.name}/{record.stage}")
     return [f"model = registry.load({uri!r})" for uri in uris]
-
-
-def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    first = last = 0
-    for each in numbers:
-        if each != last + 1 or not first:
-            if first:
-                yield first, last
-            first = each
-        last = each
-    if first:
-        yield first, last
 
 
 def _variable(asked: Asked, name: str) -> Any:

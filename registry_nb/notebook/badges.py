@@ -51,8 +51,8 @@ class Badges:
         """Look at all of them again: a signer is known from now on."""
         self._name = ""
 
-    def look(self) -> Mapping[int, Badged]:
-        """Look at some versions more; with the last of them return all that have a badge."""
+    def look(self) -> Mapping[str, Sequence[int]]:
+        """Look at some versions more; with the last of them return, of each badge, all that have it."""
         if not self._unseen:
             return {}
         next_ones, self._unseen = self._unseen[:AT_ONCE], self._unseen[AT_ONCE:]
@@ -62,7 +62,11 @@ class Badges:
                 self.of(version)
         if self._unseen:
             return {}
-        return {number: self._with_doubts(self._name, number) for number, badges in self._vouched.items() if badges}
+        found = dict[str, list[int]]()
+        for number in self._vouched:
+            for badge in self._with_doubts(self._name, number):
+                found.setdefault(badge, []).append(number)
+        return found
 
     def checked(self, problems: Iterable[str], *, deep: bool) -> bool:
         """Remember what a check of the registry found, until the next one; tell whether that is something else."""

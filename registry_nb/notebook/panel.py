@@ -206,18 +206,11 @@ class RegistryPanel(anywidget.AnyWidget):
     def idle(self) -> None:
         """Look at the seals of some versions more."""
         with self._lock:
-            found = self._badges.look()
-            if len(found) > MANY:
+            if found := self._badges.look():
                 self._revision += 1
-                self._read_anew()
-            elif found:
-                self._revision += 1
-                store, name = self._registry.store, self._opened
-                there = {number: store.version(name, number) for number in found}
-                changed = {n: rows.version_row(v, found[n]) for n, v in there.items() if v is not None}
                 self._behind = True
-                patch = {"revision": self._revision, "model": name, "versions": changed, "models": {}}
-                self.send({"patch": patch, "news": []})
+                badges = {badge: rows.bits(numbers) for badge, numbers in found.items()}
+                self.send({"patch": {"revision": self._revision, "model": self._opened, "badges": badges}, "news": []})
 
     def _follow(self, events: Iterable[Event]) -> None:
         """Follow the open model to its new name; without it, show the list of models."""

@@ -5,6 +5,7 @@ Rows are for looking: they carry what a table shows, short. What is exact, and l
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import math
@@ -82,6 +83,15 @@ def model_row(reader: Reader, model: RegisteredModel) -> dict[str, Any]:
 
 
 _MODEL = ("name", "production", "newest", "stages", "count", "changed", "description")
+
+
+def bits(numbers: Iterable[int]) -> str:
+    """Write a set of versions as one bit each, in base64: however they are scattered, 10,000 take 1.7 KB."""
+    found = list(numbers)
+    written = bytearray(max(found, default=0) // 8 + 1)
+    for number in found:
+        written[number >> 3] |= 1 << (number & 7)
+    return base64.b64encode(written).decode()
 
 
 def milliseconds(at: datetime) -> int:

@@ -42,8 +42,8 @@ class Reader(Protocol):
     def latest(self, name: str, stage: Stage) -> int:
         """Return the highest number in a stage, or 0."""
 
-    def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history, also that of a model that was deleted."""
+    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
+        """Return a model's history, or only what was done to a version; also that of a model that was deleted."""
 
     def histories(self) -> list[str]:
         """Return the names that have a history, those of deleted models among them, sorted."""

@@ -149,13 +149,18 @@ class LocalStore:
         """Return the highest number in a stage, or 0."""
         return self._journal.last(f"versions:{name}", "stage", str(stage)) or 0
 
-    def events(self, name: str, *, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history, also that of a model that was deleted."""
+    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
+        """Return a model's history, or only what was done to a version; also that of a model that was deleted."""
         table = f"events:{name}"
         docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
+        sign = b"" if version is None else format.encode({"version": version})[1:-1]
         for number in range(newest, 0, -1) if newest_first else sorted(docs):
-            if (raw := docs.get(number)) is not None:
-                yield Event.from_dict(format.decode(raw))
+            raw = docs.get(number)
+            if raw is None or sign not in raw:  # an index over the versions would have to decode all of them once
+                continue
+            event = Event.from_dict(format.decode(raw))
+            if version in (None, event.version):
+                yield event
 
     def histories(self) -> list[str]:
         """Return the names that have a history, those of deleted models among them, sorted."""

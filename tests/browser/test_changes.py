@@ -1,5 +1,7 @@
 """Changes, without Jupyter: planned, confirmed, done once, and what is shown of it."""
 
+import base64
+
 import pytest
 from component import PLAN, bad, columns, done, good, three, version
 from playwright.sync_api import expect
@@ -277,3 +279,23 @@ def test_a_board_of_many_shows_the_newest_and_leads_to_the_rest(panel):
     expect(shown.page.locator(".card b").first).to_have_text("300")
     shown.button("260 more in the table").click()
     assert shown.page.get_by_label("Search or filter versions").input_value() == "stage = 'Archived'"
+
+
+def test_badges_that_were_looked_up_afterwards_appear_in_their_rows(panel):
+    shown = panel()
+    trust = shown.page.get_by_role("columnheader", name="Trust")
+    expect(trust).to_have_count(0)
+    foreign, known = (base64.b64encode(bytes([byte])).decode() for byte in (0b0110, 0b1000))  # 1 and 2; 3
+    bits = {"foreign": foreign, "known": known}
+    shown.emit(patch={"revision": 2, "model": "Iris", "badges": bits}, news=[])
+    expect(trust).to_have_count(1)
+    assert [shown.row(n).locator(".trust").inner_text().strip() for n in (1, 2, 3)] == [
+        "untrusted",
+        "untrusted",
+        "known",
+    ]
+    expect(shown.page.locator(".row.fresh")).to_have_count(0)
+    shown.row(1).click()
+    expect(shown.page.locator(".title")).to_contain_text("untrusted")
+    shown.emit(patch={"revision": 3, "model": "Iris", "badges": {}}, news=[])
+    expect(shown.page.locator(".title")).not_to_contain_text("untrusted")

@@ -10,8 +10,10 @@ async function unpack(view) {
   return new Response(stream).json();
 }
 
-function fromBase64(text) {
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+// A set of versions, one bit each.
+function fromBits(text) {
+  const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  return (version) => Boolean((bytes[version >> 3] >> (version & 7)) & 1);
 }
 
 // `say` shows a line, `told` takes what comes unasked. Each view counts from a number of its own: all views of one

@@ -155,11 +155,12 @@ async function render({ model, el, signal }) {
       if (unpacking) late.push(patch);
       const models = new Set(data.models.patch(patch.models ?? {}));
       const mine = (patch.model ?? data.versions.model) === data.versions.model && data.versions.model === state.model;
-      const versions = mine ? new Set(data.versions.patch(patch.versions ?? {})) : new Set();
+      const versions = mine ? new Set(data.versions.patch(patch.versions ?? {}, patch.badges)) : new Set();
       data.models.revision = patch.revision;
       data.versions.revision = patch.revision;
       if (view) drawHeader();
-      view?.update({ models: models.size ? models : null, versions: versions.size ? versions : null });
+      const badges = Boolean(patch.badges); // no row is fresh for one
+      view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null, badges });
       setTimeout(() => shadow.querySelectorAll(".fresh").forEach((one) => one.classList.remove("fresh")), FRESH);
     }
     const last = message.news?.at(-1);
@@ -189,7 +190,8 @@ async function render({ model, el, signal }) {
     else if (data.versions.model === state.model) data.loading = false;
     else data[name] = new Rows({ model: state.model }, key);
     for (const patch of newer) {
-      if (name === "models" || patch.model === data.versions.model) data[name].patch(patch[name] ?? {});
+      if (name === "models") data.models.patch(patch.models ?? {});
+      else if (patch.model === data.versions.model) data.versions.patch(patch.versions ?? {}, patch.badges);
       data[name].revision = patch.revision;
     }
     if (!view) return;

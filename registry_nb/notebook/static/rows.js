@@ -38,8 +38,9 @@ class Rows {
     return row;
   }
 
-  // Put rows in, or take them out where the new row is null. Returns the keys that changed.
-  patch(rows) {
+  // Put rows in, or take them out where the new row is null; `badges` are all that there are. Returns the keys that
+  // changed.
+  patch(rows, badges = null) {
     const gone = new Set();
     const numeric = this.key === "version";
     const keys = Object.keys(rows).map((key) => (numeric ? Number(key) : key));
@@ -54,6 +55,10 @@ class Rows {
       for (const name of Object.keys(this.fields)) this.fields[name] = keep(this.fields[name]);
       for (const name of Object.keys(this.metrics)) this.metrics[name] = keep(this.metrics[name]);
       this.number();
+    }
+    if (badges) {
+      const found = Object.entries(badges).map(([badge, text]) => [badge, fromBits(text)]);
+      this.fields.badges = this.fields[this.key].map((key) => found.flatMap(([badge, has]) => (has(key) ? [badge] : [])));
     }
     this.forget();
     return keys;

@@ -127,12 +127,12 @@ function versionView(ctx) {
   load();
   return {
     node, focus: () => node.querySelector("h2").focus(),
-    update({ versions, locked }) {
+    update({ versions, badges, locked }) {
       if (versions && !row()) {
         ctx.go("versions");
         ctx.say(`${both(ctx.state.model, version)} is not there any more`);
       } else if (versions?.has(version)) load();
-      else if (locked && record) keepFocus(ctx.root, node, draw);
+      else if ((locked || badges) && record) keepFocus(ctx.root, node, draw);
     },
   };
 }

@@ -15,7 +15,7 @@ function versionsView(ctx) {
   const at = (field) => (i) => rows().at(i, field);
   const metrics = () => Object.keys(rows().metrics);
   const chosen = () => metrics().filter((name, n) => (state.metrics ? state.metrics.has(name) : n < METRICS_SHOWN));
-  let matches = null; // what the kernel found: ranges of versions, or null
+  let matches = null; // whether the kernel found a version, or null
   let asked = 0;
   let timer = null;
 
@@ -108,9 +108,8 @@ function versionsView(ctx) {
         const answer = await ctx.link.ask("filter", { model: ctx.state.model, filter: state.text }, {
           tell: (text) => mine === asked && search.complain(text),
         });
-        const ranges = await unpack(fromBase64(answer.matches));
         if (mine !== asked) return;
-        matches = ranges;
+        matches = fromBits(answer.matches);
         search.complain("");
         show();
       } catch (error) {
@@ -119,23 +118,12 @@ function versionsView(ctx) {
     }, 250);
   }
 
-  function fits(version) {
-    let [low, high] = [0, matches.length - 1];
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      if (version < matches[middle][0]) high = middle - 1;
-      else if (version > matches[middle][1]) low = middle + 1;
-      else return true;
-    }
-    return false;
-  }
-
   function show(fresh) {
     const shown = columns();
     const column = shown.find((one) => one.id === state.by);
     const order = rows().order({
       by: column ? state.by : null, value: column?.value, down: state.down,
-      words: isFilter(state.text) ? [] : words(state.text), wanted: matches && fits,
+      words: isFilter(state.text) ? [] : words(state.text), wanted: matches,
     });
     state.marks = state.marks.filter((one) => rows().find(one) !== undefined);
     count.textContent = order.length === rows().count ? plural(order.length, "version")

@@ -1,5 +1,6 @@
 """A panel without a browser: a comm that records, and a table that follows the patches."""
 
+import base64
 import json
 import random
 import threading
@@ -51,10 +52,17 @@ class Browser(BaseComm):
     def _hear(self, content):
         patch = content.get("patch")
         if patch:
-            follow(self.models, patch["models"])
+            follow(self.models, patch.get("models", {}))
             if patch["model"] == self.state["model"]:
-                follow(self.versions, {int(number): row for number, row in patch["versions"].items()})
+                follow(self.versions, {int(number): row for number, row in patch.get("versions", {}).items()})
+                for number, row in self.versions.items() if "badges" in patch else ():
+                    row["badges"] = [badge for badge, bits in patch["badges"].items() if number in self.numbers(bits)]
         self.news += content.get("news", [])
+
+    @staticmethod
+    def numbers(bits):
+        """Read a set of versions."""
+        return [8 * i + bit for i, byte in enumerate(base64.b64decode(bits)) for bit in range(8) if byte >> bit & 1]
 
     def ask(self, op, **args):
         """Ask as the front end does; return the answer, which has to be the last of what came."""
