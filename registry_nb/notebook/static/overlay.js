@@ -190,8 +190,8 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   });
   enters(form);
   node.addEventListener("close", end);
+  prepared(); // first: the kernel works while the browser draws
   root.append(node);
   node.showModal();
   (form.querySelector("input, textarea, select") ?? (danger ? cancel : go)).focus();
-  prepared();
 }
