@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from registry_nb import collector
 from registry_nb.chronicle import Chronicle, Turn
 from registry_nb.errors import Corrupted, Gone, Invalid, ModelNotFound, ReadOnly, shown
 from registry_nb.listing import Listing
@@ -347,8 +348,9 @@ class Past:
             chronicle = None
         events = self.present.events(now) if chronicle is None else reversed(fresh)
         chronicle = chronicle or Chronicle()
-        for event in events:
-            chronicle.add(event)
+        with collector.paused():
+            for event in events:
+                chronicle.add(event)
         every[now] = revision, chronicle
         return chronicle
 

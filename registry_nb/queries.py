@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from registry_nb import lookup
+from registry_nb import collector, lookup
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.listing import Listing
 from registry_nb.moments import moment
@@ -34,7 +34,8 @@ def versions(store: Store, name: str | None, filter: str, order_by: Keys, limit:
         names = [chosen.equals["name"]] if "name" in chosen.equals else store.model_names()
     stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
     only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
-    found = [version for each in names for version in store.versions(each, stage=only) if chosen.matches(version)]
+    with collector.paused():
+        found = [version for each in names for version in store.versions(each, stage=only) if chosen.matches(version)]
     return Listing(ordered(found, order_by, "version")[: checked_limit(limit)])
 
 
@@ -51,7 +52,8 @@ def history(
         if name not in store.histories():
             lookup.known(store, name)
         events = store.events(name)
-    found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
+    with collector.paused():
+        found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
     keep = checked_limit(limit)
     return Listing(found if keep is None else found[len(found) - min(keep, len(found)) :])
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import bisect
-import gc
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
 from typing import Any
 
+from registry_nb import collector
 from registry_nb.errors import NewerFormat
 from registry_nb.stores import format
 from registry_nb.stores.format import Damage, Header, Operation
@@ -201,7 +200,7 @@ class Contents:
         start = self._load_header(data) if first else 0
         try:
             stop = format.intact_end(data, start, self.crc)
-            with _no_collector():
+            with collector.paused():
                 done = self._load_groups(data, start, stop)
         except Damage as damage:
             raise Damage(self.end + damage.position, damage.reason) from None
@@ -298,15 +297,3 @@ class Contents:
         if table is None:
             table = self.tables[name] = Table()
         return table
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Make a million small objects, none of them garbage, without looking for garbage among them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
