@@ -11,7 +11,21 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import asof, clicks, crowd, follow, frameworks, large, models, panel, reads, shadow, signatures, writes
+from tests.bench import (
+    asof,
+    clicks,
+    crowd,
+    follow,
+    frameworks,
+    large,
+    magics,
+    models,
+    panel,
+    reads,
+    shadow,
+    signatures,
+    writes,
+)
 from tests.bench.ground import Ground, file_system, machine
 from tests.bench.measure import Failure, Row, table
 
@@ -28,6 +42,7 @@ ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "killed": crowd.killed_writers,
     "signatures": signatures.signatures,
     "frameworks": frameworks.frameworks,
+    "magics": magics.magics,
     "panel": panel.panel,
     "clicks": clicks.clicking,
     "asof": asof.looking_back,

@@ -16,12 +16,11 @@ from typing import Any
 
 from registry_nb import Registry, lifecycle
 from registry_nb.lifecycle import Stamp
-from registry_nb.notebook import rows
 from registry_nb.notebook.frontend import frontend
 from registry_nb.notebook.panel import RegistryPanel
 from registry_nb.notebook.watch import PERIOD
 from tests.bench.ground import NAME, Ground, small_model
-from tests.bench.measure import Row, alternately, duration, summary, timed
+from tests.bench.measure import Row, duration, summary
 
 VERSIONS = 10_000
 _WORDS = ("baseline", "deeper trees", "more data from the EU", "after the review", "")
@@ -33,9 +32,6 @@ def panel(ground: Ground) -> Iterator[Row]:
     fill(registry)
     opening = [_opening(Registry(registry.uri, user="bench")) for _ in range(ground.times(9))]
     yield _milliseconds(f"panel of {VERSIONS:,} versions opens (of 1.0 s with the browser)", 1000, opening)
-    versions = registry.versions(NAME)
-    (packing,) = alternately(ground.times(20), timed(lambda: rows.packed_versions(NAME, versions, 1, [()] * VERSIONS)))
-    yield _milliseconds(f"columns of {VERSIONS:,} versions, compressed", 60, packing)
 
     opened = RegistryPanel(registry, NAME, notebook={})
     sent = len(opened.models) + len(opened.versions), len(frontend().encode())

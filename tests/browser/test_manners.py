@@ -387,7 +387,7 @@ def test_40_metrics_and_a_long_name_move_nothing_out_of_the_panel(panel):
     assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_10_000_versions_are_drawn_sorted_and_filtered_in_no_time(panel):
+def test_of_10_000_versions_only_those_in_sight_are_drawn_whatever_is_sorted_filtered_or_scrolled(panel):
     versions = [
         version(
             n,
@@ -399,33 +399,17 @@ def test_10_000_versions_are_drawn_sorted_and_filtered_in_no_time(panel):
         for n in range(1, 10_001)
     ]
     shown = panel(versions=versions)
-    assert shown.page.locator(".row").count() < 40
-    assert shown.rows[0] == "10000"
-    measure = """async ([what, times]) => {
-      const panel = document.querySelector('#root > div').shadowRoot;
-      const head = name => [...panel.querySelectorAll('.head button')].find(one => one.textContent === name);
-      const field = panel.querySelector('[type=search]');
-      const search = text => { field.value = text; field.dispatchEvent(new Event('input')); };
-      const act = {
-        render: () => { const tab = [...panel.querySelectorAll('.tab')]; tab[0].click(); },
-        sort: n => head(['accuracy', 'Tags', 'By', 'Stage', 'Age'][n % 5]).click(),
-        search: n => search('r' + (n % 10) + ' user'),
-        scroll: n => { panel.querySelector('.grid').scrollTop = n * 9999; },
-        page: () => panel.querySelector('.grid').dispatchEvent(new KeyboardEvent('keydown', {key: 'PageDown'})),
-      }[what];
-      const took = [];
-      for (let n = 0; n < times; n += 1) {
-        const before = performance.now();
-        act(n);
-        panel.querySelector('.grid').getBoundingClientRect(); // the layout belongs to it
-        took.push(performance.now() - before);
-        await new Promise(requestAnimationFrame);
-      }
-      return took.sort((a, b) => a - b)[Math.floor(times / 2)];
-    }"""
-    found = {what: shown.page.evaluate(measure, [what, 11]) for what in ("render", "sort", "search", "scroll", "page")}
-    print({what: round(took, 1) for what, took in found.items()})
-    # Many times what is promised: this machine may be busy. A table that is not virtual would take seconds.
-    assert max(found["render"], found["page"], found["scroll"]) < 400, found
-    assert max(found["sort"], found["search"]) < 800, found
-    assert shown.page.locator(".row").count() < 40
+    first, drawn = shown.page.locator(".body .row .cell.version").first, shown.page.locator(".row")
+    best_first = sorted(versions, key=lambda one: -one["metrics"]["accuracy"])
+    nines = [one["version"] for one in best_first if one["tags"]["run"].startswith("r9")]
+    expect(first).to_have_text("10000")
+    assert drawn.count() < 40
+    shown.page.get_by_role("columnheader", name="accuracy").get_by_role("button").click()
+    expect(first).to_have_text(str(best_first[0]["version"]))
+    assert drawn.count() < 40
+    shown.page.get_by_label("Search", exact=False).fill("r9")
+    expect(first).to_have_text(str(nines[0]))
+    assert drawn.count() < 40
+    shown.grid.evaluate("grid => { grid.scrollTop = 1e9; }")
+    expect(shown.row(nines[-1])).to_have_count(1)
+    assert drawn.count() < 40

