@@ -16,7 +16,7 @@ from html import escape
 from typing import Any
 
 import anywidget
-from traitlets import Bool, Bytes, List, Unicode, observe
+from traitlets import Bool, Bytes, Int, List, Unicode, observe
 
 from registry_nb import lookup
 from registry_nb.errors import Invalid, NotFound, RegistryError
@@ -52,6 +52,7 @@ class RegistryPanel(anywidget.AnyWidget):
     versions = Bytes().tag(sync=True)
     model = Unicode().tag(sync=True)
     view = Unicode("models").tag(sync=True)
+    version: Any = Int(None, allow_none=True).tag(sync=True)
     uri = Unicode().tag(sync=True)
     user = Unicode().tag(sync=True)
     variables: Any = List().tag(sync=True)

@@ -116,6 +116,14 @@ def test_where_no_kernel_answers_the_rows_are_a_picture_until_one_does(panel):
     assert item.get_attribute("aria-disabled") is None
 
 
+def test_a_page_that_waits_for_the_kernel_gives_way_to_the_table_where_none_answers(panel):
+    shown = panel(clock=True, view="version", version=3, replies={"sync": None, "show": None})
+    expect(shown.page.get_by_text("Loading…")).to_be_visible()
+    shown.page.clock.run_for(10_100)
+    expect(shown.row(3)).to_be_visible()
+    expect(shown.page.get_by_role("note")).to_contain_text("No kernel answers")
+
+
 # -- live --------------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +210,22 @@ def test_a_renamed_and_a_deleted_model_are_followed(panel):
     expect(shown.row(3)).to_be_visible()
     shown.set(model="", versions=None)
     expect(shown.grid).to_have_accessible_name("Models")
+
+
+@pytest.mark.parametrize("gone", ["version", "model"])
+def test_what_is_typed_stays_when_somebody_deletes_what_it_is_about(panel, gone):
+    shown = panel(replies={"describe": bad("VersionNotFound", "Iris 3 is not there any more")})
+    shown.row(3).click()
+    shown.button("Describe…").click()
+    shown.dialog.get_by_label("Description").fill("A long story")
+    shown.patch(gone=[3]) if gone == "version" else shown.set(model="", versions=None)
+    expect(shown.grid).to_have_accessible_name("Versions of Iris" if gone == "version" else "Models")
+    expect(shown.dialog.get_by_label("Description")).to_have_value("A long story")
+    shown.keys("Control+Enter")
+    expect(shown.dialog.get_by_role("alert")).to_have_text("Iris 3 is not there any more")
+    expect(shown.dialog.get_by_label("Description")).to_have_value("A long story")
+    shown.keys("Escape")
+    assert shown.focus_is("grid")
 
 
 def test_two_views_of_one_widget_hear_their_own_answers(panel):

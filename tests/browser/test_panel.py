@@ -276,6 +276,10 @@ def test_a_page_loaded_anew_shows_what_changed_meanwhile(notebook, iris):
     shown.page.reload()
     expect(shown.stage(3)).to_have_text("Production")
     expect(shown.stage(2)).to_have_text("Archived")
+    shown.row(2).click()
+    expect(shown.button("Promote…")).to_be_visible()
+    shown.page.reload()
+    expect(shown.panel.get_by_role("heading", name="Iris 2")).to_be_visible()
 
 
 def test_no_theme_hides_anything_and_axe_finds_nothing_wrong(notebook, iris, accessible, tmp_path):

@@ -3,6 +3,7 @@
 const VIEWS = { models: modelsView, versions: versionsView, board: boardView, version: versionView,
   compare: compareView, history: historyView, register: registerView, requests: requestsView };
 const TABS = [["versions", "Versions"], ["board", "Board"], ["compare", "Compare"], ["history", "History"]];
+const DRAWN_HERE = ["models", "versions", "board", "register"]; // the other views wait for the kernel
 const FRESH = 2500;
 const NO_KERNEL = "No kernel answers, so this is a picture of the registry as it was.";
 
@@ -24,7 +25,8 @@ async function render({ model, el, signal }) {
   const tables = new Map();
   const late = [];
   let unpacking = 0;
-  const state = { model: model.get("model") ?? "", view: "", version: null, compared: {}, silent: false };
+  const state = { model: model.get("model") ?? "", view: "", version: model.get("version") ?? null, compared: {},
+    silent: false };
   let view = null;
 
   function say(text, kind = "") {
@@ -53,8 +55,8 @@ async function render({ model, el, signal }) {
 
   // -- where one is ---------------------------------------------------------------------------------------------------
 
+  // A dialog stays: what somebody types into it is not lost because a colleague deletes what it is about.
   function go(next, { focus = true } = {}) {
-    root.querySelector("dialog")?.close();
     if (!state.model && !["models", "register", "history", "requests"].includes(next)) next = "models";
     if (next === "version" && state.version === null) next = "versions";
     state.view = next;
@@ -65,7 +67,8 @@ async function render({ model, el, signal }) {
     drawHeader();
     view.shown?.();
     if (focus) view.focus();
-    if (model.get("view") !== next) {
+    if (model.get("view") !== next || (model.get("version") ?? null) !== state.version) {
+      model.set("version", state.version); // first: whoever hears of the view looks for it
       model.set("view", next);
       model.save_changes();
     }
@@ -246,7 +249,11 @@ async function render({ model, el, signal }) {
     lock();
   };
   link.ask("sync", { models: data.models.revision, model: state.model, versions: data.versions.revision }, {
-    lost: () => { state.silent = true; lock(); },
+    lost: () => {
+      state.silent = true;
+      if (!DRAWN_HERE.includes(state.view)) go("versions", { focus: false });
+      lock();
+    },
   }).then(heard, heard);
 }
 
