@@ -300,7 +300,9 @@ def _mcnemar(counts: pd.DataFrame) -> PairedTest:
     only_a = int(counts.loc[right["a"] & ~right["b"], "rows"].sum())
     only_b = int(counts.loc[right["b"] & ~right["a"], "rows"].sum())
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else None
-    return PairedTest("exact McNemar", p, f"only a is right on {only_a:,} rows, only b on {only_b:,}")
+    return PairedTest(
+        "exact McNemar", p, f"rows that only the first got right: {only_a:,}, only the second: {only_b:,}"
+    )
 
 
 def _paired(a: pd.Series[float], b: pd.Series[float]) -> tuple[PairedTest, ...]:

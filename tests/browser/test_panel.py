@@ -293,7 +293,6 @@ def test_no_theme_hides_anything_and_axe_finds_nothing_wrong(notebook, iris, acc
             expect(shown.panel.locator(".frame, .lane, .timeline").first).to_be_visible()
             shown.panel.screenshot(path=folder / f"panel-{look}-{view.lower()}.png")
             accessible(shown.page, ".jp-OutputArea-output [data-lm-suppress-shortcuts]")
-        assert len(list(folder.glob(f"panel-{look}-*.png"))) == 3
     shown.theme(THEMES["light"])
 
 

@@ -85,7 +85,7 @@ def test_mcnemar_counts_the_rows_on_which_exactly_one_is_right(registry, answers
     answers(lambda x: "yes", lambda x: "yes" if x < 2 else "no")
     found = shadow(registry, "M", 1, 2, list(range(10)), ["yes"] * 3 + ["no"] * 7)
     (test,) = found.tests
-    assert test.note == "only a is right on 1 rows, only b on 7"
+    assert test.note == "rows that only the first got right: 1, only the second: 7"
     assert test.p == pytest.approx(2 * (1 + 8) / 2**8)
 
 

@@ -2,13 +2,16 @@
 
 const LANE = 26;
 const LEFT = 78;
+const RIGHT = 8; // as wide as half the slider's knob, which is below its end
+const DAY = 86400000;
+const MINUTE = 60000;
 
 // Where a moment lies in the picture; the slider below it is as long.
 function scaleOf(stints, events, width) {
   const now = Date.now();
   const first = Math.min(...stints.map((one) => one.from), ...events.map((one) => one.at));
   const last = Math.max(now, ...stints.map((one) => one.to ?? now));
-  return { first, last, x: (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - 4) };
+  return { first, last, x: (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - RIGHT) };
 }
 
 // Bars from `from` to `to` on one line for each stage, with ticks below that the eye can count.
@@ -33,11 +36,11 @@ function drawTimeline(stints, width, { first, last, x }) {
     }
   });
   const ticks = Math.max(2, Math.floor((width - LEFT) / 150));
+  const [from, to] = last - first > 3 * DAY ? [0, 10] : last - first > ticks * MINUTE ? [5, 16] : [11, 19];
   for (let n = 0; n < ticks; n += 1) {
     const moment = first + ((last - first) * n) / (ticks - 1);
-    const short = last - first > 3 * 86400000 ? exact(moment).slice(0, 10) : exact(moment).slice(5, 16);
     picture.append(svg("text", { x: x(moment), y: height - 5, class: "tick", "text-anchor": n === 0 ? "start"
-      : n === ticks - 1 ? "end" : "middle" }, short));
+      : n === ticks - 1 ? "end" : "middle" }, exact(moment).slice(from, to)));
   }
   return picture;
 }
