@@ -67,7 +67,7 @@ def test_a_row_shows_stage_alias_metrics_tags_age_author_and_size(panel):
     shown = panel()
     assert shown.rows == ["3", "2", "1"]
     texts = shown.row(2).inner_text().split()
-    assert texts == ["2", "Production", "@champion", "0.9500", "team=flowers", "4", "d", "ago", "ada", "2.1", "kB"]
+    assert texts == ["2", "Production", "@champion", "0.9500", "team=flowers", "4", "d", "ago", "ada", "2.1", "KB"]
     assert shown.row(1).locator("i.bar").count() == 2
     assert shown.row(2).locator("i.bar").count() == 1, "f1 is missing: no bar, and no number"
 

@@ -4,7 +4,7 @@ import functools
 import operator
 
 import pytest
-from component import NOW, Panel, bad, three, version
+from component import NOW, Panel, bad, columns, three, version
 from playwright.sync_api import expect
 
 
@@ -143,6 +143,22 @@ def test_no_key_reaches_the_page_but_saving_does(panel):
     seen = [pair for pair in shown.page.evaluate("seen") if pair[0] not in {"Shift", "Control"}]
     assert seen == [["b", True], ["x", True], ["ArrowDown", True], ["Enter", True], ["s", False], ["d", True]]
     assert host.get_attribute("data-lm-suppress-shortcuts") is not None
+
+
+def test_rows_that_come_as_a_whole_and_those_one_scrolls_back_to_are_not_pointed_out(panel):
+    shown = panel(versions=[version(n) for n in range(1, 101)])
+    shown.set(versions=columns([version(n) for n in range(1, 102)], model="Iris"))
+    expect(shown.row(101)).to_be_visible()
+    fresh = shown.page.locator(".fresh")
+    expect(fresh).to_have_count(0)
+    shown.patch(version(102))
+    expect(fresh).to_have_count(1)
+    shown.grid.focus()
+    shown.keys("End")
+    expect(shown.row(1)).to_be_visible()
+    shown.keys("Home")
+    expect(shown.row(102)).to_be_visible()
+    expect(fresh).to_have_count(0)
 
 
 def test_who_wants_no_motion_gets_none_and_who_does_sees_what_changed(panel, page):

@@ -110,6 +110,6 @@ function boardView(ctx) {
     event.preventDefault();
   });
   show();
-  return { node, update: ({ versions, locked }) => (versions || locked) && show(versions),
+  return { node, update: ({ versions, anew, locked }) => (versions || locked) && show(anew ? null : versions),
     focus: () => find(active)?.focus() };
 }

@@ -111,8 +111,8 @@ const when = (moment) => h("time", { title: exact(moment) }, age(moment));
 function bytes(size) {
   if (typeof size !== "number") return "";
   let [value, unit] = [size, "B"];
-  for (const larger of ["kB", "MB", "GB", "TB"]) if (value >= 1000) [value, unit] = [value / 1000, larger];
-  return `${unit === "B" ? value : value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
+  for (const larger of ["KB", "MB", "GB", "TB"]) if (value >= 1000) [value, unit] = [value / 1000, larger];
+  return `${unit === "B" ? value : value.toFixed(1)} ${unit}`;
 }
 
 // Metrics come as numbers, null, or the words of the numbers that JSON lacks.

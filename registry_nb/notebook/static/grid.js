@@ -21,7 +21,6 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
   let columns = [];
   let rows = null;
   let order = [];
-  let fresh = new Set();
 
   const key = (i) => rows.at(i, rows.key);
   const place = () => order.findIndex((i) => key(i) === state.active);
@@ -48,22 +47,23 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     if (focused) first?.focus();
   }
 
-  function drawRow(n) {
+  function drawRow(n, fresh) {
     const i = order[n];
     const active = key(i) === state.active;
     const marked = isMarked(key(i));
-    return h(`div.row${active ? ".active" : ""}${fresh.has(key(i)) ? ".fresh" : ""}`, {
+    return h(`div.row${active ? ".active" : ""}${fresh?.has(key(i)) ? ".fresh" : ""}`, {
       id: `${id}-${n}`, role: "row", "aria-rowindex": String(n + 2), "aria-selected": mark ? String(marked) : null,
       "--top": `${n * ROW}px`, "data-n": String(n),
     }, columns.map((column) => h(`div.cell.${column.kind ?? "text"}`, { role: "gridcell", "data-hide": column.hide },
       column.cell(i))));
   }
 
-  function draw() {
+  // `fresh`: the rows that changed just now, to be pointed out once, and not again when one scrolls back to them.
+  function draw(fresh = null) {
     const from = Math.max(0, Math.floor(node.scrollTop / ROW) - SPARE);
     const to = Math.min(order.length, from + SHOWN + 2 * SPARE);
     const shown = [];
-    for (let n = from; n < to; n += 1) shown.push(drawRow(n));
+    for (let n = from; n < to; n += 1) shown.push(drawRow(n, fresh));
     body.replaceChildren(...shown);
     const active = body.querySelector(".active");
     if (active) node.setAttribute("aria-activedescendant", active.id);
@@ -72,14 +72,13 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
 
   function show(next) {
     ({ columns = columns, rows = rows, order = order } = next);
-    fresh = next.fresh ?? new Set();
     if (place() < 0) state.active = order.length ? key(order[0]) : null;
     node.setAttribute("aria-rowcount", String(order.length + 1));
     node.style.setProperty("--rows", Math.max(1, Math.min(rows.count, SHOWN)));
     body.style.setProperty("--tall", `${order.length * ROW}px`);
     empty.textContent = order.length ? "" : visible(next.nothing ?? "Nothing fits");
     drawHead();
-    draw();
+    draw(next.fresh);
   }
 
   function go(n) {

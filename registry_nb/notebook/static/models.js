@@ -76,6 +76,6 @@ function modelsView(ctx) {
       : "Loading…" });
   }
   show();
-  return { node, update: ({ models }) => models && show(models),
+  return { node, update: ({ models, anew }) => models && show(anew ? null : models),
     focus: () => (node.firstChild === table ? grid.focus() : node.querySelector("button")?.focus()), shown: grid.go };
 }

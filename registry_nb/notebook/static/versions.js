@@ -142,10 +142,10 @@ function versionsView(ctx) {
   show();
   return {
     node, focus: grid.focus, shown: grid.go,
-    update({ versions, locked }) {
+    update({ versions, anew, locked }) {
       if (versions) {
         if (matches) sift();
-        show(versions);
+        show(anew ? null : versions);
       } else if (locked) show();
     },
   };
