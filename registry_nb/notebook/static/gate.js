@@ -23,8 +23,8 @@ function gateFor(plan, blocked) {
 
 // Requests: who asks for what, and the two answers.
 function requestRows(ctx, requests, { withModel = false } = {}) {
-  const answer = (op, label, one, name) => button(`${label}…`, () => ctx.moves.answer(op, one), { locked: ctx.locked(),
-    "aria-label": `${label} ${name}` });
+  const answer = (op, label, one, name) => button(`${label}…`, () => ctx.moves.answer(op, one),
+    { locked: ctx.locked(), "aria-label": `${label} ${name}` });
   return h("ul.requests", { "aria-label": "Requests" }, requests.map((one) => {
     const name = withModel ? both(one.model, one.version) : String(one.version);
     return h("li", {}, h("div", {}, withModel

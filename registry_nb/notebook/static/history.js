@@ -20,7 +20,8 @@ function drawTimeline(stints, width, { first, last, x }) {
   const lanes = ["Production", "Staging"].filter((stage) => stints.some((one) => one.stage === stage));
   const height = lanes.length * LANE + 22;
   const picture = svg("svg", { class: "timeline", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-    "aria-label": visible(`Who held which stage: ${plural(stints.length, "stint")}; the table below says it in words`) });
+    "aria-label": visible(`Who held which stage: ${plural(stints.length, "stint")}; the table below says it in words`),
+  });
   lanes.forEach((stage, n) => {
     picture.append(svg("text", { x: 0, y: n * LANE + 16, class: "label" }, stage));
     for (const one of stints.filter((stint) => stint.stage === stage)) {

@@ -163,7 +163,8 @@ async function render({ model, el, signal }) {
       data.versions.revision = patch.revision;
       if (view) drawHeader();
       const badges = Boolean(patch.badges); // no row is fresh for one
-      view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null, badges });
+      view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null,
+        badges });
       setTimeout(() => shadow.querySelectorAll(".fresh").forEach((one) => one.classList.remove("fresh")), FRESH);
     }
     const last = message.news?.at(-1);

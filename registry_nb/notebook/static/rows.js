@@ -58,7 +58,8 @@ class Rows {
     }
     if (badges) {
       const found = Object.entries(badges).map(([badge, text]) => [badge, fromBits(text)]);
-      this.fields.badges = this.fields[this.key].map((key) => found.flatMap(([badge, has]) => (has(key) ? [badge] : [])));
+      this.fields.badges = this.fields[this.key].map((key) => found.filter(([, has]) => has(key))
+        .map(([badge]) => badge));
     }
     this.forget();
     return keys;
@@ -71,7 +72,9 @@ class Rows {
     const { metrics = {}, ...fields } = { ...row, [this.key]: key };
     for (const [name, value] of Object.entries(fields)) (this.fields[name] ??= Array(length - 1).fill(null))[i] = value;
     for (const name of Object.keys(this.fields)) if (this.fields[name].length < length) this.fields[name][i] = null;
-    for (const [name, value] of Object.entries(metrics)) (this.metrics[name] ??= Array(length - 1).fill(null))[i] = value;
+    for (const [name, value] of Object.entries(metrics)) {
+      (this.metrics[name] ??= Array(length - 1).fill(null))[i] = value;
+    }
     for (const name of Object.keys(this.metrics)) if (!(name in metrics)) this.metrics[name][i] = null;
     this.index.set(key, i);
   }

@@ -18,7 +18,8 @@ function eventList(events, { withModel = false } = {}) {
   return table("History", ["When", "Who", "What", "Why"], [...events].reverse().map((event) => [
     when(event.at), visible(event.user, 60),
       visible(event.text ?? `${event.action} ${withModel ? event.name : ""} ${event.version ?? ""}`, 400),
-      h("span", {}, event.forced ? h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced ") : null,
+      h("span", {},
+        event.forced ? h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced ") : null,
         visible(event.because ?? "", 1000)),
   ]), ["time", "", "", ""]);
 }
@@ -143,6 +144,7 @@ function keepFocus(root, node, draw) {
   const name = node.contains(before) ? before.getAttribute("aria-label") ?? before.textContent : null;
   draw();
   if (name === null) return;
-  const same = [...node.querySelectorAll("button, h2, input")].find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name);
+  const same = [...node.querySelectorAll("button, h2, input")]
+    .find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name);
   (same ?? node.querySelector("h2"))?.focus();
 }
