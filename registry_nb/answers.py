@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import forms
+from registry_nb.copying import copied
 from registry_nb.errors import Invalid, SignatureMismatch, close, printable, shown
 from registry_nb.records import ModelVersion
 
@@ -46,7 +47,7 @@ class Side:
     def warm_up(self, part: Any) -> None:
         """Let the model do once what it does at its first call only."""
         with suppress(Exception):  # said when it comes to this row
-            self._loaded.predict(part)
+            self._loaded.predict(copied(part))
 
     def answers(self, part: Any, start: int, stop: int) -> tuple[Any, Any]:
         """Return what it answers, and on which rows it does."""
@@ -70,9 +71,10 @@ class Side:
         return found, answered
 
     def _pieces(self, part: Any, start: int, stop: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        began, failed = perf_counter(), None
+        own, failed = copied(part), None  # the other model answers the same rows, whatever this one does to its input
+        began = perf_counter()
         try:
-            predicted = self._loaded.predict(part)
+            predicted = self._loaded.predict(own)
             took = perf_counter() - began
             values = self._one_each(predicted)
         except Exception as error:  # noqa: BLE001  # whatever a model raises
@@ -105,7 +107,7 @@ class Side:
 
     def answer(self, data: Any) -> Any:
         """Return what the model answers to rows that it can answer."""
-        return self._one_each(self._loaded.predict(data))
+        return self._one_each(self._loaded.predict(copied(data)))
 
     def fit(self) -> None:
         """Do nothing: scikit-learn looks whether an estimator has this method before it shuffles columns for it."""
@@ -134,7 +136,7 @@ class Side:
     def probabilities(self, part: Any) -> tuple[Any, Any]:
         """Return the probabilities of each class, and the classes; None and None if the model does not tell them."""
         try:
-            return self.model.predict_proba(self._loaded.enforced(part)), self.model.classes_
+            return self.model.predict_proba(self._loaded.enforced(copied(part))), self.model.classes_
         except Exception:  # noqa: BLE001  # whatever it raises: it answered these rows, and does not tell more
             return None, None
 

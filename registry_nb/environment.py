@@ -50,7 +50,7 @@ def requirements_of(modules: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=str.casefold))
 
 
-def captured(modules: Iterable[str], *, by_value: bool) -> dict[str, Any]:
+def captured(modules: Iterable[str], *, by_value: bool, loading: Iterable[str] | None = None) -> dict[str, Any]:
     """Describe this environment, as far as a model depends on it.
 
     Parameters
@@ -59,20 +59,37 @@ def captured(modules: Iterable[str], *, by_value: bool) -> dict[str, Any]:
         What the model imports.
     by_value : bool
         Whether it carries compiled code.
+    loading : iterable of str, optional
+        Those of the modules that are imported when it is loaded, if not all. Others are imported when it runs, and
+        perhaps never.
 
     Returns
     -------
     dict
         ``platform``, ``modules`` (import name to version: a module may come from several distributions, as xgboost
-        does) and ``by_value``.
+        does), ``by_value``, and for code in ``running`` the names of those that it is loaded without.
     """
     versions = {root: texts[0].partition("==")[2] for root in sorted(_roots(modules)) if (texts := _of_root(root))}
-    return {"platform": f"{platform.system()}-{platform.machine()}", "modules": versions, "by_value": by_value}
+    running = sorted(versions.keys() - _roots(loading)) if loading is not None else []
+    told = {"platform": f"{platform.system()}-{platform.machine()}", "modules": versions, "by_value": by_value}
+    return {**told, "running": running} if by_value else told
 
 
-def missing(environment: Mapping[str, Any]) -> str | None:
-    """Return the first module of a recorded environment that is not installed here, or None."""
-    return next((root for root in _recorded(environment) if not _is_installed(root)), None)
+def missing(environment: Mapping[str, Any], *, running: bool = False) -> str | None:
+    """Return the first module that loading a model imports and that is not installed here, or None.
+
+    Parameters
+    ----------
+    environment : mapping
+        What `captured` returned at registration. If it is of an earlier release, and of a model that carries code,
+        nothing is known of loading: any text in the pickle that was a module's name was taken for an import.
+    running : bool
+        Also what is imported only when the model runs.
+    """
+    later = environment.get("running", _recorded(environment) if environment.get("by_value") else ())
+    return next(
+        (root for root in _recorded(environment) if (running or root not in later) and not _is_installed(root)), None
+    )
 
 
 def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -98,7 +98,7 @@ class Following:
         self._serving: tuple[ModelVersion, LoadedModel] | None = first, self._loaded(first)
         self._closed = False
 
-    def predict(self, data: Any) -> Any:
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Apply the version that serves now; see `LoadedModel.predict`.
 
         Raises
@@ -113,7 +113,13 @@ class Following:
         RegistryWarning
             If another version should serve, and cannot: once for each reason.
         """
-        return self.current().predict(data)
+        return self.current().predict(data, params) if params else self.current().predict(data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the version that serves now has: ``predict_proba`` and the like; see `LoadedModel`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.current(), name)
 
     @property
     def version(self) -> ModelVersion:

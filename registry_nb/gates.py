@@ -313,7 +313,7 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
 
 
 def _requirements_satisfied(registry: Registry, record: ModelVersion) -> Found:
-    lacking = environment.missing(record.environment)
+    lacking = environment.missing(record.environment, running=True)
     found = environment.differences(record.environment, record.python_version)
     told = [f"{lacking} is not installed here"] * bool(lacking) + list(found)
     return "; ".join(told), _verdict(not told)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,9 +25,17 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named
+from registry_nb.flavors.inputs import framed
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import Origin
+
+#: Flavors whose objects answer in more ways than one, and those of them that take frames of pandas only.
+_NATIVE, _FRAMES = {"sklearn", "skops", "xgboost", "lightgbm", "pyfunc"}, {"xgboost", "lightgbm"}
+#: What the field calls a model's input; methods that take something else by that name; methods that change the model.
+_INPUTS = {"X", "Xs", "X_test", "data", "model_input", "raw_documents"}
+_TAKES_OUTPUT = {"inverse_transform"}
+_CHANGES = ("fit", "partial_fit", "set_", "_")
 
 
 class LoadedModel:
@@ -48,16 +58,64 @@ class LoadedModel:
         self.origin = origin
         self.behaviour: probes.Behaviour | None = None
 
-    def predict(self, data: Any) -> Any:
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Apply the model to data, after the data were made what its signature says.
+
+        Parameters
+        ----------
+        data : object
+            A model that writes into its input writes into this, as it would outside of the registry.
+        params : mapping, optional
+            For a model whose own ``predict`` takes ``params``.
 
         Raises
         ------
         SignatureMismatch
             If that cannot be done without loss. A model that was registered without an example or a signature takes
             what its framework takes.
+        Invalid
+            If the model takes no params, or does not predict.
         """
-        return self._flavor.predict(self._model, self.enforced(data))
+        if params and self.version.flavor != "pyfunc":
+            raise Invalid(f"a model of {self.version.flavor} takes no params=; give them to unwrap()")
+        more = {"params": params} if params else {}
+        return self._flavor.predict(self._model, self.enforced(data), **more)
+
+    def answer(self, data: Any) -> Any:
+        """Apply the model as its registration did: a scaler, which does not predict, transforms.
+
+        Raises
+        ------
+        SignatureMismatch
+            As `predict`.
+        """
+        apply = getattr(self._flavor, "answer", self._flavor.predict)
+        return apply(self._model, self.enforced(data))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the native object; what takes the model's input is guarded by the signature.
+
+        So ``predict_proba``, ``transform``, ``decision_function`` and the like are called with data in any form that
+        `predict` takes. What would change the model (``fit``), and methods that take something else, only `unwrap` gives.
+        """
+        model = self.__dict__.get("_model")
+        if name.startswith("_") or model is None or self.version.flavor not in _NATIVE:
+            raise AttributeError(f"a loaded model has no {name!r}; unwrap() returns the native object", name=name, obj=self)
+        found = getattr(model, name)
+        if not callable(found):
+            return found
+        if not _takes_input(name, found):
+            text = f"{name}() is not for a loaded model; unwrap().{name} is that of the {type(model).__name__}"
+            raise AttributeError(text, name=name, obj=self)
+        if name in _TAKES_OUTPUT:
+            return found
+
+        @functools.wraps(found)
+        def guarded(data: Any, *more: Any, **named: Any) -> Any:
+            fitted = self.enforced(data)
+            return found(framed(fitted) if self.version.flavor in _FRAMES else fitted, *more, **named)
+
+        return guarded
 
     def enforced(self, data: Any) -> Any:
         """Return data as the model's signature says, and as the native object takes them.
@@ -77,6 +135,15 @@ class LoadedModel:
     def __repr__(self) -> str:
         where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
         return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
+
+
+def _takes_input(name: str, method: Any) -> bool:
+    """Tell whether the first thing that a method takes is the model's input, by the name of the parameter."""
+    try:
+        first = next(iter(inspect.signature(method).parameters), "")
+    except (TypeError, ValueError):  # of a builtin
+        return False
+    return first in _INPUTS and not name.startswith(_CHANGES)
 
 
 def load_model(
@@ -228,7 +295,8 @@ def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bo
         file = artifacts.open(stored[path])
         return _bounded(file, stored[path]) if strange and stored[path].codec else file
 
-    return Files(stored, opened)
+    carries_code = version.environment.get("by_value", True) or any(path.startswith("code/") for path in stored)
+    return Files(stored, opened, carries_code=bool(carries_code))
 
 
 def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
@@ -259,7 +327,7 @@ def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
     with artifacts.open(version.probe) as file:
         told = file.read()
     changes = environment.differences(version.environment, version.python_version)
-    loaded.behaviour = probes.replayed(told, loaded.predict, changes)
+    loaded.behaviour = probes.replayed(told, loaded.answer, changes)
     return loaded.behaviour
 
 

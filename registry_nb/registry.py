@@ -123,13 +123,15 @@ class Registry:
         tolerance: float = 1e-6,
         data: Any = None,
         provenance: bool = True,
+        code_paths: Iterable[str | os.PathLike[str]] = (),
     ) -> ModelVersion:
         """Save a model as the next version of a name; its bytes are durable before its record is.
 
         Parameters
         ----------
         model : object
-            A fitted estimator, an object with ``predict(X)``, or a callable.
+            A fitted estimator, an object with ``predict(X)``, or a callable; of a loaded or followed model, what it
+            wraps.
         name : str
             The registered model; made if there is none.
         example : optional
@@ -158,6 +160,9 @@ class Registry:
             What it was trained on: only a fingerprint of it is recorded.
         provenance : bool
             In a notebook, record the cells that made the model, and the commit of the repository around it.
+        code_paths : iterable of path-like
+            Python files and packages that travel with the model. What its own code imports, and is not installed,
+            travels without being named.
 
         Returns
         -------
@@ -176,7 +181,7 @@ class Registry:
         from registry_nb.saving import save_model
 
         saved = save_model(
-            model,
+            model.current() if isinstance(model, follow.Following) else model,
             self.artifacts,
             flavor=flavor,
             example=example,
@@ -184,6 +189,7 @@ class Registry:
             requirements=requirements,
             probe=probe,
             tolerance=tolerance,
+            code_paths=code_paths,
         )
         told = captured(model, data) if provenance else {}
         return self._add(name, saved, stamp, {**facts, "provenance": told})
@@ -214,12 +220,16 @@ class Registry:
         tags: Mapping[str, Any] | None = None,
         description: str | None = None,
         because: str = "",
+        source: Registry | None = None,
     ) -> ModelVersion:
         """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
 
         Parameters
         ----------
         uri, name : str
+        source : Registry, optional
+            The registry that the URI is of, if not this one: then its bytes are verified and copied. The version is
+            yours here if you, or a signer whom you know, vouch for it there.
         tags : mapping, optional
             They join the tags of a version that is copied.
         description : str, optional
@@ -233,7 +243,8 @@ class Registry:
             If the URI names nothing.
         """
         name, stamp = checked_name(name), process.stamp(self.user, because)
-        found = lookup.found(self.store, uri)
+        there = source or self
+        found = lookup.found(there.store, uri)
         same = (
             ("description", "tags", "metrics", "params", "run_id")
             if found.run is None
@@ -245,9 +256,13 @@ class Registry:
         if description is not None:
             facts["description"] = checked_text(description)
         saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-        return self._add(
-            name, saved, stamp, facts, vouched=origin(found.saved, found.uri, self.store) is not Origin.FOREIGN
-        )
+        vouched = origin(found.saved, found.uri, there.store) is not Origin.FOREIGN
+        if there.artifacts is not self.artifacts:
+            from registry_nb.saving import brought
+
+            saved = brought(saved, there.artifacts, self.artifacts, foreign=not vouched)
+            facts["run_id"] = None  # a run of the other registry
+        return self._add(name, saved, stamp, facts, vouched=vouched)
 
     # -- moving -----------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from registry_nb import environment, probes, redaction
-from registry_nb.errors import Invalid, NoFlavor, NotSerializable, SecretFound, listed, warn
-from registry_nb.flavors import Files, Flavor, flavor_named, flavor_of, pickling
+from registry_nb.copying import copied
+from registry_nb.errors import Invalid, NoFlavor, NotSerializable, RegistryWarning, SecretFound, listed, warn
+from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of
+from registry_nb.loading import LoadedModel, download
 from registry_nb.names import checked_text
 from registry_nb.records import File, SavedModel, frozen
 from registry_nb.signature import Signature, infer_signature
@@ -28,6 +31,7 @@ def save_model(
     requirements: Iterable[str] | None = None,
     probe: bool = True,
     tolerance: float = probes.TOLERANCE,
+    code_paths: Iterable[str | os.PathLike[str]] = (),
 ) -> SavedModel:
     """Save a model durably, after it was loaded back from what was written.
 
@@ -46,6 +50,8 @@ def save_model(
         Keep the example's first rows and what the model predicts for them, for `probes.replayed`.
     tolerance : float
         How much such a prediction may differ later, relative to its size.
+    code_paths : iterable of path-like
+        Python files and packages that travel with the model, beside those that its code is seen to import.
 
     Raises
     ------
@@ -57,38 +63,78 @@ def save_model(
     SecretFound
         If code that travels with the model holds what looks like a secret.
     """
+    if isinstance(model, LoadedModel):  # what it wraps is meant, as it was registered
+        flavor = flavor or model.version.flavor
+        signature = model.version.signature if signature is None and example is None else signature
+        model = model.unwrap()
     owner = flavor_of(model) if flavor is None else flavor
     saver = flavor_named(owner)
     if not saver.owns(model):
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
-    some = _head(example)
-    predicted = _predicted(saver, model, some) if example is not None else None
-    if signature is None and example is not None:
-        signature = infer_signature(example, predicted)
-    elif signature is not None and not isinstance(signature, Signature):
+    if signature is not None and not isinstance(signature, Signature):
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
     given = None if requirements is None else _checked_requirements(requirements)
+    some, tried = _head(example), model
+    loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
+    predicted = _predicted(saver, model, some) if example is not None and not loaded_first else None
     with artifacts.drafting() as folder:
-        saver.save(model, folder, some)
+        imported = _write(saver, model, folder, copied(some), code_paths)
         files = Files.of_folder(folder)
         audit = saver.audit(files)
         if audit.by_value:
             _warn_of_secrets(files)
-        if sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
+        if loaded_first:
+            tried = _loaded_again(saver, model, files)
+            predicted = _predicted(saver, tried, some) if example is not None else None
+        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
             _try(saver, model, files, some, predicted)
+        if signature is None and example is not None:
+            signature = infer_signature(example, predicted)
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
         wanted = probe and example is not None
-        told = probes.kept(some, predicted, lambda rows: _predicted(saver, model, rows), tolerance) if wanted else None
+        told = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
         behaviour = None if told is None else _put(artifacts, folder, told)
+    modules = {*audit.modules, *imported}
     return SavedModel(
         flavor=owner,
         files=stored,
         signature=signature,
-        requirements=given if given is not None else environment.requirements_of(audit.modules),
+        requirements=given if given is not None else environment.requirements_of(modules),
         python_version=environment.python_here(),
-        environment=frozen(environment.captured(audit.modules, by_value=audit.by_value)),
+        environment=frozen(environment.captured(modules, by_value=audit.by_value, loading=audit.modules)),
         probe=behaviour,
     )
+
+
+def _write(
+    flavor: Flavor, model: Any, folder: str, example: Any, code_paths: Iterable[str | os.PathLike[str]]
+) -> set[str]:
+    """Write a model and the code that it needs, and name the installed modules that this code imports when it runs."""
+    functions = flavor.save(model, folder, example)
+    if functions is None and code_paths:
+        kind = type(model).__name__
+        warn(RegistryWarning, f"code_paths= is left out: {kind} is saved in its library's format, which runs no code")
+    sources, installed = carried.sources_of(model, functions or (), code_paths if functions is not None else ())
+    carried.write(folder, sources)
+    return installed
+
+
+def brought(saved: SavedModel, source: Artifacts, target: Artifacts, *, foreign: bool) -> SavedModel:
+    """Copy a model's bytes, verified, from the artifacts of one registry to those of another.
+
+    Raises
+    ------
+    Corrupted, StorageError
+        Nothing refers to what may have been written.
+    """
+    with target.drafting() as folder:
+        download(saved, source, folder, foreign)
+        stored = tuple(target.put(os.path.join(folder, *file.path.split("/")), file.path) for file in saved.files)
+        probe = saved.probe
+        if probe is not None:
+            with source.open(probe) as file:
+                probe = _put(target, folder, file.read())
+    return replace(saved, files=stored, probe=probe)
 
 
 def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
@@ -108,9 +154,13 @@ def _head(example: Any) -> Any:
         return example
 
 
+def _answer(flavor: Flavor, model: Any, data: Any) -> Any:
+    return getattr(flavor, "answer", flavor.predict)(model, data)
+
+
 def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
     try:
-        return flavor.predict(model, example)
+        return _answer(flavor, model, copied(example))
     except Exception as error:
         raise Invalid(
             f"the model cannot predict its own example ({type(error).__name__}: {error}); "
@@ -118,14 +168,23 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
         ) from error
 
 
-def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any) -> None:
-    """Load what was written, and predict: a version that cannot be loaded as it was is never registered."""
+def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
+    """Load what was written: a version that cannot be loaded as it was is never registered."""
     doing = "loaded again"
     try:
-        with pickling.apart():
-            back = flavor.load(files, restricted=False)
-        doing = "used after it was loaded again"
-        again = flavor.predict(back, example) if example is not None else predicted
+        back = flavor.load(files, restricted=False)
+    except Exception as error:
+        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+    if not flavor.owns(back):
+        raise _useless(model, doing, f"it comes back as an object of type {type(back).__name__}, which is no model")
+    return back
+
+
+def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any) -> None:
+    """Load what was written, and predict as before."""
+    back, doing = _loaded_again(flavor, model, files), "used after it was loaded again"
+    try:
+        again = _answer(flavor, back, copied(example)) if example is not None else predicted
     except Exception as error:
         raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
     # A model that does not predict the same twice by itself proves nothing.

@@ -255,6 +255,7 @@ class Tracking:
         example: Any = None,
         signature: Signature | None = None,
         requirements: Iterable[str] | None = None,
+        code_paths: Iterable[str | os.PathLike[str]] = (),
     ) -> tuple[Run, SavedModel]:
         """Save a model in the active run, where ``runs:/run_id/path`` finds it.
 
@@ -264,7 +265,13 @@ class Tracking:
         path = checked_key(checked_key(path, what).strip("/"), what)
         with self._run_of_its_own() as run_id:
             saved = save_model(
-                model, self._artifacts, flavor=flavor, example=example, signature=signature, requirements=requirements
+                model,
+                self._artifacts,
+                flavor=flavor,
+                example=example,
+                signature=signature,
+                requirements=requirements,
+                code_paths=code_paths,
             )
             saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
             run = self._change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))

@@ -10,7 +10,8 @@ import functools
 import importlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import IO, Any, Protocol, cast
 
 from registry_nb.errors import Corrupted, Invalid, NoFlavor, close, listed
@@ -32,10 +33,15 @@ class Files:
     ----------
     names : frozenset of str
         Relative, with ``/`` between folders.
+    carries_code : bool
+        Whether there may be compiled code among them, which has to be kept apart from that of other models.
     """
 
-    def __init__(self, names: Iterable[str], opened: Callable[[str], IO[bytes]]) -> None:
+    def __init__(
+        self, names: Iterable[str], opened: Callable[[str], IO[bytes]], *, carries_code: bool = True
+    ) -> None:
         self.names = frozenset(names)
+        self.carries_code = carries_code
         self._opened = opened
 
     @classmethod
@@ -92,8 +98,14 @@ class Flavor(Protocol):
     def owns(self, model: object) -> bool:
         """Tell whether the object is this flavor's, without importing its framework."""
 
-    def save(self, model: Any, folder: str, example: Any) -> None:
-        """Write the model as files into an empty folder; `example` is some input, or None."""
+    def save(self, model: Any, folder: str, example: Any) -> Sequence[FunctionType] | None:
+        """Write the model as files into an empty folder; `example` is some input, or None.
+
+        Returns
+        -------
+        sequence of function, or None
+            Those whose code it wrote, if it writes code: what they import has to travel, or to be installed.
+        """
 
     def audit(self, files: Files) -> Audit:
         """Tell what loading these files would import and run, by reading them."""
@@ -111,7 +123,11 @@ class Flavor(Protocol):
         """
 
     def predict(self, model: Any, data: Any) -> Any:
-        """Apply the model to a frame of pandas, an array, or what its framework takes."""
+        """Apply the model to a frame of pandas, an array, or what its framework takes.
+
+        A flavor whose models may do without also has ``answer(model, data)``: what such a model does with new data
+        instead, None if it does nothing with them.
+        """
 
 
 @functools.cache

@@ -11,7 +11,6 @@ import functools
 import importlib.resources
 import os
 import pickletools
-import sys
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
@@ -100,10 +99,7 @@ def audit(file: IO[bytes]) -> Audit:
         found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
     imports = sorted(found.names)
     refused = [name for name in imports if current(name) not in allowed()] + sorted(set(found.problems))
-    modules = {name.partition(":")[0] for name in imports}
-    if any(module.startswith("cloudpickle") for module in modules):
-        # Code by value: the modules that it uses stand in the pickle as plain text (cloudpickle's `subimport`).
-        modules |= {text for text in found.texts if text in sys.modules and text.isidentifier()}
+    modules = {name.partition(":")[0] for name in imports} | found.modules
     return Audit(
         kind="code" if refused else "restricted",
         imports=tuple(imports),
@@ -128,8 +124,23 @@ def current(name: str) -> str:
 @dataclass
 class _Findings:
     names: set[str] = field(default_factory=set)
-    texts: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+
+
+class _Global(str):
+    """Stands for what a name means."""
+
+    __slots__ = ()
+
+
+class _Single(str):
+    """Stands for a tuple of one text."""
+
+    __slots__ = ()
+
+
+_SUBIMPORT = "cloudpickle.cloudpickle:subimport"
 
 
 def _follow(file: IO[bytes], found: _Findings) -> None:
@@ -149,8 +160,6 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
         pushed: list[Any] = [None] * len(operation.stack_after)
         if name in _TEXTS:
             pushed = [argument]
-            if len(argument) < 100:
-                found.texts.add(argument)
         elif name in {"GET", "BINGET", "LONG_BINGET"}:
             pushed = [memo[argument]]
         elif name == "MARK":
@@ -158,13 +167,19 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
         elif name == "DUP":
             pushed = [stack[-1], stack[-1]]
         elif name in {"GLOBAL", "INST"}:
-            found.names.add(argument.replace(" ", ":", 1))
+            pushed = [_Global(argument.replace(" ", ":", 1))]
+            found.names.add(str(pushed[0]))
         elif name == "STACK_GLOBAL":
             module, attribute = stack[-2:]
-            if isinstance(module, str) and isinstance(attribute, str):
-                found.names.add(f"{module}:{attribute}")
+            if type(module) is str and type(attribute) is str:
+                pushed = [_Global(f"{module}:{attribute}")]
+                found.names.add(str(pushed[0]))
             else:
                 found.problems.append("unreadable: a name that is not written out")
+        elif name == "TUPLE1" and type(stack[-1]) is str:
+            pushed = [_Single(stack[-1])]
+        elif name == "REDUCE" and stack[-2:-1] == [_SUBIMPORT] and type(stack[-1]) is _Single:
+            found.modules.add(str(stack[-1]))  # cloudpickle's way to write a module down
         _pop(stack, operation)
         stack += pushed
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from types import FunctionType
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable
@@ -34,7 +35,7 @@ def owns(model: object) -> bool:
     return ours and sidecar.is_plain(_state(model))
 
 
-def save(model: Any, folder: str, example: Any) -> None:
+def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     """Write the trees as LightGBM does, and the class and attributes beside them; or a pickle, if need be."""
     kind, booster = type(model).__name__, _booster(model)
     if booster is None:
@@ -42,10 +43,10 @@ def save(model: Any, folder: str, example: Any) -> None:
         raise NotSerializable(f"{kind} cannot be saved: {reason}; fit() it first", model=kind, path=kind, reason=reason)
     state = _state(model)
     if kind != "Booster" and sidecar.is_plain(state) and not _is_known_to_come_back(model, state):
-        pickling.save(model, folder)
-        return
+        return pickling.save(model, folder)
     sidecar.write(folder, model, state)
     booster.save_model(os.path.join(folder, FILE), num_iteration=-1)  # all trees, not only those up to the best
+    return None
 
 
 def audit(files: Files) -> Audit:

@@ -2,6 +2,10 @@
 
 joblib's format was the alternative: it hides what it holds from scanners, and is no smaller. skops cannot be the silent
 default: it refuses a RandomForest unless told to trust, and is forty times slower to load.
+
+What is loaded stands apart. cloudpickle gives a class of a notebook the identity of the one that lives in the process,
+and sets the methods of that one anew: a second version of a class would change the first, and the notebook's own. Here
+each load makes classes of its own, so that every version runs the code that it was registered with.
 """
 
 from __future__ import annotations
@@ -10,31 +14,26 @@ import functools
 import inspect
 import os
 import pickle
-import site
-import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
+from types import FunctionType, ModuleType
 from typing import IO, Any
 
-from registry_nb.errors import NotSerializable
-from registry_nb.flavors import Files
+from registry_nb.errors import NotSerializable, RegistryError
+from registry_nb.flavors import Files, local_modules
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors.carried import Importer, importer_of
 
 FILE = "model.pkl"
 #: How deep the search for the part that cannot be pickled goes.
 _MAX_DEPTH = 8
-#: Modules that run a program rather than belonging to it.
-_RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykernel_launcher")
 
 _by_value = threading.Lock()
-_apart = ContextVar("_apart", default=False)
 
 
-def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], None] | None = None) -> None:
+def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], Any] | None = None) -> list[FunctionType]:
     """Pickle a model into a folder; large arrays are written from where they lie, without a copy.
 
     Parameters
@@ -42,7 +41,12 @@ def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], None] | None 
     model : object
     folder : str
     dump : callable, optional
-        Writes the model to a file, if not by cloudpickle alone.
+        Writes the model to a file with a pickler of `pickler`, which it returns, if not by cloudpickle alone.
+
+    Returns
+    -------
+    list of function
+        Those whose code is in the pickle.
 
     Raises
     ------
@@ -50,7 +54,8 @@ def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], None] | None 
         With the path of the attribute that cannot be pickled.
     """
     path = os.path.join(folder, FILE)
-    _with_local_modules_by_value(lambda: _write(model, path, dump or _pickle))
+    functions: list[FunctionType] = _with_local_modules_by_value(lambda: _write(model, path, dump or _pickle)).functions
+    return functions
 
 
 def audit(files: Files) -> Audit:
@@ -66,43 +71,64 @@ def load(files: Files, *, restricted: bool) -> Any:
             from registry_nb.flavors.restricted import load as load_restricted
 
             return load_restricted(file, "the model")
-        return Unpickler(file).load() if _apart.get() else pickle.load(file)
-
-
-@contextmanager
-def apart() -> Iterator[None]:
-    """Load what was just saved without a trace in the classes of this process.
-
-    cloudpickle gives back the very class that lives here, and sets its methods anew, bound to a copy of the globals
-    that they had: after that, a function that the user defines again in a cell would no longer be the one that is used.
-    """
-    token = _apart.set(True)
-    try:
-        yield
-    finally:
-        _apart.reset(token)
+        # Of a model without code there is nothing to keep apart, and Python's own unpickler takes half the time.
+        return Unpickler(file, importer_of(files)).load() if files.carries_code else pickle.load(file)
 
 
 class Unpickler(pickle.Unpickler):
-    """An unpickler that knows `apart`."""
+    """An unpickler whose classes are new ones, and whose functions import the modules that travel with the model."""
+
+    def __init__(self, file: IO[bytes], importer: Importer | None = None) -> None:
+        super().__init__(file)
+        self._importer = importer
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """Return what a name means; inside `apart`, what makes classes makes new ones."""
-        found = super().find_class(module, name)
-        tracked = module.startswith("cloudpickle") and name.startswith("_make_") and _apart.get()
-        return functools.partial(_untracked, found) if tracked else found
+        """Return what a name means."""
+        if self._importer is not None and local_modules.root_of(module) in self._importer.roots:
+            return functools.reduce(getattr, name.split("."), self._importer.module(module))
+        made = super().find_class(module, name)
+        if not module.startswith("cloudpickle"):
+            return made
+        if self._importer is not None and name in _BOUND:
+            return functools.partial(_BOUND[name], self._importer)
+        return functools.partial(_untracked, made) if name.startswith("_make_") else made
 
 
 def _untracked(make: Callable[..., Any], *given: Any) -> Any:
-    names = inspect.signature(make).parameters
-    if "class_tracker_id" not in names:
-        return make(*given)
-    return make(*(None if name == "class_tracker_id" else value for name, value in zip(names, given, strict=False)))
+    """Call what makes classes without the id by which it would find one that lives in this process."""
+    place = _place_of_id(make)
+    return make(*given) if place is None else make(*given[:place], None, *given[place + 1 :])
+
+
+@functools.cache
+def _place_of_id(make: Callable[..., Any]) -> int | None:
+    names = list(inspect.signature(make).parameters)
+    return names.index("class_tracker_id") if "class_tracker_id" in names else None
+
+
+def _function(importer: Importer, code: Any, scope: dict[str, Any], *rest: Any) -> FunctionType:
+    scope["__builtins__"] = importer.builtins  # a function keeps those that it is made with
+    return FunctionType(code, scope, *rest)
+
+
+def _with_state(importer: Importer, function: FunctionType, state: Any) -> None:
+    from cloudpickle import cloudpickle
+
+    cloudpickle._function_setstate(function, state)
+    function.__globals__["__builtins__"] = importer.builtins  # for functions that this one defines
+
+
+def _module(importer: Importer, name: str) -> ModuleType:
+    return importer.imported(name, fromlist=("*",))
+
+
+#: What cloudpickle makes functions with, and finds modules.
+_BOUND = {"_make_function": _function, "_function_setstate": _with_state, "subimport": _module}
 
 
 @functools.cache
 def pickler() -> type[Any]:
-    """Return the class that pickles, of protocol 5: cloudpickle's, and faster.
+    """Return the class that pickles, of protocol 5: cloudpickle's, and faster; it notes whose code it writes.
 
     cloudpickle keeps its ways with types in a `ChainMap`, of which each object asks in vain, in Python. A flat copy of
     it, made for each pickle since others register theirs at any time, takes a quarter off a forest.
@@ -112,27 +138,35 @@ def pickler() -> type[Any]:
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def __init__(self, file: IO[bytes]) -> None:
             self.dispatch_table = dict(cloudpickle.Pickler.dispatch_table)
+            self.functions: list[FunctionType] = []
             super().__init__(file, protocol=5)
+
+        def _dynamic_function_reduce(self, func: FunctionType) -> Any:
+            # Not in `reducer_override`, which each object of a forest passes, in Python.
+            self.functions.append(func)
+            return super()._dynamic_function_reduce(func)
 
     return Pickler
 
 
-def _pickle(model: Any, file: IO[bytes]) -> None:
-    pickler()(file).dump(model)
+def _pickle(model: Any, file: IO[bytes]) -> Any:
+    used = pickler()(file)
+    used.dump(model)
+    return used
 
 
-def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], None]) -> None:
+def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], Any]) -> Any:
     try:
         with open(path, "wb") as file:
-            dump(model, file)
-    except OSError:
+            return dump(model, file)
+    except (OSError, RegistryError):
         raise
     except Exception as error:  # whatever a __reduce__ may raise
         where, reason = _culprit(model, type(model).__name__, error, 0)
         raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
 
 
-def _with_local_modules_by_value(act: Callable[[], None]) -> None:
+def _with_local_modules_by_value(act: Callable[[], Any]) -> Any:
     """Let cloudpickle write the code of local modules into the pickle, since the loading process may lack them.
 
     Not a generator's context manager: one that is interrupted while it is entered keeps the lock for as long as
@@ -142,54 +176,15 @@ def _with_local_modules_by_value(act: Callable[[], None]) -> None:
 
     with _by_value:
         before = cloudpickle.list_registry_pickle_by_value()
-        marked = [module for module in _local_modules() if module.__name__ not in before]
+        marked = [module for module in local_modules.loaded() if module.__name__ not in before]
         try:
             for module in marked:
                 cloudpickle.register_pickle_by_value(module)
-            act()
+            return act()
         finally:
             for module in marked:
                 with suppress(ValueError):  # interrupted before it was marked
                     cloudpickle.unregister_pickle_by_value(module)
-
-
-def _local_modules() -> list[Any]:
-    """Return the modules that are neither the standard library's nor an installed distribution's.
-
-    There are some thousands, of which a millisecond was lost at each save: each is looked at once, and to compare all
-    with those of the last time takes some microseconds. What is loaded anew into a module leaves it where it is.
-    """
-    if sys.modules != _judged:
-        modules = dict(sys.modules)
-        for name, module in modules.items():
-            if _judged.get(name, _judged) is not module:
-                _local.pop(name, None)
-                if _is_local(name, module):
-                    _local[name] = module
-        for name in _local.keys() - modules.keys():
-            del _local[name]
-        _judged.clear()
-        _judged.update(modules)
-    return list(_local.values())
-
-
-#: The modules when they were looked at last, by their names, and those of them that are local.
-_judged: dict[str, Any] = {}
-_local: dict[str, Any] = {}
-
-
-def _is_local(name: str, module: Any) -> bool:
-    path = getattr(module, "__file__", None)
-    if not isinstance(path, str) or path.startswith(_installed()) or getattr(module, "__name__", None) != name:
-        return False
-    return name != "__main__" and name.partition(".")[0] not in _RUNNERS  # cloudpickle writes __main__ by value anyway
-
-
-@functools.cache
-def _installed() -> tuple[str, ...]:
-    paths = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths |= {*site.getsitepackages(), site.getusersitepackages(), sys.prefix, sys.base_prefix}
-    return tuple(os.path.join(os.path.abspath(path), "") for path in paths if path)
 
 
 def _culprit(value: Any, path: str, error: Exception, depth: int) -> tuple[str, str]:

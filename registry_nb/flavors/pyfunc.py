@@ -1,15 +1,24 @@
-"""Anything that predicts: an object with ``predict(X)``, a plain callable, or MLflow's ``predict(context, X)``."""
+"""Anything that predicts: an object with ``predict(X)``, a plain callable, or MLflow's ``PythonModel``.
+
+MLflow's contract (https://mlflow.org/docs/latest/ml/model, "Custom Python Models"): ``load_context(context)`` is called
+when the model is loaded, ``predict(context, model_input, params=None)`` for each input. `context` and `params` may be
+left out of ``predict``, and the first two may have any names.
+"""
 
 from __future__ import annotations
 
 import inspect
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
+from registry_nb.errors import Invalid, listed
 from registry_nb.flavors import Files, pickling
 from registry_nb.flavors.pickling import audit
 
-__all__ = ["audit", "load", "owns", "predict", "save"]
+__all__ = ["audit", "is_prepared_by_loading", "load", "owns", "predict", "save"]
+
+_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def owns(model: object) -> bool:
@@ -17,34 +26,79 @@ def owns(model: object) -> bool:
     return callable(getattr(model, "predict", None)) or callable(model)
 
 
-def save(model: Any, folder: str, example: Any) -> None:
+def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
     """Pickle the object."""
-    pickling.save(model, folder)
+    return pickling.save(model, folder)
 
 
 def load(files: Files, *, restricted: bool) -> Any:
     """Unpickle the object, and let it load its context if it has one."""
     model = pickling.load(files, restricted=restricted)
-    prepare = getattr(model, "load_context", None)
-    if callable(prepare) and _takes_context(model):
-        prepare(_context())
+    if is_prepared_by_loading(model):
+        model.load_context(_context())
     return model
 
 
-def predict(model: Any, data: Any) -> Any:
-    """Apply the object."""
-    if not callable(getattr(model, "predict", None)):
-        return model(data)
-    return model.predict(_context(), data) if _takes_context(model) else model.predict(data)
+def is_prepared_by_loading(model: object) -> bool:
+    """Tell whether the object predicts only after it has loaded its context: a copy that was loaded is asked then."""
+    return callable(getattr(model, "load_context", None)) and (_is_python_model(model) or _takes_context(model))
 
 
-def _takes_context(model: Any) -> bool:
-    """Recognise MLflow's shape, ``predict(context, model_input)``, by the name of its first parameter."""
-    try:
-        parameters = list(inspect.signature(model.predict).parameters)
-    except (TypeError, ValueError, AttributeError):
+def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    """Apply the object.
+
+    Parameters
+    ----------
+    model : object
+    data : object
+    params : mapping, optional
+        What its ``predict`` takes as ``params``.
+
+    Raises
+    ------
+    Invalid
+        If there are params, and it takes none.
+    """
+    call = model.predict if callable(getattr(model, "predict", None)) else model
+    given = {"params": dict(params)} if params else {}
+    if given and not _takes_params(call):
+        raise Invalid(
+            f"predict() of this {type(model).__name__} takes no params= (given: {listed(map(repr, params or ()))}); "
+            "give it a parameter of that name, or make them attributes of the model"
+        )
+    return call(_context(), data, **given) if _takes_context(model) else call(data, **given)
+
+
+def _is_python_model(model: object) -> bool:
+    return any(
+        kind.__name__ == "PythonModel" and kind.__module__.removeprefix("registry_nb.").startswith("mlflow.")
+        for kind in type(model).__mro__
+    )
+
+
+def _takes_context(model: object) -> bool:
+    """Recognise MLflow's shape, ``predict(context, model_input)``, by name, or by place where it can be nothing else."""
+    positional = [each for each in _parameters(getattr(model, "predict", None)) if each.kind in _KINDS]
+    if len(positional) < 2:
         return False
-    return len(parameters) >= 2 and parameters[0] == "context"
+    if positional[0].name == "context":
+        return True
+    needed = [each for each in positional if each.default is inspect.Parameter.empty and each.name != "params"]
+    contract = _is_python_model(model) or callable(getattr(model, "load_context", None))
+    return contract and len(needed) >= 2
+
+
+def _takes_params(call: object) -> bool:
+    return any(each.name == "params" or each.kind is inspect.Parameter.VAR_KEYWORD for each in _parameters(call))
+
+
+def _parameters(call: object) -> list[inspect.Parameter]:
+    if not callable(call):
+        return []
+    try:
+        return list(inspect.signature(call).parameters.values())
+    except (TypeError, ValueError):  # of a builtin
+        return []
 
 
 def _context() -> SimpleNamespace:

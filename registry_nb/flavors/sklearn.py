@@ -1,24 +1,30 @@
-"""scikit-learn: estimators, pipelines and searches, also those that contain other libraries' estimators."""
+"""scikit-learn: estimators, transformers, pipelines and searches, also with other libraries' estimators in them."""
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
-from registry_nb.errors import RegistryWarning, warn
+from registry_nb.errors import Invalid, RegistryWarning, listed, warn
 from registry_nb.flavors import pickling
 from registry_nb.flavors.pickling import audit, load
 
-__all__ = ["audit", "load", "owns", "predict", "save"]
+__all__ = ["answer", "audit", "load", "owns", "predict", "save"]
+
+#: What an estimator is asked with new data, in this order: the first that it has.
+_ANSWERS = ("predict", "transform", "score_samples", "decision_function")
+#: What one has that only describes the data that it was fitted on, as DBSCAN does.
+_DESCRIBES = ("fit_predict", "fit_transform")
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object is an estimator that predicts, by the modules of its classes."""
-    return callable(getattr(model, "predict", None)) and any(
-        kind.__module__.partition(".")[0] == "sklearn" for kind in type(model).__mro__
+    """Tell whether the object is an estimator that predicts, transforms or clusters, by the modules of its classes."""
+    return any(kind.__module__.partition(".")[0] == "sklearn" for kind in type(model).__mro__) and any(
+        callable(getattr(model, name, None)) for name in (*_ANSWERS, *_DESCRIBES)
     )
 
 
-def save(model: Any, folder: str, example: Any) -> None:
+def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
     """Pickle the estimator.
 
     Warns
@@ -36,9 +42,24 @@ def save(model: Any, folder: str, example: Any) -> None:
         warn(RegistryWarning, f"{kind} is not fitted, so that nobody will be able to predict with it; fit() it first")
     except TypeError:  # it only looks like an estimator
         pass
-    pickling.save(model, folder)
+    return pickling.save(model, folder)
 
 
 def predict(model: Any, data: Any) -> Any:
-    """Apply the estimator."""
+    """Apply the estimator.
+
+    Raises
+    ------
+    Invalid
+        If it does not predict, with the methods that it has.
+    """
+    if not callable(getattr(model, "predict", None)):
+        there = listed([f"{name}()" for name in (*_ANSWERS, *_DESCRIBES) if callable(getattr(model, name, None))])
+        raise Invalid(f"a {type(model).__name__} has no predict(); it has {there}")
     return model.predict(data)
+
+
+def answer(model: Any, data: Any) -> Any:
+    """Apply the estimator by the first method that it has for new data; None if it has none."""
+    name = next((name for name in _ANSWERS if callable(getattr(model, name, None))), None)
+    return None if name is None else getattr(model, name)(data)

@@ -20,7 +20,7 @@ from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, sh
 from registry_nb.flavors import EXPANSION, SMALL, Files, sklearn, structure
 from registry_nb.flavors.audit import Audit, allowed, current
 
-__all__ = ["audit", "load", "owns", "predict", "save"]
+__all__ = ["answer", "audit", "load", "owns", "predict", "save"]
 
 FILE = "model.skops"
 #: What scikit-learn's own estimators are made of and skops does not trust: accepted in models that were saved here.
@@ -171,9 +171,7 @@ def _validate(model: Any) -> None:
         raise Untrusted(what="this model", reason=reason, remedy="ask whoever made it") from error
 
 
-def predict(model: Any, data: Any) -> Any:
-    """Apply the estimator."""
-    return sklearn.predict(model, data)
+predict, answer = sklearn.predict, sklearn.answer
 
 
 def _description(files: Files) -> Any:

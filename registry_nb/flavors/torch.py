@@ -27,12 +27,14 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import FunctionType
 from typing import IO, Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted
 from registry_nb.flavors import Files, pickling, safetensors, torch_export
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors.carried import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
@@ -58,7 +60,7 @@ def owns(model: object) -> bool:
     return bool(names & ours) and not any(module.partition(".")[0] == "keras" for module, _ in names)
 
 
-def save(model: Any, folder: str, example: Any) -> None:
+def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     """Write the module, its weights, and perhaps its export."""
     import torch
 
@@ -67,15 +69,17 @@ def save(model: Any, folder: str, example: Any) -> None:
         json.dump(about, file)
     if isinstance(model, torch.jit.ScriptModule):
         _kept(model, lambda: _of_jit("save", model, os.path.join(folder, SCRIPT)))
-    elif isinstance(model, torch.export.ExportedProgram):
+        return None
+    if isinstance(model, torch.export.ExportedProgram):
         _kept(model, lambda: torch.export.save(model, os.path.join(folder, EXPORTED)))
-    else:
-        _save_module(model, folder)
-        files = Files.of_folder(folder)
-        small = os.path.getsize(os.path.join(folder, WEIGHTS)) <= _SMALL
-        if example is not None and small and audit(files).by_value:
-            copy = _load_module(files)  # tracing runs the module's code, which may leave something behind in it
-            torch_export.write(os.path.join(folder, EXPORTED), copy.eval(), lambda: _inputs(copy, example)[1:])
+        return None
+    functions = _save_module(model, folder)
+    files = Files.of_folder(folder)
+    small = os.path.getsize(os.path.join(folder, WEIGHTS)) <= _SMALL
+    if example is not None and small and audit(files).by_value:
+        copy = _load_module(files)  # tracing runs the module's code, which may leave something behind in it
+        torch_export.write(os.path.join(folder, EXPORTED), copy.eval(), lambda: _inputs(copy, example)[1:])
+    return functions
 
 
 def audit(files: Files) -> Audit:
@@ -147,7 +151,7 @@ def predict(model: Any, data: Any) -> Any:
 # -- a pickle without tensors ----------------------------------------------------------------------------------------
 
 
-def _save_module(model: Any, folder: str) -> None:
+def _save_module(model: Any, folder: str) -> list[FunctionType]:
     import torch
 
     with torch.no_grad():
@@ -187,8 +191,14 @@ def _save_module(model: Any, folder: str) -> None:
             is_parameter = type(obj) is torch.nn.Parameter
             return name, is_parameter, obj.requires_grad, str(obj.device), layout, dict(vars(obj))
 
-    pickling.save(model, folder, lambda module, file: Pickler(file).dump(module))
+    def dump(module: Any, file: IO[bytes]) -> Any:
+        used = Pickler(file)
+        used.dump(module)
+        return used
+
+    functions = pickling.save(model, folder, dump)
     safetensors.write(os.path.join(folder, WEIGHTS), tensors)
+    return functions
 
 
 def _load_module(files: Files) -> Any:
@@ -225,7 +235,7 @@ def _load_module(files: Files) -> Any:
             return found
 
     with files.open(pickling.FILE) as file:
-        return Unpickler(file).load()
+        return Unpickler(file, importer_of(files)).load()
 
 
 def _named(model: Any) -> list[tuple[str, Any]]:

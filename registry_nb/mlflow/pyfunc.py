@@ -44,18 +44,6 @@ class PyFuncModel(LoadedModel):
         super().__init__(loaded.unwrap(), loaded.version, loaded.origin)
         self.metadata = metadata
 
-    def predict(self, data: Any, params: Any = None) -> Any:
-        """Apply the model to data, in whatever form its framework takes.
-
-        Raises
-        ------
-        Invalid
-            For `params`, which are not passed on.
-        """
-        if params:
-            raise Invalid("predict() passes no params= on; make them attributes of the model")
-        return super().predict(data)
-
     def unwrap_python_model(self) -> Any:
         """Return the object that was logged with ``pyfunc.log_model``.
 
@@ -130,7 +118,9 @@ def log_model(
         Some input; the signature is inferred from it.
     pip_requirements : list of str, optional
         If they are not to be found out.
-    code_paths, infer_code_paths, conda_env, await_registration_for, uv_project_path, uv_groups, uv_extras
+    code_paths : list of path-like, optional
+        Python files and packages that travel with the model, beside those that its own code is seen to import.
+    infer_code_paths, conda_env, await_registration_for, uv_project_path, uv_groups, uv_extras
         Accepted, and without a meaning here: local code travels with the model.
     extra_pip_requirements, metadata, streamable, resources, auth_policy, prompts
         Not kept; giving one of them warns.

@@ -50,7 +50,9 @@ def log_model(
         If they are not to be found out.
     serialization_format : str, optional
         ``skops`` for that format, where it keeps the estimator; anything else is pickled.
-    conda_env, code_paths, await_registration_for, skops_trusted_types
+    code_paths : list of path-like, optional
+        Python files and packages that travel with the model, beside those that its own code is seen to import.
+    conda_env, await_registration_for, skops_trusted_types
         Accepted, and without a meaning here: local code travels with the model, and which types skops may load is
         never decided by a model.
     extra_pip_requirements, metadata, params, tags, model_type, step, model_id

@@ -116,7 +116,7 @@ def test_another_librarys_model_goes_through_another_door(mlflow, registry, refu
 @ROWS
 def test_options_are_kept_left_out_with_a_warning_or_refused(mlflow, registry, refused, door, make, flavor):
     module, model = getattr(mlflow, door), make()
-    packed = {"conda_env": {"name": "x"}, "code_paths": ["src"], "await_registration_for": 60}
+    packed = {"conda_env": {"name": "x"}, "await_registration_for": 60}
     assert module.log_model(model, name="m", pip_requirements=["a==1"], **packed).name == "m"
     with pytest.warns(rn.RegistryWarning, match=r"^metadata=, tags=, step= of|^metadata=, step=, tags= of") as warned:
         module.log_model(model, metadata={"a": 1}, tags={"a": 1}, step=3)

@@ -115,7 +115,7 @@ def test_requirements_can_be_given(mlflow, registry, forest):
 
 
 def test_options_that_say_how_mlflow_packs_a_model_are_accepted(mlflow, forest, constant):
-    packed = {"conda_env": {"name": "x"}, "code_paths": ["src"], "await_registration_for": 60}
+    packed = {"conda_env": {"name": "x"}, "await_registration_for": 60}
     assert mlflow.sklearn.log_model(forest, "m", serialization_format="cloudpickle", **packed).name == "m"
     assert mlflow.pyfunc.log_model("m", python_model=constant(1), infer_code_paths=True, **packed).name == "m"
 

@@ -105,10 +105,12 @@ DOORS = {
 _DOOR_OF = {"torch": "pytorch"}  # where the flavor and MLflow's module are called differently
 
 #: What becomes of the options of MLflow's ``log_model``s. These are kept;
-_KEPT = {"artifact_path", "input_example", "name", "pip_requirements", "registered_model_name", "signature"}
+_KEPT = {
+    *("artifact_path", "code_paths", "input_example", "name", "pip_requirements", "registered_model_name", "signature"),
+}
 #: these say how MLflow packs a model, which is done otherwise here, and at once;
 _PACKING = {
-    *("await_registration_for", "code_paths", "conda_env", "export_model", "infer_code_paths", "model_format"),
+    *("await_registration_for", "conda_env", "export_model", "infer_code_paths", "model_format"),
     *("pickle_module", "save_as_external_data", "save_exported_model", "serialization_format", "skops_trusted_types"),
     *("uv_extras", "uv_groups", "uv_project_path"),
 }
@@ -175,6 +177,7 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
         example=None if signature is False else options["input_example"],  # MLflow's way to say "do not infer one"
         signature=signature or None,
         requirements=options["pip_requirements"],
+        code_paths=options["code_paths"] or (),
     )
     path = path.strip("/")
     uri, version = f"runs:/{run.run_id}/{path}", None

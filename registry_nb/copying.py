@@ -1,0 +1,53 @@
+"""A copy of a caller's data, for a model that may write into what it is given."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+#: Libraries whose tables nobody can write into.
+_IMMUTABLE = {"polars", "pyarrow"}
+
+
+def copied(data: Any) -> Any:
+    """Return data that can be changed without changing the original; what cannot be copied is returned as it is.
+
+    ``copy.deepcopy`` does nearly all of it. pandas' keeps the objects in the cells of a frame, and PyTorch's refuses a
+    tensor that was computed with gradients.
+
+    Examples
+    --------
+    >>> rows = [{"a": [1]}]
+    >>> copied(rows)[0]["a"].append(2)
+    >>> rows
+    [{'a': [1]}]
+    """
+    if type(data).__module__.partition(".")[0] in _IMMUTABLE:
+        return data
+    if type(data) is dict:
+        return {key: copied(value) for key, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(map(copied, data))
+    if hasattr(data, "detach") and hasattr(data, "clone"):
+        return data.detach().clone().requires_grad_(bool(data.requires_grad)) if data.requires_grad else data.clone()
+    if hasattr(data, "iloc"):
+        return _of_pandas(data)
+    try:
+        return copy.deepcopy(data)
+    except Exception:  # noqa: BLE001  # a lock, a generator, whatever a class refuses: the model gets the caller's own
+        return data
+
+
+def _of_pandas(data: Any) -> Any:
+    twin = data.copy(deep=True)
+    if hasattr(data, "columns"):
+        for place, dtype in enumerate(data.dtypes):
+            if dtype == object and _holds_containers(data.iloc[:, place]):
+                twin.isetitem(place, data.iloc[:, place].map(copied))
+        return twin
+    return data.map(copied) if data.dtype == object and _holds_containers(data) else twin
+
+
+def _holds_containers(series: Any) -> bool:
+    return any(isinstance(cell, (list, Mapping, set)) or hasattr(cell, "__array__") for cell in series)

@@ -1,0 +1,162 @@
+"""Which modules are the user's own, and which are installed: the code of the former travels with a model.
+
+Installed is what lies under a ``site-packages`` or ``dist-packages`` folder, what belongs to Python itself, and what the
+metadata of a distribution names, wherever it lies: ``pip install --target``, an overlay of ``uv run --with``, a folder
+of ``PYTHONPATH``, an editable install. To take everything outside of ``sys.prefix`` for the user's own was tried: numpy
+in a second ``site-packages`` was then pickled by value, and a project below ``/usr`` was not.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib import metadata
+from types import ModuleType
+from urllib.parse import unquote, urlparse
+
+__all__ = ["is_installed", "loaded", "location", "root_of"]
+
+_INSTALLED = {"site-packages", "dist-packages"}
+#: Modules that run a program rather than belonging to it.
+_RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykernel_launcher")
+
+#: The modules when they were looked at last, by their names, and those of them that are the user's own.
+_judged: dict[str, ModuleType] = {}
+_own: dict[str, ModuleType] = {}
+
+
+def loaded() -> list[ModuleType]:
+    """Return the modules of this process that are the user's own.
+
+    There are some thousands, of which a millisecond was lost at each save: each is looked at once, and to compare all
+    with those of the last time takes some microseconds. What is loaded anew into a module leaves it where it is.
+    """
+    if sys.modules != _judged:
+        modules = dict(sys.modules)
+        for name, module in modules.items():
+            if _judged.get(name, _judged) is not module:
+                _own.pop(name, None)
+                if _is_own(name, module):
+                    _own[name] = module
+        for name in _own.keys() - modules.keys():
+            del _own[name]
+        _judged.clear()
+        _judged.update(modules)
+    return list(_own.values())
+
+
+def location(root: str) -> str | None:
+    """Return the file, or the folder, of a top-level module that is the user's own; None for any other module.
+
+    Parameters
+    ----------
+    root : str
+        A name without dots. It is looked for, and not imported.
+    """
+    if root in sys.stdlib_module_names or root in _RUNNERS:
+        return None
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, ValueError, AttributeError):  # ``__spec__`` is None, or a finder fails
+        return None
+    if spec is None:
+        return None
+    path = next(iter(spec.submodule_search_locations or ()), spec.origin)
+    if not isinstance(path, str) or not os.path.exists(path) or is_installed(root, path):
+        return None
+    return os.path.abspath(path)
+
+
+def root_of(name: str) -> str:
+    """Return the first part of the name of a module."""
+    return name.partition(".")[0]
+
+
+def is_installed(name: str, path: str) -> bool:
+    """Tell whether a module belongs to Python or to a distribution, by its name and its file or folder."""
+    path = os.path.abspath(path)
+    if not _INSTALLED.isdisjoint(path.split(os.sep)) or path.startswith(_standard()):
+        return True
+    folder = os.path.dirname(path) if os.path.basename(path).startswith("__init__.") else path
+    for part in reversed(name.split(".")):
+        if os.path.basename(folder).partition(".")[0] != part:  # it was not found by its name
+            return False
+        folder = os.path.dirname(folder)
+    return root_of(name) in _distributed_in(folder) or _is_editable(root_of(name), path)
+
+
+def _is_own(name: str, module: ModuleType) -> bool:
+    path = getattr(module, "__file__", None)
+    if not isinstance(path, str) or getattr(module, "__name__", None) != name:
+        return False
+    if name == "__main__" or root_of(name) in _RUNNERS:  # cloudpickle writes __main__ by value anyway
+        return False
+    return not is_installed(name, path)
+
+
+@functools.cache
+def _standard() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")}
+    return tuple(os.path.join(os.path.abspath(path), "") for path in paths if path)
+
+
+@functools.lru_cache(maxsize=64)
+def _distributed_in(folder: str) -> frozenset[str]:
+    """Return the top-level names of the distributions whose metadata lies in a folder, beside their modules."""
+    return frozenset(name for found in metadata.distributions(path=[folder]) for name in _top_level(found))
+
+
+def _top_level(found: metadata.Distribution) -> Iterator[str]:
+    if listed := found.read_text("top_level.txt"):
+        yield from listed.split()
+    for file in found.files or ():
+        if file.suffix in {".py", ".so", ".pyd"} and file.parts[0] not in {"..", "__pycache__"}:
+            yield file.parts[0].partition(".")[0]
+
+
+def _is_editable(root: str, path: str) -> bool:
+    folders = _editable(tuple(sys.path))  # to install another one in a kernel that runs changes the path
+    return any(path.startswith(folder) and root in names for folder, names in folders)
+
+
+@functools.lru_cache(maxsize=8)
+def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the folders of editable installs (PEP 660), each with the top-level names that it installs.
+
+    The metadata lists no modules of such an install. ``top_level.txt`` is setuptools'; other builders get by with the
+    distribution's own name, and what lies in the folder that they put on the path, unless that is the whole project:
+    a notebook's helpers lie beside the package there, and are not installed.
+    """
+    found = []
+    for distribution in metadata.distributions():
+        origin = distribution.read_text("direct_url.json")
+        if not origin or '"editable"' not in origin:
+            continue
+        try:
+            told = json.loads(origin)
+            folder = os.path.abspath(unquote(urlparse(told["url"]).path)) if told["dir_info"]["editable"] else ""
+        except (ValueError, KeyError, TypeError):
+            continue
+        if folder:
+            names = {*_top_level(distribution), re.sub(r"[-.]+", "_", distribution.metadata["Name"] or "")}
+            for place in _put_on_the_path(distribution):
+                if place != folder and os.path.isdir(place):
+                    names |= {os.path.splitext(entry)[0] for entry in os.listdir(place)}
+            found.append((os.path.join(folder, ""), frozenset(names)))
+    return tuple(found)
+
+
+def _put_on_the_path(distribution: metadata.Distribution) -> Iterator[str]:
+    for file in distribution.files or ():
+        if file.suffix == ".pth":
+            try:
+                lines = str(distribution.locate_file(file).read_text("utf-8")).splitlines()  # type: ignore[attr-defined]
+            except (OSError, UnicodeDecodeError):
+                continue
+            yield from (os.path.abspath(line.strip()) for line in lines if line.strip() and "import" not in line)
