@@ -158,7 +158,7 @@ def _roots(modules: Iterable[str]) -> set[str]:
 def _is_installed(root: str) -> bool:
     try:
         return root in sys.modules or util.find_spec(root) is not None
-    except ValueError:  # in sys.modules, as None
+    except (ValueError, ImportError):  # in sys.modules, as None; a finder that fails
         return False
 
 

@@ -125,8 +125,8 @@ def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ..
 
 def _plain(predicted: Any) -> Any:
     """Predictions as an array: whether they come as a frame, a series or a list is the library's habit."""
-    if hasattr(predicted, "to_numpy"):
-        predicted = predicted.to_numpy()
+    for way in ("to_numpy", "toarray"):  # a frame or a series; a sparse matrix
+        predicted = getattr(predicted, way)() if hasattr(predicted, way) else predicted
     try:
         return forms.host(predicted)
     except (TypeError, ValueError):  # of several lengths

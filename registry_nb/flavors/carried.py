@@ -86,11 +86,11 @@ class Importer:
         ModuleNotFoundError
         """
         with self._lock:  # one thread runs a module, the others wait for all of it
-            if name in self._modules:
-                return self._modules[name]
             parent, _, last = name.rpartition(".")
             if parent:
-                self.module(parent)
+                self.module(parent)  # which may import this one
+            if name in self._modules:
+                return self._modules[name]
             path = self._file(name)
             if path is None and not self._is_folder(name):
                 raise ModuleNotFoundError(f"No module named {name!r} among the code of the model", name=name)

@@ -7,6 +7,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.flavors import flavor_of, pyfunc
+from registry_nb.mlflow.pyfunc import PythonModel
 from registry_nb.testing import FlavorContract
 
 
@@ -81,6 +82,84 @@ def test_mlflows_shape_gets_its_context_once_when_it_is_loaded(registry):
     assert loaded.predict([1, 2]) == [2, 3]
     assert loaded.unwrap().names == ["artifacts", "model_config"]
     assert model.loaded == 0, "registering does not load it"
+
+
+class Prepared:
+    """Predicts with what it prepares when it is loaded, as MLflow's documentation has it."""
+
+    prepared = 0
+
+    def load_context(self, context):
+        type(self).prepared += 1
+        self.inner = lambda rows: [each + 40 for each in rows]
+
+    def predict(self, context, model_input):
+        return self.inner(model_input)
+
+
+def test_an_example_is_tried_on_a_copy_that_has_loaded_its_context(registry):
+    model = Prepared()
+    version = registry.register(model, "M", example=[1, 2])
+    assert (str(version.signature), vars(model), Prepared.prepared) == ("(int64[-1]) -> (int64[-1])", {}, 0)
+    loaded = registry.load("models:/M/1", verify="behaviour")
+    assert (loaded.predict([1]), loaded.behaviour.changed) == ([41], 0)
+
+
+def test_a_context_that_cannot_be_loaded_is_refused_at_registration(registry, refused):
+    class Broken(Prepared):
+        def load_context(self, context):
+            self.inner = context.artifacts["weights"]
+
+    with refused(registry, rn.Invalid, "Broken can be written, but not loaded again", "KeyError: 'weights'"):
+        registry.register(Broken(), "M")
+
+
+class OtherNames(PythonModel):
+    def predict(self, ctx, rows, params=None):
+        return [(ctx.artifacts, each, params) for each in rows]
+
+
+class WithoutContext(PythonModel):
+    def load_context(self, context):
+        self.offset = 5
+
+    def predict(self, model_input, params=None):
+        return [each + self.offset + (params or {}).get("more", 0) for each in model_input]
+
+
+class OfNoBase:
+    def load_context(self, context):
+        self.offset = 5
+
+    def predict(self, _, rows):
+        return [each + self.offset for each in rows]
+
+
+class TwoInputs:
+    """Nothing of MLflow's: its second parameter has a default."""
+
+    def load_context(self, context):
+        raise AssertionError("this is not MLflow's")
+
+    def predict(self, rows, weights=None):
+        return rows
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "expected"),
+    [
+        (OtherNames(), None, [({}, 1, None)]),
+        (OtherNames(), {"a": 1}, [({}, 1, {"a": 1})]),
+        (WithoutContext(), None, [6]),
+        (WithoutContext(), {"more": 10}, [16]),
+        (OfNoBase(), None, [6]),
+        (TwoInputs(), None, [1]),
+    ],
+    ids=["other names", "other names with params", "no context", "no context, params", "no base class", "not MLflow's"],
+)
+def test_the_contract_is_recognised_by_its_shape_and_by_its_base_class(registry, model, params, expected):
+    registry.register(model, "M")
+    assert registry.load("models:/M/1").predict([1], params) == expected
 
 
 def test_load_context_of_another_shape_is_left_alone(registry):

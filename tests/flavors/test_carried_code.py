@@ -1,0 +1,356 @@
+"""What a model's code imports when it runs: it travels with the model, or the model is refused."""
+
+import sys
+import textwrap
+
+import pytest
+
+import registry_nb as rn
+from registry_nb.errors import Invalid, RegistryWarning
+from registry_nb.flavors import carried
+
+REGISTER = """
+    import sys
+    sys.path.insert(0, sys.argv[2])
+    sys.dont_write_bytecode = True
+    import registry_nb as rn
+    registry = rn.Registry(sys.argv[1])
+
+    class Model:
+        def predict(self, X):
+            {imports}
+            return [{answer} for x in X]
+
+    version = registry.register(Model(), "M", example=[1, 2])
+    print([text.partition("==")[0] for text in version.requirements])
+"""
+LOAD = """
+    import sys
+    import registry_nb as rn
+    print(rn.Registry(sys.argv[1]).load("models:/M/" + sys.argv[2]).predict([1, 2]))
+    assert not {"helper", "pack"} & set(sys.modules), "the code of one model is not that of the process"
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder of a user's: a module that imports another one, and a package whose parts import each other."""
+    folder = tmp_path / "project"
+    (folder / "pack" / "inner").mkdir(parents=True)
+    files = {
+        "helper.py": "import deeper\ndef scale(x):\n    return deeper.FACTOR * x\n",
+        "deeper.py": "FACTOR = 3\n",
+        "pack/__init__.py": "from .one import *\n",
+        "pack/one.py": "__all__ = ['shift']\nfrom . import two\ndef shift(x):\n    return two.BY + x\n",
+        "pack/two.py": "from pack.inner.three import BY\n",
+        "pack/inner/__init__.py": "",
+        "pack/inner/three.py": "BY = 40\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("imports", "answer", "expected"),
+    [
+        ("import helper", "helper.scale(x)", [3, 6]),
+        ("from helper import scale", "scale(x)", [3, 6]),
+        ("import pack", "pack.shift(x)", [41, 42]),
+        ("import pack.inner.three as three", "three.BY", [40, 40]),
+        ("from pack import two", "two.BY", [40, 40]),
+        ("from pack.inner import three", "three.BY", [40, 40]),
+        ("scale = __import__('helper').scale; import helper", "scale(x)", [3, 6]),
+        ("def later(x):\n                import helper\n                return helper.scale(x)", "later(x)", [3, 6]),
+    ],
+)
+def test_an_import_inside_of_predict_travels(python, tmp_path, project, imports, answer, expected):
+    told = python(textwrap.dedent(REGISTER).replace("{imports}", imports).replace("{answer}", answer),
+                  tmp_path / "r", project)  # fmt: skip
+    assert told == "['cloudpickle']\n"
+    assert python(LOAD, tmp_path / "r", 1) == f"{expected}\n"
+
+
+def test_each_version_runs_its_own_sources_beside_newer_ones(python, tmp_path, project):
+    script = textwrap.dedent(REGISTER).replace("{imports}", "import helper").replace("{answer}", "helper.scale(x)")
+    python(script, tmp_path / "r", project)
+    (project / "deeper.py").write_text("FACTOR = 7\n")
+    python(script, tmp_path / "r", project)
+    both = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import helper
+        import registry_nb as rn
+        registry = rn.Registry(sys.argv[1])
+        models = [registry.load(f"models:/M/{number}") for number in (2, 1, 2)]
+        print([model.predict([1]) for model in models], helper.scale(1))
+        assert sys.modules["helper"] is helper
+    """
+    assert python(both, tmp_path / "r", project) == "[[7], [3], [7]] 7\n"
+
+
+def test_a_model_that_was_loaded_elsewhere_is_registered_again_with_what_it_carries(python, tmp_path, project):
+    script = textwrap.dedent(REGISTER).replace("{imports}", "import helper").replace("{answer}", "helper.scale(x)")
+    python(script, tmp_path / "r", project)
+    again = """
+        import sys, registry_nb as rn
+        registry = rn.Registry(sys.argv[1])
+        registry.register(registry.load("models:/M/1"), "M", example=[1])
+        registry.copy("models:/M/2", "Copy")
+    """
+    python(again, tmp_path / "r")
+    assert python(LOAD, tmp_path / "r", 2) == "[3, 6]\n"
+    assert python(LOAD.replace("/M/", "/Copy/"), tmp_path / "r", 1) == "[3, 6]\n"
+
+
+def test_a_class_of_a_local_module_takes_along_what_its_methods_import(python, tmp_path, project):
+    (project / "model.py").write_text(
+        "class Local:\n    def predict(self, X):\n        import helper\n        return [helper.scale(x) for x in X]\n"
+    )
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import model, registry_nb as rn
+        rn.Registry(sys.argv[1]).register(model.Local(), "M")
+    """
+    python(script, tmp_path / "r", project)
+    assert python(LOAD, tmp_path / "r", 1) == "[3, 6]\n"
+
+
+def test_a_relative_import_inside_of_a_method_travels(python, tmp_path, project):
+    (project / "pack" / "model.py").write_text(
+        "class Local:\n    def predict(self, X):\n        from .two import BY\n        return [BY for x in X]\n"
+    )
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import pack.model, registry_nb as rn
+        rn.Registry(sys.argv[1]).register(pack.model.Local(), "M")
+    """
+    python(script, tmp_path / "r", project)
+    assert python(LOAD, tmp_path / "r", 1) == "[40, 40]\n"
+
+
+def test_a_module_of_pytorch_takes_along_what_its_forward_imports(python, tmp_path, project):
+    pytest.importorskip("torch")
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import torch, registry_nb as rn
+
+        class Net(torch.nn.Module):
+            def forward(self, x):
+                import helper
+                return helper.scale(x)
+
+        rn.Registry(sys.argv[1]).register(Net(), "M")
+    """
+    python(script, tmp_path / "r", project)
+    load = """
+        import sys, torch, registry_nb as rn
+        print(rn.Registry(sys.argv[1]).load("models:/M/1").predict(torch.ones(2)).tolist())
+    """
+    assert python(load, tmp_path / "r") == "[3.0, 3.0]\n"
+
+
+def test_installed_modules_that_code_imports_are_requirements_and_do_not_keep_it_from_loading(python, tmp_path):
+    script = """
+        import sys, registry_nb as rn
+
+        class Model:
+            text = "catboost and scipy are words here"
+
+            def predict(self, X):
+                try:
+                    import sklearn.metrics
+                except ImportError:
+                    return [0 for x in X]
+                return [1 for x in X]
+
+        version = rn.Registry(sys.argv[1]).register(Model(), "M")
+        print(sorted(text.partition("==")[0] for text in version.requirements), version.environment["running"])
+    """
+    assert python(script, tmp_path / "r") == "['cloudpickle', 'scikit-learn'] ('sklearn',)\n"
+    without = """
+        import sys
+        class Nowhere:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] == "sklearn":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        sys.meta_path.insert(0, Nowhere())
+        import registry_nb as rn
+        registry = rn.Registry(sys.argv[1])
+        print(registry.load("models:/M/1").predict([5]))
+        registry.policy("M", require=[rn.rules.requirements_satisfied()])
+        print(registry.evaluate("M", 1).ok)
+    """
+    assert python(without, tmp_path / "r") == "[0]\nFalse\n"
+
+
+def test_a_text_that_is_the_name_of_a_library_is_no_requirement(registry):
+    import importlib
+
+    importlib.import_module("xgboost")
+
+    class Model:
+        engine = "xgboost"
+
+        def predict(self, X):
+            return X
+
+    requirements = registry.register(Model(), "M").requirements
+    assert [text.partition("==")[0] for text in requirements] == ["cloudpickle"]
+
+
+def test_a_module_that_only_this_process_has_is_refused_with_its_name(registry, refused, monkeypatch):
+    import types
+
+    made = types.ModuleType("made_up_here")
+    made.VALUE = 1
+    monkeypatch.setitem(sys.modules, "made_up_here", made)
+
+    def model(X):
+        import made_up_here
+
+        return [made_up_here.VALUE for _ in X]
+
+    with refused(registry, Invalid, "its code imports 'made_up_here', which exists in this process only"):
+        registry.register(model, "M")
+
+
+def test_a_package_with_compiled_parts_that_is_not_installed_is_refused(registry, refused, tmp_path, monkeypatch):
+    (tmp_path / "halfmade").mkdir()
+    (tmp_path / "halfmade" / "__init__.py").write_text("")
+    (tmp_path / "halfmade" / "_fast.so").write_bytes(b"")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def model(X):
+        import halfmade
+
+        return [str(halfmade) for _ in X]
+
+    with refused(registry, Invalid, "it imports 'halfmade'", "compiled parts (_fast.so)", "install it as a package"):
+        registry.register(model, "M")
+
+
+def test_a_compiled_module_that_is_not_installed_is_refused(registry, refused, tmp_path, monkeypatch):
+    (tmp_path / "onlybytes.pyc").write_bytes(b"")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def model(X):
+        import onlybytes
+
+        return [str(onlybytes) for _ in X]
+
+    with refused(registry, Invalid, "it imports 'onlybytes', which is compiled and not installed"):
+        registry.register(model, "M")
+
+
+def test_code_that_is_far_too_large_is_refused(registry, refused, tmp_path, monkeypatch):
+    (tmp_path / "bulky.py").write_text("x = 1\n" * 100)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(carried, "_MOST_BYTES", 100)
+
+    def model(X):
+        import bulky
+
+        return [bulky.x for _ in X]
+
+    with refused(registry, Invalid, "the code that it imports is larger than", "bulky.py"):
+        registry.register(model, "M")
+
+
+# -- code_paths -------------------------------------------------------------------------------------------------------
+
+
+def test_code_paths_travel_where_no_import_is_seen(python, tmp_path, project):
+    script = """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        import registry_nb.mlflow as mlflow
+        import registry_nb as rn
+        rn.set_registry(sys.argv[1])
+
+        class Model:
+            def predict(self, X):
+                helper, inner = __import__("help" + "er"), __import__("pa" + "ck.inner.three", fromlist=["BY"])
+                return [helper.scale(x) + inner.BY for x in X]
+
+        paths = [f"{sys.argv[2]}/helper.py", f"{sys.argv[2]}/pack"]
+        mlflow.pyfunc.log_model("m", python_model=Model(), code_paths=paths, registered_model_name="M")
+    """
+    python(script, tmp_path / "r", project)
+    assert python(LOAD, tmp_path / "r", 1) == "[43, 46]\n"
+
+
+def test_a_folder_that_is_no_package_is_found_by_its_own_name_and_by_the_names_in_it(registry, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "inside.py").write_text("X = 5\n")
+
+    def model(X):
+        return [__import__("inside").X, __import__("src.inside", fromlist=["X"]).X]
+
+    registry.register(model, "M", code_paths=[tmp_path / "src"])
+    assert registry.load("models:/M/1").predict([0]) == [5, 5]
+
+
+def test_what_is_no_code_in_code_paths_is_told_or_refused(registry, refused, tmp_path, constant):
+    (tmp_path / "data").mkdir()
+    with refused(registry, Invalid, "code_paths= takes Python files and folders of them", "has no .py file"):
+        registry.register(constant(1), "M", code_paths=[tmp_path / "data"])
+    with refused(registry, Invalid, "is neither"):
+        registry.register(constant(1), "M", code_paths=[tmp_path / "nowhere.py"])
+    (tmp_path / "data" / "a.py").write_text("")
+    (tmp_path / "data" / "table.csv").write_text("1")
+    with pytest.warns(RegistryWarning, match="of 'data' only Python files travel with the model, and not table.csv"):
+        registry.register(constant(1), "M", code_paths=[tmp_path / "data"])
+
+
+def test_a_format_that_runs_no_code_says_that_it_leaves_it_out(registry, tmp_path, flowers):
+    pytest.importorskip("xgboost")
+    from xgboost import XGBClassifier
+
+    (tmp_path / "a.py").write_text("")
+    model = XGBClassifier(n_estimators=1).fit(*flowers)
+    with pytest.warns(RegistryWarning, match="code_paths= is left out: XGBClassifier is saved in its library's format"):
+        registry.register(model, "M", code_paths=[tmp_path / "a.py"])
+
+
+# -- the importer -----------------------------------------------------------------------------------------------------
+
+
+def test_a_module_that_fails_while_it_runs_is_tried_again():
+    importer = carried.Importer({"once.py": "import sys\nif not hasattr(sys, '_twice'):\n    raise OSError\nX = 1\n"})
+    with pytest.raises(OSError):  # noqa: PT011
+        importer.imported("once")
+    sys._twice = True
+    try:
+        assert importer.imported("once").X == 1
+    finally:
+        del sys._twice
+
+
+def test_what_there_is_not_among_the_code_is_not_found():
+    importer = carried.Importer({"pack/__init__.py": "", "pack/a.py": "X = 1\n", "space/b.py": "Y = 2\n"})
+    with pytest.raises(ModuleNotFoundError, match=r"pack\.missing"):
+        importer.imported("pack.missing")
+    assert importer.imported("space.b", fromlist=["Y"]).Y == 2
+    assert importer.imported("json").dumps([1]) == "[1]"
+
+
+def test_a_traceback_shows_the_lines_of_the_code_that_travels():
+    import traceback
+
+    importer = carried.Importer({"broken.py": "def fail():\n    raise ValueError('here it is')\n"})
+    try:
+        importer.imported("broken").fail()
+    except ValueError:
+        assert "raise ValueError('here it is')" in traceback.format_exc()
+    assert importer.get_source("nothing") is None
+
+
+def test_sources_that_do_not_read_as_python_travel_as_they_are(registry, tmp_path):
+    (tmp_path / "bad.py").write_text("this is no Python\n")
+    registry.register(lambda X: X, "M", code_paths=[tmp_path / "bad.py"])
+    assert registry.load("models:/M/1").predict([1]) == [1]
+    assert rn.Registry(registry.uri).version("M").files[0].path == "code/bad.py"
