@@ -1,14 +1,16 @@
 """Keras: models as ``model.keras``, always read in Keras' safe mode; the rest of TensorFlow's is `saved_model`'s.
 
-A ``.keras`` file is data: a description in JSON, and numbers. It names classes, and never holds their code. So what a
-fresh process could not find is refused when it is saved, where something can still be done about it:
+A ``.keras`` file is data: a description in JSON, and numbers. It names classes, and never holds their code:
 
-- Lambda layers with a Python lambda, which the safe mode refuses;
-- layers, models and functions of one's own that are not registered with Keras, or not in a module that can be imported.
-  Where they are, the modules are noted beside the model (``keras.json``), and imported before it is loaded.
+- Layers, models and functions of the user's own, of a cell or a local module, are pickled beside it by value
+  (``custom_objects.pkl``), and given to Keras for this one load. Keras' registry of custom objects is one for the whole
+  process: a version that looked there would run the code that was registered last.
+- Those of installed packages have to be registered with Keras; their modules are noted (``keras.json``), and imported.
+- Lambda layers with a Python lambda, which the safe mode refuses, are refused when they are saved, where something can
+  still be done about it.
 
-Functions of one's own that only training needs (a loss, a metric) are no reason to refuse: the model is then loaded
-without them, so that it predicts but must be compiled before it is trained further.
+Functions of a cell that only training needs (a loss, a metric) do not make a model code: it is loaded without them, so
+that it predicts but must be compiled before it is trained further.
 
 The file serves any backend.
 """
@@ -21,21 +23,25 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from types import FunctionType
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, RegistryWarning, Untrusted, listed, shown, warn
-from registry_nb.flavors import EXPANSION, Files, quarantine, saved_model
+from registry_nb.flavors import EXPANSION, Files, local_modules, pickling, quarantine, saved_model
 from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors.carried import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
-FILE, ABOUT = "model.keras", "keras.json"
+FILE, ABOUT, OBJECTS = "model.keras", "keras.json", "custom_objects.pkl"
 _FORMAT = 1
 #: Of what a file notes as the backend of its writer, these are modules that it needs.
 _BACKENDS = ("jax", "tensorflow", "torch")
@@ -44,6 +50,8 @@ _CONFIG, _MEMBERS, _ASSETS = "config.json", {"metadata.json", "config.json", "mo
 _CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__"}
 #: Up to here, to call the model is faster than its `predict`, which takes 80 ms to begin with; it is Keras' batch.
 _BATCH = 32
+
+_registering = threading.Lock()
 
 
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
@@ -54,11 +62,11 @@ def owns(model: object) -> bool:
     return _is_keras(model) or saved_model.owns(model)
 
 
-def save(model: Any, folder: str, example: Any) -> None:
+def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     """Write the model as Keras does, if a fresh process will be able to read it."""
     if not _is_keras(model):
         saved_model.save(model, folder, example)
-        return
+        return None
     import keras
 
     if not model.built and example is not None:
@@ -70,10 +78,11 @@ def save(model: Any, folder: str, example: Any) -> None:
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`", UserWarning)
         model.save(os.path.join(folder, FILE))
     config, training = _configs(Files.of_folder(folder))
-    modules = _modules_of(model, config)
+    modules, own = _needed(model, config)
     compiled = True
     try:
-        modules |= _modules_of(model, training)
+        more, others = _needed(model, training, cells=False)
+        modules, own = modules | more, {**others, **own}
     except NotSerializable as error:
         compiled = False
         text = f"{error.path} is only known to this process, so {type(model).__name__} is going to be loaded without "
@@ -81,6 +90,11 @@ def save(model: Any, folder: str, example: Any) -> None:
     about = {"format": _FORMAT, "backend": keras.backend.backend(), "imports": sorted(modules), "compiled": compiled}
     with open(os.path.join(folder, ABOUT), "w", encoding="utf-8") as file:
         json.dump(about, file)
+    if not own:
+        return None
+    functions = pickling.save(own, folder)
+    os.rename(os.path.join(folder, pickling.FILE), os.path.join(folder, OBJECTS))
+    return functions
 
 
 def audit(files: Files) -> Audit:
@@ -93,11 +107,16 @@ def audit(files: Files) -> Audit:
     code = sorted({_named(each) for each in found if each["class_name"] in _CODE})
     foreign = sorted({_named(each) for each in found if not _is_of_keras(each)})
     backend = {each for each in _BACKENDS if each == about["backend"]}
+    pickled = Audit(kind="data")
+    if OBJECTS in files.names:
+        with files.open(OBJECTS) as file:
+            pickled = audit_pickle(file)
     return Audit(
-        kind="code" if code or foreign or about["imports"] else "data",
-        imports=tuple(about["imports"]),
-        refused=(*code, *foreign, *about["imports"]),
-        modules=tuple(sorted({"keras", "numpy", *backend, *about["imports"]})),
+        kind="code" if code or foreign or about["imports"] or OBJECTS in files.names else "data",
+        imports=(*about["imports"], *pickled.imports),
+        refused=(*code, *foreign, *about["imports"], *pickled.refused),
+        modules=tuple(sorted({"keras", "numpy", *backend, *about["imports"], *pickled.modules})),
+        by_value=pickled.by_value,
     )
 
 
@@ -115,6 +134,11 @@ def load(files: Files, *, restricted: bool) -> Any:
     else:
         for module in _about(files)["imports"]:
             importlib.import_module(module)
+        if OBJECTS in files.names:
+            with files.open(OBJECTS) as file:
+                own = pickling.Unpickler(file, importer_of(files)).load()
+            with _registered(own):
+                return _loaded(files)
     return _loaded(files)
 
 
@@ -198,6 +222,26 @@ def _without_gradients() -> Any:
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _registered(own: Mapping[str, Any]) -> Iterator[None]:
+    """Register objects with Keras for a while, and then again what was registered by their names before.
+
+    Not by Keras' ``custom_objects=``: what is registered goes before that.
+    """
+    import keras
+
+    known = keras.saving.get_custom_objects()
+    with _registering:
+        before = {name: known[name] for name in own if name in known}
+        known.update(own)
+        try:
+            yield
+        finally:
+            for name in own:
+                known.pop(name, None)
+            known.update(before)
 
 
 def _loaded(files: Files) -> Any:
@@ -297,32 +341,38 @@ def _named(described: Mapping[str, Any]) -> str:
 # -- what a fresh process will find ------------------------------------------------------------------------------------
 
 
-def _modules_of(model: Any, config: Any) -> set[str]:
-    """Return the modules that a fresh process has to import before it loads the model.
+def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], dict[str, Any]]:
+    """Return the modules that are imported before the model is loaded, and the user's own objects by Keras' names.
 
-    Raises
-    ------
-    NotSerializable
-        If it needs what is in none.
+    Without `cells`, what no module has is refused (NotSerializable), as is what cannot be found at all.
     """
     import keras
 
-    modules = set()
+    modules, own, used = set[str](), dict[str, Any](), _used_by(model)
     for described in _objects(config):
+        key = described["config"] if described["class_name"] == "function" else described.get("registered_name")
         name = _named(described)
         if described["class_name"] == "__lambda__":
-            remedy = "write it as a function or a layer in a module that can be imported, decorated with "
-            raise _refused(model, "it has a Lambda layer", f"{remedy}@keras.saving.register_keras_serializable()", name)
-        if described["class_name"] == "function":
-            found = _function(described)
-        elif _is_of_keras(described):
+            raise _refused(
+                model, "it has a Lambda layer", "write it as a function with a name, or as a layer: those travel", name
+            )
+        if described["class_name"] != "function" and _is_of_keras(described):
             continue
-        else:
-            found = keras.saving.get_registered_object(described.get("registered_name"))
+        if len(used.get(key, ())) > 1:  # Keras tells them apart by their names alone
+            raise _refused(model, f"two of its parts are called {name}", "give each a name of its own", name)
+        # Of what is registered and what the model is made of, the latter: a cell may have been run again since.
+        found = next(iter(used.get(key, ())), None) or keras.saving.get_registered_object(key)
+        if found is None and described["class_name"] == "function":
+            found = _function(described)
         module = str(getattr(found, "__module__", ""))
         if module.partition(".")[0] == "keras":
             continue
-        if found is None or not _is_importable(module):
+        local = local_modules.location(local_modules.root_of(module)) is not None
+        if found is not None and (local or (cells and not _is_importable(module))):
+            own[key] = found
+        elif found is not None and _is_importable(module):
+            modules.add(module)
+        else:
             reason = "is not registered with Keras" if found is None else f"is defined in {module}"
             raise _refused(
                 model,
@@ -331,8 +381,22 @@ def _modules_of(model: Any, config: Any) -> set[str]:
                 "@keras.saving.register_keras_serializable(), and import it from there",
                 name,
             )
-        modules.add(module)
-    return modules
+    return modules, own
+
+
+def _used_by(model: Any) -> dict[str, list[Any]]:
+    """Return the classes and functions that a model is made of, by the names that Keras writes them down with."""
+    import keras
+
+    used: dict[str, list[Any]] = {}
+    for layer in model._flatten_layers():
+        parts = [part for part in vars(layer).values() if getattr(type(part), "__module__", "builtins") != "builtins"]
+        functions = [part for part in vars(layer).values() if isinstance(part, FunctionType)]
+        for each in (type(layer), *map(type, parts), *functions):
+            known = used.setdefault(keras.saving.get_registered_name(each), [])
+            if each not in known:
+                known.append(each)
+    return used
 
 
 def _function(described: dict[str, Any]) -> Any:

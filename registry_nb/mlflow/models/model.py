@@ -177,7 +177,7 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
         example=None if signature is False else options["input_example"],  # MLflow's way to say "do not infer one"
         signature=signature or None,
         requirements=options["pip_requirements"],
-        code_paths=options["code_paths"] or (),
+        code_paths=options.get("code_paths") or (),
     )
     path = path.strip("/")
     uri, version = f"runs:/{run.run_id}/{path}", None
