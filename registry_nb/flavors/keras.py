@@ -349,13 +349,12 @@ def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], d
     import keras
 
     modules, own, used = set[str](), dict[str, Any](), _used_by(model)
+    if any(_is_lambda(part) for part in _dicts(config)):
+        remedy = "write it as a function with a name, or as a layer: those travel"
+        raise _refused(model, "it has a lambda, which Keras does not read again", remedy)
     for described in _objects(config):
         key = described["config"] if described["class_name"] == "function" else described.get("registered_name")
         name = _named(described)
-        if described["class_name"] == "__lambda__":
-            raise _refused(
-                model, "it has a Lambda layer", "write it as a function with a name, or as a layer: those travel", name
-            )
         if described["class_name"] != "function" and _is_of_keras(described):
             continue
         if len(used.get(key, ())) > 1:  # Keras tells them apart by their names alone
@@ -382,6 +381,12 @@ def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], d
                 name,
             )
     return modules, own
+
+
+def _is_lambda(part: Mapping[str, Any]) -> bool:
+    """Recognise a Python lambda; as an activation, Keras writes it without saying what it is."""
+    value = part.get("value")
+    return part.get("class_name") == "__lambda__" or (set(part) == {"value"} and isinstance(value, list))
 
 
 def _used_by(model: Any) -> dict[str, list[Any]]:

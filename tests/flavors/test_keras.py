@@ -225,7 +225,8 @@ class OwnModel(keras.Model):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: keras.Sequential([keras.Input((4,)), L.Lambda(lambda x: x * 2)]), "it has a Lambda layer"),
+        (lambda: keras.Sequential([keras.Input((4,)), L.Lambda(lambda x: x * 2)]), "it has a lambda"),
+        (lambda: keras.Sequential([keras.Input((4,)), L.Dense(2, activation=lambda x: x * 2)]), "it has a lambda"),
     ],
 )
 def test_what_a_fresh_process_could_not_read_is_refused_with_what_to_do(tmp_path, make, reason):
@@ -296,13 +297,16 @@ def test_layers_models_and_functions_of_ones_own_travel_to_a_fresh_process(tmp_p
 
 
 def test_two_functions_of_one_name_are_refused_since_keras_could_not_tell_them_apart(tmp_path):
-    def dense(act):
-        return L.Dense(2, activation=act)
+    def times(number):
+        def scaled(x):
+            return x * number
 
-    one = keras.Sequential([keras.Input((4,)), dense(lambda x: x * 2)])
-    assert np.allclose(flavor.predict(back(one, tmp_path / "one"), ROWS), flavor.predict(one, ROWS), atol=1e-6)
-    with pytest.raises(NotSerializable, match="two of its parts are called <lambda>; give each a name of its own"):
-        saved(keras.Sequential([keras.Input((4,)), dense(lambda x: x * 2), dense(lambda x: x + 1)]), tmp_path / "two")
+        return L.Activation(scaled)
+
+    one = keras.Sequential([keras.Input((4,)), times(3)])
+    assert np.allclose(flavor.predict(back(one, tmp_path / "one"), ROWS), ROWS * 3, atol=1e-6)
+    with pytest.raises(NotSerializable, match="two of its parts are called scaled; give each a name of its own"):
+        saved(keras.Sequential([keras.Input((4,)), times(3), times(5)]), tmp_path / "two")
 
 
 class Times(L.Layer):
