@@ -43,10 +43,10 @@ def _of_pandas(data: Any) -> Any:
     twin = data.copy(deep=True)
     if hasattr(data, "columns"):
         for place, dtype in enumerate(data.dtypes):
-            if dtype == object and _holds_containers(data.iloc[:, place]):
+            if dtype.kind == "O" and _holds_containers(data.iloc[:, place]):
                 twin.isetitem(place, data.iloc[:, place].map(copied))
         return twin
-    return data.map(copied) if data.dtype == object and _holds_containers(data) else twin
+    return data.map(copied) if data.dtype.kind == "O" and _holds_containers(data) else twin
 
 
 def _holds_containers(series: Any) -> bool:

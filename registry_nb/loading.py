@@ -96,11 +96,13 @@ class LoadedModel:
         """Return an attribute of the native object; what takes the model's input is guarded by the signature.
 
         So ``predict_proba``, ``transform``, ``decision_function`` and the like are called with data in any form that
-        `predict` takes. What would change the model (``fit``), and methods that take something else, only `unwrap` gives.
+        `predict` takes. Only `unwrap` gives what would change the model (``fit``), and what takes something else.
         """
         model = self.__dict__.get("_model")
         if name.startswith("_") or model is None or self.version.flavor not in _NATIVE:
-            raise AttributeError(f"a loaded model has no {name!r}; unwrap() returns the native object", name=name, obj=self)
+            raise AttributeError(
+                f"a loaded model has no {name!r}; unwrap() returns the native object", name=name, obj=self
+            )
         found = getattr(model, name)
         if not callable(found):
             return found

@@ -37,9 +37,7 @@ class Files:
         Whether there may be compiled code among them, which has to be kept apart from that of other models.
     """
 
-    def __init__(
-        self, names: Iterable[str], opened: Callable[[str], IO[bytes]], *, carries_code: bool = True
-    ) -> None:
+    def __init__(self, names: Iterable[str], opened: Callable[[str], IO[bytes]], *, carries_code: bool = True) -> None:
         self.names = frozenset(names)
         self.carries_code = carries_code
         self._opened = opened

@@ -186,12 +186,12 @@ def sources_of(
         if root in seen:
             continue
         seen.add(root)
-        path = local_modules.location(root)
-        if path is None:
+        place = local_modules.location(root)
+        if place is None:
             _refuse_made_up(model, root)
             installed.add(name)
             continue
-        more = _read(path, model, root)
+        more = _read(place, model, root)
         sources |= more
         for text in more.values():
             waiting += _imports_of_text(text)
@@ -214,7 +214,7 @@ def _imports(functions: Iterable[FunctionType], sources: dict[str, str]) -> Iter
     """Name what functions import; of a model that was loaded, the sources that travelled with it are taken along."""
     for function in functions:
         package = str(function.__globals__.get("__package__") or "")
-        importer = getattr(function.__builtins__.get("__import__"), "__self__", None)
+        importer = getattr(getattr(function, "__builtins__", {}).get("__import__"), "__self__", None)
         for name, level in imported_by(function.__code__):
             root = root_of(package if level else name)
             if isinstance(importer, Importer) and root in importer.roots:
@@ -254,14 +254,16 @@ def _given(path: str) -> dict[str, str]:
         warn(RegistryWarning, f"of {shown(name)} only Python files travel with the model, and not {listed(others, 5)}")
     # MLflow puts the folder itself on sys.path, and what lies in it is imported by its own name.
     if f"{name}/__init__.py" not in found:
-        found |= {inner: text for inner, text in _tree(path)}
+        found |= dict(_tree(path))
     return found
 
 
 def _read(path: str, model: object, root: str) -> dict[str, str]:
     if os.path.isfile(path):
         if not path.endswith(".py"):
-            raise _refused(model, f"it imports {root!r}, which is compiled and not installed", "install it as a package")
+            raise _refused(
+                model, f"it imports {root!r}, which is compiled and not installed", "install it as a package"
+            )
         return {os.path.basename(path): _text(path)}
     if compiled := [name for name in _names(path) if name.endswith(_COMPILED)]:
         reason = f"it imports {root!r}, which is not installed and has compiled parts ({listed(compiled, 3)})"

@@ -353,7 +353,7 @@ def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], d
         remedy = "write it as a function with a name, or as a layer: those travel"
         raise _refused(model, "it has a lambda, which Keras does not read again", remedy)
     for described in _objects(config):
-        key = described["config"] if described["class_name"] == "function" else described.get("registered_name")
+        key = str(described["config"] if described["class_name"] == "function" else described.get("registered_name"))
         name = _named(described)
         if described["class_name"] != "function" and _is_of_keras(described):
             continue

@@ -1,9 +1,9 @@
 """Which modules are the user's own, and which are installed: the code of the former travels with a model.
 
-Installed is what lies under a ``site-packages`` or ``dist-packages`` folder, what belongs to Python itself, and what the
-metadata of a distribution names, wherever it lies: ``pip install --target``, an overlay of ``uv run --with``, a folder
-of ``PYTHONPATH``, an editable install. To take everything outside of ``sys.prefix`` for the user's own was tried: numpy
-in a second ``site-packages`` was then pickled by value, and a project below ``/usr`` was not.
+Installed is what lies under a ``site-packages`` or ``dist-packages`` folder, what belongs to Python itself, and what
+the metadata of a distribution names, wherever it lies: ``pip install --target``, an overlay of ``uv run --with``, a
+folder of ``PYTHONPATH``, an editable install. To take everything outside of ``sys.prefix`` for the user's own was
+tried: numpy in a second ``site-packages`` was then pickled by value, and a project below ``/usr`` was not.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def _put_on_the_path(distribution: metadata.Distribution) -> Iterator[str]:
     for file in distribution.files or ():
         if file.suffix == ".pth":
             try:
-                lines = str(distribution.locate_file(file).read_text("utf-8")).splitlines()  # type: ignore[attr-defined]
+                with open(str(distribution.locate_file(file)), encoding="utf-8") as listed:
+                    lines = listed.read().splitlines()
             except (OSError, UnicodeDecodeError):
                 continue
             yield from (os.path.abspath(line.strip()) for line in lines if line.strip() and "import" not in line)

@@ -123,7 +123,11 @@ def _module(importer: Importer, name: str) -> ModuleType:
 
 
 #: What cloudpickle makes functions with, and finds modules.
-_BOUND = {"_make_function": _function, "_function_setstate": _with_state, "subimport": _module}
+_BOUND: dict[str, Callable[..., Any]] = {
+    "_make_function": _function,
+    "_function_setstate": _with_state,
+    "subimport": _module,
+}
 
 
 @functools.cache

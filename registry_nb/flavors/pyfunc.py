@@ -77,7 +77,7 @@ def _is_python_model(model: object) -> bool:
 
 
 def _takes_context(model: object) -> bool:
-    """Recognise MLflow's shape, ``predict(context, model_input)``, by name, or by place where it can be nothing else."""
+    """Recognise MLflow's ``predict(context, model_input)``: by name, or by place where it can be nothing else."""
     positional = [each for each in _parameters(getattr(model, "predict", None)) if each.kind in _KINDS]
     if len(positional) < 2:
         return False

@@ -321,7 +321,7 @@ def test_a_format_that_runs_no_code_says_that_it_leaves_it_out(registry, tmp_pat
 
 def test_a_module_that_fails_while_it_runs_is_tried_again():
     importer = carried.Importer({"once.py": "import sys\nif not hasattr(sys, '_twice'):\n    raise OSError\nX = 1\n"})
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         importer.imported("once")
     sys._twice = True
     try:

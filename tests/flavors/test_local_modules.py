@@ -212,7 +212,11 @@ def test_helpers_beside_a_package_in_its_own_project_are_the_users(tmp_path, an_
 
 @pytest.mark.parametrize(
     "url",
-    ["no json but \"editable\"", '{"dir_info": {"editable": true}}', '{"dir_info": {"editable": false}, "url": "file:///x"}'],
+    [
+        'no json but "editable"',
+        '{"dir_info": {"editable": true}}',
+        '{"dir_info": {"editable": false}, "url": "file:///x"}',
+    ],
 )
 def test_metadata_that_does_not_read_makes_nothing_installed(tmp_path, an_editable, url):
     an_editable(url, record=["_lost.pth"])

@@ -96,7 +96,7 @@ def changed(request, registry, monkeypatch):
 
 
 def test_each_version_answers_as_it_did_whatever_is_loaded_in_whatever_order(changed, registry):
-    make, before, after, early = changed
+    _, before, after, early = changed
     two = registry.load("models:/M/2")
     one = registry.load("models:/M/1")
     again = registry.load("models:/M/2")
@@ -209,9 +209,9 @@ def test_two_versions_of_a_module_of_pytorch_stay_apart(registry, monkeypatch):
 
 
 def test_a_function_inside_of_an_estimator_stays_apart(registry, monkeypatch):
+    from sklearn.linear_model import LinearRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
-    from sklearn.linear_model import LinearRegression
 
     def model():
         steps = make_pipeline(FunctionTransformer(np.vectorize(lambda each: helper(each))), LinearRegression())
