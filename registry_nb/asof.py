@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
@@ -25,7 +25,7 @@ from registry_nb.moments import moment
 from registry_nb.names import checked_name
 from registry_nb.records import Event, File, Frozen, ModelVersion, RegisteredModel, Run, RunStatus, Stage, frozen
 from registry_nb.records import changed as with_fields
-from registry_nb.stores import Artifacts, Store, Transaction
+from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction
 
 if TYPE_CHECKING:
     from registry_nb.registry import Registry
@@ -401,11 +401,15 @@ class _Bytes:
         """Refuse: what was cannot be changed."""
         self._refuse()
 
-    def orphans(self, used: set[str]) -> list[str]:
+    def writing(self) -> AbstractContextManager[None]:
+        """Refuse: what was cannot be changed."""
+        self._refuse()
+
+    def orphans(self, used: set[str]) -> list[Orphan]:
         """Refuse: what is on the disk is the present's."""
         self._refuse()
 
-    def remove(self, digest: str) -> None:
+    def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
         """Refuse: what was cannot be changed."""
         self._refuse()
 

@@ -6,12 +6,13 @@ import functools
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from registry_nb import loading, trust
-from registry_nb.errors import EnvironmentChanged, RegistryError
+from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, shown
 from registry_nb.lifecycle import replay
 from registry_nb.records import File, ModelVersion, SavedModel
-from registry_nb.stores import Artifacts, Store
+from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,13 @@ class Report:
     models, versions, events, files : int
         How many were looked at.
     removed : tuple of str
-        What a repair removed: bytes that nothing used.
+        What a repair removed: bytes that nothing used, by their digests, and drafts that killed writers left.
+    reclaimed : int
+        How many bytes those were.
+    reclaimable : int
+        Stored bytes that nothing uses, and that are still there.
+    reclaimable_from : datetime or None
+        When ``check(repair=True)`` removes the last of them; ``older_than=timedelta(0)`` removes them now.
     """
 
     problems: tuple[str, ...] = ()
@@ -34,6 +41,9 @@ class Report:
     events: int = 0
     files: int = 0
     removed: tuple[str, ...] = ()
+    reclaimed: int = 0
+    reclaimable: int = 0
+    reclaimable_from: datetime | None = None
 
     @property
     def ok(self) -> bool:
@@ -41,7 +51,14 @@ class Report:
         return not self.problems
 
 
-def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: bool = False) -> Report:
+def check(
+    store: Store,
+    artifacts: Artifacts,
+    *,
+    repair: bool = False,
+    deep: bool = False,
+    older_than: timedelta = GRACE,
+) -> Report:
     """Check a registry.
 
     Parameters
@@ -50,10 +67,22 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: boo
     artifacts : Artifacts
     repair : bool
         Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that nothing has
-        used for a day.
+        used for `older_than`.
     deep : bool
         Load every version that has probe rows, and predict them again.
+    older_than : timedelta
+        With `repair`. What is younger than a day stays all the same while any process saves a model, since nothing
+        uses its bytes yet.
+
+    Raises
+    ------
+    Invalid
+        If `older_than` is no time, or is given without `repair`.
     """
+    if not isinstance(older_than, timedelta) or older_than < timedelta(0):
+        raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
+    if older_than != GRACE and not repair:
+        raise Invalid("older_than tells what a repair removes; give repair=True with it")
     problems = store.problems(repair=repair)
     try:
         files = {file.digest: (file, owner) for owner, file in _files(store)}
@@ -72,13 +101,30 @@ def check(store: Store, artifacts: Artifacts, *, repair: bool = False, deep: boo
         for name in store.model_names():
             for version in store.versions(name):
                 problems += _misbehaviour(version, store, artifacts)
-    orphans = artifacts.orphans(set(files))
-    if repair:
-        for digest in orphans:
-            artifacts.remove(digest)
-    elif orphans:
-        problems.append(f"{len(orphans)} stored files are used by nothing; check(repair=True) removes them")
-    return Report(tuple(problems), *counts, events, len(files), tuple(orphans) if repair else ())
+    removed = _reclaimed(store, artifacts, older_than) if repair else []
+    left = artifacts.orphans(set(files))
+    due = [orphan for orphan in left if orphan.due <= datetime.now(UTC)]
+    if due:
+        size = in_bytes(sum(orphan.size for orphan in due))
+        problems.append(f"{len(due)} stored files ({size}) are used by nothing; check(repair=True) removes them")
+    return Report(
+        tuple(problems),
+        *counts,
+        events,
+        len(files),
+        removed=tuple(orphan.name for orphan in removed),
+        reclaimed=sum(orphan.size for orphan in removed),
+        reclaimable=sum(orphan.size for orphan in left),
+        reclaimable_from=max((orphan.due for orphan in left), default=None),
+    )
+
+
+def _reclaimed(store: Store, artifacts: Artifacts, older_than: timedelta) -> list[Orphan]:
+    """Remove what nothing uses, while no record can be written that does."""
+    if not artifacts.orphans({file.digest for _, file in _files(store)}):
+        return []
+    with store.transaction() as tx:
+        return artifacts.reclaim({file.digest for _, file in _files(tx)}, older_than)
 
 
 def verify(artifacts: Artifacts, version: ModelVersion) -> None:
@@ -92,7 +138,7 @@ def verify(artifacts: Artifacts, version: ModelVersion) -> None:
         artifacts.verify(file)
 
 
-def _files(store: Store) -> Iterator[tuple[str, File]]:
+def _files(store: Reader) -> Iterator[tuple[str, File]]:
     for name in store.model_names():
         for version in store.versions(name):
             yield from ((version.uri, file) for file in _all(version))

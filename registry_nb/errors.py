@@ -523,6 +523,15 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     return ", ".join(every[:most]) + rest
 
 
+def in_bytes(size: float) -> str:
+    """Write a number of bytes for a reader: 2.0 KB."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def printable(text: str) -> str:
     """Return a text with its control, bidi and other invisible characters spelled out."""
     return text if text.isprintable() else ascii(text)[1:-1]

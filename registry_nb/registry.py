@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import (
@@ -42,7 +42,7 @@ from registry_nb.names import (
 )
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage
 from registry_nb.signature import Signature
-from registry_nb.stores import Artifacts, Store, open_store
+from registry_nb.stores import GRACE, Artifacts, Store, open_store
 from registry_nb.trust import Origin, Sealer, origin
 from registry_nb.uris import Which
 
@@ -180,19 +180,20 @@ class Registry:
         from registry_nb.provenance import captured
         from registry_nb.saving import save_model
 
-        saved = save_model(
-            model.current() if isinstance(model, follow.Following) else model,
-            self.artifacts,
-            flavor=flavor,
-            example=example,
-            signature=signature,
-            requirements=requirements,
-            probe=probe,
-            tolerance=tolerance,
-            code_paths=code_paths,
-        )
-        told = captured(model, data) if provenance else {}
-        return self._add(name, saved, stamp, {**facts, "provenance": told})
+        with self.artifacts.writing():  # until the record is there, too
+            saved = save_model(
+                model.current() if isinstance(model, follow.Following) else model,
+                self.artifacts,
+                flavor=flavor,
+                example=example,
+                signature=signature,
+                requirements=requirements,
+                probe=probe,
+                tolerance=tolerance,
+                code_paths=code_paths,
+            )
+            told = captured(model, data) if provenance else {}
+            return self._add(name, saved, stamp, {**facts, "provenance": told})
 
     def create_model(
         self, name: str, *, description: str = "", tags: Mapping[str, Any] | None = None
@@ -257,12 +258,14 @@ class Registry:
             facts["description"] = checked_text(description)
         saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
         vouched = origin(found.saved, found.uri, there.store) is not Origin.FOREIGN
-        if there.artifacts is not self.artifacts:
-            from registry_nb.saving import brought
+        if there.artifacts is self.artifacts:
+            return self._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
+        from registry_nb.saving import brought
 
+        facts["run_id"] = None  # a run of the other registry
+        with self.artifacts.writing():
             saved = brought(saved, there.artifacts, self.artifacts, foreign=not vouched)
-            facts["run_id"] = None  # a run of the other registry
-        return self._add(name, saved, stamp, facts, vouched=vouched)
+            return self._add(name, saved, stamp, facts, vouched=vouched)
 
     # -- moving -----------------------------------------------------------------------------------------------------
 
@@ -433,17 +436,25 @@ class Registry:
 
         return metric_picture(self.versions(name, filter), metric)
 
-    def check(self, *, repair: bool = False, deep: bool = False) -> checks.Report:
+    def check(self, *, repair: bool = False, deep: bool = False, older_than: timedelta = GRACE) -> checks.Report:
         """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.
 
         Parameters
         ----------
         repair : bool
-            Keep what is intact of a damaged journal, and remove bytes that nothing has used for a day.
+            Keep what is intact of a damaged journal, and remove bytes that nothing has used for `older_than`.
         deep : bool
             Load every version that has probe rows, too, and predict them again.
+        older_than : timedelta
+            With `repair`: ``timedelta(0)`` removes at once what nothing uses. What is younger than a day stays all the
+            same while any process saves a model, since nothing uses its bytes yet; an earlier release's does not count.
+
+        Raises
+        ------
+        Invalid
+            If `older_than` is no time, or is given without `repair`.
         """
-        return checks.check(self.store, self.artifacts, repair=repair, deep=deep)
+        return checks.check(self.store, self.artifacts, repair=repair, deep=deep, older_than=older_than)
 
     # -- describing -------------------------------------------------------------------------------------------------
 
@@ -570,10 +581,19 @@ class Registry:
         return self._backend
 
     def _add(
-        self, name: str, saved: SavedModel, stamp: Stamp, facts: Mapping[str, Any], *, vouched: bool = True
+        self,
+        name: str,
+        saved: SavedModel,
+        stamp: Stamp,
+        facts: Mapping[str, Any],
+        *,
+        vouched: bool = True,
+        source: str | None = None,
     ) -> ModelVersion:
         sealer = Sealer(saved) if vouched else None
         with self.store.transaction() as tx:
+            if source is not None:
+                lookup.found(self.store, source)  # deleted meanwhile, its bytes may be gone
             model, number = tx.model(name, latest=False), tx.next_version(name)
             seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
             change = lifecycle.registered(model, number, name, replace(saved, seals=seals), stamp, **facts)

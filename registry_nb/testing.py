@@ -27,7 +27,7 @@ from registry_nb import lifecycle
 from registry_nb.errors import Corrupted, Untrusted
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.records import Event, File, Frozen, ModelVersion, Run, SavedModel, Stage
-from registry_nb.stores import Artifacts, Store, Transaction
+from registry_nb.stores import GRACE, Artifacts, Store, Transaction
 
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _SAVED = SavedModel(
@@ -418,19 +418,36 @@ class ArtifactsContract:
             with pytest.raises(Corrupted):
                 artifacts.open(File("model.pkl", digest, 1))
 
-    def test_only_old_bytes_that_nothing_uses_are_orphans(self, artifacts: Artifacts, age: Callable[[], None]) -> None:
+    def test_bytes_that_nothing_uses_are_orphans_and_go_when_they_are_due(
+        self, artifacts: Artifacts, age: Callable[[], None]
+    ) -> None:
         """Young ones may be on their way into a record; putting them again makes them young."""
-        assert artifacts.orphans(set()) == []
+        assert artifacts.orphans(set()) == artifacts.reclaim(set()) == []
         used, unused = self._put(artifacts, b"used"), self._put(artifacts, b"unused")
-        assert artifacts.orphans(set()) == []
+        (orphan,) = artifacts.orphans({used.digest})
+        assert (orphan.name, orphan.size) == (unused.digest, 6)
+        assert timedelta(0) < orphan.due - datetime.now(UTC) <= GRACE
+        assert artifacts.reclaim({used.digest}) == []
         age()
-        assert artifacts.orphans({used.digest}) == [unused.digest]
         self._put(artifacts, b"unused")
-        assert artifacts.orphans({used.digest}) == []
+        assert artifacts.reclaim({used.digest}) == []
         age()
-        artifacts.remove(unused.digest)
-        assert artifacts.orphans({used.digest}) == []
+        (orphan,) = artifacts.orphans({used.digest})
+        assert orphan.due < datetime.now(UTC)
+        assert artifacts.reclaim({used.digest}) == [orphan]
+        assert artifacts.orphans({used.digest}) == artifacts.reclaim({used.digest}) == []
         artifacts.verify(used)
+
+    def test_what_nothing_uses_goes_at_once_if_that_is_asked_for_unless_somebody_writes(
+        self, artifacts: Artifacts
+    ) -> None:
+        """Who writes has perhaps put the bytes of a record that is not there yet."""
+        with artifacts.writing():
+            file = self._put(artifacts, b"its record is on the way")
+            assert artifacts.reclaim(set(), timedelta(0)) == []
+            artifacts.verify(file)
+        assert [orphan.name for orphan in artifacts.reclaim(set(), timedelta(0))] == [file.digest]
+        assert artifacts.orphans(set()) == []
 
 
 _LOADING = """

@@ -263,7 +263,7 @@ class Tracking:
         """
         what = "the path of a model"
         path = checked_key(checked_key(path, what).strip("/"), what)
-        with self._run_of_its_own() as run_id:
+        with self._run_of_its_own() as run_id, self._artifacts.writing():
             saved = save_model(
                 model,
                 self._artifacts,

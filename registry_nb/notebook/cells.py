@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from registry_nb.errors import in_bytes
 from registry_nb.records import Stage
 from registry_nb.signature import Signature
 
@@ -125,15 +126,6 @@ def stage_cell(stage: Stage) -> Cell:
 def size_cell(size: int) -> Cell:
     """Show a number of bytes in short, exactly behind."""
     return Cell(in_bytes(size), f"{size:,} bytes", "number")
-
-
-def in_bytes(size: float) -> str:
-    """Write a number of bytes for a reader: 2.0 KB."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def time_cell(at: datetime) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import timedelta
 from typing import Any
 
 from registry_nb.notebook.grammar import (
@@ -133,10 +134,11 @@ def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "does everything still hold together?",
     "check --deep",
     argument("--deep", action="store_true", help="predict the probe rows of every version again"),
-    argument("--repair", action="store_true", help="keep what is intact, remove what nothing uses"),
+    argument("--repair", action="store_true", help="keep what is intact, remove what nothing has used for a day"),
+    argument("--now", action="store_true", help="with --repair: remove what nothing uses now"),
 )
 def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    return registry.check(deep=given.deep, repair=given.repair)
+    return registry.check(deep=given.deep, repair=given.repair, **({"older_than": timedelta(0)} if given.now else {}))
 
 
 @verb("cells", "Look", "the cells that made a version", "cells Iris 3", REF)

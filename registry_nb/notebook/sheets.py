@@ -14,7 +14,7 @@ from registry_nb.approvals import Request
 from registry_nb.asof import Stint
 from registry_nb.checks import Report
 from registry_nb.comparison import Diff, Difference
-from registry_nb.errors import RegistryError
+from registry_nb.errors import RegistryError, in_bytes
 from registry_nb.evidence import Comparison
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
@@ -22,7 +22,6 @@ from registry_nb.loading import Inspection, LoadedModel
 from registry_nb.notebook.cells import (
     Cell,
     counted,
-    in_bytes,
     local_time,
     long_cell,
     measured_cell,
@@ -351,7 +350,12 @@ def _report(report: Report) -> Sheet:
     verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
     facts = [("verdict", verdict), ("looked at", Cell(looked_at(report)))]
     if report.removed:
-        facts.append(("removed", Cell(counted(len(report.removed), "unused file"))))
+        text = f"{counted(len(report.removed), 'unused file')}, {in_bytes(report.reclaimed)}"
+        facts.append(("removed", Cell(text, f"{report.reclaimed:,} bytes")))
+    if report.reclaimable and report.reclaimable_from is not None:
+        text = f"{in_bytes(report.reclaimable)} can be removed by check(repair=True), all of it from "
+        text += f"{local_time(report.reclaimable_from)} on; with older_than=timedelta(0) now"
+        facts.append(("used by nothing", Cell(text, f"{report.reclaimable:,} bytes")))
     rows = [(long_cell(problem),) for problem in report.problems]
     return Sheet("check", facts=facts, head=("problem",) if rows else (), rows=rows)
 

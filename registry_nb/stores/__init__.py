@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import IO, Protocol, TypeVar
 
 from registry_nb.lifecycle import Change
 from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, Stage
 
 T = TypeVar("T")
+
+#: Bytes that nothing uses are kept for so long: they may be on their way into a record, or be wanted back.
+GRACE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Stored bytes that nothing uses.
+
+    Attributes
+    ----------
+    name : str
+        Their digest, or the name of the draft that a killed writer left.
+    size : int
+        Stored bytes.
+    due : datetime
+        From when on they are removed without being asked for by `older_than`. Aware, UTC.
+    """
+
+    name: str
+    size: int
+    due: datetime
 
 
 class Reader(Protocol):
@@ -93,7 +117,7 @@ class Artifacts(Protocol):
     """The bytes of a registry, addressed by what they are."""
 
     def drafting(self) -> AbstractContextManager[str]:
-        """Make a folder for a flavor to save into; it is removed afterwards."""
+        """Make a folder for a flavor to save into; it is removed afterwards, or, if the process is killed, later."""
 
     def put(self, source: str, path: str) -> File:
         """Keep a file durably; the source may be gone afterwards."""
@@ -110,11 +134,23 @@ class Artifacts(Protocol):
     def verify(self, file: File) -> None:
         """Do as `open` does, without decompressing."""
 
-    def orphans(self, used: set[str]) -> list[str]:
-        """Return the digests that nothing uses and that are old enough not to be on their way into a record."""
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep what is put from being removed, by any process, until this is left: its record is on the way."""
 
-    def remove(self, digest: str) -> None:
-        """Remove stored bytes."""
+    def orphans(self, used: set[str]) -> list[Orphan]:
+        """Return what nothing uses, whether it is due or not; without what living writers are about to write."""
+
+    def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
+        """Remove what nothing has used for so long, and what killed writers left.
+
+        For the holder of the store's transaction, in which `used` was read. What is not due yet stays while any process
+        is `writing`.
+
+        Returns
+        -------
+        list of Orphan
+            What was removed.
+        """
 
 
 def open_store(uri: str) -> tuple[Store, Artifacts]:

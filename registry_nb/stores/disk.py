@@ -37,7 +37,11 @@ _NETWORK = {
     "lustre",
     "beegfs",
     "virtiofs",
+    "vboxsf",
+    "prl_fs",
 }
+#: File systems on which everything belongs to whoever mounted them.
+_WITHOUT_OWNERS = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "iso9660", "udf"}
 
 #: How the kernel writes a blank, or a backslash, in the name of a mount point.
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -189,11 +193,21 @@ def storage_errors(path: str, doing: str) -> Iterator[None]:
 
 def is_network(path: str) -> bool:
     """Whether a path lies on a network or user-space file system; where that cannot be told, no."""
+    kind = _file_system(path)
+    return kind in _NETWORK or kind.startswith("fuse")
+
+
+def knows_owners(path: str) -> bool:
+    """Whether files belong to those who made them, where a path lies; where that cannot be told, yes."""
+    return not is_network(path) and _file_system(path) not in _WITHOUT_OWNERS
+
+
+def _file_system(path: str) -> str:
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
             lines = mounts.read().splitlines()
     except OSError:
-        return False
+        return ""
     best, kind = "", ""
     for line in lines:
         before, _, after = line.partition(" - ")
@@ -201,4 +215,4 @@ def is_network(path: str) -> bool:
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, after.split(" ")[0]
-    return kind in _NETWORK or kind.startswith("fuse")
+    return kind

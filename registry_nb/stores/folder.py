@@ -10,6 +10,9 @@ opens ``artifacts/<sha256>`` without this package.
 Bytes that are there already cost a hash, and no copy. What is compressed is known by the hash of what came out of it:
 that the same bytes were compressed before is known only to the process that did it, and another one does it again.
 
+What is verified and what is read are the same bytes, whoever may write here meanwhile: files up to 64 MB are read into
+memory and hashed there; larger ones are read where they lie if nobody else can change them, and else copied: `private`.
+
 A file of any size passes through in pieces: saving and loading need no more memory than the model itself, and a
 constant.
 
@@ -19,8 +22,8 @@ but the last. It counts only
 
 - if the file had not changed for a while when it was verified: two changes within one tick of the file system's clock
   leave the same time (the problem that git calls racy);
-- if the file is this user's and nobody else may write it: whoever may write it can do so through shared memory, which
-  leaves its time for later;
+- if nobody else can write the file, nor has it open for writing (`private`): whoever can may do so through shared
+  memory, which leaves its time for later;
 - on a local disk: elsewhere the times are somebody else's word. Windows keeps no time of change.
 
 `Folder.verify`, and so a rollback and ``check()``, reads and hashes every byte each time: bits that rot on the disk
@@ -36,17 +39,18 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, cast
 
 from registry_nb.errors import Corrupted, shown
 from registry_nb.records import File
-from registry_nb.stores import disk
+from registry_nb.stores import GRACE, Orphan, disk, private
 from registry_nb.stores.lock import Shield
 
 #: Read and hash in pieces of this many bytes.
@@ -58,12 +62,16 @@ _WHOLE = 64 << 20
 _WORTH, _SMALL = 0.9, 4096
 #: What this package wrote itself; no framework opens it by its own call.
 _OURS = ".pkl"
-#: Unused bytes younger than this may be on their way into a record, in seconds.
-_GRACE = 24 * 3600
+#: How long unused bytes are kept, in seconds.
+_GRACE = GRACE.total_seconds()
+#: The folder, which may have a hundred thousand names, is searched for abandoned drafts once in so many seconds.
+_SWEEP = 60.0
 #: How long a file must have been left alone before its times tell that it is unchanged: FAT counts in steps of 2 s.
 _SETTLED = 3 * 10**9
 #: A bar is shown for what takes longer than this, in seconds.
 _SLOW = 1.0
+#: Seconds that a writer waits for somebody who removes what nothing uses.
+_PATIENCE = 30.0
 
 #: What this process verified: an unchanged file, and its digest. Each use is a single operation on a dict: a lock could
 #: be held by another thread in the moment of a fork.
@@ -84,20 +92,40 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.join(path, "artifacts")
+        self._swept = -_SWEEP
+        self._writers = _Writers()
 
     @contextmanager
     def drafting(self) -> Iterator[str]:
-        """Make a folder for a flavor to save into; it is removed afterwards."""
-        folder = os.path.join(self.path, f"{disk.DRAFT}{uuid.uuid4().hex}")
-        try:
-            with disk.storage_errors(self.path, "saving a model to"):  # the flavor's own writes as well
-                with Shield():
-                    disk.make_folder(self.path)
-                    os.mkdir(folder)
+        """Make a folder for a flavor to save into; it is removed afterwards, or, if the process is killed, later."""
+        with self.writing(), disk.storage_errors(self.path, "saving a model to"):  # the flavor's own writes as well
+            with Shield():
+                disk.make_folder(self.path)
+            self._claim()
+            if not self._is_strict() and time.monotonic() >= self._swept + _SWEEP:
+                self._swept = time.monotonic()
+                private.remove_abandoned(self.path)
+            with private.drafting(self.path) as folder:
                 yield folder
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep what is put from being removed, by any process, until this is left: its record is on the way."""
+        mine = self._writers
+        mine.depth += 1
+        try:
+            yield
         finally:
-            with Shield():  # an interrupt in the middle of rmtree would leave a descriptor open
-                shutil.rmtree(folder, ignore_errors=True)
+            with Shield():
+                mine.depth -= 1
+                if mine.depth == 0:
+                    mine.let_go()
+
+    def _claim(self) -> None:
+        """Begin to keep others from removing, if this thread does not yet: the folder is there now."""
+        if self._writers.fd < 0:
+            with Shield():
+                self._writers.fd, self._writers.pid = private.share(self.path, _PATIENCE), os.getpid()
 
     def put(self, source: str, path: str) -> File:
         """Keep a file durably; the source may be gone afterwards."""
@@ -114,15 +142,12 @@ class Folder:
         stored = self._opened(file)
         try:
             if file.size > _WHOLE:
-                if not _is_known(stored, file):
-                    self._verify(stored, file)
-                    stored.seek(0)
-                return self._unpacked(stored, file)
+                return self._unpacked(stored if _is_known(stored, file) else self._verified_bytes(stored, file), file)
             with stored:
-                before = os.fstat(stored.fileno())
+                before, alone = os.fstat(stored.fileno()), private.is_ours_alone(stored.fileno())
                 data = stored.read(file.size)  # without a size, the reader's own buffer would double it
                 if not _is_known(stored, file):  # asked now: a change before these bytes were read would show
-                    self._compare(file, hashlib.sha256(data).hexdigest(), before)
+                    self._compare(file, hashlib.sha256(data).hexdigest(), before, alone)
             return self._unpacked(io.BytesIO(data), file)
         except BaseException:
             stored.close()
@@ -133,34 +158,66 @@ class Folder:
         with self._opened(file) as stored:
             self._verify(stored, file)
 
-    def orphans(self, used: set[str]) -> list[str]:
-        """Return the digests, and the names of drafts, that nothing uses any more."""
+    def orphans(self, used: set[str]) -> list[Orphan]:
+        """Return the bytes that nothing uses, and the drafts of killed writers; but no draft of another account."""
         with disk.storage_errors(self.path, "reading"):
             try:
                 names = os.listdir(self.path)
             except FileNotFoundError:
                 return []
-        drafts = {name for name in names if name.startswith(disk.DRAFT)}
-        stored = {f"sha256:{name}" for name in names if _is_digest(name)}  # what else lies there is not ours
-        return sorted(name for name in drafts | stored - used if self._is_old(name))
+        locks = not self._is_strict()
+        found = []
+        for name in names:
+            orphan = self._orphan(name, used, locks)
+            if orphan is not None:
+                found.append(orphan)
+        return sorted(found, key=lambda orphan: orphan.name)
 
-    def remove(self, digest: str) -> None:
-        """Remove stored bytes, or an abandoned draft, unless somebody began to use it again."""
-        if not self._is_old(digest):
-            return
-        path = self._entry(digest)
-        with disk.storage_errors(path, "removing"):
+    def _orphan(self, name: str, used: set[str], locks: bool) -> Orphan | None:
+        path = os.path.join(self.path, name)
+        try:
+            found = os.lstat(path)
+            due = datetime.fromtimestamp(found.st_mtime, UTC) + GRACE
+            if _is_digest(name):  # what else lies there is not ours
+                digest = f"sha256:{name}"
+                return None if digest in used else Orphan(digest, found.st_size, due)
+            if not name.startswith(disk.DRAFT):
+                return None
+            if locks and private.is_held(name):
+                return Orphan(name, _size(path), due - GRACE) if private.is_abandoned(path) else None
+            return Orphan(name, _size(path), due) if due <= datetime.now(UTC) else None
+        except (OSError, OverflowError, ValueError):  # somebody removed it; or its time is none
+            return None
+
+    def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
+        """Remove what nothing has used for so long, and what killed writers left."""
+        if older_than >= GRACE or self._is_strict():
+            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, max(older_than, GRACE))]
+        with private.alone_in(self.path) as alone:
+            least = older_than if alone else GRACE
+            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, least)]
+
+    def _reclaimed(self, orphan: Orphan, older_than: timedelta) -> bool:
+        path = self._entry(orphan.name)
+        with disk.storage_errors(path, "removing"), suppress(FileNotFoundError):  # somebody else removed it
+            if private.is_held(orphan.name) and not self._is_strict():
+                return private.remove_if_abandoned(path)
+            least = GRACE if orphan.name.startswith(disk.DRAFT) else older_than
+            if not self._is_old(orphan.name, least.total_seconds()):  # asked again: somebody may use it since
+                return False
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
+            return True
+        return False
 
     def _entry(self, digest: str) -> str:
         return os.path.join(self.path, os.path.basename(digest.removeprefix("sha256:")))
 
     def _is_old(self, digest: str, seconds: float = _GRACE) -> bool:
         try:
-            return os.lstat(self._entry(digest)).st_mtime < time.time() - seconds
+            return os.lstat(self._entry(digest)).st_mtime <= time.time() - seconds
         except OSError:  # somebody else removed it
             return False
 
@@ -246,15 +303,26 @@ class Folder:
         return descriptor
 
     def _verify(self, stored: IO[bytes], file: File) -> None:
-        before = os.fstat(stored.fileno())
-        self._compare(file, _digest(stored, file.size, "verifying"), before)
+        before, alone = os.fstat(stored.fileno()), private.is_ours_alone(stored.fileno())
+        self._compare(file, _digest(stored, file.size, "verifying"), before, alone)
 
-    def _compare(self, file: File, digest: str, before: os.stat_result) -> None:
+    def _verified_bytes(self, stored: IO[bytes], file: File) -> IO[bytes]:
+        """Verify a large file, and return it at its beginning: the file itself, or the copy that was hashed."""
+        if not self._is_strict() and private.is_ours_alone(stored.fileno()):  # asked before the first byte is read
+            self._verify(stored, file)
+            stored.seek(0)
+            return stored
+        with stored, private.room(file.size) as copy:
+            before = os.fstat(stored.fileno())
+            self._compare(file, _digest(stored, file.size, "verifying", copy), before, False)
+        return copy
+
+    def _compare(self, file: File, digest: str, before: os.stat_result, alone: bool) -> None:
         """Judge a digest, and remember it for as long as the file stays as it was before its bytes were read."""
         if f"sha256:{digest}" != file.digest:
             _verified.pop(_identity(before), None)
             raise self._corrupted(file, f"its SHA-256 is {digest[:12]}…, not {file.digest[7:19]}…")
-        if _tells_of_changes(before) and not self._is_strict():
+        if alone and before.st_ctime_ns < time.time_ns() - _SETTLED and not self._is_strict():
             if len(_verified) >= _MOST:
                 _verified.clear()
             _verified[_identity(before)] = file.digest
@@ -287,12 +355,23 @@ def _is_known(stored: IO[bytes], file: File) -> bool:
     return _verified.get(_identity(os.fstat(stored.fileno()))) == file.digest
 
 
-def _tells_of_changes(found: os.stat_result) -> bool:
-    """Whether a later change would show in the times of a file, whoever made it."""
-    if not hasattr(os, "geteuid"):  # Windows
-        return False
-    alone = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return alone and found.st_ctime_ns < time.time_ns() - _SETTLED
+class _Writers(threading.local):
+    """How deep a thread is inside `Folder.writing`, and what keeps others from removing meanwhile."""
+
+    depth = 0
+    fd = -1
+    pid = 0
+
+    def let_go(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            # In a child that was forked meanwhile it is the parent's lock.
+            (private.unlock if self.pid == os.getpid() else os.close)(fd)
+
+
+def _size(path: str) -> int:
+    """Return the size of all that lies below a path."""
+    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(path) for name in names)
 
 
 def _compresses(source: str) -> bool:
@@ -370,11 +449,15 @@ def _hash(source: str) -> str:
         return _digest(file, os.path.getsize(source), "hashing")
 
 
-def _digest(file: IO[bytes], size: int, doing: str) -> str:
-    digest = hashlib.sha256()
+def _digest(file: IO[bytes], size: int, doing: str, copy: IO[bytes] | None = None) -> str:
+    """Hash a file of a known size, and copy it meanwhile; one that somebody makes longer has another digest."""
+    digest, left = hashlib.sha256(), size + 1
     with _progress(size, doing) as advance:
-        while piece := file.read(_CHUNK):
+        while piece := file.read(min(_CHUNK, left)):
             digest.update(piece)
+            if copy is not None:
+                copy.write(piece)
+            left -= len(piece)
             advance(len(piece))
     return digest.hexdigest()
 

@@ -213,9 +213,10 @@ def test_nor_can_its_bytes(story, refused):
     past = story.at(day(4))
     for call in (
         lambda: past.artifacts.put("a", "b"),
-        lambda: past.artifacts.remove("a"),
         lambda: past.check(),
+        lambda: past.artifacts.writing(),
         lambda: past.artifacts.orphans(set()),
+        lambda: past.artifacts.reclaim(set()),
     ):
         with refused(story, ReadOnly, "it can be read, not changed"):
             call()

@@ -27,6 +27,10 @@ def blobs(registry):
     return sorted((Path(registry.uri) / "artifacts").iterdir())
 
 
+def digests(registry):
+    return {file.digest[7:] for version in registry.versions("Iris") for file in version.files}
+
+
 def test_a_sound_registry_is_counted_and_has_no_problems(iris):
     report = iris.check()
     assert report.ok
@@ -123,7 +127,8 @@ def test_old_bytes_that_nothing_uses_are_found_and_removed_by_repair(iris):
     assert problems(iris) == "", "they may be on their way into a record"
     for path in blobs(iris):
         os.utime(path, (0, 0))
-    assert problems(iris) == "1 stored files are used by nothing; check(repair=True) removes them"
+    size = sum(path.stat().st_size for path in blobs(iris) if path.name not in digests(iris))
+    assert problems(iris) == f"1 stored files ({size} B) are used by nothing; check(repair=True) removes them"
     assert len(blobs(iris)) == 3, "looking removes nothing"
     report = iris.check(repair=True)
     assert report.ok

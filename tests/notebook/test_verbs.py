@@ -8,6 +8,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 import registry_nb as rn
+from registry_nb.errors import in_bytes
 
 
 @pytest.fixture
@@ -189,3 +190,14 @@ def test_completion_offers_tags_metrics_aliases_and_the_second_version(three):
     assert "accuracy" in completed("%registry plot Iris ")
     assert "2" in completed("%registry compare Iris 3 ") or "3" in completed("%registry compare Iris ")
     assert "X" in completed("%registry register model as Iris --data ")
+
+
+def test_check_tells_what_can_be_removed_and_removes_it_now(three, constant):
+    size = three.registry.register(constant(1), "Gone").size
+    three.registry.delete("Gone")
+    shown = three.shown(three.run("%registry check"))["text/plain"]
+    assert f"{in_bytes(size)} can be removed by check(repair=True), all of it from 20" in shown
+    three.fails("%registry check --now", rn.Invalid)
+    report = three.run("%registry check --repair --now")
+    assert (report.ok, report.reclaimed, report.reclaimable) == (True, size, 0)
+    assert "1 unused file" in three.shown(report)["text/plain"]

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -315,6 +316,10 @@ def test_a_file_that_may_not_be_read_is_a_storage_error_not_damage(folder, monke
 # -- what nobody uses
 
 
+def names(orphans):
+    return [orphan.name for orphan in orphans]
+
+
 def age(path, seconds):
     then = time.time() - seconds
     os.utime(path, (then, then), follow_symlinks=False)
@@ -333,11 +338,10 @@ def test_only_old_and_unused_files_of_ours_are_orphans(folder):
     (left / "model.pkl").write_bytes(b"half")
     age(left, 1e6)
     Path(folder.path, f"{disk.DRAFT}busy").mkdir()
-    found = folder.orphans({files["used"].digest})
-    assert sorted(found) == sorted([left.name, files["old"].digest])
-    for each in found:
-        folder.remove(each)
-    assert folder.orphans({files["used"].digest}) == []
+    used = {files["used"].digest}
+    assert names(folder.orphans(used)) == sorted([left.name, files["old"].digest, files["young"].digest])
+    assert names(folder.reclaim(used)) == sorted([left.name, files["old"].digest])
+    assert names(folder.orphans(used)) == [files["young"].digest]
     kept = {stored(folder, files["used"]).name, stored(folder, files["young"]).name}
     assert set(os.listdir(folder.path)) == kept | {"README", ".nfs0001", "lost+found", f"{disk.DRAFT}busy"}
 
@@ -345,13 +349,26 @@ def test_only_old_and_unused_files_of_ours_are_orphans(folder):
 def test_registering_old_bytes_again_makes_them_young_and_nobody_removes_them(folder):
     file = store(folder, PLAIN)
     age(stored(folder, file), 1e6)
-    found = folder.orphans(set())
-    assert found == [file.digest]
-    store(folder, PLAIN)  # between the look and the removal
-    for each in found:
-        folder.remove(each)
+    assert folder.orphans(set())[0].due < datetime.now(UTC)
+    store(folder, PLAIN)
+    assert folder.reclaim(set()) == []
     assert read(folder, file) == PLAIN
-    assert folder.orphans(set()) == []
+    assert folder.orphans(set())[0].due > datetime.now(UTC)
+
+
+def test_bytes_that_are_put_again_between_the_look_and_the_removal_stay(folder, monkeypatch):
+    file = store(folder, PLAIN)
+    age(stored(folder, file), 1e6)
+    look = Folder.orphans
+
+    def look_then_put(self, used):
+        found = look(self, used)
+        store(folder, PLAIN)
+        return found
+
+    monkeypatch.setattr(Folder, "orphans", look_then_put)
+    assert folder.reclaim(set()) == []
+    assert read(folder, file) == PLAIN
 
 
 @pytest.mark.parametrize("data", [PLAIN, DULL], ids=["random", "dull"])
@@ -360,13 +377,12 @@ def test_a_colleagues_file_that_cannot_be_made_young_is_replaced_by_our_own(fold
     age(stored(folder, file), 1e6)
     monkeypatch.setattr(os, "utime", lambda *_: (_ for _ in ()).throw(PermissionError(1, "not the owner")))
     assert store(folder, data) == file
-    assert folder.orphans(set()) == []
+    assert folder.orphans(set())[0].due > datetime.now(UTC)
     assert read(folder, file) == data
 
 
 def test_orphans_of_a_registry_that_was_never_written_are_none_and_a_link_is_removed_not_followed(folder, tmp_path):
-    assert folder.orphans(set()) == []
-    folder.remove("sha256:" + "0" * 64)
+    assert folder.orphans(set()) == folder.reclaim(set()) == []
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").touch()
@@ -374,8 +390,7 @@ def test_orphans_of_a_registry_that_was_never_written_are_none_and_a_link_is_rem
     link = Path(folder.path, "0" * 64)
     link.symlink_to(outside)
     age(link, 1e6)
-    for each in folder.orphans(set()):
-        folder.remove(each)
+    assert names(folder.reclaim(set())) == ["sha256:" + "0" * 64]
     assert not link.is_symlink()
     assert (outside / "precious").exists()
 
@@ -388,7 +403,7 @@ def test_check_with_repair_removes_orphans_and_without_it_tells(registry, consta
     path = stored(registry.artifacts, gone)
     assert registry.check().ok, "it may be on its way into a record"
     age(path, 1e6)
-    assert "1 stored files are used by nothing" in registry.check().problems[0]
+    assert registry.check().problems[0].startswith("1 stored files (")
     assert registry.check(repair=True).removed == (gone.digest,)
     assert not path.exists()
     assert registry.check().ok

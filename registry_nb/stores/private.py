@@ -1,0 +1,299 @@
+"""What no other account can change: the proof for an open file, a copy of one, and the folder that a model is saved to.
+
+A registry's folder may be one that colleagues write. Whoever may write a file can change it after it was hashed and
+before it is read; whoever may write a folder can put another one in the place of a draft that is being written. So
+
+- bytes are read where they lie only if the *kernel* says that nobody has the file open for writing (a lease, which it
+  grants on no other terms, memory that is mapped included), while its owner and mode let nobody else open it: what then
+  holds, holds until this user changes it. The modes of the folders above prove less: a file that a group could write
+  for a moment, as a draft, may still be open;
+- other bytes are copied while they are hashed, and the copy is read. It has no name, and lies in the folder for
+  temporary files. Memory (``memfd``) was the alternative: a model of 10 GB would then take 20. The registry's own
+  folder was another: to read a registry would mean to write to it, and to a network if it lies there;
+- a draft is a folder that this user alone may enter, and is used by its descriptor, which means the same folder
+  whatever becomes of its name (on Linux; elsewhere by its name).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from registry_nb.errors import LockTimeout, StorageError, in_bytes
+from registry_nb.stores import disk
+from registry_nb.stores.lock import Shield
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+#: The end of the name of a draft that its living writer holds a lock on: one of an earlier release has none.
+_HELD = "-held"
+
+
+def is_ours_alone(fd: int) -> bool:
+    """Whether no other account, root apart, can change the bytes of an open file as long as its owner and mode stay.
+
+    False where that cannot be told: without leases (other systems than Linux, some file systems).
+    """
+    if not hasattr(fcntl, "F_SETLEASE") or not hasattr(os, "geteuid"):
+        return False
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # of a writer who comes just now: ignored, unlike SIGIO
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        finally:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:  # somebody has it open for writing, or the file system knows no leases
+        return False
+    return True
+
+
+@contextmanager
+def room(size: int) -> Iterator[IO[bytes]]:
+    """Make a file without a name for a copy of so many bytes, to be closed by whoever reads it; not, if that fails.
+
+    Raises
+    ------
+    StorageError
+        If no folder for temporary files has room.
+    """
+    folders = _temporary_folders()
+    folder = next((folder for folder in folders if _free(folder) >= size), None)
+    if folder is None:
+        raise _no_room(size, folders)
+    with Shield():
+        copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # whoever reads it closes it
+    try:
+        try:
+            yield copy
+            copy.flush()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise _no_room(size, [folder]) from error
+    except BaseException:
+        with suppress(OSError):  # what is still in its buffer finds no room either
+            copy.close()
+        raise
+    copy.seek(0)
+
+
+def _temporary_folders() -> list[str]:
+    """Return where large temporary files may lie: where the user says, else where they do not count as memory."""
+    found = []
+    if not any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")) and os.access("/var/tmp", os.W_OK):  # noqa: S108  # no name is made in it
+        found.append("/var/tmp")  # noqa: S108
+    with suppress(FileNotFoundError):  # nothing can be written to any of them
+        found.append(tempfile.gettempdir())
+    return found
+
+
+def _free(folder: str) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
+def _no_room(size: int, folders: list[str]) -> StorageError:
+    where = " or ".join(folders) or "this machine"
+    return StorageError(
+        f"{in_bytes(size)} of a model that others may change are copied before they are used, and {where} has no room "
+        "for them; set TMPDIR to a folder that has; nothing was loaded",
+        path=folders[0] if folders else None,
+        reason="no room for a private copy",
+    )
+
+
+@contextmanager
+def drafting(folder: str) -> Iterator[str]:
+    """Make a folder in another one, which only this user may enter, locked as long as it is used; then it is removed.
+
+    Raises
+    ------
+    StorageError
+        If somebody put another one in its place.
+    """
+    with Shield():
+        path, fd = _make_draft(folder)
+    try:
+        yield _by_descriptor(path, fd)
+    finally:
+        with Shield():  # an interrupt in the middle would leave a descriptor open
+            _remove_draft(path, fd)
+
+
+def is_abandoned(path: str) -> bool:
+    """Whether a draft is this user's, and whoever made it has ended without removing it."""
+    return _is_dead(path, remove=False)
+
+
+def remove_abandoned(folder: str) -> None:
+    """Remove the drafts in a folder that this user's killed writers left."""
+    with suppress(OSError):
+        for name in filter(is_held, os.listdir(folder)):
+            remove_if_abandoned(os.path.join(folder, name))
+
+
+def remove_if_abandoned(path: str) -> bool:
+    """Remove a draft that this user's killed writer left; say whether it was one."""
+    with Shield():
+        return _is_dead(path, remove=True)
+
+
+@contextmanager
+def alone_in(folder: str) -> Iterator[bool]:
+    """Keep others from beginning to `share` a folder, unless somebody does; yield whether nobody does."""
+    fd = -1
+    with Shield(), suppress(OSError):
+        fd = _open_folder(folder) if fcntl is not None else -1
+    try:
+        yield fd >= 0 and _lock(fd) is True
+    finally:
+        if fd >= 0:
+            unlock(fd)
+
+
+def share(folder: str, timeout: float) -> int:
+    """Let nobody be `alone_in` a folder until the descriptor that is returned is unlocked; -1 where that cannot be.
+
+    Raises
+    ------
+    LockTimeout
+    """
+    if fcntl is None:
+        return -1
+    fd, deadline = _open_folder(folder), time.monotonic() + timeout
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LockTimeout(path=folder, seconds=timeout) from None
+                time.sleep(0.01)
+            except OSError:  # a file system without such locks
+                os.close(fd)
+                return -1
+            else:
+                return fd
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        raise
+
+
+def unlock(fd: int) -> None:
+    """Give up a lock, which a child that was forked meanwhile would keep with its copy of the descriptor."""
+    try:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
+def is_held(name: str) -> bool:
+    """Whether a name is that of a draft which its writer locks, so that a lock tells more than its age."""
+    return fcntl is not None and name.startswith(disk.DRAFT) and name.endswith(_HELD)
+
+
+def _make_draft(folder: str) -> tuple[str, int]:
+    while True:
+        path = os.path.join(folder, f"{disk.DRAFT}{uuid.uuid4().hex}{_HELD}")
+        os.mkdir(path, 0o700)
+        if fcntl is None:  # Windows opens no folders; its access list is inherited
+            return path, -1
+        try:
+            fd = _open_folder(path)
+        except FileNotFoundError:  # somebody looked for abandoned ones in this very moment
+            continue
+        try:
+            if os.fstat(fd).st_uid != os.geteuid() and disk.knows_owners(path):
+                raise StorageError(f"somebody put another folder in the place of {path}; nothing was saved", path=path)
+            if _lock(fd) is not False and _is_there(path, fd):
+                return path, fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        with suppress(OSError):
+            os.rmdir(path)
+
+
+def _remove_draft(path: str, fd: int) -> None:
+    if fd < 0:
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        with suppress(OSError):
+            for name in os.listdir(fd):
+                try:
+                    os.unlink(name, dir_fd=fd)
+                except OSError:  # a folder
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=fd)
+        if _is_there(path, fd):
+            with suppress(OSError):
+                os.rmdir(path)
+    finally:
+        unlock(fd)
+
+
+def _is_dead(path: str, *, remove: bool) -> bool:
+    """Whether a draft is this user's and nobody holds it, so that whoever made it has ended; perhaps remove it."""
+    try:
+        fd = _open_folder(path)
+    except OSError:  # a colleague's, or gone
+        return False
+    dead = False
+    try:
+        dead = os.fstat(fd).st_uid == os.geteuid() and _lock(fd) is True
+    finally:
+        if dead and remove:
+            _remove_draft(path, fd)
+        else:
+            os.close(fd)
+    return dead
+
+
+def _lock(fd: int) -> bool | None:
+    """Lock a folder; None where the file system has no such locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _open_folder(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_there(path: str, fd: int) -> bool:
+    """Whether a name still means an open folder."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _by_descriptor(path: str, fd: int) -> str:
+    """Return a path that means an open folder whatever becomes of its name; subprocesses of this user know it, too."""
+    found = f"/proc/{os.getpid()}/fd/{fd}"
+    return found if fd >= 0 and os.path.isdir(found) else path
