@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import forms
-from registry_nb.errors import Invalid, SignatureMismatch, close, printable, shown
+from registry_nb.errors import Invalid, SignatureMismatch, close, sentence_of, shown
 from registry_nb.records import ModelVersion
 
 if TYPE_CHECKING:
@@ -226,4 +226,4 @@ def cells(values: Any) -> Any:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {printable(str(error))[:_LONGEST]}"
+    return sentence_of(error, _LONGEST)

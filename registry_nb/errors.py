@@ -516,6 +516,12 @@ def close(given: str, known: Iterable[str]) -> str:
     return f"; did you mean {by_fold[match[0]]!r}?" if match else ""
 
 
+def sentence_of(error: BaseException, most: int = 1000) -> str:
+    """Say in one line what went wrong; only what is not this package's own sentence begins with its type."""
+    text = printable(" ".join(str(error).split()))[:most]
+    return text if isinstance(error, RegistryError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
 def listed(names: Iterable[str], most: int = 8) -> str:
     """Join names for a sentence, escaped where they would disguise it, and count those that do not fit."""
     every = list(map(printable, names))
