@@ -189,7 +189,8 @@ class BadVersion(Invalid):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        return f"{shown(self.given)} is not a version number; versions are whole numbers from 1"
+        more = f" to {2**53 - 1}" if isinstance(self.given, int) and self.given >= 2**53 else ""
+        return f"{shown(self.given)} is not a version number; versions are whole numbers from 1" + more
 
 
 class BadURI(Invalid):

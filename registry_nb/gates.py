@@ -20,6 +20,7 @@ from registry_nb.compatibility import incompatibilities
 from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, sentence_of, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import Holder
+from registry_nb.names import says_something
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.rules import Incumbent, Rule
 from registry_nb.stores import Reader
@@ -226,7 +227,7 @@ def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] 
         return found.to_dict()
     if not force:
         raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
-    if not because.strip():
+    if not says_something(because):
         raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'")
     return {**found.to_dict(), "forced": True}
 
@@ -278,7 +279,7 @@ def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
 
 
 def _has_description(asked: _Asked) -> Found:
-    there = bool(asked.record.description.strip())
+    there = says_something(asked.record.description)
     return "" if there else "it has none", _verdict(there)
 
 

@@ -155,6 +155,30 @@ def test_force_overrides_with_a_reason_and_the_history_says_so_loudly(iris, refu
     assert event.because == "the old one burns"
 
 
+@pytest.mark.parametrize(
+    "because",
+    ["", "\t \n", "\u200b", "\u00a0\u2003", "\x07", "\u202e\u2066", "\u3164", "\u115f\uffa0", "\u2800 \u2800", "\ufe0f",
+     "\u0301", "\ufeff\u2060", "\ue000", "\U000e0041", "\U0001d159", "\u2028"],
+)  # fmt: skip
+def test_a_reason_that_nobody_can_see_is_none(iris, refused, because):
+    guard(iris, has_description())
+    with refused(iris, rn.Invalid, "needs a reason"):
+        iris.promote("Iris", 3, force=True, because=because)
+    iris.describe("Iris", because, version=3)
+    assert verdicts(iris) == [("failed", "it has none")]
+    with pytest.raises(rn.Invalid, match="that is not blank"):
+        rn.Registry(iris.uri, user=because)
+    with refused(iris, rn.Invalid, "the key of a tag"):
+        iris.tag("Iris", {because: "x"})
+
+
+@pytest.mark.parametrize("because", ["!", "不好", "e\u0301", "\u202eabc", "🔥", "7"])
+def test_a_reason_that_can_be_seen_is_one(iris, because):
+    guard(iris, has_description())
+    assert iris.promote("Iris", 3, force=True, because=because).stage == "Production"
+    assert iris.history("Iris")[-1].because == because
+
+
 def test_force_where_nothing_is_to_be_overridden_is_not_recorded_as_such(iris):
     guard(iris, metric("accuracy") >= 0.5)
     iris.promote("Iris", 3, force=True)
