@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb import forms
 from registry_nb.copying import copied
-from registry_nb.errors import Invalid, SignatureMismatch, close, printable, shown
+from registry_nb.errors import Invalid, SignatureMismatch, close, sentence_of, shown
 from registry_nb.records import ModelVersion
 
 if TYPE_CHECKING:
@@ -228,4 +228,4 @@ def cells(values: Any) -> Any:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {printable(str(error))[:_LONGEST]}"
+    return sentence_of(error, _LONGEST)

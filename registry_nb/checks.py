@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from registry_nb import loading, trust
-from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, shown
+from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, sentence_of, shown
 from registry_nb.lifecycle import replay
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
@@ -161,7 +161,7 @@ def _misbehaviour(version: ModelVersion, store: Store, artifacts: Artifacts) -> 
             loaded = loading.load_model(version, artifacts, version.uri, origin)
             behaviour = loading.replayed(loaded, artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
-        return [f"{version.uri} cannot predict its probe rows here ({type(error).__name__}: {error})"]
+        return [f"{version.uri} cannot predict its probe rows here ({sentence_of(error)})"]
     return [] if behaviour.ok else [f"{version.uri}: {behaviour}"]
 
 

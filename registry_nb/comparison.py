@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import estimators, lookup, trust
-from registry_nb.errors import Invalid, printable
+from registry_nb.errors import Invalid, printable, sentence_of
 from registry_nb.estimators import leaf
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, Run, SavedModel, json_number
@@ -329,12 +329,21 @@ def _set(registry: Registry, a: _Side, b: _Side) -> Iterator[Difference]:
             return
         one, other = (_asked(registry, side) for side in (a, b))
         if not isinstance(one, str) and not isinstance(other, str):
-            yield from [Difference(_ESTIMATOR, *change) for change in estimators.changes(one, other)]
+            yield from _parameters(one, other)
             return
         told = [found if isinstance(found, str) else str(found["class"]) for found in (one, other)]
-    except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
+    except Exception as error:  # noqa: BLE001  # an object may do anything when it is asked what it has
         told = [_why(error)] * 2
     yield Difference(_ESTIMATOR, "parameters", told[0], told[1], compared=False)
+
+
+def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in dict.fromkeys((*a, *b)):
+        one, other = ({name: side[name]} if name in side else {} for side in (a, b))
+        try:
+            yield from [Difference(_ESTIMATOR, *change) for change in estimators.changes(one, other)]
+        except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
+            yield Difference(_ESTIMATOR, name, *[_why(error)] * 2, compared=False)
 
 
 def _flavor(side: _Side) -> object:
@@ -383,7 +392,7 @@ def _markdown(text: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    return f"cannot be compared: {type(error).__name__}: {printable(str(error))}"
+    return f"cannot be compared: {sentence_of(error)}"
 
 
 def _cut(digest: str) -> str:

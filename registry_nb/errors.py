@@ -189,7 +189,8 @@ class BadVersion(Invalid):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        return f"{shown(self.given)} is not a version number; versions are whole numbers from 1"
+        more = f" to {2**53 - 1}" if isinstance(self.given, int) and self.given >= 2**53 else ""
+        return f"{shown(self.given)} is not a version number; versions are whole numbers from 1" + more
 
 
 class BadURI(Invalid):
@@ -514,6 +515,12 @@ def close(given: str, known: Iterable[str]) -> str:
     by_fold = {name.casefold(): name for name in known}
     match = difflib.get_close_matches(given.casefold(), by_fold, n=1, cutoff=0.5)
     return f"; did you mean {by_fold[match[0]]!r}?" if match else ""
+
+
+def sentence_of(error: BaseException, most: int = 1000) -> str:
+    """Say in one line what went wrong; only what is not this package's own sentence begins with its type."""
+    text = printable(" ".join(str(error).split()))[:most]
+    return text if isinstance(error, RegistryError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

@@ -20,9 +20,10 @@ def settings(model: object) -> dict[str, Any]:
         If it does not tell them.
     """
     asked = getattr(model, "get_params", None)
-    if not callable(asked) or isinstance(model, type):
+    own = asked() if callable(asked) and not isinstance(model, type) else None
+    if not isinstance(own, Mapping):
         raise Invalid(f"{type(model).__name__} does not tell what it was set to")
-    return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in asked().items()}
+    return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in own.items()}
 
 
 def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -36,20 +37,20 @@ def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
     from deepdiff import DeepDiff
     from deepdiff.helper import notpresent
 
-    found: dict[str, list[Any]] = {}
-    for levels in DeepDiff(dict(a), dict(b), view="tree", ignore_nan_inequality=True).values():
-        for level in levels:
-            found.setdefault(level.path(output_format="list")[0], []).append(level)
-    for name in dict.fromkeys((*a, *b)):
-        inside = found.get(name, [])
-        if 0 < len(inside) <= _MANY:
-            for level in inside:
-                path = printable(level.path(root="").removeprefix(f"['{name}']"))
-                one, other = (None if side is notpresent else leaf(side) for side in (level.t1, level.t2))
-                yield f"{name}{path}", one, other
-        else:
-            one = leaf(a.get(name))
-            yield name, one, f"{leaf(b.get(name))}, different in {len(inside)} places" if inside else one
+    for name in dict.fromkeys((*a, *b)):  # one by one: of two classes, deepdiff says but that nearly all is different
+        one, other = leaf(a.get(name)), leaf(b.get(name))
+        if name not in a or name not in b:
+            yield name, one, other
+            continue
+        found = DeepDiff(a[name], b[name], view="tree", ignore_nan_inequality=True)
+        inside = [level for levels in found.values() for level in levels]
+        for level in inside if len(inside) <= _MANY else ():
+            sides = (None if side is notpresent else leaf(side) for side in (level.t1, level.t2))
+            yield (f"{name}{printable(level.path(root=''))}", *sides)
+        if len(inside) > _MANY:
+            yield name, one, f"{other}, different in {len(inside)} places"
+        elif not inside:
+            yield name, one, one
 
 
 def leaf(value: object) -> Any:

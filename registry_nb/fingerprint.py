@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_nb import forms
+from registry_nb.errors import Invalid
 
 #: Of larger data so many cells are looked at, in rows at equal distances.
 _MOST = 5_000_000
@@ -106,7 +107,7 @@ def _of_array(array: Any, data: Any) -> dict[str, Any]:
     import numpy as np
 
     if array.dtype == object and not array.ndim and array.item() is data:
-        raise TypeError(f"{type(data).__name__} is no table, array or list")
+        raise Invalid(f"{type(data).__name__} is no table, array or list")
     if array.dtype.names:
         return _of_frame(_columns(array))
     if array.dtype.kind in "OUS":

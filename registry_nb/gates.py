@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb import approvals, environment, lifecycle, loading, lookup, process, rules
 from registry_nb.compatibility import incompatibilities
-from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, shown
+from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, sentence_of, shown
 from registry_nb.listing import Listing
+from registry_nb.lookup import Holder
+from registry_nb.names import says_something
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.rules import Incumbent, Rule
 from registry_nb.stores import Reader
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 #: What was found, and the verdict.
 Found = tuple[str, str]
-#: The version, and who holds the stage.
-About = tuple[ModelVersion, ModelVersion | None]
+#: The version, and whom it is held against.
+About = tuple[ModelVersion, Holder | None]
 #: Verdicts that took long, and what they were about, by what the version is and the rule's text.
 Slow = Mapping[tuple[bytes, str], tuple[About, Found]]
 
@@ -182,18 +184,17 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
     if not texts:
         return {}
     record = lookup.resolved(registry.store, name, version)
-    about = record, _holder(registry.store, record, stage)
+    slow = {text: rule for text in texts if (rule := _rule(text)) is not None and rule.kind in _SLOW}
+    about = record, _holder(registry.store, record, stage, slow)
     return {
-        (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args))
-        for text in texts
-        if (rule := _rule(text)) is not None and rule.kind in _SLOW
+        (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args)) for text, rule in slow.items()
     }
 
 
 def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
     """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
     rows, texts = [], _texts(reader, record.name, stage)
-    holder = _holder(reader, record, stage) if texts else None
+    holder = _holder(reader, record, stage, texts)
     for text in texts:
         rule = _rule(text)
         if rule is None:
@@ -226,7 +227,7 @@ def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] 
         return found.to_dict()
     if not force:
         raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
-    if not because.strip():
+    if not says_something(because):
         raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'")
     return {**found.to_dict(), "forced": True}
 
@@ -238,8 +239,18 @@ def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] 
 class _Asked:
     reader: Reader
     record: ModelVersion
-    holder: ModelVersion | None
+    holder: Holder | None
     stage: Stage
+
+    @property
+    def nobody(self) -> str:
+        return f"there is no other holder of {self.stage} to compare with"
+
+    @property
+    def whom(self) -> str:
+        """The holder, as the sentence about it begins."""
+        assert self.holder is not None
+        return f"{self.holder}," if self.holder.note else f"the incumbent {self.holder}"
 
 
 def _metric(asked: _Asked, name: str, sign: str, wanted: float | Incumbent) -> Found:
@@ -252,11 +263,11 @@ def _metric(asked: _Asked, name: str, sign: str, wanted: float | Incumbent) -> F
     told = f"{value:.6g}"
     if isinstance(wanted, Incumbent):
         if asked.holder is None:
-            return f"{told}; nobody holds {asked.stage}", PASSED
-        held = asked.holder.metrics.get(name, math.nan)
+            return f"{told}; {asked.nobody}", PASSED
+        held = asked.holder.record.metrics.get(name, math.nan) if asked.holder.record else math.nan
         if not math.isfinite(held):
-            return f"{told}; the incumbent {asked.holder.version} has no such number", UNKNOWN
-        told, wanted = f"{told}; the incumbent {asked.holder.version} has {held:.6g}", held + wanted.offset
+            return f"{told}; {asked.whom} has no such number", UNKNOWN
+        told, wanted = f"{told}; {asked.whom} has {held:.6g}", held + wanted.offset
     # What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
     close = math.isclose(value, wanted, rel_tol=1e-12, abs_tol=1e-12)
     return told, _verdict("=" in sign and sign != "!=" if close else rules.OPERATORS[sign](value, wanted))
@@ -268,18 +279,21 @@ def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
 
 
 def _has_description(asked: _Asked) -> Found:
-    there = bool(asked.record.description.strip())
+    there = says_something(asked.record.description)
     return "" if there else "it has none", _verdict(there)
 
 
 def _signature_compatible(asked: _Asked) -> Found:
     if asked.holder is None:
-        return f"nobody holds {asked.stage}", PASSED
-    if asked.record.signature is None or asked.holder.signature is None:
-        lacks = asked.record if asked.record.signature is None else asked.holder
-        return f"version {lacks.version} has no signature", FAILED
-    found = incompatibilities(asked.holder.signature, asked.record.signature)
-    return "; ".join(found), _verdict(not found)
+        return asked.nobody, PASSED
+    if (held := asked.holder.record) is None:
+        return f"{asked.whom} is not known any more", UNKNOWN
+    if asked.record.signature is None or held.signature is None:
+        lacks = asked.record.version if asked.record.signature is None else asked.holder
+        return f"version {lacks} has no signature", FAILED
+    found = incompatibilities(held.signature, asked.record.signature)
+    told = [f"compared with {asked.holder}"] * bool(asked.holder.note) + list(found)
+    return "; ".join(told), _verdict(not found)
 
 
 def _from_stage(asked: _Asked, stage: str) -> Found:
@@ -297,8 +311,10 @@ def _approved_by(asked: _Asked, people: int, not_author: bool) -> Found:
 
 def _shadowed(asked: _Asked, min_agreement: float) -> Found:
     if asked.holder is None:
-        return f"nobody holds {asked.stage}", PASSED
-    wanted = asked.holder.essence.hex(), asked.record.essence.hex()
+        return asked.nobody, PASSED
+    if asked.holder.record is None:
+        return f"{asked.whom} is not known any more", UNKNOWN
+    wanted = asked.holder.record.essence.hex(), asked.record.essence.hex()
     for event in asked.reader.events(asked.record.name, version=asked.record.version, newest_first=True):
         told = (event.after or {}).get("shadow")
         if event.action != "shadowed" or not isinstance(told, Mapping):
@@ -306,10 +322,10 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
         if (told.get("against_essence"), told.get("essence")) == wanted:
             agreement = told.get("agreement")
             if not isinstance(agreement, (int, float)):
-                return f"compared with {asked.holder.version}, but no agreement was found", UNKNOWN
-            text = f"{agreement:.4g} of {told.get('rows')} rows, compared with {asked.holder.version}"
+                return f"compared with {asked.holder}, but no agreement was found", UNKNOWN
+            text = f"{agreement:.4g} of {told.get('rows')} rows, compared with {asked.holder}"
             return text, _verdict(agreement >= min_agreement)
-    return f"no saved comparison with {asked.holder.version}", FAILED
+    return f"no saved comparison with {asked.holder}", FAILED
 
 
 def _requirements_satisfied(registry: Registry, record: ModelVersion) -> Found:
@@ -329,7 +345,7 @@ def _probe_passes(registry: Registry, record: ModelVersion) -> Found:
             loaded = loading.load_model(record, registry.artifacts, record.uri, known)
             behaviour = loading.replayed(loaded, registry.artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it does not pass
-        return f"{type(error).__name__}: {error}", FAILED
+        return sentence_of(error), FAILED
     return str(behaviour), _verdict(behaviour.ok and behaviour.deterministic)
 
 
@@ -343,7 +359,7 @@ def _check(registry: Registry, record: ModelVersion, name: str, digest: str) -> 
         said = function(record, registry)
         said = said.item() if getattr(said, "shape", None) == () else said  # NumPy's True is another one
     except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
-        return f"{type(error).__name__}: {error}", FAILED
+        return sentence_of(error), FAILED
     return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
 
 
@@ -363,13 +379,19 @@ _SLOW: Mapping[str, Any] = {
 }
 
 
+#: Rules that ask about the incumbent, besides those of metrics.
+_COMPARING = {"signature_compatible", "shadowed", "check"}
+
+
 def _verdict(passed: object) -> str:
     return PASSED if passed else FAILED
 
 
-def _holder(reader: Reader, record: ModelVersion, stage: Stage) -> ModelVersion | None:
-    number = reader.latest(record.name, stage)
-    return reader.version(record.name, number) if number and number != record.version else None
+def _holder(reader: Reader, record: ModelVersion, stage: Stage, texts: Iterable[str]) -> Holder | None:
+    """Look for whom the version is held against, which may take the whole history, if a rule asks."""
+    known = [rule for rule in map(_rule, texts) if rule is not None]
+    asked = any(rule.kind in _COMPARING or any(isinstance(one, Incumbent) for one in rule.args) for rule in known)
+    return lookup.holder(reader, record, stage) if asked else None
 
 
 def _texts(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from registry_nb import lifecycle, process
 from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
-from registry_nb.records import ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
@@ -184,6 +184,64 @@ def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> M
     stack = lifecycle.held(reader.events(name, newest_first=True), stage)
     holders = reader.holders(name, stage)
     return version(reader, name, lifecycle.rollback_target(name, stage, stack, holders, _Existing(reader, name), to))
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever a version that is to get a stage is held against.
+
+    Attributes
+    ----------
+    version : int
+    record : ModelVersion or None
+        None if nothing is known of it any more.
+    note : str
+        What it is, if it does not hold the stage at present.
+    """
+
+    version: int
+    record: ModelVersion | None
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version}, {self.note}" if self.note else str(self.version)
+
+
+def holder(reader: Reader, record: ModelVersion, stage: Stage) -> Holder | None:
+    """Return who else holds a stage, or, if nobody does, who held it last; None if nobody else ever did."""
+    name = record.name
+    for number in sorted(reader.holders(name, stage), reverse=True):
+        if number != record.version:
+            return Holder(number, version(reader, name, number))
+    gone = dict[int, Event]()
+
+    def history() -> Iterator[Event]:
+        for event in reader.events(name, newest_first=True):
+            if event.action == "deleted":
+                if event.version is None:  # another model had the name
+                    return
+                gone[event.version] = event
+            yield event
+
+    own = record.stage is stage
+    for number in lifecycle.held(history(), stage):
+        if number == record.version:
+            own = True
+            continue
+        there = reader.version(name, number)
+        note = f"the holder of {stage} before" if own else f"the last holder of {stage}"
+        return Holder(number, there or _as_deleted(gone.get(number)), note + ", deleted since" * (there is None))
+    return None
+
+
+def _as_deleted(event: Event | None) -> ModelVersion | None:
+    """Return a version as the event of its deletion keeps it."""
+    if event is None or event.version is None or not event.before:
+        return None
+    try:
+        return ModelVersion.from_dict(event.name, event.version, (), event.before)
+    except (LookupError, TypeError, ValueError):  # of an older release, or damaged
+        return None
 
 
 class _Existing:

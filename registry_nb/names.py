@@ -29,7 +29,9 @@ _RESERVED = set("/\\:@?#%")
 #: Unicode categories: control, format (bidi, zero width), surrogate, line and paragraph separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 #: Characters that show as nothing although Unicode counts them as letters, marks or symbols.
-_BLANK = set("\u034f\u115f\u1160\u2800\u3164\uffa0")
+_BLANK = set("\u034f\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+#: What JSON, and so the panel, holds exactly.
+MAX_VERSION = 2**53 - 1
 _ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
 _VERSION_LIKE = re.compile(r"v?[0-9]+", re.IGNORECASE)
 
@@ -99,9 +101,20 @@ def checked_version(version: object) -> int:
         version, bool
     )  # numpy's integers come out of frames
     number = int(version) if digits or whole else 0  # type: ignore[call-overload]
-    if not 1 <= number < 2**53:
+    if not 1 <= number <= MAX_VERSION:
         raise BadVersion(given=version)
     return number
+
+
+def says_something(text: str) -> bool:
+    r"""Tell whether a text has anything to see: a letter, a digit, a sign; not blanks, controls and marks alone.
+
+    Examples
+    --------
+    >>> says_something("0.97 on holdout"), says_something(" \u200b\u2800\u3164")
+    (True, False)
+    """
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in _BLANK for char in text)
 
 
 def checked_text(text: object, what: str = "a description") -> str:
@@ -141,11 +154,11 @@ def checked_key(key: object, what: str) -> str:
     Raises
     ------
     BadName
-        Unless it is text of 1 to 250 visible characters.
+        Unless it is text of 1 to 250 characters, and something of it can be seen.
     """
     if not isinstance(key, str):
         raise BadName(what=what, given=key, reason="it is not text")
-    if not key.strip() or len(key) > MAX_TAG_KEY:
+    if not says_something(key) or len(key) > MAX_TAG_KEY:
         raise BadName(what=what, given=key, reason=f"it must have 1 to {MAX_TAG_KEY} characters")
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in key):
         raise BadName(what=what, given=key, reason="it contains a control character or half a character")

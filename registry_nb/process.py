@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from registry_nb.errors import Invalid
 from registry_nb.lifecycle import Stamp
-from registry_nb.names import checked_text
+from registry_nb.names import checked_text, says_something
 
 #: Two readings of a process's start may differ by this much, in seconds, where the clock was set meanwhile.
 _SAME_START = 2.0
@@ -34,7 +34,7 @@ def current_user(given: str | None = None) -> str:
             given = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
     # One person is one name, however it is typed: two of them would be two people who approve.
     user = unicodedata.normalize("NFC", checked_text(given, "a user")).strip()[:255]
-    if not user:
+    if not says_something(user):
         raise Invalid("a user is named by a text that is not blank; leave it out to be who you are on this machine")
     return user
 

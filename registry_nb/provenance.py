@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from registry_nb import slicing
-from registry_nb.errors import SecretFound, warn
+from registry_nb.errors import SecretFound, sentence_of, warn
 from registry_nb.fingerprint import fingerprint
 from registry_nb.redaction import masked
 
@@ -83,7 +83,7 @@ def captured(model: Any, data: Any = None) -> dict[str, Any]:
         try:
             found["data"] = fingerprint(data)
         except Exception as error:  # noqa: BLE001  # whatever a library does with its own data
-            found["data"] = {"problem": f"{type(error).__name__}: {error}"[:200]}
+            found["data"] = {"problem": sentence_of(error, 200)}
     return found
 
 

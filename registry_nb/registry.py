@@ -27,6 +27,7 @@ from registry_nb import (
 )
 from registry_nb.errors import (
     AlreadyExists,
+    Refused,
     RunNotFound,
 )
 from registry_nb.lifecycle import Change, Stamp
@@ -34,6 +35,7 @@ from registry_nb.listing import Listing
 from registry_nb.location import located
 from registry_nb.names import (
     MAX_TAGS,
+    MAX_VERSION,
     checked_alias,
     checked_facts,
     checked_name,
@@ -595,6 +597,8 @@ class Registry:
             if source is not None:
                 lookup.found(self.store, source)  # deleted meanwhile, its bytes may be gone
             model, number = tx.model(name, latest=False), tx.next_version(name)
+            if number > MAX_VERSION:
+                raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")
             seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
             change = lifecycle.registered(model, number, name, replace(saved, seals=seals), stamp, **facts)
             tx.apply(change)

@@ -39,7 +39,7 @@ KNOWN: dict[str, Callable[..., Any]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """The value of whoever holds the stage, and how much is added to it.
+    """The value of whoever holds the stage, or else held it last, and how much is added to it.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Incumbent:
         return f"incumbent {sign} {abs(self.offset)!r}" if self.offset else "incumbent"
 
 
-#: Whoever holds the stage now: ``metric("accuracy") >= incumbent - 0.005``.
+#: Whoever holds the stage now, or else held it last: ``metric("accuracy") >= incumbent - 0.005``.
 incumbent = Incumbent()
 
 

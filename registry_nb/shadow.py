@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from registry_nb import agreement, forms, lookup
 from registry_nb.agreement import CLASSIFIER, REGRESSOR, Figure, Found, Labels, Numbers
 from registry_nb.answers import Side, beside, cells, column_of, length, part_of
-from registry_nb.errors import Invalid, printable, shown
+from registry_nb.errors import Invalid, sentence_of, shown
 from registry_nb.evidence import Comparison, Failure, Importance
 from registry_nb.fingerprint import fingerprint
 from registry_nb.listing import Listing
@@ -229,8 +229,7 @@ def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: 
         ]
     except Exception as error:  # whatever a model raises on rows that are not of this world
         raise Invalid(
-            f"a model failed while columns were shuffled ({type(error).__name__}: {printable(str(error))[:300]}); "
-            "compare without importances=True"
+            f"a model failed while columns were shuffled ({sentence_of(error, 300)}); compare without importances=True"
         ) from error
     names = sample.columns if framed is not None else range(sample.shape[1])
     for name, *both in zip(names, *(found.importances_mean for found in means), strict=True):
@@ -278,7 +277,7 @@ def _fingerprint(data: Any) -> dict[str, Any]:
     try:
         return fingerprint(data)
     except Exception as error:  # noqa: BLE001  # a form that only the models read
-        return {"problem": f"{type(error).__name__}: {printable(str(error))[:300]}"}
+        return {"problem": sentence_of(error, 300)}
 
 
 @contextmanager

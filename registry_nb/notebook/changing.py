@@ -41,7 +41,9 @@ from registry_nb.uris import parse_which
     "Register",
     "a variable of the notebook as the next version of a model",
     "register model as Iris --example X[:5] --metric accuracy=0.97",
-    argument("variable", metavar="VARIABLE", help="an object with predict(X), or a callable"),
+    argument(
+        "variable", metavar="VARIABLE", help="an object with predict(X), or a callable: model, grid.best_estimator_"
+    ),
     argument("as_", metavar="as", type=then_as),
     NAME,
     argument("--example", metavar="X", help="some input: a variable or an expression"),

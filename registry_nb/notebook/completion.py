@@ -120,7 +120,7 @@ def _names(registry: Registry) -> list[str]:
 
 def _as_typed(name: str) -> str:
     """Quote what would not be one word."""
-    if re.fullmatch(r"[^\s\"'\\${}=-][^\s\"'\\]*", name):
+    if re.fullmatch(r"[^\s\"'\\${}=-][^\s\"'\\${}]*", name):
         return name
     return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
 

@@ -31,11 +31,51 @@ class Expanded(str):
         return made
 
 
+class Word(str):
+    """A word that means something else than what was written: `raw`; its `key=`, if any; was anything `filled` in."""
+
+    __slots__ = ("filled", "key", "raw")
+    key: str
+    raw: str
+    filled: bool
+
+    def __new__(cls, key: str, value: str, raw: str, *, filled: bool) -> Self:
+        """Make the word ``key=value`` of a key that ends in ``=``, or only the value."""
+        made = super().__new__(cls, f"{key}{value}")
+        made.key, made.raw, made.filled = key, raw, filled
+        return made
+
+
+class Shielded(str):
+    """A value that begins with a dash, and is not to be taken for an option: see `shielded`."""
+
+    __slots__ = ("word",)
+    word: str
+
+
+#: Stands before it, so that argparse takes it for a value.
+DASHED = "\ue000"
+
+
+def shielded(word: str) -> str:
+    """Keep a word that begins with a dash from being taken for an option."""
+    if not re.match(r"-(?!\d)", word):
+        return word
+    made = Shielded(f"{DASHED}{word}")
+    made.word = word
+    return made
+
+
+def unshielded(word: str) -> str:
+    """Take the shield away."""
+    return word.word if isinstance(word, Shielded) else word
+
+
 class Notebook(Protocol):
     """What a verb may ask of the notebook."""
 
     def variable(self, name: str) -> Any:
-        """Return a variable."""
+        """Return a variable, or the value of an expression."""
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression."""
@@ -93,7 +133,7 @@ def argument(*names: str, **options: Any) -> Argument:
 
 def named(word: str) -> str:
     """Read a model's name, with or without ``models:/``."""
-    return word.removeprefix("models:/")
+    return unshielded(word).removeprefix("models:/")
 
 
 REFERENCE = "Iris 3, Iris/3, Iris/Production, Iris@champion, Iris/latest"
@@ -153,6 +193,8 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
     found = {}
     for word in words:
         key, equals, value = word.partition("=")
+        if isinstance(word, Word) and word.key:  # what was filled in may have such signs, too
+            key, value = word.key[:-1], word[len(word.key) :]
         if not equals or not key:
             raise UsageError(f"{shown(word)} is not key=value")
         whole = isinstance(word, Expanded) and word.key == f"{key}="

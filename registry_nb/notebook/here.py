@@ -16,13 +16,20 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 from registry_nb import session
 from registry_nb.errors import close, shown
 from registry_nb.notebook.cells import predicts
-from registry_nb.notebook.grammar import Expanded
+from registry_nb.notebook.grammar import Expanded, Shielded, Word, shielded
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
 
-_EXPRESSION = re.compile(r"((?:[\w.-]+=)*)(?:\$([A-Za-z_]\w*)|\{(.+)\})", re.DOTALL)
-#: Stands before a quoted or expanded word that begins with a dash, so that argparse takes it for a value.
-DASHED = "\ue000"
+QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
+#: Braces around an expression, which may have strings, dicts and sets in it.
+BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED})*\}}"""
+for _ in range(3):
+    BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED}|{BRACES})*\}}"""
+_NAME = r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)"
+#: A whole word, or a whole value, that is an expression.
+_WHOLE = re.compile(rf"((?:[\w.-]+=)*)(?:{_NAME}|({BRACES}))", re.DOTALL)
+#: What a word is made of.
+_PART = re.compile(rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)", re.DOTALL)
 #: What a verb asks before it acts is no part of the Python that does the same.
 _ASKING = {"model", "version"}
 
@@ -38,11 +45,14 @@ class Here:
         self.sources: dict[int, tuple[Any, str]] = {}
 
     def variable(self, name: str) -> Any:
-        """Return a variable."""
+        """Return a variable, or the value of an expression, of which nothing is filled in."""
         if isinstance(name, Expanded):
             return self._seen(name.value, name.source)
         if name in self._names:
-            return self._seen(self._names[name], name)
+            return self._seen(self._names[name], str(name))
+        written = name.raw if isinstance(name, Word) else name
+        if _is_expression(written) and not written.isidentifier():
+            return self.value(written)
         raise UsageError(
             f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
         )
@@ -60,6 +70,10 @@ class Here:
         """Evaluate an expression."""
         if isinstance(expression, Expanded):
             return self._seen(expression.value, expression.source)
+        if isinstance(expression, Word):  # a value of the notebook names a variable, but is never run
+            if expression.filled and not _is_expression(expression.raw):
+                return self.variable(expression)
+            expression = expression.raw
         try:
             found = eval(expression, self._names)  # noqa: S307  # the user's own cell
         except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
@@ -92,25 +106,62 @@ class Here:
         return session.set_registry(registry if uri else None)
 
     def expanded(self, word: str) -> str:
-        """Expand ``$name``, ``{expression}``, ``key=$name`` and ``key={expression}``; unquote any other word.
+        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does; take its quotes away.
 
-        Only whole words and values are: braces and dollars inside of quotes and text are left alone. What in braces is
-        the inside of a dictionary is the dictionary.
+        One that is the whole word keeps its value. What is quoted is left alone. What in braces around a whole word is
+        the inside of a dictionary is the dictionary. No name that there is not is left as it is written, unlike in
+        IPython: a loop would do its work on one model, again and again.
         """
-        expression = _EXPRESSION.fullmatch(word)
-        if expression:
-            key, source = expression[1], expression[2] or expression[3]
+        if isinstance(word, Shielded):
+            return shielded(self.expanded(word.word))
+        if whole := _WHOLE.fullmatch(word):
+            source = whole[2] or whole[3][1:-1]
             if not _is_expression(source) and _is_expression(f"{{{source}}}"):
                 source = f"{{{source}}}"
-            made = Expanded(key, self.value(source), source)
-            return made if key else shielded(made)
-        if re.search(r"[\"'\\]", word):
-            return shielded("".join(shlex.split(word, posix=True)))
-        return word
+            made = Expanded(whole[1], *self._evaluated(source))
+            return made if whole[1] else shielded(made)
+        if re.fullmatch(QUOTED, word, re.DOTALL):
+            return shielded(_unquoted(word))
+        if not re.search(r"[\"'\\{$]", word):
+            return word
+        key, texts, filled = "", list[str](), False
+        for part in _PART.finditer(word):
+            text, fills = self._filled(part)
+            texts.append(text)
+            if part["plain"] == "=" and not key:
+                key = "".join(texts)
+                filled, texts = filled or fills, []
+            filled |= fills
+        return shielded(Word(key, "".join(texts), word, filled=filled))
+
+    def _filled(self, part: re.Match[str]) -> tuple[str, bool]:
+        """Return what a part of a word means, and whether it is a value of the notebook."""
+        if part["quoted"]:
+            return _unquoted(part["quoted"]), False
+        if braces := part["braces"]:
+            if braces[:2] == "{{" and braces[-2:] == "}}":
+                return braces[1:-1], False
+            return str(self._evaluated(braces[1:-1])[0]), True
+        if part[2]:
+            return str(self.value(part[2])), True
+        return part["escaped"] or part["plain"][0], False
+
+    def _evaluated(self, source: str) -> tuple[Any, str]:
+        """Return the value of what stands in braces, with or without a format behind a colon, and the Python for it."""
+        colons = [] if _is_expression(source) else [found.start() for found in re.finditer(":", source)]
+        for place in colons:
+            if _is_expression(source[:place]):
+                source = f"format({source[:place].strip()}, {source[place + 1 :]!r})"
+                break
+        return self.value(source), source
 
     def _seen(self, value: Any, source: str) -> Any:
         self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity
         return value
+
+
+def _unquoted(word: str) -> str:
+    return "".join(shlex.split(word, posix=True))
 
 
 def _is_expression(source: str) -> bool:
@@ -119,16 +170,6 @@ def _is_expression(source: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-def shielded(word: str) -> str:
-    """Keep a word that begins with a dash from being taken for an option."""
-    return f"{DASHED}{word}" if re.match(r"-(?!\d)", word) else word
-
-
-def unshielded(word: str) -> str:
-    """Take the shield away."""
-    return word.removeprefix(DASHED) if word.startswith(DASHED) else word  # not a copy, which would lose the value
 
 
 class Echo:

@@ -19,16 +19,17 @@ from registry_nb.errors import RegistryError, RegistryWarning, close, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import visible
-from registry_nb.notebook.here import DASHED, Echo, Here, unshielded
+from registry_nb.notebook.grammar import DASHED, shielded, unshielded
+from registry_nb.notebook.here import BRACES, QUOTED, Echo, Here
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
 from registry_nb.records import Stage
 from registry_nb.redaction import masked
 from registry_nb.registry import Registry
 
-#: Words separated by blanks; quotes hold a word together, and so do braces around a whole word or a value.
-_WORD = re.compile(
-    r"""(?:[\w.-]+=)*\{(?:[^{}]|\{[^{}]*\})*\}(?=\s|$)|(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL
-)
+#: Words separated by blanks; quotes hold a word together, and so do braces.
+_WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|[^\s"'\\]|\\.)+""", re.DOTALL)
+#: An option and its value, as one word.
+_OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
 
 def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | None) -> Any:
@@ -128,7 +129,8 @@ def _split(line: str) -> list[str]:
             raise UsageError(
                 f'a quote is not closed: {shown(line[end:])}; a text with an apostrophe is written "it\'s late"'
             )
-        words.append(line[position:end])
+        option = _OPTION.fullmatch(line, position, end)
+        words += [option[1], shielded(option[2])] if option else [line[position:end]]
         position = end
     return words
 

@@ -19,12 +19,12 @@ import anywidget
 from traitlets import Bool, Bytes, Int, List, Unicode, observe
 
 from registry_nb import lookup
-from registry_nb.errors import Invalid, NotFound, RegistryError
+from registry_nb.errors import Invalid, NotFound, RegistryError, sentence_of
 from registry_nb.listing import Listing
 from registry_nb.notebook import actions, rows, told, views
 from registry_nb.notebook.badges import Badges
 from registry_nb.notebook.frontend import frontend
-from registry_nb.notebook.watch import MANY, sentence, watching
+from registry_nb.notebook.watch import MANY, watching
 from registry_nb.records import Event, ModelVersion, RegisteredModel
 from registry_nb.registry import Registry
 
@@ -109,12 +109,14 @@ class RegistryPanel(anywidget.AnyWidget):
             reply = {"id": number, "ok": True, "result": result}
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the browser waits for an answer, whatever
             kind = type(error).__name__
-            text = str(error) if isinstance(error, RegistryError) else sentence(error)
+            text = str(error) if isinstance(error, RegistryError) else sentence_of(error)
             reply = {"id": number, "ok": False, "error": {"type": kind, "message": text}}
         try:
             self.send(reply)
         except (TypeError, ValueError) as error:  # what somebody else's record holds may not be JSON
-            self.send({"id": number, "ok": False, "error": {"type": type(error).__name__, "message": sentence(error)}})
+            self.send(
+                {"id": number, "ok": False, "error": {"type": type(error).__name__, "message": sentence_of(error)}}
+            )
 
     def _answered(self, op: Any, args: Mapping[str, Any], say: Callable[[str], None]) -> Any:
         match op:
@@ -191,7 +193,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 if patch is None:
                     self._read_anew()
             except Exception as error:  # noqa: BLE001  # whatever it is, the browser keeps its rows and shows why
-                self.problem = sentence(error)
+                self.problem = sentence_of(error)
                 return
             message: dict[str, Any] = {"news": told.news(self._of_others(events))}
             if patch is not None:
@@ -308,7 +310,7 @@ class RegistryPanel(anywidget.AnyWidget):
             shown: Listing[ModelVersion] | Listing[RegisteredModel]
             shown, count, what = self._newest() if self._opened else self._some_models()
         except RegistryError as error:
-            shown, count, what = Listing(), 0, sentence(error)
+            shown, count, what = Listing(), 0, sentence_of(error)
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         part = f"the newest {len(shown)} of {count:,} " if self._opened and len(shown) < count else ""
         line = f"A picture of {part}{what}, taken {at}; {call} in a cell shows the panel itself."

@@ -58,5 +58,6 @@ def _line(verb: Verb) -> Cell:
 _TITLE = "%registry VERB …: the model registry, in the notebook"
 _CLOSE = (
     "%registry help VERB explains one; each returns its record: v = %registry promote Iris 3; "
+    "$name and {expression} are filled in, not inside of quotes; "
     "below a change stands its Python, of registry = registry_nb.get_registry()"
 )

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from registry_nb.asof import Past
-from registry_nb.errors import RegistryError
+from registry_nb.errors import sentence_of
 from registry_nb.records import Event
 from registry_nb.registry import Registry
 from registry_nb.stores.local import local_path
@@ -105,7 +105,7 @@ class Watch:
                 writable = _writable(self._registry)
                 events, anew = self._news()
             except Exception as error:  # noqa: BLE001  # whatever a disk can do, the next look may find it well
-                problem, writable, self._revision = sentence(error), False, -1
+                problem, writable, self._revision = sentence_of(error), False, -1
             with _mutex:
                 listeners = list(self._listeners)
             if (problem, writable) != (self._problem, self._writable):
@@ -166,12 +166,6 @@ class Watch:
     def _forked(self) -> None:
         """In a child: the thread is the parent's, and so are the panels."""
         self._looking, self._thread, self._listeners = threading.RLock(), None, weakref.WeakSet()
-
-
-def sentence(error: BaseException) -> str:
-    """Say what went wrong in one sentence; what is not the registry's own error begins with its type."""
-    text = " ".join(str(error).split())[:1000]
-    return text if isinstance(error, RegistryError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _each(listeners: Sequence[Listener], tell: Callable[[Listener], None]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 import registry_nb as rn
+from registry_nb import lifecycle, process
 from registry_nb.errors import (
     AliasNotFound,
     AlreadyExists,
@@ -101,6 +102,22 @@ def test_what_is_no_version_number_is_refused(iris, refused, given):
     for call in calls:
         with refused(iris, BadVersion, "is not a version number; versions are whole numbers from 1"):
             call()
+
+
+def test_the_last_version_number_is_as_good_as_any_and_the_next_is_not_given_out(iris, refused, constant):
+    last, saved = 2**53 - 1, iris.version("Iris", 3).saved
+    with iris.store.transaction() as tx:
+        model = tx.model("Iris", latest=False)
+        tx.apply(lifecycle.registered(model, last, "Iris", saved, process.stamp("ada")))
+    assert iris.promote("Iris", last).version == iris.version("Iris", "Production").version == last
+    assert iris.load(f"models:/Iris/{last}", trust=saved.digest).version.version == last
+    iris.alias("Iris", "champion", str(last))
+    for call in (lambda: iris.register(constant(5), "Iris"), lambda: iris.copy("models:/Iris/3", "Iris")):
+        with refused(iris, rn.Refused, f"'Iris' has used its last version number, {last}; register under another"):
+            call()
+    with refused(iris, BadVersion, f"versions are whole numbers from 1 to {last}"):
+        iris.version("Iris", last + 1)
+    assert iris.check().ok
 
 
 def test_an_unknown_stage_offers_the_one_that_was_meant(iris, refused):

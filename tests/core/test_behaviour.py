@@ -80,7 +80,7 @@ def test_a_model_that_cannot_predict_any_more_is_a_problem_of_a_deep_check(probe
         probe["input"] = {"array": [[1.0, 2.0]], "dtype": "float64"}
 
     problems = changed(probed, edit).check(deep=True).problems
-    assert any("models:/Iris/1 cannot predict its probe rows here (SignatureMismatch" in each for each in problems)
+    assert any("models:/Iris/1 cannot predict its probe rows here (" in each for each in problems)
 
 
 def test_another_number_of_predictions_is_a_change_of_all(probed):

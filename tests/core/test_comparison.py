@@ -201,6 +201,39 @@ def test_the_tree_of_a_pipeline_and_of_a_grid_is_compared_leaf_by_leaf():
     }
 
 
+def test_two_classes_differ_in_the_class_and_then_in_what_each_of_them_was_set_to(registry, fitted, flowers, told):
+    from sklearn.ensemble import RandomForestClassifier
+
+    registry.register(RandomForestClassifier(3, random_state=0).fit(*flowers), "Iris")
+    registry.register(fitted(C=0.5), "Iris")
+    found = diff(registry, "models:/Iris/1", "models:/Iris/2")
+    rows = [row for row in found if row.section == "estimator"]
+    assert (rows[0].name, rows[0].a, rows[0].b) == ("class", "RandomForestClassifier", "LogisticRegression")
+    by_name = {row.name: (row.a, row.b) for row in rows}
+    assert by_name["n_estimators"] == (3, None)
+    assert by_name["C"] == (None, 0.5)
+    assert "verbose" not in by_name, "both have it, with the same value"
+    assert all(row.compared for row in found)
+    assert "Error" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rows"),
+    [
+        ({}, {"C": 1}, [("C", None, 1)]),
+        ({"a": {"x": 1}}, {"b": {"y": 1}}, [("a", "{'x': 1}", None), ("b", None, "{'y': 1}")]),
+        ({"it's": [1]}, {"it's": [2]}, [("it's[0]", 1, 2)]),
+        ({"C": 1}, {"C": "1"}, [("C", 1, "1")]),
+        ({"C": {"a": 1}}, {"C": [1]}, [("C", "{'a': 1}", "[1]")]),
+        ({"C": {"a": 1, "b": 1, "c": 1}}, {"C": {"d": 2, "e": 2, "f": 2}}, None),
+    ],
+)
+def test_settings_that_have_nothing_in_common_are_compared(one, other, rows):
+    found = list(estimators.changes(one, other))
+    assert [name for name, *_ in found if name.partition("[")[0] not in {*one, *other}] == []
+    assert rows is None or found == rows
+
+
 def test_a_parameter_that_differs_in_many_places_is_one_row():
     import numpy as np
 
@@ -270,10 +303,10 @@ def test_a_model_of_a_run_has_no_description_to_compare(registry, fitted, told):
 @pytest.mark.parametrize(
     ("thing", "part"),
     [
-        (object(), "NoFlavor"),
-        (dict, "NoFlavor"),
+        (object(), "an object of type object cannot be registered"),
+        (dict, "is a class; register an instance"),
         (LogisticLike(ValueError("bad\u202e")), "ValueError: bad\\u202e"),
-        (LogisticLike(3), "AttributeError"),
+        (LogisticLike(3), "LogisticLike does not tell"),
         (type("Local", (), {"predict": lambda self, X: X, "lock": threading.Lock()})(), "does not tell"),
     ],
 )
@@ -301,9 +334,10 @@ class Secretive:
 
 
 def test_what_raises_while_it_is_compared_is_one_row(told):
-    found = told(*(LogisticLike({"C": Wilful([number]), "D": 1}) for number in (1, 2)))
-    row = found["estimator", "parameters"]
+    found = told(*(LogisticLike({"C": Wilful([number]), "D": number}) for number in (1, 2)))
+    row = found["estimator", "C"]
     assert (row.compared, row.a) == (False, "cannot be compared: RuntimeError: look elsewhere")
+    assert (found["estimator", "D"].a, found["estimator", "D"].b) == (1, 2), "it hides no other"
     found = told(Secretive(), LogisticLike({}))
     assert {row.compared for row in found.values()} == {False}
     assert "none of your business" in found["estimator", "parameters"].a
@@ -332,7 +366,8 @@ def test_large_damaged_and_foreign_bytes_are_said_and_not_loaded(registry, fitte
         Path(registry.uri, "artifacts", file.digest.removeprefix("sha256:")).write_bytes(b"x")
     row = told(*uris)["estimator", "parameters"]
     assert (row.a, row.compared) == ("LogisticRegression", False)
-    assert "Corrupted" in row.b
+    assert "is damaged: it has 1 bytes" in row.b
+    assert "nothing was loaded" in row.b
 
 
 # -- as text ---------------------------------------------------------------------------------------------------------

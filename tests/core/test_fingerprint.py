@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from registry_nb import fingerprint as room
+from registry_nb.errors import Invalid
 from registry_nb.fingerprint import fingerprint
 
 FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, np.nan, 1.0]})
@@ -84,7 +85,7 @@ def test_sparse_matrices_are_told_by_their_values_and_not_by_their_layout():
 
 def test_an_iterator_is_not_used_up():
     rows = iter([[1, 2]])
-    with pytest.raises(TypeError, match="no table, array or list"):
+    with pytest.raises(Invalid, match="no table, array or list"):
         fingerprint(rows)
     assert next(rows) == [1, 2]
 

@@ -1,5 +1,6 @@
 """A policy says what a version has to meet before it gets a stage; what does not meet it stays where it is."""
 
+import dataclasses
 import math
 
 import pytest
@@ -154,6 +155,30 @@ def test_force_overrides_with_a_reason_and_the_history_says_so_loudly(iris, refu
     assert event.because == "the old one burns"
 
 
+@pytest.mark.parametrize(
+    "because",
+    ["", "\t \n", "\u200b", "\u00a0\u2003", "\x07", "\u202e\u2066", "\u3164", "\u115f\uffa0", "\u2800 \u2800", "\ufe0f",
+     "\u0301", "\ufeff\u2060", "\ue000", "\U000e0041", "\U0001d159", "\u2028"],
+)  # fmt: skip
+def test_a_reason_that_nobody_can_see_is_none(iris, refused, because):
+    guard(iris, has_description())
+    with refused(iris, rn.Invalid, "needs a reason"):
+        iris.promote("Iris", 3, force=True, because=because)
+    iris.describe("Iris", because, version=3)
+    assert verdicts(iris) == [("failed", "it has none")]
+    with pytest.raises(rn.Invalid, match="that is not blank"):
+        rn.Registry(iris.uri, user=because)
+    with refused(iris, rn.Invalid, "the key of a tag"):
+        iris.tag("Iris", {because: "x"})
+
+
+@pytest.mark.parametrize("because", ["!", "不好", "e\u0301", "\u202eabc", "🔥", "7"])
+def test_a_reason_that_can_be_seen_is_one(iris, because):
+    guard(iris, has_description())
+    assert iris.promote("Iris", 3, force=True, because=because).stage == "Production"
+    assert iris.history("Iris")[-1].because == because
+
+
 def test_force_where_nothing_is_to_be_overridden_is_not_recorded_as_such(iris):
     guard(iris, metric("accuracy") >= 0.5)
     iris.promote("Iris", 3, force=True)
@@ -234,11 +259,111 @@ def test_an_incumbent_without_the_number_leaves_it_unknown_and_unknown_does_not_
         iris.promote("Iris", 4)
 
 
-def test_where_nobody_holds_the_stage_the_first_is_compared_with_nobody(iris):
-    iris.archive("Iris", 2)
-    guard(iris, metric("accuracy") >= incumbent, signature_compatible(), shadowed())
-    assert [verdict for verdict, _ in verdicts(iris)] == ["passed"] * 3
-    assert iris.promote("Iris", 3).stage == "Production"
+COMPARING = metric("accuracy") >= incumbent, signature_compatible(), shadowed()
+
+
+@pytest.fixture
+def worse(iris, constant):
+    """Version 4 is worse than 2, which holds Production; a version that was better than 1 would do."""
+    iris.register(constant(4), "Iris", metrics={"accuracy": 0.91})
+    guard(iris, metric("accuracy") >= incumbent)
+    return iris
+
+
+def test_where_nobody_ever_held_the_stage_the_first_is_compared_with_nobody(iris):
+    guard(iris, *COMPARING, to="Staging")
+    nobody = "there is no other holder of Staging to compare with"
+    found = [f"0.93; {nobody}", nobody, nobody]
+    assert verdicts(iris, to="Staging") == [("passed", text) for text in found]
+    assert iris.promote("Iris", 3, "Staging").stage == "Staging"
+    assert verdicts(iris, to="Staging") == [("passed", text) for text in found], "nor with itself"
+
+
+@pytest.mark.parametrize("leave", ["Archived", "None", "Staging"])
+def test_where_the_holder_left_the_last_one_is_the_incumbent(worse, refused, leave):
+    worse.transition("Iris", 2, leave)
+    told = "0.91; 2, the last holder of Production, has 0.92"
+    assert verdicts(worse, 4) == [("failed", told)]
+    for promote in (worse.promote, worse.transition):
+        with refused(worse, PolicyFailed, told):
+            promote("Iris", 4, "Production")
+    assert verdicts(worse, 3) == [("passed", "0.93; 2, the last holder of Production, has 0.92")]
+    assert worse.rollback("Iris").version == 2, "and a rollback asks no policy"
+    assert verdicts(worse, 4) == [("failed", "0.91; the incumbent 2 has 0.92")]
+
+
+def test_a_holder_that_was_deleted_is_known_from_the_history(worse, refused):
+    worse.archive("Iris", 2)
+    worse.delete("Iris", version=2)
+    told = "0.91; 2, the last holder of Production, deleted since, has 0.92"
+    with refused(worse, PolicyFailed, told):
+        worse.promote("Iris", 4)
+    worse.rename("Iris", "Flower")
+    assert [row.found for row in worse.evaluate("Flower", 4).rows] == [told]
+    assert worse.promote("Flower", 3).stage == "Production"
+
+
+def test_of_a_deleted_holder_that_the_history_does_not_tell_nothing_is_known_and_nothing_passes(worse, monkeypatch):
+    guard(worse, *COMPARING)
+    worse.archive("Iris", 2)
+    worse.delete("Iris", version=2)
+    whom = "2, the last holder of Production, deleted since,"
+    for before in (None, {}, {"stage": "Archived"}):
+        events = worse.store.events
+
+        def damaged(*given, told=before, events=events, **named):
+            for event in events(*given, **named):
+                yield dataclasses.replace(event, before=told) if event.action == "deleted" else event
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(worse.store), "events", lambda _, *given, **named: damaged(*given, **named))
+            assert verdicts(worse, 3) == [
+                ("unknown", f"0.93; {whom} has no such number"),
+                ("unknown", f"{whom} is not known any more"),
+                ("unknown", f"{whom} is not known any more"),
+            ]
+
+
+def test_a_signature_and_a_comparison_are_held_against_the_last_holder_too(registry, flowers, forest):
+    X, y = flowers
+    registry.register(forest, "Iris", example=X[:5])
+    registry.promote("Iris", 1)
+    registry.register(forest, "Iris", example=X[:5].astype("float32"))
+    registry.register(forest, "Iris", example=X[:5])
+    registry.archive("Iris", 1)
+    guard(registry, signature_compatible(), shadowed(0.9))
+    whom = "1, the last holder of Production"
+    (verdict, found), (other, missing) = verdicts(registry, 2)
+    assert (verdict, found.split(";")[0]) == ("failed", f"compared with {whom}")
+    assert (other, missing) == ("failed", f"no saved comparison with {whom}")
+    registry.shadow("Iris", 1, 3, X, y).save()
+    assert verdicts(registry, 3) == [
+        ("passed", f"compared with {whom}"),
+        ("passed", f"1 of 150 rows, compared with {whom}"),
+    ]
+    assert registry.promote("Iris", 3).stage == "Production"
+
+
+def test_a_version_is_not_held_against_itself_but_against_the_holder_before(worse, refused):
+    assert verdicts(worse, 2) == [("passed", "0.92; 1, the holder of Production before, has 0.91")]
+    worse.promote("Iris", 4, force=True, because="the old server burns")
+    worse.archive("Iris", 4)
+    with refused(worse, PolicyFailed, "0.91; 2, the holder of Production before, has 0.92"):
+        worse.promote("Iris", 4)
+
+
+def test_what_was_rolled_away_from_is_no_incumbent(worse):
+    worse.rollback("Iris", because="2 fails in the field")
+    worse.archive("Iris", 1)
+    assert verdicts(worse, 4) == [("passed", "0.91; 1, the last holder of Production, has 0.91")]
+
+
+def test_another_model_that_had_the_name_is_no_incumbent(worse, constant):
+    worse.archive("Iris", 2)
+    worse.delete("Iris")
+    worse.register(constant(5), "Iris", metrics={"accuracy": 0.5})
+    guard(worse, *COMPARING)
+    assert worse.promote("Iris", 5).stage == "Production"
 
 
 def test_decimals_are_compared_as_they_were_written(registry, constant):
@@ -280,7 +405,7 @@ def test_a_model_that_cannot_be_loaded_does_not_pass_its_probe(registry, flowers
         stored.write(b"not what it was")
     (verdict, found), *_ = verdicts(registry, 1)
     assert verdict == "failed"
-    assert found.startswith("Corrupted: ")
+    assert " is damaged: its SHA-256 is " in found
 
 
 def test_a_saved_comparison_counts_for_these_two_models_only(iris):

@@ -1,6 +1,7 @@
 """The notebook's door in a real kernel, and the notebooks that we ship, run from an empty folder."""
 
 import importlib.util
+import json
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from registry_nb import errors
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -118,6 +121,17 @@ def texts(cell):
     shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", "\n".join(found))
     shown = re.sub(r"==[\w.]+|Python [\d.]+|sha256:\w+…|[\d.]+ [KM]?B\b", "FACT", shown)
     return re.sub(r" +", " ", shown)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_saved_output_shows_an_error_only_where_the_cell_is_tagged_for_it(path):
+    """An error may be told by a table as well: then the cell does not fail, and nobody looks."""
+    own = "|".join(name for name, kind in vars(errors).items() if isinstance(kind, type) and name[0] != "_")
+    name = re.compile(rf"\b(\w*(Error|Exception)\b|Traceback|({own}): )")
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            shown = [name.search(json.dumps(output, ensure_ascii=False)) for output in cell.outputs]
+            assert any(shown) == ("raises-exception" in cell.metadata.get("tags", ())), (cell.source, shown)
 
 
 def test_saved_outputs_tell_nothing_of_the_machine():

@@ -1,6 +1,7 @@
 """%registry: every verb, its result, its error, and that a failed line changes nothing."""
 
 import shlex
+import time
 import warnings
 
 import numpy as np
@@ -51,14 +52,132 @@ def test_whole_words_are_expanded(notebook):
     notebook.shell.user_ns.update(accuracy=0.5, name="Iris", text='it\'s $5 "and" more')
     version = notebook.run(
         "%registry register model as $name --describe $text --because {accuracy + 0.25} "
-        "--metric accuracy=$accuracy --metric twice={accuracy * 2} --tag a=b{x}"
+        "--metric accuracy=$accuracy --metric twice={accuracy * 2} --tag 'a=b{x}'"
     )
     assert (version.name, version.description) == ("Iris", 'it\'s $5 "and" more')
     assert version.metrics == {"accuracy": 0.5, "twice": 1.0}
-    assert version.tags == {"a": "b{x}"}, "only whole words and values are"
+    assert version.tags == {"a": "b{x}"}, "what is quoted is left alone"
     assert notebook.registry.history("Iris")[-1].because == "0.75"
     message, _ = notebook.fails("%registry show {nope}", UsageError)
     assert "nope" in message
+
+
+def test_inside_of_a_word_values_are_filled_in(notebook):
+    notebook.run("for i in range(3):\n    %registry register model as Loop{i};")
+    assert [model.name for model in notebook.registry.models()] == ["Loop0", "Loop1", "Loop2"]
+    notebook.shell.user_ns.update(a="x", b="y z", i=7, score=0.98765, d={"k": {"n": 5}}, team=type("T", (), {"id": 4}))
+    for written, name in {
+        "{a}_{b}": "x_y z",
+        "Loop$i": "Loop7",
+        "$a.$i": "x.7",
+        "pre-$team.id-post": "pre-4-post",
+        "m{i:03d}": "m007",
+        "{score:.2f}": "0.99",
+        "n{ d['k'][\"n\"] + 1 }": "n6",
+        "{d['k']['n']}{len({1: {2: 3}})}": "51",
+        "it\\ {i}": "it 7",
+        "'{a}'{a}": "{a}x",
+        "{{a}}{a}": "{a}x",
+        "$$a{i}": "$a7",
+        "$5": "$5",
+        "e\u0301{a}": "\u00e9x",
+    }.items():
+        assert notebook.run(f"%registry register model as {written}").name == name, written
+    version = notebook.run(
+        "%registry register model as Iris --metric acc{i}={score} --metric $a={i}.{i} --tag run-{i}={a}-{b} "
+        "--because=round-{i} --describe=$b --example={X[:1]} --param=k={i}"
+    )
+    assert version.metrics == {"acc7": 0.98765, "x": 7.7}
+    assert (version.tags, version.params, version.description) == ({"run-7": "x-y z"}, {"k": "7"}, "y z")
+    assert version.signature is not None
+    assert notebook.registry.history("Iris")[-1].because == "round-7"
+    assert notebook.run("%registry alias Iris 1 champion-{i}").aliases == {"champion-7": 1}
+    assert notebook.run("%registry show Iris@champion-$i") == notebook.run("%registry show Iris/{i - 6}")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("a/b", "/ is not allowed in a name"),
+        ("x\u200b", "invisible character"),
+        ("..", "it means a folder"),
+        ("", "it is empty"),
+        (" ", "it is empty"),
+        ("x" * 300, "characters, and 255 is the most"),
+    ],
+)
+def test_the_rules_for_names_are_those_of_what_was_filled_in(notebook, value, says):
+    notebook.shell.user_ns.update(a=value, b="")
+    message, _ = notebook.fails("%registry register model as {a}$b", rn.Invalid)
+    assert says in message
+    assert len(notebook.registry.models()) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["--stage=Production", "--stage", "-h", "--help", "as", "x --stage Production", "'", '" --yes', "\\",
+     "\ue000--force", "{boom()}", "$boom", "a=b", "x as y", "-boom()", "__import__('os')._exit(1)", "boom()"],
+)  # fmt: skip
+def test_a_value_is_one_word_whatever_is_in_it_and_is_never_run(notebook, value):
+    notebook.shell.user_ns.update(v=value, none="", boom=lambda: pytest.fail("it was run"))
+    for word in ("{v}", "$v", "{v}{none}", "$v$none"):
+        line = f"register model as Iris --describe {word} --because={word} --tag t{{none}}={word}"
+        version = notebook.run(f"%registry {line}")
+        assert (version.stage, version.description, version.tags) == ("None", value, {"t": value})
+        with pytest.raises((UsageError, rn.Invalid)):
+            notebook.run(f"%registry register {word} as Iris")
+        with pytest.raises((UsageError, rn.Invalid)):
+            notebook.run(f"%registry register model as Iris --example {{none}}{word}")
+    notebook.run("%registry tag Iris {v}{none}=x k{none}={v}")
+    assert notebook.registry.model("Iris").tags == {value: "x", "k": value}, (
+        "the sign of the line counts, not a value's"
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ["Loop{nope}", "Loop$nope", "{nope}{a}", "Loop$a.nope", "Loop{1 +}", "{a:Q}x", "{}x"]
+)
+def test_what_cannot_be_filled_in_is_an_error_and_no_name(notebook, written):
+    notebook.shell.user_ns.update(a="x")
+    message, _ = notebook.fails(f"%registry register model as {written}", UsageError)
+    assert "cannot be evaluated" in message
+    assert len(notebook.registry.models()) == 0
+
+
+def test_an_expression_stands_where_a_variable_does(notebook):
+    model = notebook.shell.user_ns["model"]
+    notebook.shell.user_ns.update(
+        grid=type("Grid", (), {"best_estimator_": model}), models={"a": model, "b c": [model]}, i=1, model_1=model,
+        X_1=notebook.shell.user_ns["X"], frame={"x y": notebook.shell.user_ns["X"]}, scores={"all": [{"f1": 0.5}]},
+    )  # fmt: skip
+    lines = (
+        "grid.best_estimator_ as Iris --example X[:1]",
+        'models["a"] as Iris --example frame["x y"][:1]',
+        "models['b c'][0] as Iris --example=frame['x y'][0:1] --data frame['x y']",
+        "models[\"b c\"][-1] as Iris --example [X[0]] --metrics scores['all'][0]",
+        "model_{i} as Iris --example X_{i}",
+        "model_$i as Iris --example 'X_1[:1]'",
+        "(lambda*_:grid)().best_estimator_ as Iris --example list([*X])",
+    )
+    for line in lines:
+        version = notebook.run(f"%registry register {line}")
+        assert (version.digest, version.signature is None) == (notebook.registry.version("Iris", 1).digest, False), line
+    assert notebook.registry.version("Iris", 3).provenance["data"]["rows"] == 2
+    assert notebook.registry.version("Iris", 4).metrics == {"f1": 0.5}
+    notebook.run("%%registry register made['x'] as Iris\nmade = {'x': model}")
+    assert len(notebook.registry.versions("Iris")) == len(lines) + 1
+    message, _ = notebook.fails("%registry register gird.best_estimator_ as Iris", UsageError)
+    assert "did you mean 'grid'?" in message
+    found = notebook.run('%registry shadow Iris 1 2 --data frame["x y"] --truth [0,2]')
+    assert found.rows == 2
+
+
+@pytest.mark.parametrize("hostile", ["{" * 3000, '{"' * 2000, "{'" * 2000 + "}", "$" * 5000, "{a" * 2000, "{{}" * 3000])
+def test_a_hostile_line_is_read_at_once(notebook, hostile):
+    start = time.process_time()
+    with pytest.raises((UsageError, rn.RegistryError)):
+        notebook.run(f"%registry show {hostile}/3")
+    assert time.process_time() - start < 5
 
 
 def test_the_result_can_be_assigned_and_says_who_serves_now(three):
