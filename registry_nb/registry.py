@@ -256,7 +256,8 @@ class Registry:
         if description is not None:
             facts["description"] = checked_text(description)
         saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-        vouched = origin(found.saved, found.uri, there.store) is not Origin.FOREIGN
+        # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
+        vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
         if there.artifacts is not self.artifacts:
             from registry_nb.saving import brought
 
@@ -395,6 +396,8 @@ class Registry:
     load = opening.load
     inspect = opening.inspect
     trust = opening.trust
+    trust_all = opening.trust_all
+    distrust_all = opening.distrust_all
     download = opening.download
 
     diff = comparison.diff

@@ -235,12 +235,12 @@ def test_what_loading_would_do_is_told_without_loading(registry, forest):
     registry.register(forest, "Iris")
     registry.register(lambda X: X, "Code")
     found = registry.inspect("models:/Iris/1")
-    assert (found.uri, found.flavor, found.kind, found.refused) == ("models:/Iris/1", "sklearn", "restricted", ())
+    assert (found.uri, found.flavor, found.kind, found.problems) == ("models:/Iris/1", "sklearn", "code", ())
     assert "sklearn.ensemble._forest:RandomForestClassifier" in found.imports
     assert (found.digest, found.missing, found.changes) == (registry.version("Iris", 1).digest, None, ())
     code = registry.inspect("models:/Code/1")
     assert code.kind == "code"
-    assert any("_make_function" in name for name in code.refused)
+    assert any("_make_function" in name for name in code.imports)
     recorded(registry, environment={"modules": {"unheard_of": "1.0"}})
     assert rn.Registry(registry.uri).inspect("models:/Iris/1").missing == "unheard_of"
 
