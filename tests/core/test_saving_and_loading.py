@@ -121,6 +121,7 @@ def test_the_environment_is_recorded_and_written_as_requirements(registry, fores
 def test_other_versions_here_are_told_in_one_warning(registry, forest):
     registry.register(forest, "Iris")
     other = recorded(registry, environment={"modules": {"sklearn": "1.2.0", "numpy": "1.20.3"}}, python_version="3.8.1")
+    other.trust("models:/Iris/1")
     with pytest.warns(EnvironmentChanged) as caught:
         other.load("models:/Iris/1")
     (warning,) = caught
@@ -179,6 +180,7 @@ def test_a_record_of_the_first_release_has_no_environment_and_loads(registry, fo
     table.insert(Document(old, doc_id=1))
     again = rn.Registry(registry.uri)
     assert again.version("Iris", 1).environment == {}
+    again.trust("models:/Iris/1")
     assert len(again.load("models:/Iris/1").predict(flowers[0][:2])) == 2
 
 
