@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from registry_nb.listing import Listing
     from registry_nb.loading import LoadedModel
     from registry_nb.notebook import load_ipython_extension, unload_ipython_extension
+    from registry_nb.places import TrustedRegistry, trusted_registries
     from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, Stage
     from registry_nb.registry import Registry
     from registry_nb.session import get_registry, load_model, log_model, set_registry, start_run
@@ -71,6 +72,7 @@ _HOME = {
         "Untrusted",
     ),
     "keys": ("signing_key",),
+    "places": ("TrustedRegistry", "trusted_registries"),
     "loading": ("LoadedModel",),
     "notebook": ("load_ipython_extension", "unload_ipython_extension"),
     "listing": ("Listing",),
@@ -111,6 +113,7 @@ __all__ = [
     "SignatureMismatch",
     "Stage",
     "StorageError",
+    "TrustedRegistry",
     "Untrusted",
     "__version__",
     "get_registry",
@@ -121,6 +124,7 @@ __all__ = [
     "set_registry",
     "signing_key",
     "start_run",
+    "trusted_registries",
     "unload_ipython_extension",
 ]
 

@@ -150,6 +150,7 @@ class Past:
 
     def __init__(self, store: Store, artifacts: Artifacts, moment: datetime) -> None:
         self.present = store
+        self.location = store.location
         self.moment = moment
         self.bytes = _Bytes(artifacts, self)
 

@@ -1,7 +1,7 @@
 """The keys of one user: the secret that marks what they registered, a signing key, and the signers that they know.
 
 They lie in ``$REGISTRY_NB_HOME``, or else in the folder of the user's configuration, never in a registry: who can write
-a registry must not be able to vouch for what is in it.
+a registry must not be able to vouch for what is in it. A list there that others may write is not believed.
 """
 
 from __future__ import annotations
@@ -174,14 +174,13 @@ def known_signers() -> frozenset[str]:
     ------
     StorageError
         If something else than a file is there.
+
+    Warns
+    -----
+    KeyProblem
+        If others may write the file: then nobody is known.
     """
-    path = os.path.join(home(), _KNOWN)
-    with disk.storage_errors(path, "reading"):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return frozenset(_SIGNER.findall(file.read()))
-        except _NONE:
-            return frozenset()
+    return frozenset(_SIGNER.findall(read_list(_KNOWN)))
 
 
 def know(name: str) -> None:
@@ -192,15 +191,90 @@ def know(name: str) -> None:
     StorageError
         If it cannot be kept.
     """
-    path = os.path.join(home(), _KNOWN)
-    with disk.storage_errors(path, "adding a signer to"):
-        os.makedirs(home(), mode=0o700, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # one write: two processes cannot mix
+    add_to_list(_KNOWN, name)
+
+
+def read_list(name: str) -> str:
+    """Return what stands in a list in the home, or nothing if there is none, or others may have written it.
+
+    Raises
+    ------
+    StorageError
+        If something else than a file is there.
+
+    Warns
+    -----
+    KeyProblem
+        If others may write it.
+    """
+    path = os.path.join(home(), name)
+    with disk.storage_errors(path, "reading"):
         try:
-            disk.write_all(fd, f"{name}\n".encode())
+            if os.path.islink(path):
+                raise _Doubtful(path, "it is a link")
+            with open(path, encoding="utf-8", errors="replace", opener=_without_waiting) as file:
+                _check_list(path, os.fstat(file.fileno()))
+                return file.read()
+        except _NONE:
+            return ""
+        except _Doubtful as error:
+            warn(KeyProblem, str(error))
+            return ""
+
+
+def add_to_list(name: str, line: str) -> None:
+    """Add a line to a list in the home.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be kept, or would not be believed.
+    """
+    path = os.path.join(home(), name)
+    with disk.storage_errors(path, "adding a line to"):
+        os.makedirs(home(), mode=0o700, exist_ok=True)
+        # One write: two processes cannot mix.
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            _check_list(path, os.fstat(fd))
+            disk.write_all(fd, f"{line}\n".encode())
             disk.sync(fd)
+        except _Doubtful as error:
+            raise StorageError(str(error)) from None
         finally:
             os.close(fd)
+
+
+class _Doubtful(Exception):
+    """A list that others may have written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        remedy = f"look at what it says, then make it a file that only you can write (chmod 600 {path!r})"
+        super().__init__(f"{path} counts for nothing, because {reason}: {remedy}")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_list(path: str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _Doubtful(path, "it is no file")
+    if not hasattr(os, "geteuid"):
+        return
+    if found.st_uid != os.geteuid():
+        raise _Doubtful(path, "it belongs to another user")
+    if found.st_mode & 0o022:
+        raise _Doubtful(path, "others may write it")
+    if _is_open(os.path.dirname(path)):
+        raise _Doubtful(path, "others may write the folder in which it lies")
+
+
+def _is_open(folder: str) -> bool:
+    """Tell whether others could put another file into the place of one in a folder."""
+    found = os.stat(folder)
+    others = found.st_uid not in {os.geteuid(), 0}
+    return others or (bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX)
 
 
 def _bytes(kept: bytes, path: str) -> bytes:
@@ -229,6 +303,8 @@ def _kept(path: str) -> bytes | None:
                     f"others could read or change {path}; now they cannot, but if one did, models of theirs may pass "
                     "for yours: remove it if you are not sure, and trust your models again",
                 )
+            if _is_open(os.path.dirname(path)):
+                warn(KeyProblem, f"others may write the folder of {path}, and replace it: chmod 700 that folder")
         return os.read(fd, 4096)
     finally:
         os.close(fd)

@@ -46,7 +46,7 @@ class LoadedModel:
     version : ModelVersion or SavedModel
         The record that it was loaded by.
     origin : Origin
-        Who vouches for it: ``local``, ``known`` or ``foreign``.
+        Who vouches for it: ``local``, ``known``, ``trusted`` or ``foreign``.
     behaviour : Behaviour or None
         What ``verify="behaviour"`` found.
     """
@@ -201,14 +201,11 @@ def load_model(
 
 
 def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
-    """Load what nobody vouches for, if that runs no code; there is no second, laxer attempt."""
+    """Load what nobody vouches for, if it is data; there is no second, laxer attempt."""
     audit = flavor.audit(files)
-    if audit.kind == "code":
-        raise trust.refusal(uri, version.digest, audit.objection, audit)
-    try:
-        return flavor.load(files, restricted=True)
-    except Untrusted as error:
-        raise trust.refusal(uri, version.digest, error.reason, audit) from error
+    if audit.kind != "data":
+        raise trust.refusal(version, uri, audit)
+    return flavor.load(files, restricted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,20 +218,24 @@ class Inspection:
     size : int
         Stored bytes.
     kind : str
-        ``data``: bytes that a format's own parser reads. ``restricted``: a pickle of known, harmless names. ``code``:
-        loading it runs code that is in it, or that it names.
+        ``data``: bytes that a format's own parser reads. ``code``: loading it can run any code, as every pickle can.
     imports : tuple of str
         What it would import and call, as ``module:name``.
-    refused : tuple of str
-        Those of them for which it is ``code``.
+    problems : tuple of str
+        What else makes it code, and what of it could not be read.
     missing : str or None
         A library that it needs, and that is not installed here.
     changes : tuple of str
         Versions that are different here.
     origin : Origin
-        Who vouches for it: ``local`` (you), ``known`` (a signer whom you know), or ``foreign``.
+        Who vouches for it: ``local`` (you), ``known`` (a signer whom you know), ``trusted`` (you trust this whole
+        registry: whoever may write it may run code as you), or ``foreign``.
     signers : tuple of str
         The keys that signed it, known or not.
+    registered_by : str
+        Who registered it, as the record claims; nobody has checked that. Empty for a model of a run.
+    way_out : str
+        How a ``foreign`` one can be trusted; empty for any other.
     """
 
     uri: str
@@ -243,11 +244,13 @@ class Inspection:
     size: int
     kind: str
     imports: tuple[str, ...]
-    refused: tuple[str, ...]
+    problems: tuple[str, ...]
     missing: str | None
     changes: tuple[str, ...]
     origin: Origin
     signers: tuple[str, ...]
+    registered_by: str
+    way_out: str
 
 
 def inspect_model(
@@ -268,11 +271,13 @@ def inspect_model(
         size=version.size,
         kind=audit.kind,
         imports=tuple(audit.imports),
-        refused=tuple(audit.refused),
+        problems=tuple(audit.problems),
         missing=environment.missing(version.environment),
         changes=environment.differences(version.environment, version.python_version),
         origin=origin,
         signers=signers,
+        registered_by=version.user if isinstance(version, ModelVersion) else "",
+        way_out=trust.way_out(version, uri) if origin is Origin.FOREIGN else "",
     )
 
 

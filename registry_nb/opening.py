@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry_nb import checks, keys, lifecycle, lookup, process
+from registry_nb import checks, keys, lifecycle, lookup, places, process
 from registry_nb.errors import Invalid
+from registry_nb.places import TrustedRegistry
 from registry_nb.records import ModelVersion
 from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, origin, signers
 
@@ -31,7 +32,7 @@ def load(registry: Registry, uri: str, *, verify: str | None = None, trust: str 
         Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
     trust : str, optional
         ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. What nobody vouches
-        for is loaded without it as far as that runs no code: see `trust`.
+        for is loaded without it only if it is data: see `trust` and `trust_all`.
 
     Raises
     ------
@@ -98,6 +99,59 @@ def trust(registry: Registry, uri: str, *, signer: str | None = None, because: s
     if chosen:
         keys.know(chosen)  # afterwards: nobody is known without the history saying so
     return change.now(record)
+
+
+def trust_all(registry: Registry, *, because: str) -> TrustedRegistry:
+    """Trust everything in this registry from now on: whoever may write it may then run code as you.
+
+    The word is kept with your keys, not in the registry, and is about its folder, by where that really is: one that is
+    moved or copied is trusted anew. A job under another account has ``$REGISTRY_NB_TRUST`` for the same: absolute paths
+    of registries, with ``os.pathsep`` between them. `distrust_all` takes it back, and
+    `registry_nb.trusted_registries` lists what is trusted.
+
+    Parameters
+    ----------
+    because : str
+        The reason.
+
+    Raises
+    ------
+    Invalid
+        If there is no reason, or no registry yet.
+    StorageError
+        If it cannot be kept.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> registry = Registry(mkdtemp())
+    >>> _ = registry.register(lambda X: [0 for _ in X], "Zero")
+    >>> registry.trust_all(because="only our team can write it").because
+    'only our team can write it'
+    >>> registry.distrust_all()
+    """
+    if registry.store.location is None or not registry.store.exists:
+        raise Invalid(f"there is no registry in {registry.uri}, so that there is nothing to trust; look at the path")
+    return places.trust(registry.store.location, because)
+
+
+def distrust_all(registry: Registry) -> None:
+    """Take back what `trust_all` said.
+
+    Raises
+    ------
+    Invalid
+        If it was not said.
+    StorageError
+        If it cannot be kept.
+
+    Warns
+    -----
+    RegistryWarning
+        If ``$REGISTRY_NB_TRUST`` still names it.
+    """
+    places.distrust(registry.store.location or registry.uri)
 
 
 def inspect(registry: Registry, uri: str) -> Inspection:

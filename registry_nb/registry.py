@@ -259,10 +259,12 @@ class Registry:
         if description is not None:
             facts["description"] = checked_text(description)
         saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-        vouched = origin(found.saved, found.uri, there.store) is not Origin.FOREIGN
+        # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
+        vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
         if there.artifacts is self.artifacts:
             return self._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
         from registry_nb.saving import brought
+
 
         facts["run_id"] = None  # a run of the other registry
         with self.artifacts.writing():
@@ -400,6 +402,8 @@ class Registry:
     load = opening.load
     inspect = opening.inspect
     trust = opening.trust
+    trust_all = opening.trust_all
+    distrust_all = opening.distrust_all
     download = opening.download
 
     diff = comparison.diff

@@ -1,19 +1,21 @@
-"""Who vouches for a model: this user, a signer whom they know, or nobody; and what may be loaded then.
+"""Who vouches for a model: this user, a signer whom they know, their word for a registry, or nobody; and what then.
 
 A digest proves that bytes are *unchanged*; it says nothing about where they come from. A seal does: it binds the URI
 under which a model was registered to its `essence` (files by digest, flavor, signature, environment), by a key
 that is not kept in the registry. One is an HMAC (RFC 2104) with a secret of the user, as Jupyter marks the notebooks
 that it trusts; the other a signature (Ed25519, RFC 8032), which colleagues can check.
 
-======== ===================== ======== ========================== ==================================
-origin   sealed by             data     a pickle of known names    code
-======== ===================== ======== ========================== ==================================
-local    the user's secret     loads    loads                      loads
-known    a signer they know    loads    loads                      loads
-foreign  nobody they know      loads*   loads*                     only with ``trust="sha256:…"``
-======== ===================== ======== ========================== ==================================
+======== =================================== ======== ==================================
+origin   vouched for by                      data     code, every pickle among it
+======== =================================== ======== ==================================
+local    the user's secret                   loads    loads
+known    a signer they know                  loads    loads
+trusted  their word for the whole registry   loads    loads
+foreign  nobody                              loads*   only with ``trust="sha256:…"``
+======== =================================== ======== ==================================
 
-``*`` from an exact list of names, with the structure checked, native parsers tried in another process first.
+``*`` after another process survived it. A list of names that a stranger's pickle may use was the alternative: names
+that are harmless one by one write files and end processes once they are put together.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from registry_nb import keys, lifecycle
+from registry_nb import keys, lifecycle, places
 from registry_nb.errors import Invalid, LibraryMissing, Untrusted, listed, shown
 from registry_nb.flavors.audit import Audit
 from registry_nb.records import ModelVersion, SavedModel, Seal
-from registry_nb.stores import Reader
+from registry_nb.stores import Reader, Store
 
 #: Of a digest, and of a signer's name, at least so many digits have to be given: 64 bits are not found by trying.
 _DIGITS = 16
@@ -38,6 +40,7 @@ class Origin(StrEnum):
 
     LOCAL = "local"
     KNOWN = "known"
+    TRUSTED = "trusted"
     FOREIGN = "foreign"
 
 
@@ -70,7 +73,7 @@ class Sealer:
         return made, Seal(keys.signer_name(self._signer), uri, self._signer.sign(message).hex())
 
 
-def origin(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> Origin:
+def origin(saved: SavedModel | ModelVersion, uri: str, store: Store) -> Origin:
     """Tell who vouches for a model.
 
     Parameters
@@ -78,10 +81,10 @@ def origin(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> Origin
     saved : SavedModel or ModelVersion
     uri : str
         Where the registry has it: of a version by number, or of a model of a run.
-    reader : Reader
+    store : Store
         Its history is read if the seal is about another name: a renamed model keeps its seals.
     """
-    about = _about(saved, uri, reader)
+    about = _about(saved, uri, store)
     secret = keys.secret(create=False)
     if secret is not None:
         name = keys.secret_name(secret)
@@ -92,7 +95,7 @@ def origin(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> Origin
     signed = [seal for seal in about if seal.by.startswith("ed25519:")]
     if signed and (known := keys.known_signers()) and _signers([s for s in signed if s.by in known], saved.essence):
         return Origin.KNOWN
-    return Origin.FOREIGN
+    return Origin.TRUSTED if store.location is not None and places.is_trusted(store.location) else Origin.FOREIGN
 
 
 def signers(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> tuple[str, ...]:
@@ -142,17 +145,40 @@ def checked_digest(trust: object) -> str:
     )
 
 
-def refusal(uri: str, digest: str, reason: str, audit: Audit) -> Untrusted:
+def refusal(saved: SavedModel | ModelVersion, uri: str, audit: Audit) -> Untrusted:
     """Say why a stranger's model is not loaded, and what to do if it shall be."""
     return Untrusted(
         what=uri,
-        reason=f"nobody whom you know vouches for it, and {reason}",
-        remedy=f'if you are sure of its origin, load these bytes once by load("{uri}", trust="{digest[:39]}"), '
-        f'or from now on after registry.trust("{uri}", because="…")',
-        digest=digest,
+        reason=f"nobody whom you know vouches for it{_claimed(saved)}, and {audit.objection}",
+        remedy=way_out(saved, uri),
+        digest=saved.digest,
         imports=audit.imports,
-        refused=audit.refused,
+        problems=audit.problems,
     )
+
+
+def way_out(saved: SavedModel | ModelVersion, uri: str) -> str:
+    """Say how a stranger's model can be loaded: by a key of whoever made it, or by its digest."""
+    digest = f'if you are sure of these very bytes, load("{uri}", trust="{saved.digest[:39]}")'
+    if not isinstance(saved, ModelVersion):
+        return digest
+    who = shown(saved.user, 60)
+    try:
+        signed = _signers([seal for seal in saved.seals if seal.of == uri], saved.essence)
+    except LibraryMissing:
+        signed = ()
+    if signed:
+        name = signed[0][: len("ed25519:") + _DIGITS]
+        key = f"ask {who} whether registry_nb.signing_key() is {signed[0]}, then registry.trust"
+    else:
+        name = "ed25519:…"
+        key = f'have {who} call registry_nb.signing_key() and registry.trust("{uri}"), then registry.trust'
+    return f'{key}("{uri}", signer="{name}"); or, {digest}'
+
+
+def _claimed(saved: SavedModel | ModelVersion) -> str:
+    """Tell who registered a version: whoever can write the registry can write any name there."""
+    return f" ({shown(saved.user, 60)} registered it, says the record)" if isinstance(saved, ModelVersion) else ""
 
 
 def _message(uri: str, essence: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,8 @@ ON_REQUEST = ("skops",)
 #: Of a stranger's, nothing unpacks to more than this many times what is stored of it, unless it stays below so many
 #: bytes: gzip itself knows no limit below a thousand, and a few megabytes would fill any memory.
 EXPANSION, SMALL = 200, 1 << 26
+#: Values in one description in JSON: the parts of no real model are as many, and two bytes would become a hundred.
+_VALUES = 5_000_000
 
 
 class Files:
@@ -90,6 +93,21 @@ class Files:
                 shutil.copyfileobj(source, target, 1 << 20)
 
 
+def parsed(data: bytes) -> Any:
+    """Return what a description in JSON says, if that takes no more memory than any model's.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or has too many values.
+    RecursionError
+        If it nests too deeply.
+    """
+    if (values := sum(map(data.count, (b",", b"[", b"{")))) > _VALUES:
+        raise ValueError(f"it has {values:,} values, which are more than any model's")
+    return json.loads(data)
+
+
 class Flavor(Protocol):
     """What a flavor's module provides."""
 
@@ -111,13 +129,13 @@ class Flavor(Protocol):
     def load(self, files: Files, *, restricted: bool) -> Any:
         """Read the model.
 
-        With `restricted`, the files come from somebody whom the user does not know: nothing outside an exact list may
-        be imported or called, and what a native parser or predictor could stumble over is validated first.
+        With `restricted`, the files come from somebody whom the user does not know: they are read only if they are
+        data, after another process survived that and a prediction (`quarantine`). Nothing that they name is imported.
 
         Raises
         ------
         Untrusted
-            If it is restricted, and the model needs more than that.
+            If it is restricted, and the model is code, as every pickle is.
         """
 
     def predict(self, model: Any, data: Any) -> Any:

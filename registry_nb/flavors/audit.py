@@ -1,34 +1,29 @@
 """What a file would do when it is loaded, found by reading it: nothing here imports, calls or builds anything.
 
 A pickle is a program for a stack machine. `audit` follows where its texts go, on a stack of texts, so that no detour
-through the memo hides which name is looked up. The result is shown to people, and decides early; what enforces it is
-`restricted`, which refuses the same names again at the moment at which they are looked up.
+through the memo hides which name is looked up. The result is shown to people. It does not make a pickle safe: names
+that are harmless one by one are not when they are put together, so that a stranger's pickle is code, whatever it names.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 import os
 import pickletools
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
-from registry_nb.errors import listed
+from registry_nb.errors import listed, printable
 
-#: The operations that protocols 2 to 5 need for plain objects. Left out: persistent ids, the extension registry,
-#: buffers out of band, and what only the text protocols or hand-written programs use.
-OPERATIONS = frozenset(
-    "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET "  # noqa: SIM905  # forty literals read worse
-    "NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
-    "LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_TUPLE "
-    "TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET "
-    "GLOBAL STACK_GLOBAL REDUCE BUILD NEWOBJ".split()
-)
 #: Whoever imports one of these builds functions and classes out of code that lies in the file.
 _BY_VALUE = ("cloudpickle.cloudpickle:_make_", "types:CodeType", "types:FunctionType", "dill.")
 #: Longer arguments are skipped, not read: no name is as long.
 _LONG = 1 << 16
+#: Of a name, as much as is shown.
+_LONGEST = 500
+#: Operations that are read: the largest real models have fewer, and a file of nothing else would take minutes.
+_MOST = 10_000_000
+#: Operations whose meaning lies outside of the file.
+_OUTSIDE = {"PERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"}
 _MARK = object()
 _TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
 
@@ -39,13 +34,13 @@ class Audit:
 
     Attributes
     ----------
-    kind : {"data", "restricted", "code"}
-        ``data``: bytes that a format's own parser reads. ``restricted``: a pickle that needs only names which are known
-        to be harmless. ``code``: anything else; loading it can run any code.
+    kind : {"data", "code"}
+        ``data``: bytes that a format's own parser reads. ``code``: anything else, every pickle among it; loading it can
+        run any code.
     imports : tuple of str
         What it would import, as ``module:name``, sorted.
-    refused : tuple of str
-        Those of them, and other reasons, for which it is not ``restricted``.
+    problems : tuple of str
+        What it is besides that makes it code, and what could not be read of it.
     modules : tuple of str
         The modules that it needs, also those that code inside it imports.
     by_value : bool
@@ -55,28 +50,24 @@ class Audit:
     --------
     >>> import io, pickle
     >>> print(audit(io.BytesIO(pickle.dumps(print))))
-    Audit(kind='code', imports=('builtins:print',), refused=('builtins:print',), modules=('builtins',), by_value=False)
+    Audit(kind='code', imports=('builtins:print',), problems=(), modules=('builtins',), by_value=False)
     """
 
-    kind: Literal["data", "restricted", "code"]
+    kind: Literal["data", "code"]
     imports: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     by_value: bool = False
 
     @property
     def objection(self) -> str:
         """Why it is not loaded for somebody who does not know where it comes from."""
-        others = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
-        inside = [title for root, title in others.items() if any(name.startswith(root + ".") for name in self.refused)]
-        why = (
-            f"it holds a model of {' and '.join(inside)}, which is pickled as bytes for a native parser, and "
-            if inside
-            else ""
-        )
-        if self.by_value:
-            why = "it carries code of its own, and "
-        return f"{why}loading it would need {listed(self.refused, 5)}" if self.refused else "loading it runs code"
+        parts = [
+            "it carries code of its own" if self.by_value else "",
+            f"it is {listed(self.problems, 3)}" if self.problems else "",
+            f"loading it would import {listed(self.imports, 5)}" if self.imports else "loading it can run any code",
+        ]
+        return ", and ".join(filter(None, parts))
 
 
 def audit(file: IO[bytes]) -> Audit:
@@ -97,28 +88,14 @@ def audit(file: IO[bytes]) -> Audit:
         raise
     except Exception as error:  # noqa: BLE001  # whatever the parser stumbles over, it is no pickle of ours
         found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
-    imports = sorted(found.names)
-    refused = [name for name in imports if current(name) not in allowed()] + sorted(set(found.problems))
-    modules = {name.partition(":")[0] for name in imports} | found.modules
+    modules = {name.partition(":")[0] for name in found.names} | found.modules
     return Audit(
-        kind="code" if refused else "restricted",
-        imports=tuple(imports),
-        refused=tuple(refused),
+        kind="code",
+        imports=tuple(sorted(found.names)),
+        problems=tuple(sorted(set(found.problems))),
         modules=tuple(sorted(modules)),
-        by_value=any(name.startswith(_BY_VALUE) for name in imports),
+        by_value=any(name.startswith(_BY_VALUE) for name in found.names),
     )
-
-
-@functools.cache
-def allowed() -> frozenset[str]:
-    """Return the names that a foreign pickle may import: exact ones, never all of a package."""
-    text = importlib.resources.files("registry_nb.flavors").joinpath("allowlist.txt").read_text("ascii")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
-
-
-def current(name: str) -> str:
-    """Return the name under which the list has it: numpy 1 said ``numpy.core`` for ``numpy._core``."""
-    return "numpy._core." + name.removeprefix("numpy.core.") if name.startswith("numpy.core.") else name
 
 
 @dataclass
@@ -148,12 +125,12 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     argument: Any
-    for operation, argument, _ in pickletools.genops(_Skipping(file)):  # type: ignore[arg-type]
+    for number, (operation, argument, _) in enumerate(pickletools.genops(_Skipping(file))):  # type: ignore[arg-type]
         name = operation.name
-        if name not in OPERATIONS:
-            found.problems.append(
-                f"operation {name}" + (f" {argument!r:.80}" if "PERSID" in name or "EXT" in name else "")
-            )
+        if number == _MOST:
+            raise ValueError(f"it has more than {_MOST:,} operations, of which the rest was not read")
+        if name in _OUTSIDE:
+            found.problems.append(f"unreadable: a part that lies elsewhere ({name} {printable(str(argument))[:80]})")
         if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
             memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
             continue
@@ -168,12 +145,12 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
             pushed = [stack[-1], stack[-1]]
         elif name in {"GLOBAL", "INST"}:
             pushed = [_Global(argument.replace(" ", ":", 1))]
-            found.names.add(str(pushed[0]))
+            found.names.add(str(pushed[0])[:_LONGEST])
         elif name == "STACK_GLOBAL":
             module, attribute = stack[-2:]
             if type(module) is str and type(attribute) is str:
                 pushed = [_Global(f"{module}:{attribute}")]
-                found.names.add(str(pushed[0]))
+                found.names.add(str(pushed[0])[:_LONGEST])
             else:
                 found.problems.append("unreadable: a name that is not written out")
         elif name == "TUPLE1" and type(stack[-1]) is str:

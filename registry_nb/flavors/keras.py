@@ -28,12 +28,12 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from types import FunctionType
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, RegistryWarning, Untrusted, listed, shown, warn
-from registry_nb.flavors import EXPANSION, Files, local_modules, pickling, quarantine, saved_model
+from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, quarantine, saved_model
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
 from registry_nb.flavors.carried import importer_of
@@ -48,6 +48,8 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 _CONFIG, _MEMBERS, _ASSETS = "config.json", {"metadata.json", "config.json", "model.weights.h5"}, "assets/"
 #: Layers of Keras' own that contain code, or read files of other frameworks.
 _CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__"}
+#: Parts of Keras that are no parts of models: they download, unpack, read and write files.
+_TOOLS = {"applications", "backend", "callbacks", "config", "datasets", "distribution", "export", "saving", "utils"}
 #: Up to here, to call the model is faster than its `predict`, which takes 80 ms to begin with; it is Keras' batch.
 _BATCH = 32
 
@@ -104,17 +106,19 @@ def audit(files: Files) -> Audit:
     config, training = _configs(files)
     about = _about(files)
     found = [*_objects(config), *(_objects(training) if about["compiled"] else ())]
-    code = sorted({_named(each) for each in found if each["class_name"] in _CODE})
-    foreign = sorted({_named(each) for each in found if not _is_of_keras(each)})
+    code = {_named(each) for each in found if each["class_name"] in _CODE or not _is_of_keras(each)}
+    problems = [f"a model of Keras with {listed(sorted(code), 4)}, which is code"] if code else []
+    if paths := [each["vocabulary"] for each in _dicts(config) if isinstance(each.get("vocabulary"), str)]:
+        problems.append(f"a model of Keras that would read the file {shown(paths[0])}")
     backend = {each for each in _BACKENDS if each == about["backend"]}
     pickled = Audit(kind="data")
     if OBJECTS in files.names:
         with files.open(OBJECTS) as file:
             pickled = audit_pickle(file)
     return Audit(
-        kind="code" if code or foreign or about["imports"] or OBJECTS in files.names else "data",
+        kind="code" if problems or about["imports"] or OBJECTS in files.names else "data",
         imports=(*about["imports"], *pickled.imports),
-        refused=(*code, *foreign, *about["imports"], *pickled.refused),
+        problems=(*problems, *pickled.problems),
         modules=tuple(sorted({"keras", "numpy", *backend, *about["imports"], *pickled.modules})),
         by_value=pickled.by_value,
     )
@@ -128,9 +132,8 @@ def load(files: Files, *, restricted: bool) -> Any:
 
     if restricted:
         if (found := audit(files)).kind != "data":
-            reason = f"it needs more than what is Keras' own ({listed(found.refused, 4)})"
-            raise Untrusted(what="this model", reason=reason, remedy="look at what that does before you trust it")
-        quarantine.survives(examine, files)
+            raise Untrusted(what="this model", reason=found.objection, remedy="ask whoever made it")
+        quarantine.survives(examine, files, "keras")
     else:
         for module in _about(files)["imports"]:
             importlib.import_module(module)
@@ -143,8 +146,13 @@ def load(files: Files, *, restricted: bool) -> Any:
 
 
 def examine(files: Files) -> None:
-    """Read a file of unknown origin."""
-    _loaded(files)
+    """Read a file of unknown origin, and predict once."""
+    import keras
+    import numpy as np
+
+    model = _loaded(files)
+    with suppress(Exception):  # zeros need not fit; it is only to survive them
+        predict(model, keras.tree.map_structure(lambda each: np.zeros([size or 1 for size in each.shape]), model.input))
 
 
 def predict(model: Any, data: Any) -> Any:
@@ -273,7 +281,7 @@ def _configs(files: Files) -> tuple[Any, Any]:
                 _check_member(member)
             if len({member.filename for member in members}) != len(members):
                 raise _damaged(FILE, "two of its members have the same name")
-            config = json.loads(archive.read(_CONFIG))
+            config = parsed(archive.read(_CONFIG))
         training = config.pop("compile_config", None)  # of models inside it, Keras reads it in any case
     except _UNREADABLE as error:
         raise _damaged(FILE, f"it does not read ({type(error).__name__}: {shown(str(error))})") from error
@@ -298,7 +306,7 @@ def _about(files: Files) -> dict[str, Any]:
     about: dict[str, Any] = {"format": _FORMAT, "backend": "", "imports": [], "compiled": True}
     if ABOUT in files.names:
         try:
-            about |= json.loads(files.read(ABOUT)).items()
+            about |= parsed(files.read(ABOUT)).items()
             if type(about["imports"]) is not list or not all(type(name) is str for name in about["imports"]):
                 raise TypeError("names of modules are texts")
             if (found := int(about["format"])) > _FORMAT:
@@ -309,10 +317,12 @@ def _about(files: Files) -> dict[str, Any]:
 
 
 def _dicts(config: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(config, dict):
-        yield config
-    for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        yield from _dicts(part)
+    waiting = [config]
+    while waiting:  # not recursive: a description may be as deep as its author likes
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
@@ -329,7 +339,10 @@ def _is_of_keras(described: Mapping[str, Any]) -> bool:
         return isinstance(described.get("config"), str) and ">" not in described["config"]
     if described.get("registered_name") not in {None, described["class_name"]}:
         return False  # Keras would look for a class of one's own first, and this process may have it
-    return isinstance(module, str) and module.partition(".")[0] == "keras"
+    if not isinstance(module, str) or name == "function":
+        return False
+    root, *parts = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
+    return module.partition(".")[0] == "keras" and root not in _TOOLS and not _TOOLS & set(parts)
 
 
 def _named(described: Mapping[str, Any]) -> str:

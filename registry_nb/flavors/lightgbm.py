@@ -69,7 +69,7 @@ def load(files: Files, *, restricted: bool) -> Any:
         reason = f"{FILE} is cut short: it ends before its trees do"
         raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
     if restricted:
-        quarantine.survives(examine, files)
+        quarantine.survives(examine, files, "lightgbm")
     try:
         return _rebuilt(kind, state, lightgbm.Booster(model_str=text.decode()))
     except (lightgbm.basic.LightGBMError, ValueError, TypeError, KeyError, AttributeError) as error:

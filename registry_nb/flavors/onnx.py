@@ -73,7 +73,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     # A message needs nothing beside it. It had a sidecar once, which still says that it is one.
     kind, state = sidecar.read(files, _CLASSES) if sidecar.FILE in files.names else ("ModelProto", {})
     if restricted:
-        quarantine.survives(examine, files)
+        quarantine.survives(examine, files, "onnx", "onnxruntime")
     data = files.read(FILE)
     message = _checked(data)
     if kind == "ModelProto":

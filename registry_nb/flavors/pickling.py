@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import IO, Any
 
-from registry_nb.errors import NotSerializable, RegistryError
+from registry_nb.errors import NotSerializable, RegistryError, Untrusted
 from registry_nb.flavors import Files, local_modules
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
@@ -65,12 +65,10 @@ def audit(files: Files) -> Audit:
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Unpickle a model; where that is not restricted, it can run any code."""
+    """Unpickle a model, which can run any code: a stranger's is refused."""
+    if restricted:
+        raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask whoever made it")
     with files.open(FILE) as file:
-        if restricted:
-            from registry_nb.flavors.restricted import load as load_restricted
-
-            return load_restricted(file, "the model")
         # Of a model without code there is nothing to keep apart, and Python's own unpickler takes half the time.
         return Unpickler(file, importer_of(files)).load() if files.carries_code else pickle.load(file)
 

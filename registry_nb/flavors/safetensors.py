@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from registry_nb.errors import Corrupted, shown
+from registry_nb.flavors import parsed
 
 __all__ = ["is_known", "read", "write"]
 
@@ -66,7 +67,7 @@ def read(file: IO[bytes]) -> dict[str, Any]:
         raise _damaged(f"its header says that it is {length} bytes long")
     text = file.read(length)
     try:
-        header = json.loads(text)
+        header = parsed(text)
         header.pop("__metadata__", None)
         entries = sorted((_place(entry), name, _dtype(entry), entry["shape"]) for name, entry in header.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -53,7 +53,7 @@ def save(model: Any, folder: str, example: Any) -> None:
 
 def audit(files: Files) -> Audit:
     """Say that it is code."""
-    return Audit(kind="code", refused=("a graph of TensorFlow, which is code",), modules=("numpy", "tensorflow"))
+    return Audit(kind="code", problems=("a graph of TensorFlow, which is code",), modules=("numpy", "tensorflow"))
 
 
 def load(files: Files, *, restricted: bool) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
-from registry_nb.flavors import Files
+from registry_nb.flavors import Files, parsed
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
 
@@ -75,7 +75,7 @@ def read(files: Files, known: Collection[str]) -> tuple[str, dict[str, Any]]:
         If a later release wrote it.
     """
     try:
-        content = json.loads(files.read(FILE))
+        content = parsed(files.read(FILE))
         if (found := int(content["format"])) > FORMAT:
             raise NewerFormat(path=FILE, found=found, known=FORMAT)
         kind, state = content["class"], restored(content["state"])

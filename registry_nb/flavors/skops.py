@@ -3,28 +3,25 @@
 A file of skops is a description in JSON and arrays, in which every type is named: no pickle. It is not the default,
 because skops trusts few types (no tree, no nearest neighbours, no search) and takes ten times the space; and since it
 writes what it will not read, saving refuses what loading would. Which types are accepted is decided here, never by a
-list that comes with the model.
+list that comes with the model. It is code all the same: estimators whose types are harmless one by one run into files
+and native crashes once they are put together, so that a stranger's file is refused as a pickle is.
 """
 
 from __future__ import annotations
 
-import importlib
-import io
-import json
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, shown
-from registry_nb.flavors import EXPANSION, SMALL, Files, sklearn, structure
-from registry_nb.flavors.audit import Audit, allowed, current
+from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed
+from registry_nb.flavors import Files, parsed, sklearn
+from registry_nb.flavors.audit import Audit
 
 __all__ = ["answer", "audit", "load", "owns", "predict", "save"]
 
 FILE = "model.skops"
-#: What scikit-learn's own estimators are made of and skops does not trust: accepted in models that were saved here.
-#: In those of unknown origin it is skops' defaults alone, since the native ones among these crash on crafted content.
+#: What scikit-learn's own estimators are made of and skops does not trust by itself.
 TRUSTED = (
     "numpy.dtype",
     "numpy.mean",
@@ -67,12 +64,6 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
-#: What skops reads by itself, and the list of names that a stranger's pickle may import does not have.
-_PLAIN = frozenset(
-    "builtins:bool builtins:bytearray builtins:bytes builtins:dict builtins:float builtins:int builtins:list "  # noqa: SIM905
-    "builtins:map builtins:set builtins:slice builtins:str builtins:tuple collections:OrderedDict "
-    "numpy.ma:MaskedArray numpy.random._generator:Generator numpy.random.mtrand:RandomState".split()
-)
 #: Of the description, when it is read only to tell what it names.
 _MOST = 200_000_000
 
@@ -111,64 +102,27 @@ def save(model: Any, folder: str, example: Any) -> None:
 
 
 def audit(files: Files) -> Audit:
-    """Read which types the description names, and which of them are on no list; none is imported, and skops neither."""
+    """Read which types the description names; none is imported, and skops neither."""
     named = tuple(sorted(set(_types(_description(files)))))
-    refused = tuple(name for name in named if not _is_harmless(name))
     modules = {name.partition(":")[0] for name in named} - {"builtins"}
-    modules |= {"numpy", "skops", "sklearn"}
-    return Audit("code" if refused else "restricted", imports=named, refused=refused, modules=tuple(sorted(modules)))
+    return Audit("code", imports=named, modules=tuple(sorted({*modules, "numpy", "skops", "sklearn"})))
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Read the estimator; types beyond skops' own list are accepted only of a model that was saved here."""
+    """Read the estimator, if it names no other types than those that `save` accepts; a stranger's is refused."""
+    if restricted:
+        raise Untrusted(what="this model", reason="it is a file of skops, which is code", remedy="ask whoever made it")
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    if restricted and (refused := audit(files).refused):
-        raise _untrusted(refused)
     data = files.read(FILE)
     try:
-        if restricted:
-            _check_sizes(data)
-        model = skops.io.loads(data, trusted=[] if restricted else list(TRUSTED))
+        return skops.io.loads(data, trusted=list(TRUSTED))
     except UntrustedTypesFoundException as error:
-        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - (set() if restricted else set(TRUSTED)))
+        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
         raise _untrusted(strange) from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error
-    if restricted:
-        _validate(model)
-    return model
-
-
-def _is_harmless(name: str) -> bool:
-    """Tell whether a stranger's description may name it; whether skops reads it then is up to skops."""
-    module, _, attribute = name.partition(":")
-    if module in {"numpy", "scipy.special"}:
-        import numpy as np
-
-        found = getattr(importlib.import_module(module), attribute, None)
-        return isinstance(found, np.ufunc) or found is np.ndarray or found in np.sctypeDict.values()
-    return name in _PLAIN or current(name) in allowed()
-
-
-def _check_sizes(data: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for member in archive.infolist():
-            if member.file_size > max(SMALL, EXPANSION * member.compress_size):
-                name = shown(member.filename)
-                raise _damaged(f"its member {name} is over {EXPANSION} times as large as what is stored")
-
-
-def _validate(model: Any) -> None:
-    """Look whether native code could stumble over the model: skops compares the names of types, not what they hold."""
-    try:
-        structure.validate(model)
-    except Untrusted:
-        raise
-    except Exception as error:
-        reason = f"it is not as its libraries would write it ({type(error).__name__}: {error})"
-        raise Untrusted(what="this model", reason=reason, remedy="ask whoever made it") from error
 
 
 predict, answer = sklearn.predict, sklearn.answer
@@ -180,7 +134,7 @@ def _description(files: Files) -> Any:
             with zipfile.ZipFile(file) as archive:
                 if archive.getinfo("schema.json").file_size > _MOST:
                     raise _damaged(f"the description in {FILE} is larger than any model's")
-                return json.loads(archive.read("schema.json"))
+                return parsed(archive.read("schema.json"))
         except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
             raise _damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
 
@@ -200,7 +154,7 @@ def _types(node: Any) -> Iterator[str]:
 
 
 def _untrusted(names: Sequence[str]) -> Untrusted:
-    reason = f"it contains {listed(names, 5)}, which is not accepted of a model of unknown origin"
+    reason = f"it contains {listed(names, 5)}, which is not accepted in a file of skops"
     return Untrusted(what="this model", reason=reason, remedy="have its author save it in another format")
 
 

@@ -92,7 +92,7 @@ def audit(files: Files) -> Audit:
     return Audit(
         kind="code",
         imports=found.imports,
-        refused=(*found.refused, what),
+        problems=(*found.problems, what),
         modules=tuple(sorted({*found.modules, "numpy", "torch"})),
         by_value=found.by_value and EXPORTED not in files.names,
     )

@@ -54,7 +54,7 @@ def load(files: Files, *, restricted: bool) -> Any:
 
     kind, state = sidecar.read(files, _CLASSES)
     if restricted:
-        quarantine.survives(examine, files)
+        quarantine.survives(examine, files, "xgboost")
     model = getattr(xgboost, kind)()
     buffer = bytearray()
     with files.open(FILE) as file:

@@ -27,7 +27,7 @@ from registry_nb.notebook.rows import bits, brief, milliseconds
 from registry_nb.notebook.sheets import looked_at
 from registry_nb.records import ModelVersion, Stage, json_number
 from registry_nb.registry import Registry
-from registry_nb.trust import origin
+from registry_nb.trust import Origin, origin, way_out
 
 #: Events that are shown of a history at once.
 _TOLD = 200
@@ -113,7 +113,8 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "digest": record.digest,
         "flavor": record.flavor,
         "run_id": record.run_id,
-        "origin": origin(record, record.uri, registry.store),
+        "origin": (vouched := origin(record, record.uri, registry.store)),
+        "way_out": way_out(record, record.uri) if vouched is Origin.FOREIGN else "",
         "history": [told.event_row(event) for event in mine[-_TOLD:]],
         "history_more": len(mine) > _TOLD,
         "load": _loading(record, registry),

@@ -280,14 +280,21 @@ def cells_of(version: ModelVersion) -> Page:
 
 
 def _inspection(found: Inspection) -> Sheet:
-    origins = {"local": "you registered it", "known": "a signer whom you know", "foreign": "nobody whom you know"}
-    kinds = {"data": "data", "restricted": "a pickle of known names", "code": "code"}
+    origins = {
+        "local": "you registered it",
+        "known": "a signer whom you know",
+        "trusted": "you trust this whole registry: whoever may write it may run code as you",
+        "foreign": "nobody whom you know",
+    }
     foreign = found.origin == "foreign"
     facts = [
         ("origin", Cell(f"{found.origin}: {origins[found.origin]}", kind="bad" if foreign else "good")),
         ("signed by", long_cell(", ".join(found.signers))),
-        ("it is", Cell(kinds[found.kind], kind="bad" if foreign and found.kind == "code" else "")),
+        ("registered by", long_cell(f"{found.registered_by}, says the record" if found.registered_by else "")),
+        ("to trust it", long_cell(found.way_out)),
+        ("it is", Cell(found.kind, kind="bad" if foreign and found.kind == "code" else "")),
         ("imports", long_cell(", ".join(found.imports))),
+        ("besides", long_cell(", ".join(found.problems))),
         ("missing here", long_cell(found.missing or "")),
         ("different here", long_cell(", ".join(found.changes))),
         ("bytes", Cell(f"{in_bytes(found.size)}, {visible(found.digest)}")),

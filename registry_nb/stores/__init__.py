@@ -96,6 +96,10 @@ class Store(Reader, Protocol):
         """Begin a unit of work; one at a time, over all processes."""
 
     @property
+    def location(self) -> str | None:
+        """The folder in which it is, or None: only what is one can be trusted as a whole."""
+
+    @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
 

@@ -77,6 +77,7 @@ class LocalStore:
         storage = self.db.storage
         assert isinstance(storage, Journal)
         self._journal: Journal = storage
+        self.location: str | None = path
         self._remembered: dict[tuple[str, int], tuple[bytes, Any, Any]] = {}
         self._places: dict[str, int] = {}  # where in ``models`` a name was found last time
 

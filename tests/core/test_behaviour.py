@@ -29,7 +29,14 @@ def changed(registry, edit):
         kept = registry.artifacts.put(path, probes.FILE)
     entry = {"path": kept.path, "digest": kept.digest, "size": kept.size, "codec": kept.codec}
     registry.store.db.table("versions:Iris").update({"probe": entry}, doc_ids=[1])
-    return rn.Registry(registry.uri)
+    return trusted(registry)
+
+
+def trusted(registry):
+    """Open it anew, and vouch for what was edited in its records."""
+    again = rn.Registry(registry.uri)
+    again.trust("models:/Iris/1")
+    return again
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def test_changed_predictions_are_counted_and_told_with_what_is_different_here(pr
     table = other.store.db.table("versions:Iris")
     environment = {**table.get(doc_id=1)["environment"], "modules": {"sklearn": "1.2.0"}}
     table.update({"environment": environment}, doc_ids=[1])
-    other = rn.Registry(probed.uri)
+    other = trusted(probed)
     with pytest.warns(EnvironmentChanged), pytest.warns(BehaviourChanged) as caught:
         loaded = other.load("models:/Iris/1", verify="behaviour")
     (text,) = [str(each.message) for each in caught if each.category is BehaviourChanged]

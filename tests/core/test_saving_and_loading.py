@@ -121,6 +121,7 @@ def test_the_environment_is_recorded_and_written_as_requirements(registry, fores
 def test_other_versions_here_are_told_in_one_warning(registry, forest):
     registry.register(forest, "Iris")
     other = recorded(registry, environment={"modules": {"sklearn": "1.2.0", "numpy": "1.20.3"}}, python_version="3.8.1")
+    other.trust("models:/Iris/1")
     with pytest.warns(EnvironmentChanged) as caught:
         other.load("models:/Iris/1")
     (warning,) = caught
@@ -179,6 +180,7 @@ def test_a_record_of_the_first_release_has_no_environment_and_loads(registry, fo
     table.insert(Document(old, doc_id=1))
     again = rn.Registry(registry.uri)
     assert again.version("Iris", 1).environment == {}
+    again.trust("models:/Iris/1")
     assert len(again.load("models:/Iris/1").predict(flowers[0][:2])) == 2
 
 
@@ -235,12 +237,12 @@ def test_what_loading_would_do_is_told_without_loading(registry, forest):
     registry.register(forest, "Iris")
     registry.register(lambda X: X, "Code")
     found = registry.inspect("models:/Iris/1")
-    assert (found.uri, found.flavor, found.kind, found.refused) == ("models:/Iris/1", "sklearn", "restricted", ())
+    assert (found.uri, found.flavor, found.kind, found.problems) == ("models:/Iris/1", "sklearn", "code", ())
     assert "sklearn.ensemble._forest:RandomForestClassifier" in found.imports
     assert (found.digest, found.missing, found.changes) == (registry.version("Iris", 1).digest, None, ())
     code = registry.inspect("models:/Code/1")
     assert code.kind == "code"
-    assert any("_make_function" in name for name in code.refused)
+    assert any("_make_function" in name for name in code.imports)
     recorded(registry, environment={"modules": {"unheard_of": "1.0"}})
     assert rn.Registry(registry.uri).inspect("models:/Iris/1").missing == "unheard_of"
 

@@ -100,7 +100,8 @@ def test_what_is_different_here_is_remembered_for_a_few_models_only(registry, co
 
 def test_loading_makes_no_key(gift, stranger):
     with stranger("reader"):
-        assert gift.load("models:/Forest/1").origin == "foreign"
+        assert gift.inspect("models:/Forest/1").origin == "foreign"
+        refused_digest(gift)
         assert not os.path.exists(keys.home())
 
 
@@ -116,15 +117,48 @@ def test_a_strangers_code_is_refused_with_the_digest_and_the_very_call_that_woul
     (call,) = re.findall(r"load\(.*?\)", str(caught.value))
     loaded = eval(f"gift.{call}")
     assert (loaded.origin, loaded.predict([1])) == ("foreign", [7])
-    (call,) = re.findall(r"registry\.trust\(.*?\)", str(caught.value))
-    eval(call, {"registry": gift})
-    assert gift.load(CODE).origin == "local"
 
 
-def test_a_strangers_plain_model_is_loaded_from_the_list_of_names(gift, forest, flowers):
-    loaded = gift.load("models:/Forest/1")
-    assert loaded.origin == "foreign"
+def test_a_strangers_plain_model_is_code_too_since_it_is_a_pickle(gift, forest, flowers):
+    found = gift.inspect("models:/Forest/1")
+    assert (found.kind, found.problems) == ("code", ())
+    with pytest.raises(rn.Untrusted, match=r"loading it would import .*RandomForestClassifier"):
+        gift.load("models:/Forest/1")
+    loaded = gift.load("models:/Forest/1", trust=found.digest)
     assert (loaded.predict(flowers[0]) == forest.predict(flowers[0])).all()
+
+
+def test_the_refusal_and_inspect_say_who_registered_it_as_a_claim_and_how_to_get_their_key(gift, monkeypatch):
+    with pytest.raises(rn.Untrusted, match=r"\('ada' registered it, says the record\)") as caught:
+        gift.load(CODE)
+    found = gift.inspect(CODE)
+    assert found.registered_by == "ada"
+    assert found.way_out == caught.value.remedy
+    calls = [f'registry.trust("{CODE}")', f'registry.trust("{CODE}", signer="ed25519:…")']
+    calls += ["registry_nb.signing_key()", f'load("{CODE}", trust="{found.digest[:39]}")']
+    assert [call for call in calls if call not in found.way_out] == []
+    gift.trust(CODE)
+    assert gift.inspect(CODE).way_out == ""
+
+
+def test_a_name_in_a_record_cannot_disguise_itself_in_the_refusal(registry, stranger, constant):
+    with stranger():
+        rn.Registry(registry.uri, user="Grace'; call os.system\u202e" + "x" * 100).register(constant(7), "Iris")
+    with pytest.raises(rn.Untrusted) as caught:
+        registry.load(CODE)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert "x" * 80 not in text
+
+
+def test_of_a_model_of_a_run_nobody_is_named_and_its_digest_is_the_way(registry, stranger, constant):
+    from registry_nb.tracking import Tracking
+
+    with stranger():
+        run, _ = Tracking(registry.store, registry.artifacts, user="bob").log_model(constant(1))
+    found = registry.inspect(f"runs:/{run.run_id}/model")
+    assert found.registered_by == ""
+    assert re.fullmatch(rf'if you .*, load\("runs:/{run.run_id}/model", trust="sha256:.*"\)', found.way_out)
 
 
 @pytest.mark.parametrize("given", [True, "yes", "sha256:", "sha256:0123", "SHA256:" + "a" * 64, 7, ["sha256:"]])
@@ -146,7 +180,7 @@ def test_code_is_refused_by_the_strict_reader_too_if_its_audit_should_err(gift, 
     from registry_nb.flavors import pyfunc
     from registry_nb.flavors.audit import Audit
 
-    monkeypatch.setattr(pyfunc, "audit", lambda files: Audit("restricted"))
+    monkeypatch.setattr(pyfunc, "audit", lambda files: Audit("data"))
     with pytest.raises(rn.Untrusted):
         gift.load(CODE)
 
@@ -294,6 +328,9 @@ def signed(registry, stranger, constant, monkeypatch, tmp_path):
 def test_a_known_signers_models_load_like_ones_own(signed):
     registry, name = signed
     refused_digest(registry, "models:/Iris/2")
+    way_out = registry.inspect("models:/Iris/2").way_out
+    assert f"ask 'ada' whether registry_nb.signing_key() is {name}, then" in way_out
+    assert f'registry.trust("models:/Iris/2", signer="{name[:24]}")' in way_out
     assert registry.inspect("models:/Iris/2").signers == (name,)
     registry.trust("models:/Iris/2", signer=name[:24], because="Bob told me on the phone")
     assert registry.load("models:/Iris/2").origin == "known"
@@ -349,7 +386,9 @@ def test_without_cryptography_a_signature_is_no_help_and_the_error_says_what_to_
         monkeypatch.setitem(sys.modules, module, None)
     with refused(registry, rn.LibraryMissing, "pip install 'registry-nb[signing]'"):
         registry.load("models:/Iris/2")
-    assert trust.signers(registry.version("Iris", 2), "models:/Iris/2", registry.store) == ()
+    record = registry.version("Iris", 2)
+    assert trust.signers(record, "models:/Iris/2", registry.store) == ()
+    assert "call registry_nb.signing_key()" in trust.way_out(record, record.uri)
     monkeypatch.setenv("REGISTRY_NB_HOME", os.path.join(registry.uri, "nobody"))
     with pytest.raises(rn.LibraryMissing, match="signing"):
         rn.signing_key()
@@ -360,4 +399,4 @@ def test_what_others_registered_with_other_versions_is_loaded_with_one_warning(r
     modules = {**registry.version("Iris", 1).environment["modules"], "sklearn": "0.20.0"}
     reseal(registry, environment=Frozen(platform="elsewhere", modules=Frozen(modules), by_value=False))
     with pytest.warns(rn.EnvironmentChanged, match=r"scikit-learn 0\.20\.0 → "):
-        assert registry.load(CODE).origin == "foreign"
+        assert registry.load(CODE, trust=registry.version("Iris", 1).digest).origin == "foreign"

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import zipfile
 
 import frameworks
@@ -411,7 +412,7 @@ def config_of(folder):
 def test_a_model_of_keras_own_is_data_and_loads_whoever_made_it(archive):
     files = Files.of_folder(str(archive))
     found = flavor.audit(files)
-    assert (found.kind, found.refused, found.by_value) == ("data", (), False)
+    assert (found.kind, found.problems, found.by_value) == ("data", (), False)
     assert {"keras", "tensorflow"} <= set(found.modules), "the backend is needed as well"
     assert np.array_equal(flavor.predict(flavor.load(files, restricted=True), ROWS), flavor.predict(plain(), ROWS))
 
@@ -432,6 +433,9 @@ EVIL = [
     {"class_name": "__lambda__", "config": {"value": ["4wAAAA==", None, None]}},
     {"module": "builtins", "class_name": "function", "config": "cell>own", "registered_name": "function"},
     {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}, "registered_name": "cell>Own"},
+    {"module": "keras.utils", "class_name": "get_file", "config": {}, "registered_name": None},
+    {"module": "keras.src.utils.file_utils", "class_name": "get_file", "config": {}, "registered_name": None},
+    {"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "function"},
 ]
 #: Keras' own, and no part of a model.
 DOWNLOAD = {
@@ -456,10 +460,21 @@ def test_a_description_that_names_what_is_not_keras_own_is_not_read(archive, evi
     files = rewritten(archive, config)
     found = flavor.audit(files)
     assert found.kind == "code"
-    assert flavor._named(evil) in found.refused
-    with pytest.raises(Untrusted, match="it needs more than what is Keras' own"):
+    assert found.problems == (f"a model of Keras with {flavor._named(evil)}, which is code",)
+    with pytest.raises(Untrusted, match=re.escape(found.problems[0])):
         flavor.load(files, restricted=True)
     assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("layer", ["StringLookup", "TextVectorization"])
+def test_a_layer_that_takes_its_words_from_a_file_of_the_readers_is_code(archive, layer):
+    config = config_of(archive)
+    look = {"vocabulary": "/etc/passwd"}
+    config["config"]["layers"].append({"module": "keras.layers", "class_name": layer, "config": look})
+    for part in config["config"]["layers"]:
+        part["registered_name"] = None
+    found = flavor.audit(rewritten(archive, config))
+    assert (found.kind, found.problems) == ("code", ("a model of Keras that would read the file '/etc/passwd'",))
 
 
 def test_what_is_not_read_is_not_judged(archive):

@@ -28,15 +28,18 @@ def needed(*modules):
         return pytest.skip(f"needs {error.name}, which is not installed here")
 
 
-def plant(registry, files, flavor, *, codec="", **facts):
+def plant(registry, files, flavor, *, codec="", probe=None, **facts):
     """Register files that no flavor wrote, without a seal; return the URI."""
-    stored = []
-    with registry.artifacts.drafting() as folder:
-        for name, data in files.items():
-            draft = Path(folder, "draft")
-            draft.write_bytes(data)
-            stored.append(replace(registry.artifacts.put(str(draft), "as it is"), path=name, codec=codec))
+
+    def stored(name, data, codec):
+        draft = Path(folder, "draft")
+        draft.write_bytes(data)
+        return replace(registry.artifacts.put(str(draft), "as it is"), path=name, codec=codec)
+
     facts = {"python_version": environment.python_here(), **facts}
+    with registry.artifacts.drafting() as folder:
+        facts["probe"] = None if probe is None else stored("probe.json", probe, "")
+        stored = [stored(name, data, codec) for name, data in files.items()]
     saved = SavedModel(flavor=flavor, files=tuple(stored), **facts)
     with registry.store.transaction() as tx:
         number = tx.next_version("Gift")

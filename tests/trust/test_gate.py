@@ -1,57 +1,218 @@
-"""The gate as `Registry.load` has it: payloads and real models that somebody else put into the folder."""
+"""A stranger's code in a registry: no door runs it, and nothing that it names is imported; a stranger's data load."""
 
-import re
+import io
+import json
+import sys
+import warnings
+import zipfile
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
+from bad_input_planting import needed, plant, written
 from composites import COMPOSITES, outcome
-from payloads import LATE, PAYLOADS
+from payloads import LATE, PAYLOADS, call, program
 
 import registry_nb as rn
-from registry_nb import environment, lifecycle
-from registry_nb.records import SavedModel
+from registry_nb.rules import probe_passes
 
-#: No pickles as they lie there, or they run later, or leave a file open: `test_every_payload_is_one` has them all.
+#: No pickles as they lie there, or they run later, or leave a file open: `test_audit` has them all.
 _NOT_BY_LOADING = {*LATE, "gzip", "joblib with zlib", "logging.FileHandler"}
+#: Rows for a model of four columns, and answers that nobody will compare.
+PROBE = json.dumps(
+    {
+        "input": {"array": [[5.1, 3.5, 1.4, 0.2]], "dtype": "float64"},
+        "output": {"array": [0], "dtype": "int64"},
+        "tolerance": 1e-6,
+        "deterministic": True,
+    }
+).encode()
+X = np.random.default_rng(0).normal(size=(60, 4))
+y = np.arange(60) % 3
+URI = "models:/Gift/1"
 
 
 @pytest.fixture
-def planted(registry):
-    """Put bytes into a registry as a version, as somebody would who can write its folder."""
+def canary(tmp_path, monkeypatch):
+    """A module that tells when it is imported: by a file, which whatever acts may write as well."""
+    marker = tmp_path / "it ran"
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "canary.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    yield marker
+    sys.modules.pop("canary", None)
 
-    def plant(data, flavor):
-        with registry.artifacts.drafting() as folder:
-            draft = Path(folder, "model.pkl")
-            draft.write_bytes(data)
-            files = (registry.artifacts.put(str(draft), draft.name),)
-            saved = SavedModel(flavor=flavor, files=files, python_version=environment.python_here())
-        with registry.store.transaction() as tx:
-            stamp = lifecycle.Stamp(datetime.now(UTC), "eve", "")
-            tx.apply(lifecycle.registered(None, 1, "Gift", saved, stamp))
-        return registry
 
-    return plant
+# -- what a stranger may plant -----------------------------------------------------------------------------------------
+
+
+def a_pickle(marker, folder):
+    return "sklearn", {"model.pkl": program(call("canary:Thing"))}
+
+
+def any_object(marker, folder):
+    return "pyfunc", {"model.pkl": PAYLOADS["code by value"](str(marker))}
+
+
+def a_wrapper_of_lightgbm(marker, folder):
+    return "lightgbm", {"model.pkl": program(call("canary:Thing"))}
+
+
+def a_file_of_skops(marker, folder):
+    needed("skops")
+    from sklearn.linear_model import LogisticRegression
+
+    files = written("skops", LogisticRegression().fit(X, y), folder)
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(files["model.skops"])) as archive, zipfile.ZipFile(file, "w") as crafted:
+        for name in archive.namelist():
+            text = archive.read(name).replace(b"sklearn.linear_model._logistic", b"canary")
+            crafted.writestr(name, text.replace(b"LogisticRegression", b"Thing"))
+    return "skops", {"model.skops": file.getvalue()}
+
+
+def a_saved_model(marker, folder):
+    (tf,) = needed("tensorflow")
+
+    class Writes(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float64)])
+        def __call__(self, rows):
+            tf.io.write_file(str(marker), "it ran")
+            return rows[:, 0]
+
+    return "keras", written("keras", Writes(), folder)
+
+
+def a_lambda_of_keras(marker, folder):
+    from bad_input_files import DENSE, LAMBDA, archived, described
+
+    about = {"format": 1, "backend": "tensorflow", "imports": ["canary"], "compiled": False}
+    return "keras", {**archived(described(DENSE, LAMBDA)), "keras.json": json.dumps(about).encode()}
+
+
+def a_class_for_keras(marker, folder):
+    from bad_input_files import archived, described
+
+    layer = {"module": "canary", "class_name": "Thing", "config": {}, "registered_name": "Thing"}
+    return "keras", archived(described(layer))
+
+
+def a_tool_of_keras(marker, folder):
+    from bad_input_files import DENSE, archived, described
+
+    tool = {"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "function"}
+    dense = {**DENSE, "config": {"units": 1, "activation": tool}}
+    return "keras", archived(described(dense))
+
+
+def a_module_of_pytorch(marker, folder):
+    about = json.dumps({"format": 1, "python": "3.11", "torch": "2"}).encode()
+    weights = (2).to_bytes(8, "little") + b"{}"
+    files = {"model.pkl": program(call("canary:Thing")), "weights.safetensors": weights, "torch.json": about}
+    return "torch", files
+
+
+def a_script_of_pytorch(marker, folder):
+    (torch,) = needed("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return "torch", written("torch", torch.jit.script(torch.nn.Linear(4, 1)), folder)
+
+
+PLANTED = [a_pickle, any_object, a_wrapper_of_lightgbm, a_file_of_skops, a_saved_model, a_lambda_of_keras]
+PLANTED += [a_class_for_keras, a_tool_of_keras, a_module_of_pytorch, a_script_of_pytorch]
+
+
+# -- the doors ---------------------------------------------------------------------------------------------------------
+
+
+def refused(act):
+    with pytest.raises(rn.Untrusted) as caught:
+        act()
+    assert "nobody whom you know vouches for it" in str(caught.value)
+    assert "registered it, says the record)" in str(caught.value)
+
+
+def at_every_door(registry, marker):
+    """Do everything that could make a stranger's model 1 run; version 2 is one's own, and answers."""
+    found = registry.inspect(URI)
+    assert (found.origin, found.kind, found.registered_by) == ("foreign", "code", "eve")
+    refused(lambda: registry.load(URI))
+    refused(lambda: registry.load(URI, verify="behaviour"))
+    refused(lambda: registry.follow(URI))
+    refused(lambda: registry.follow(URI, verify="behaviour"))
+    refused(lambda: registry.shadow("Gift", 1, 2, X))
+    refused(lambda: registry.shadow("Gift", 2, 1, X))
+    refused(lambda: registry.at(registry.history("Gift")[-1].at).load(URI))
+    (problem,) = [each for each in registry.check(deep=True).problems if each.startswith(URI)]
+    assert "cannot predict its probe rows here (Untrusted: " in problem
+    for model in (URI, registry.version("Gift", 1)):
+        told = {(one.section, one.name): one for one in registry.diff(model, "models:/Gift/2")}
+        asked = told.get(("estimator", "parameters"))
+        assert asked is None or "Untrusted" in asked.a or "nothing is known but what was recorded" in asked.a
+    registry.policy("Gift", require=[probe_passes()])
+    (row,) = registry.evaluate("Gift", 1).rows
+    assert (row.verdict, row.found.startswith("Untrusted: ")) == ("failed", True)
+    with pytest.raises(rn.Refused):
+        registry.promote("Gift", 1)
+    in_the_panel(registry)
+    registry.policy("Gift", require=[])
+    registry.promote("Gift", 2)
+    with registry.follow("models:/Gift/Production") as model:
+        registry.promote("Gift", 1)
+        with pytest.warns(rn.RegistryWarning, match=r"goes on to serve .* models:/Gift/1 cannot \(Untrusted"):
+            assert model.version.version == 2
+    registry.copy(URI, "Copy")
+    refused(lambda: registry.load("models:/Copy/1"))
+    registry.download(URI, marker.parent / "downloaded")
+
+
+def in_the_panel(registry):
+    """Open the version, compare it, check it, and ask for all that is shown before somebody promotes it."""
+    from registry_nb.notebook.actions import Asked, answer
+    from registry_nb.notebook.badges import Badges
+
+    asked = Asked(registry, {"X": X}, lambda text: None)
+    gift = {"model": "Gift", "version": 1}
+    shown = answer("show", gift, asked)
+    assert (shown["origin"], shown["way_out"]) == ("foreign", registry.inspect(URI).way_out)
+    assert Badges(registry).of_all("Gift", [registry.version("Gift", 1)]) == [("foreign",)]
+    answer("compare", {"model": "Gift", "a": 1, "b": 2}, asked)
+    refused(lambda: answer("shadow", {"model": "Gift", "a": 1, "b": 2, "data": "X"}, asked))
+    answer("check", {"deep": True}, asked)
+    plan = answer("plan", {"do": "promote", "stage": "Production", **gift}, asked)
+    assert "Untrusted" in json.dumps(plan)
+
+
+@pytest.mark.parametrize("make", PLANTED, ids=[make.__name__ for make in PLANTED])
+def test_no_door_runs_a_strangers_code_or_imports_what_it_names(make, registry, canary, constant, tmp_path):
+    flavor, files = make(canary, tmp_path / "made")
+    assert plant(registry, files, flavor, probe=PROBE) == URI
+    registry.register(constant(0), "Gift", example=X[:1])
+    at_every_door(registry, canary)
+    assert not canary.exists()
+    assert "canary" not in sys.modules
 
 
 @pytest.mark.parametrize("flavor", ["sklearn", "pyfunc"])
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_no_payload_in_the_folder_runs_unless_its_very_digest_is_given(name, flavor, planted, tmp_path):
+def test_no_payload_in_the_folder_runs_unless_its_very_digest_is_given(name, flavor, registry, tmp_path):
     marker = tmp_path / "it ran"
-    registry = planted(PAYLOADS[name](str(marker)), flavor)
-    uri = "models:/Gift/1"
+    uri = plant(registry, {"model.pkl": PAYLOADS[name](str(marker))}, flavor, probe=PROBE)
     found = registry.inspect(uri)
     assert (found.origin, found.kind) == ("foreign", "code")
-    with pytest.raises(rn.Untrusted) as caught:
-        registry.load(uri)
-    assert found.digest[:39] in str(caught.value)
+    for options in ({}, {"verify": "behaviour"}):
+        with pytest.raises(rn.Untrusted) as caught:
+            registry.load(uri, **options)
+        assert found.digest[:39] in str(caught.value)
+    with pytest.raises(rn.Untrusted):
+        registry.follow(uri)
     with pytest.raises(rn.Untrusted):
         registry.load(uri, trust="sha256:" + "0" * 16)
     with pytest.raises(rn.Invalid):
         registry.load(uri, trust=True)
+    assert "Untrusted" in registry.check(deep=True).problems[0]
     assert not marker.exists()
     if name not in _NOT_BY_LOADING:
         with suppress(Exception):  # what the others return is no model
@@ -59,23 +220,77 @@ def test_no_payload_in_the_folder_runs_unless_its_very_digest_is_given(name, fla
         assert marker.exists(), "the control: what is trusted does run"
 
 
-def test_of_28_composites_23_load_without_trust_and_predict_equally():
-    assert len(COMPOSITES) == 28
-    assert sum(reason is None for _, _, reason in COMPOSITES.values()) == 23
-
-
 @pytest.mark.parametrize("name", COMPOSITES)
-def test_a_strangers_composite_loads_or_says_why_not(name, planted):
-    make, (X, y), reason = COMPOSITES[name]
-    model = make().fit(X, y)
-    registry = planted(cloudpickle.dumps(model, protocol=5), "sklearn")
-    if reason is None:
-        loaded = registry.load("models:/Gift/1")
-        assert loaded.origin == "foreign"
-        for ours, theirs in zip(outcome(loaded.unwrap(), X), outcome(model, X), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-    else:
-        with pytest.raises(rn.Untrusted, match=re.escape(reason)):
-            registry.load("models:/Gift/1")
-        registry.trust("models:/Gift/1", because="read")
-        np.testing.assert_array_equal(outcome(registry.load("models:/Gift/1").unwrap(), X)[0], outcome(model, X)[0])
+def test_a_strangers_composite_is_code_until_somebody_vouches_for_it(name, registry):
+    """All 28, whatever they are put together from: each name is harmless, and what they do together nobody knows."""
+    make, (rows, truth), _ = COMPOSITES[name]
+    model = make().fit(rows, truth)
+    uri = plant(registry, {"model.pkl": cloudpickle.dumps(model, protocol=5)}, "sklearn", probe=PROBE)
+    found = registry.inspect(uri)
+    assert (found.kind, [text for text in found.problems if "unreadable" in text]) == ("code", [])
+    assert any(each.partition(":")[0] == type(model).__module__ for each in found.imports)
+    with pytest.raises(rn.Untrusted):
+        registry.load(uri)
+    registry.trust(uri, because="read")
+    for ours, theirs in zip(outcome(registry.load(uri).unwrap(), rows), outcome(model, rows), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_there_are_as_many_composites_as_were_measured():
+    assert len(COMPOSITES) == 28
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+def with_xgboost():
+    (xgboost,) = needed("xgboost")
+    return xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, y)
+
+
+def with_lightgbm():
+    (lightgbm,) = needed("lightgbm")
+    return lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1).fit(X, y)
+
+
+def with_onnx():
+    needed("onnx", "onnxruntime")
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = numpy_helper.from_array(np.arange(8, dtype="f4").reshape(4, 2), "w")
+    rows, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size]) for name, size in (("x", 4), ("y", 2))
+    )
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [rows], [out], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    return model
+
+
+def with_keras():
+    (keras,) = needed("keras")
+    return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, activation="relu")])
+
+
+@pytest.mark.parametrize("make", [with_xgboost, with_lightgbm, with_onnx, with_keras])
+def test_a_strangers_data_load_after_the_trial_and_predict_equally_at_every_door(make, registry, stranger, monkeypatch):
+    from registry_nb.flavors import quarantine
+
+    rows, model = X.astype("f4"), make()
+    with stranger():
+        registry.register(model, "Gift", example=rows[:5])
+        expected = registry.load(URI).predict(rows)
+    tried = []
+    monkeypatch.setattr(
+        quarantine, "survives", lambda *given, _real=quarantine.survives: (tried.append(given[0]), _real(*given))
+    )
+    loaded = registry.load(URI, verify="behaviour")
+    assert (loaded.origin, registry.inspect(URI).kind) == ("foreign", "data")
+    np.testing.assert_array_equal(loaded.predict(rows), expected)
+    assert (loaded.behaviour.changed, len(tried)) == (0, 1)
+    assert registry.check(deep=True).ok
+    with registry.follow(URI) as following:
+        np.testing.assert_array_equal(following.predict(rows), expected)
+    registry.policy("Gift", require=[probe_passes()])
+    assert registry.evaluate("Gift", 1).ok
+    assert len(tried) == 4

@@ -34,7 +34,7 @@ function boardView(ctx) {
     }, h("div.top", {}, open, move),
     h("div.muted", {}, metric ? h("span", {}, `${visible(metric, 40)} ${figure(rows().metrics[metric][i])}`) : null,
       h("span", {}, when(rows().at(i, "created")), " · ", visible(rows().at(i, "user"), 40))),
-    badgeMarks(rows().at(i, "badges")));
+    badgeMarks(rows().at(i, "badges"), rows().at(i, "user")));
   }
 
   function column(stage, places, fresh) {

@@ -146,13 +146,16 @@ function tagMarks(tags, count = 0, most = 1) {
 
 const BADGES = new Map(Object.entries({
   unverified: ["warn", "unverified", "its bytes were not verified yet"],
-  foreign: ["warn", "untrusted", "it was written by somebody whom this registry does not know"],
+  foreign: ["warn", "untrusted", "nobody whom you know vouches for it", (user) => `${user} registered it, says the `
+    + "record: ask them for registry_nb.signing_key(), and open the version for what to do with it"],
   changed: ["bad", "probe changed", "it no longer predicts what it predicted when it was registered"],
   known: ["muted", "known", "it was written by somebody whom you trust"],
+  trusted: ["muted", "trusted", "you trust this whole registry: whoever may write it may run code as you"],
 }));
-const badgeMarks = (badges) => (badges ?? []).map((badge) => {
-  const [look, text, why] = BADGES.get(badge) ?? ["muted", badge, badge];
-  return h(`span.badge.${look}`, { title: why }, look === "muted" ? null : icon("warn"), text);
+const badgeMarks = (badges, user = "") => (badges ?? []).map((badge) => {
+  const [look, text, why, more] = BADGES.get(badge) ?? ["muted", badge, badge];
+  const title = more && user ? `${why}; ${more(visible(user, 60))}` : why;
+  return h(`span.badge.${look}`, { title }, look === "muted" ? null : icon("warn"), text);
 });
 
 const named = (name) => `“${visible(name, 60)}”`;

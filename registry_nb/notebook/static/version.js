@@ -72,7 +72,7 @@ function versionView(ctx) {
         h("h2", { tabindex: "-1" }, both(ctx.state.model, version)), stageMark(stage),
         (found.aliases ?? []).map((alias) => h("span.alias", {}, `@${visible(alias, 100)}`,
           remover(`Remove alias ${alias}`, (control) => ctx.moves.unalias(control, alias)))),
-        badgeMarks(row()?.badges)),
+        badgeMarks(row()?.badges, row()?.user)),
       h("p.muted", {}, [`registered ${age(found.created)} by ${visible(found.user, 60)}`, bytes(found.size),
         found.flavor, found.python_version && `Python ${found.python_version}`]
         .filter(Boolean).join(" · ")),
@@ -94,6 +94,7 @@ function versionView(ctx) {
         section("Provenance", facts([...Object.entries(found.provenance ?? {}).map(([name, value]) => [name,
           plain(value)]),
           ["run", found.run_id], ["origin", plain(found.origin)],
+            ["to trust it", found.way_out],
             ["digest", h("code", {}, visible(found.digest ?? ""))]])),
         found.history?.length ? section("History", eventList(found.history), found.history_more
           ? h("p.muted", {}, "Older events are in the model's history.") : null) : null));

@@ -47,7 +47,7 @@ function versionsView(ctx) {
       about: "tags: the first, and how many more",
       value: (i) => Object.entries(rows().at(i, "tags") ?? {}).map(([key, value]) => `${key}=${value}`).join(" ") },
     !any("badges", (badges) => badges.length) ? null : { id: "badges", title: "Trust", kind: "chips.trust",
-      hide: "small", cell: (i) => badgeMarks(rows().at(i, "badges")),
+      hide: "small", cell: (i) => badgeMarks(rows().at(i, "badges"), rows().at(i, "user")),
       value: (i) => (rows().at(i, "badges") ?? []).join(" ") },
     { id: "created", title: "Age", kind: "time", cell: (i) => when(rows().at(i, "created")), value: at("created") },
     { id: "user", title: "By", kind: "user", hide: "medium",
