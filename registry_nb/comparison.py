@@ -343,7 +343,8 @@ def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Differen
         try:
             yield from [Difference(_ESTIMATOR, *change) for change in estimators.changes(one, other)]
         except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
-            yield Difference(_ESTIMATOR, name, *[_why(error)] * 2, compared=False)
+            why = _why(error)
+            yield Difference(_ESTIMATOR, name, why, why, compared=False)
 
 
 def _flavor(side: _Side) -> object:

@@ -45,8 +45,8 @@ def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
         found = DeepDiff(a[name], b[name], view="tree", ignore_nan_inequality=True)
         inside = [level for levels in found.values() for level in levels]
         for level in inside if len(inside) <= _MANY else ():
-            sides = (None if side is notpresent else leaf(side) for side in (level.t1, level.t2))
-            yield (f"{name}{printable(level.path(root=''))}", *sides)
+            was, now = (None if side is notpresent else leaf(side) for side in (level.t1, level.t2))
+            yield f"{name}{printable(level.path(root=''))}", was, now
         if len(inside) > _MANY:
             yield name, one, f"{other}, different in {len(inside)} places"
         elif not inside:

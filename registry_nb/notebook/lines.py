@@ -120,7 +120,7 @@ def _awaits(shell: Any, cell: str) -> bool:
 
 def _split(line: str) -> list[str]:
     """Split as a shell does, but keep the quotes, which say that nothing is to be expanded."""
-    words, position = [], 0
+    words, position = list[str](), 0
     while rest := line[position:].lstrip():
         position = len(line) - len(rest)
         word = _WORD.match(line, position)
