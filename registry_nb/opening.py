@@ -1,4 +1,4 @@
-"""What is done with the bytes that a URI names: load them, vouch for them, look into them, take them out.
+"""What is done with the bytes that a URI names: load, vouch for, look into, take out, register them once more.
 
 Each function is a method of `Registry`, which has one line for it.
 """
@@ -6,11 +6,13 @@ Each function is a method of `Registry`, which has one line for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry_nb import checks, keys, lifecycle, lookup, places, process
 from registry_nb.errors import Invalid
+from registry_nb.names import checked_name, checked_tags, checked_text
 from registry_nb.places import TrustedRegistry
 from registry_nb.records import ModelVersion
 from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, origin, signers
@@ -200,6 +202,60 @@ def download(registry: Registry, uri: str, folder: str | os.PathLike[str]) -> Pa
     found, target = lookup.found(registry.store, uri), Path(folder).expanduser()
     loading.download(found.saved, registry.artifacts, str(target), _origin(registry, found) is Origin.FOREIGN)
     return target
+
+
+def copy(
+    registry: Registry,
+    uri: str,
+    name: str,
+    *,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    because: str = "",
+    source: Registry | None = None,
+) -> ModelVersion:
+    """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
+
+    Parameters
+    ----------
+    uri, name : str
+    source : Registry, optional
+        The registry that the URI is of, if not this one: then its bytes are verified and copied. The version is
+        yours here if you, or a signer whom you know, vouch for it there.
+    tags : mapping, optional
+        They join the tags of a version that is copied.
+    description : str, optional
+        If it is not to be that of the version that is copied.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+        If the URI names nothing.
+    """
+    name, stamp = checked_name(name), process.stamp(registry.user, because)
+    there = source or registry
+    found = lookup.found(there.store, uri)
+    same = (
+        ("description", "tags", "metrics", "params", "run_id") if found.run is None else ("metrics", "params", "run_id")
+    )
+    facts = {field: getattr(found.run or found.saved, field) for field in same}
+    already = facts.get("tags", {})
+    facts |= {"tags": {**already, **checked_tags(tags, already)}, "provenance": {"source": found.uri}}
+    if description is not None:
+        facts["description"] = checked_text(description)
+    saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
+    # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
+    vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
+    if there.artifacts is registry.artifacts:
+        return registry._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
+    from registry_nb.saving import brought
+
+    facts["run_id"] = None  # a run of the other registry
+    with registry.artifacts.writing():
+        saved = brought(saved, there.artifacts, registry.artifacts, foreign=not vouched)
+        return registry._add(name, saved, stamp, facts, vouched=vouched)
 
 
 def _origin(registry: Registry, found: lookup.Found) -> Origin:

@@ -45,7 +45,7 @@ from registry_nb.names import (
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage
 from registry_nb.signature import Signature
 from registry_nb.stores import GRACE, Artifacts, Store, open_store
-from registry_nb.trust import Origin, Sealer, origin
+from registry_nb.trust import Sealer
 from registry_nb.uris import Which
 
 if TYPE_CHECKING:
@@ -215,62 +215,6 @@ class Registry:
             tx.apply(lifecycle.created(name, stamp, description=text, tags=checked))
         return self.model(name)
 
-    def copy(
-        self,
-        uri: str,
-        name: str,
-        *,
-        tags: Mapping[str, Any] | None = None,
-        description: str | None = None,
-        because: str = "",
-        source: Registry | None = None,
-    ) -> ModelVersion:
-        """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
-
-        Parameters
-        ----------
-        uri, name : str
-        source : Registry, optional
-            The registry that the URI is of, if not this one: then its bytes are verified and copied. The version is
-            yours here if you, or a signer whom you know, vouch for it there.
-        tags : mapping, optional
-            They join the tags of a version that is copied.
-        description : str, optional
-            If it is not to be that of the version that is copied.
-        because : str
-            The reason, for the history.
-
-        Raises
-        ------
-        NotFound
-            If the URI names nothing.
-        """
-        name, stamp = checked_name(name), process.stamp(self.user, because)
-        there = source or self
-        found = lookup.found(there.store, uri)
-        same = (
-            ("description", "tags", "metrics", "params", "run_id")
-            if found.run is None
-            else ("metrics", "params", "run_id")
-        )
-        facts = {field: getattr(found.run or found.saved, field) for field in same}
-        already = facts.get("tags", {})
-        facts |= {"tags": {**already, **checked_tags(tags, already)}, "provenance": {"source": found.uri}}
-        if description is not None:
-            facts["description"] = checked_text(description)
-        saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-        # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
-        vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
-        if there.artifacts is self.artifacts:
-            return self._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
-        from registry_nb.saving import brought
-
-
-        facts["run_id"] = None  # a run of the other registry
-        with self.artifacts.writing():
-            saved = brought(saved, there.artifacts, self.artifacts, foreign=not vouched)
-            return self._add(name, saved, stamp, facts, vouched=vouched)
-
     # -- moving -----------------------------------------------------------------------------------------------------
 
     promote = moving.promote
@@ -399,6 +343,7 @@ class Registry:
         twin._backend = asof.stood(self.store, self.artifacts, when)
         return twin
 
+    copy = opening.copy
     load = opening.load
     inspect = opening.inspect
     trust = opening.trust

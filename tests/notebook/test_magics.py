@@ -312,14 +312,18 @@ def test_a_crowded_stage_is_told_in_one_line(three, capsys):
 
 @pytest.mark.filterwarnings("default")  # as above
 def test_the_warnings_of_others_pass(three, capsys):
-    three.shell.user_ns["Loud"] = type("Loud", (), {"__call__": lambda self, X: X, "__reduce__": _loudly})
+    three.shell.user_ns["Loud"] = Loud
     with pytest.warns(DeprecationWarning, match="pickled loudly"):
         three.run("loud = Loud()\n%registry register loud as Loud")
 
 
-def _loudly(self):
-    warnings.warn("pickled loudly", DeprecationWarning, stacklevel=1)
-    return dict, ()
+class Loud:
+    def __call__(self, X):
+        return X
+
+    def __reduce__(self):
+        warnings.warn("pickled loudly", DeprecationWarning, stacklevel=1)
+        return Loud, ()
 
 
 @pytest.mark.parametrize(

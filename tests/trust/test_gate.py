@@ -146,14 +146,18 @@ def at_every_door(registry, marker):
     refused(lambda: registry.shadow("Gift", 2, 1, X))
     refused(lambda: registry.at(registry.history("Gift")[-1].at).load(URI))
     (problem,) = [each for each in registry.check(deep=True).problems if each.startswith(URI)]
-    assert "cannot predict its probe rows here (Untrusted: " in problem
+    assert "was not loaded: nobody whom you know vouches for it" in problem
     for model in (URI, registry.version("Gift", 1)):
         told = {(one.section, one.name): one for one in registry.diff(model, "models:/Gift/2")}
         asked = told.get(("estimator", "parameters"))
-        assert asked is None or "Untrusted" in asked.a or "nothing is known but what was recorded" in asked.a
+        assert (
+            asked is None
+            or "nobody whom you know vouches for it" in asked.a
+            or "nothing is known but what was recorded" in asked.a
+        )
     registry.policy("Gift", require=[probe_passes()])
     (row,) = registry.evaluate("Gift", 1).rows
-    assert (row.verdict, row.found.startswith("Untrusted: ")) == ("failed", True)
+    assert (row.verdict, "nobody whom you know vouches for it" in row.found) == ("failed", True)
     with pytest.raises(rn.Refused):
         registry.promote("Gift", 1)
     in_the_panel(registry)
@@ -182,7 +186,7 @@ def in_the_panel(registry):
     refused(lambda: answer("shadow", {"model": "Gift", "a": 1, "b": 2, "data": "X"}, asked))
     answer("check", {"deep": True}, asked)
     plan = answer("plan", {"do": "promote", "stage": "Production", **gift}, asked)
-    assert "Untrusted" in json.dumps(plan)
+    assert "nobody whom you know vouches for it" in json.dumps(plan)
 
 
 @pytest.mark.parametrize("make", PLANTED, ids=[make.__name__ for make in PLANTED])
@@ -212,7 +216,7 @@ def test_no_payload_in_the_folder_runs_unless_its_very_digest_is_given(name, fla
         registry.load(uri, trust="sha256:" + "0" * 16)
     with pytest.raises(rn.Invalid):
         registry.load(uri, trust=True)
-    assert "Untrusted" in registry.check(deep=True).problems[0]
+    assert "nobody whom you know vouches for it" in registry.check(deep=True).problems[0]
     assert not marker.exists()
     if name not in _NOT_BY_LOADING:
         with suppress(Exception):  # what the others return is no model
