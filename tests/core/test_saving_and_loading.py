@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import registry_nb as rn
-from registry_nb import environment, saving
+from registry_nb import environment, lookup, saving
 from registry_nb.errors import EnvironmentChanged, EnvironmentMismatch, NotSerializable, SecretFound, SignatureMismatch
 
 
@@ -292,6 +292,23 @@ def test_a_model_that_comes_back_as_another_is_not_registered(registry, refused)
     with refused(registry, rn.Invalid, "Forgetful can be written", "it predicts otherwise than before"):
         registry.register(Forgetful(1), "Iris", example=[1, 2])
     assert registry.register(Forgetful(0), "Iris", example=[1, 2]).version == 1
+
+
+def test_a_version_knows_a_recent_one_with_the_same_bytes(registry, constant, monkeypatch):
+    one, two = constant(1), constant(2)
+    made = [registry.register(model, "Iris") for model in (one, two, one, one)]
+    assert [version.provenance.get("same_bytes_as") for version in made] == [None, None, 1, 3]
+    again = rn.Registry(registry.uri)
+    assert again.version("Iris", 3).provenance == made[2].provenance == {"same_bytes_as": 1}
+    assert registry.register(one, "Rose").provenance.get("same_bytes_as") is None, "of another model"
+    assert registry.copy("models:/Rose/1", "Iris").provenance["same_bytes_as"] == 4
+    registry.delete("Iris", version=2)
+    assert registry.register(two, "Iris").provenance.get("same_bytes_as") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(lookup, "_LATEST", 2)
+        assert registry.register(constant(3), "Iris").version == 7
+        assert registry.register(one, "Iris").provenance.get("same_bytes_as") is None, "nobody scans a long history"
+    assert again.check().ok
 
 
 class Incomparable:
