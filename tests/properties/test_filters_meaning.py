@@ -13,8 +13,8 @@ from registry_nb.records import Frozen, ModelVersion, Stage
 
 NOON = datetime(2026, 1, 1, tzinfo=UTC)
 PIECES = (
-    "name version stage alias tags. metrics.auc params.`a b` created_at = != <= > ( ) , ' \" AND or NOT LIKE ilike IN IS NULL "
-    "'Iris' 'Prod' 3 .5 1e9 -7 1e999 '2026-01-01' '%a_' ١ \x00 🌸 attributes.name foo.bar \\ `"
+    "name version stage alias tags. metrics.auc params.`a b` created_at = != <= > ( ) , ' \" AND or NOT LIKE ilike IN "
+    "IS NULL 'Iris' 'Prod' 3 .5 1e9 -7 1e999 '2026-01-01' '%a_' ١ \x00 🌸 attributes.name foo.bar \\ `"
 )
 TOKENS = st.sampled_from(PIECES.split(" "))
 NOUNS = st.sampled_from(["model", "version", "run"])
