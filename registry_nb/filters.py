@@ -227,7 +227,8 @@ def _expected(begun: str) -> set[str]:
     """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have."""
     reading = _parser().parse_interactive(begun)
     reading.exhaust_lexer()
-    return reading.accepts()
+    found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return found
 
 
 @functools.cache

@@ -92,7 +92,7 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     result = registry if result is called else result
     if echo and called.lines:
         now = getattr(given, "new", None) or _model(given)
-        moves = [*_moves(registry, now, before), same_bytes(result) if verb.name == "register" else ""]
+        moves = [*_moves(registry, now, before), same_bytes(cast("Any", result)) if verb.name == "register" else ""]
         python = visible(masked("; ".join(called.lines))[0])
         told = "   ".join(filter(None, [*moves, python]))
         magics.shell.display_pub.publish({"text/plain": told})

@@ -78,8 +78,8 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
         there = f"there are {', '.join(map(visible, names[:8]))}" if names else "they have no metrics"
         wanted = "a metric" if metric is None else f"the metric {shown(metric)}"
         if metric in names:
-            values = (f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics)
-            there = f"by version, it is {listed(values)}"
+            found = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
+            there = f"by version, it is {listed(found)}"
         raise Invalid(f"no version has {wanted} as a finite number; {there}{close(metric or '', names)}")
     drawn = having[-_MOST:]
     values = [version.metrics[metric] for version in drawn]
