@@ -102,7 +102,7 @@ class VersionNotFound(NotFound):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        there = f"the newest is {self.newest}" if self.newest else "it has no versions yet"
+        there = f"the newest is {self.newest}" if self.newest else "it has no versions"
         return f"model {self.name!r} has no version {self.version}; {there}"
 
 
@@ -514,7 +514,8 @@ def close(given: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant, or nothing."""
     by_fold = {name.casefold(): name for name in known}
     match = difflib.get_close_matches(given.casefold(), by_fold, n=1, cutoff=0.5)
-    return f"; did you mean {by_fold[match[0]]!r}?" if match else ""
+    meant = by_fold[match[0]] if match else given
+    return f"; did you mean {meant!r}?" if meant != given else ""
 
 
 def sentence_of(error: BaseException, most: int = 1000) -> str:

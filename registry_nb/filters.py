@@ -2,7 +2,8 @@
 
 ``name = 'Iris' AND metrics.accuracy > 0.9 AND tags."odd key" LIKE 'a%'``: comparisons joined by ``AND``, ``OR``,
 ``NOT`` and parentheses. Text is quoted, numbers are not, times are quoted ISO 8601 (local unless they say otherwise).
-A comparison with something that a record lacks is false, as in SQL.
+A comparison with something that a record lacks is false, as in SQL; ``IS NULL`` asks for that, ``IS NOT NULL`` for
+what is there. A metric that is NaN, and a text without characters, are there.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ start: any_of
 ?any_of: all_of ("OR"i all_of)*
 ?all_of: one ("AND"i one)*
 ?one: "NOT"i one -> negated | "(" any_of ")" | comparison
-comparison: FIELD COMPARE _value | FIELD LIKE TEXT | FIELD IN "(" _value ("," _value)* ")"
+comparison: FIELD COMPARE _value | FIELD LIKE TEXT | FIELD IN "(" _value ("," _value)* ")" | FIELD NULL
 _value: TEXT | NUMBER
 
 FIELD: /[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?/
 COMPARE: "=" | "!=" | "<=" | ">=" | "<" | ">"
 LIKE.2: /(NOT\s+)?I?LIKE\b/i
 IN.2: /(NOT\s+)?IN\b/i
+NULL.2: /IS\s+(NOT\s+)?NULL\b/i
 TEXT: /'([^']|'')*'/ | /"[^"]*"/
 NUMBER: /[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?/
 %import common.WS
@@ -48,6 +50,7 @@ _WORDS = {
     "COMPARE": "a comparison (=, !=, <, <=, >, >=)",
     "LIKE": "LIKE or ILIKE",
     "IN": "IN (…)",
+    "NULL": "IS NULL",
     "TEXT": "a quoted text",
     "NUMBER": "a number",
     "LPAR": "'('",
@@ -186,11 +189,10 @@ end: expected a number or a quoted text
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        # lark's two kinds name the expected terminals differently, and the end of the text has no position of its own.
-        kinds = ("accepts", "allowed", "expected")
-        expected: set[str] = next((found for kind in kinds if (found := getattr(error, kind, None))), set())
+        # The end of the text has no position of its own.
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
         position = len(text) if ended else int(error.pos_in_stream or 0)
+        expected = _expected(text[:position])
         words = " or ".join(sorted(_WORDS.get(name, name) for name in expected))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
@@ -221,6 +223,14 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
     return found
 
 
+def _expected(begun: str) -> set[str]:
+    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have."""
+    reading = _parser().parse_interactive(begun)
+    reading.exhaust_lexer()
+    found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return found
+
+
 @functools.cache
 def _parser() -> Lark:
     from lark import Lark
@@ -247,6 +257,9 @@ def _compiled(node: Any, text: str, noun: str, equals: dict[str, str] | None, de
 def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str, str] | None) -> Predicate:
     subject, sign, *literals = tokens
     kind, read = _field(str(subject), text, subject.start_pos or 0, noun)
+    if not literals:
+        null = "NOT" not in str(sign).upper()
+        return lambda record: (not read(record) if kind == "any" else read(record) is None) == null
     if kind == "param":
         kind, read = _param(read, as_number=all(literal.type == "NUMBER" for literal in literals))
     words = " ".join(str(sign).upper().split())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from registry_nb import lifecycle, process
 from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
 from registry_nb.names import checked_name
-from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 #: The stages that a URI in a serving job names, which one version at a time should hold.
 SERVING = (Stage.STAGING, Stage.PRODUCTION)
+#: Versions among which one with the same bytes is looked for.
+_LATEST = 20
 #: A serving process asks for the same few URIs again and again.
 _parsed = functools.lru_cache(maxsize=1024)(parse_uri)
 
@@ -184,6 +186,20 @@ def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> M
     stack = lifecycle.held(reader.events(name, newest_first=True), stage)
     holders = reader.holders(name, stage)
     return version(reader, name, lifecycle.rollback_target(name, stage, stack, holders, _Existing(reader, name), to))
+
+
+def twin(reader: Reader, name: str, files: Sequence[File]) -> int:
+    """Return the newest of a model's latest versions that has the same bytes, or 0.
+
+    An index over all of them would cost each process its memory, and a scan each registration its time, for a cell that
+    was run twice.
+    """
+    newest = reader.newest(name)
+    for number in range(newest, max(newest - _LATEST, 0), -1):
+        found = reader.version(name, number)
+        if found is not None and found.files == tuple(files):
+            return number
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,8 @@ class Registry:
         Returns
         -------
         ModelVersion
-            In stage None.
+            In stage None. If one of the latest versions has the same bytes, as when a cell was run twice,
+            ``provenance["same_bytes_as"]`` is its number.
 
         Raises
         ------
@@ -194,7 +195,7 @@ class Registry:
                 tolerance=tolerance,
                 code_paths=code_paths,
             )
-            told = captured(model, data) if provenance else {}
+            told = captured(model, data) if provenance else None
             return self._add(name, saved, stamp, {**facts, "provenance": told})
 
     def create_model(
@@ -549,6 +550,9 @@ class Registry:
             if number > MAX_VERSION:
                 raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")
             seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
+            told = facts.get("provenance")
+            if told is not None and (twin := lookup.twin(tx, name, saved.files)):
+                facts = {**facts, "provenance": {**told, "same_bytes_as": twin}}
             change = lifecycle.registered(model, number, name, replace(saved, seals=seals), stamp, **facts)
             tx.apply(change)
             return change.versions[0]

@@ -109,7 +109,7 @@ def python():
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environment},
         )
         assert found.returncode == 0, found.stderr

@@ -21,6 +21,7 @@ from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import visible
 from registry_nb.notebook.grammar import DASHED, shielded, unshielded
 from registry_nb.notebook.here import BRACES, QUOTED, Echo, Here
+from registry_nb.notebook.sheets import same_bytes
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
 from registry_nb.records import Stage
 from registry_nb.redaction import masked
@@ -91,7 +92,9 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     result = registry if result is called else result
     if echo and called.lines:
         now = getattr(given, "new", None) or _model(given)
-        told = "   ".join([*_moves(registry, now, before), visible(masked("; ".join(called.lines))[0])])
+        moves = [*_moves(registry, now, before), same_bytes(cast("Any", result)) if verb.name == "register" else ""]
+        python = visible(masked("; ".join(called.lines))[0])
+        told = "   ".join(filter(None, [*moves, python]))
         magics.shell.display_pub.publish({"text/plain": told})
     return result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
 

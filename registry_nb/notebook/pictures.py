@@ -18,7 +18,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from registry_nb.asof import Stint
-from registry_nb.errors import Invalid, close, shown
+from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import counted, local_time, short, visible
 from registry_nb.records import ModelVersion, Stage
@@ -77,6 +77,9 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
     if metric is None or not having:
         there = f"there are {', '.join(map(visible, names[:8]))}" if names else "they have no metrics"
         wanted = "a metric" if metric is None else f"the metric {shown(metric)}"
+        if metric in names:
+            found = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
+            there = f"by version, it is {listed(found)}"
         raise Invalid(f"no version has {wanted} as a finite number; {there}{close(metric or '', names)}")
     drawn = having[-_MOST:]
     values = [version.metrics[metric] for version in drawn]

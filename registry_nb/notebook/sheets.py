@@ -221,7 +221,14 @@ def _request_row(request: Request) -> Sequence[Cell]:
     )
 
 
+def same_bytes(version: ModelVersion) -> str:
+    """Say which version had the same bytes when this one was registered, if there was one."""
+    twin = version.provenance.get("same_bytes_as")
+    return f"the same bytes as version {twin}" if isinstance(twin, int) else ""
+
+
 def _version(version: ModelVersion) -> Sheet:
+    bytes_ = in_bytes(version.size), f"{visible(version.digest[:19])}…"
     facts = [
         ("stage", stage_cell(version.stage)),
         ("aliases", text_cell(", ".join(version.aliases))),
@@ -232,7 +239,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("signature", signature_cell(version.signature)),
         ("flavor", text_cell(f"{version.flavor}, Python {version.python_version}")),
         ("requires", long_cell(", ".join(version.requirements))),
-        ("bytes", Cell(f"{in_bytes(version.size)}, {visible(version.digest[:19])}…", visible(version.digest))),
+        ("bytes", Cell(", ".join(filter(None, (*bytes_, same_bytes(version)))), visible(version.digest))),
         ("run", text_cell(version.run_id or "")),
         ("from", long_cell(_from(version.provenance))),
         (

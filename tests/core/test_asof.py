@@ -284,7 +284,7 @@ def test_many_threads_look_back_while_others_write(story, constant):
             story.rename("Lily", "Rose")
         done.set()
         for one in looking:
-            one.result(timeout=60)
+            one.result(timeout=300)
     assert found == {("Iris", "Rose", 1, 2, 1)}
     assert story.at(datetime.now(UTC)).model("Iris") == story.model("Iris")
 

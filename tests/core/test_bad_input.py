@@ -192,7 +192,7 @@ def test_a_version_stage_or_alias_that_is_not_there_says_what_is(iris, refused):
     with refused(iris, AliasNotFound, "did you mean 'champion'? (aliases: champion)"):
         iris.unalias("Iris", "champ")
     iris.create_model("Empty")
-    with refused(iris, VersionNotFound, "model 'Empty' has no version latest; it has no versions yet"):
+    with refused(iris, VersionNotFound, "model 'Empty' has no version latest; it has no versions"):
         iris.version("Empty")
 
 

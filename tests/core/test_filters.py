@@ -103,7 +103,7 @@ def test_what_a_filter_means(text, numbers):
 @pytest.mark.parametrize(
     ("text", "position", "part"),
     [
-        ("name", 4, "at its end: expected IN (…) or LIKE or ILIKE or a comparison (=, !=, <, <=, >, >=)"),
+        ("name", 4, "at its end: expected IN (…) or IS NULL or LIKE or ILIKE or a comparison (=, !=, <, <=, >, >=)"),
         ("name =", 6, "at its end: expected a number or a quoted text"),
         ("name = Iris", 7, "near 'Iris': expected a number or a quoted text"),
         ("name = 'Iris", 7, "expected a number or a quoted text"),
@@ -192,3 +192,45 @@ def test_orders():
 def test_a_wrong_order_is_refused(order):
     with pytest.raises(BadFilter):
         ordered(VERSIONS, [order], "version")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("metrics.f1 IS NULL", [2, 3]),
+        ("metrics.f1 is  not\tnull", [1]),
+        ("NOT metrics.f1 IS NULL AND stage = 'None'", [1]),
+        ("run_id IS NULL OR tags.t IS NOT NULL", [1, 2, 3]),
+        ("tags.t IS NULL", [1, 3]),
+        ("params.p IS NULL", [1, 3]),
+        ("params.p IS NOT NULL", [2]),
+        ("alias IS NULL", [1, 2]),
+        ("alias IS NOT NULL", [3]),
+        ("description IS NOT NULL", [1, 2, 3]),
+        ("stage IS NULL", []),
+        ("last_updated_timestamp IS NOT NULL", [1, 2, 3]),
+    ],
+)
+def test_what_a_record_lacks_is_null(registry, constant, text, kept):
+    registry.register(constant(1), "Iris", metrics={"f1": float("nan")}, params={"p": None})
+    registry.register(constant(2), "Iris", tags={"t": ""}, params={"p": "a"})
+    registry.register(constant(3), "Iris", aliases=["live"])
+    assert [version.version for version in registry.versions("Iris", text)] == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name='UPPER';", "expected AND or OR or the end"),
+        ("(name='a';", "expected ')' or AND or OR"),
+        ("name IN ('a';", "expected ')' or ','"),
+        ("name IS", "expected IN (…) or IS NULL or LIKE or ILIKE or a comparison"),
+        ("name = 'a' name", "expected AND or OR or the end"),
+        ("name = ", "expected a number or a quoted text"),
+        (";", "expected '(' or NOT or a field"),
+    ],
+)
+def test_a_mistake_names_what_may_stand_there(text, expected):
+    with pytest.raises(BadFilter) as raised:
+        parse_filter(text, "version")
+    assert raised.value.reason.startswith(expected), raised.value.reason

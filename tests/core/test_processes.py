@@ -67,7 +67,7 @@ def test_of_two_kernels_that_expect_the_same_holder_one_wins(iris):
         for kernel in kernels:
             kernel.stdin.write("go\n")
             kernel.stdin.flush()
-        answers = [kernel.communicate(timeout=60)[0].strip() for kernel in kernels]
+        answers = [kernel.communicate(timeout=300)[0].strip() for kernel in kernels]
         winner = iris.version("Iris", "Production").version
         assert sorted(answers) == sorted([str(winner), f"Conflict {winner}"])
         assert [e.action for e in iris.history("Iris")[before:]] == ["archived", "promoted"], "the other wrote nothing"

@@ -25,6 +25,7 @@ def session(monkeypatch, tmp_path):
         transform_cell=lambda source: source,
     )
     monkeypatch.setattr(provenance, "_shell", lambda: shell)
+    monkeypatch.setattr(provenance, "_PATIENCE", 60)  # a busy machine's git takes longer than a model is kept waiting
     shell.raw = raw
     return shell
 
@@ -139,6 +140,7 @@ def test_a_git_that_is_missing_slow_or_failing_costs_only_the_flag(session, tmp_
         (tools / "git").write_text(script)
         (tools / "git").chmod(0o755)
         os.symlink("/bin/sleep", tools / "sleep")
+    monkeypatch.setattr(provenance, "_PATIENCE", 0.015)
     monkeypatch.setenv("PATH", str(tools))
     assert told(session)["git"].keys() == {"commit", "branch"}
 

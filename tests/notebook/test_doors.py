@@ -57,7 +57,7 @@ def test_a_terminal_shows_text_and_goes_on_after_an_error(tmp_path):
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=500,
         check=True,
     )
     shown = done.stdout + done.stderr
@@ -88,7 +88,7 @@ def test_nbconvert_runs_a_notebook_and_stops_where_somebody_would_have_to_answer
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources]), path)
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", path.name]
     stopped = subprocess.run(
-        command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
+        command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False
     )
     assert stopped.returncode != 0
     assert "Delete Iris with all its versions? Nobody can answer here: add --yes" in stopped.stderr
@@ -99,7 +99,7 @@ def test_nbconvert_runs_a_notebook_and_stops_where_somebody_would_have_to_answer
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=500,
         check=True,
     )
     cells = json.loads(done.stdout)["cells"]

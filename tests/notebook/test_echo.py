@@ -95,7 +95,11 @@ def test_the_python_line_runs_and_does_the_same(three, tmp_path, line, python):
         ("stage Iris 2 None", "Production: 2 → –"),
         ("rollback Iris", "Production: 2 → 1; 2 is archived"),
         ("rollback Iris --dry-run", ""),
-        ("register model as Iris --stage Production", "Production: 2 → 4; 2 is archived"),
+        (
+            "register model as Iris --stage Production",
+            "Production: 2 → 4; 2 is archived   the same bytes as version 3",
+        ),
+        ("register {lambda X: X} as Iris", ""),
         ("rename Iris Flower", ""),
         ("copy Iris/2 Flower", ""),
         ("tag Iris/2 a=b", ""),

@@ -35,12 +35,12 @@ def printed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         client = NotebookClient(
-            notebook, timeout=120, allow_errors=False, resources={"metadata": {"path": str(folder)}}
+            notebook, timeout=600, allow_errors=False, resources={"metadata": {"path": str(folder)}}
         )
         outputs = [output for cell in client.execute().cells for output in cell.get("outputs", ())]
     assert list(folder.iterdir()) == [], "it leaves nothing behind"
-    noise = [output.text for output in outputs if output.get("name") == "stderr"]
-    assert noise == [], "no framework speaks between the lines"
+    noise = "".join(output.text for output in outputs if output.get("name") == "stderr")
+    assert noise == "", "no framework speaks between the lines"
     return "".join(output.text for output in outputs if output.output_type == "stream")
 
 

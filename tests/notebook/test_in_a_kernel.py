@@ -179,14 +179,14 @@ class Kernel:
             self.client.input(answer)
 
         reply = self.client.execute_interactive(
-            code, output_hook=told, stdin_hook=asked, allow_stdin=answer is not None, timeout=60
+            code, output_hook=told, stdin_hook=asked, allow_stdin=answer is not None, timeout=300
         )["content"]
         bundles = [content["data"] for kind, content in seen if kind in {"display_data", "execute_result"}]
-        streams = [content["text"] for kind, content in seen if kind == "stream"]
+        streams = "".join(content["text"] for kind, content in seen if kind == "stream")  # in however many messages
         errors = [content for kind, content in seen if kind == "error"]
         return Answer(
             reply["status"],
-            "\n".join([*streams, *(data.get("text/plain", "") for data in bundles)]),
+            "\n".join([streams, *(data.get("text/plain", "") for data in bundles)]),
             "\n".join(data.get("text/html", data.get("image/svg+xml", "")) for data in bundles),
             errors,
             "".join(payload["text"] for payload in reply.get("payload", ()) if payload["source"] == "set_next_input"),
@@ -194,7 +194,7 @@ class Kernel:
 
     def completed(self, code):
         """What the kernel offers at the end of some code."""
-        return self.client.complete(code, reply=True, timeout=60)["content"]["matches"]
+        return self.client.complete(code, reply=True, timeout=300)["content"]["matches"]
 
 
 class Answer:
@@ -210,7 +210,7 @@ class Answer:
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kernel")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGISTRY_NB_USER": "ada"}
-    manager, client = start_new_kernel(cwd=str(folder), kernel_name="python3", env=environment)
+    manager, client = start_new_kernel(startup_timeout=300, cwd=str(folder), kernel_name="python3", env=environment)
     kernel = Kernel(client)
     first = kernel.run(
         "%load_ext registry_nb\n%config IPCompleter.use_jedi = False\n"

@@ -21,7 +21,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 def run(notebook, folder, monkeypatch, **options):
     monkeypatch.setenv("REGISTRY_NB_USER", "ada")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}, **options)
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}, **options)
     return client.execute()
 
 
@@ -70,22 +70,23 @@ def test_a_failing_cell_shows_its_own_error_once_and_registers_nothing(tmp_path,
     with pytest.raises(CellExecutionError) as raised:
         run(notebook, tmp_path, monkeypatch)
     assert raised.value.ename == "UsageError"
-    told = [output.get("ename", output.get("text", "").strip()) for output in notebook.cells[1].outputs]
-    assert told == ["ZeroDivisionError", "UsageError: the cell failed, so nothing was registered"]
+    outputs = notebook.cells[1].outputs
+    assert [output.ename for output in outputs if output.output_type == "error"] == ["ZeroDivisionError"]
+    assert streams(outputs) == {"stderr": "UsageError: the cell failed, so nothing was registered\n"}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_kernel_completes(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    manager, client = start_new_kernel(cwd=str(tmp_path), kernel_name="python3")
+    manager, client = start_new_kernel(startup_timeout=300, cwd=str(tmp_path), kernel_name="python3")
     try:
         lines = "%load_ext registry_nb", "%config IPCompleter.use_jedi = False", "model = lambda X: X"
         for line in (*lines, "%registry register model as Zero;"):
-            reply = client.execute(line, reply=True, timeout=60)["content"]
+            reply = client.execute(line, reply=True, timeout=300)["content"]
             assert reply["status"] == "ok", reply
         offered = {}
         for code in ("%registry prom", "x = 1\n%registry promote Ze", "%registry promote Zero 1 --to "):
-            reply = client.complete(code, reply=True, timeout=60)["content"]
+            reply = client.complete(code, reply=True, timeout=300)["content"]
             offered[code] = [code[: reply["cursor_start"]] + match for match in reply["matches"]]
     finally:
         client.stop_channels()
@@ -115,9 +116,19 @@ def test_a_shipped_notebook_runs_and_leaves_nothing_behind(path, tmp_path, monke
             assert told[0] == told[1], then.source
 
 
+def streams(outputs):
+    """What was written to each stream, in however many messages a kernel sent it."""
+    texts = {}
+    for output in outputs:
+        if output.output_type == "stream":
+            texts[output.name] = texts.get(output.name, "") + output.text
+    return texts
+
+
 def texts(cell):
     """What a cell shows as text, without times, versions of libraries, digests and sizes."""
-    found = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    found = [text for _, text in sorted(streams(cell.outputs).items())]
+    found += [output.data.get("text/plain", "") for output in cell.outputs if "data" in output]
     shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", "\n".join(found))
     shown = re.sub(r"==[\w.]+|Python [\d.]+|sha256:\w+…|[\d.]+ [KM]?B\b", "FACT", shown)
     return re.sub(r" +", " ", shown)

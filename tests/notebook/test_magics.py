@@ -180,6 +180,20 @@ def test_a_hostile_line_is_read_at_once(notebook, hostile):
     assert time.process_time() - start < 5
 
 
+def test_the_same_bytes_again_are_told_and_not_refused(notebook, capsys):
+    notebook.run("%registry register model as Iris")
+    assert "the same bytes" not in notebook.published[0]["text/plain"]
+    second = notebook.run("%registry register model as Iris")
+    assert notebook.published == [{"text/plain": "the same bytes as version 1   registry.register(model, 'Iris')"}], (
+        "run all, twice"
+    )
+    assert (second.version, second.provenance["same_bytes_as"]) == (2, 1)
+    assert ", the same bytes as version 1" in notebook.shown(second)["text/plain"]
+    assert ", the same bytes as version 1" in notebook.shown(second)["text/html"]
+    notebook.run("%registry promote Iris 2")
+    assert "same bytes" not in notebook.published[0]["text/plain"]
+
+
 def test_the_result_can_be_assigned_and_says_who_serves_now(three):
     three.run("v = %registry promote Iris 2 --because 'better'")
     assert three.shell.user_ns["v"] == three.registry.version("Iris", "Production")

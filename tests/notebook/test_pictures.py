@@ -139,3 +139,15 @@ def test_a_registry_draws_its_own_versions(registry):
     assert registry.plot("Zero", "size", filter="metrics.accuracy > 0.92").text == "size of Zero: 2 3"
     with pytest.raises(ModelNotFound):
         registry.plot("Nought")
+
+
+def test_a_metric_without_a_finite_value_is_not_taken_for_a_slip(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"loss": float("nan")})
+    registry.archive("Iris", 1)
+    registry.register(constant(2), "Iris", metrics={"accuracy": 0.9})
+    told = "no version has the metric 'loss' as a finite number; by version, it is 1 nan"
+    with pytest.raises(rn.Invalid) as raised:
+        registry.plot("Iris", "loss")
+    assert str(raised.value) == told
+    with pytest.raises(rn.Invalid, match="did you mean 'loss'"):
+        registry.plot("Iris", "los")

@@ -35,7 +35,7 @@ def recorded(tmp_path, monkeypatch):
     def run(*sources):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
         place = {"metadata": {"path": str(tmp_path)}}
-        NotebookClient(notebook, timeout=120, resources=place, allow_errors=True).execute()
+        NotebookClient(notebook, timeout=600, resources=place, allow_errors=True).execute()
         told = [output for output in notebook.cells[-1].outputs if output.output_type == "error"]
         assert not told, told
         return rn.Registry(tmp_path / ".registry_nb").version("Line", "latest")

@@ -38,7 +38,7 @@ class Ear:
             self.idled += 1
             self.heard.notify_all()
 
-    def until(self, true, seconds=10):
+    def until(self, true, seconds=300):
         with self.heard:
             assert self.heard.wait_for(true, seconds), "it never came to that"
 
@@ -281,7 +281,7 @@ def test_the_lock_is_free_while_the_thread_starts(iris, monkeypatch):
     def starting(thread):
         if thread.name.startswith("registry_nb"):
             asking = threading.Thread(
-                target=lambda: free.append(watch._mutex.acquire(timeout=10) and watch._mutex.release() is None)
+                target=lambda: free.append(watch._mutex.acquire(timeout=60) and watch._mutex.release() is None)
             )
             start(asking)
             asking.join()

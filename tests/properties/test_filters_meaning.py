@@ -14,7 +14,7 @@ from registry_nb.records import Frozen, ModelVersion, Stage
 NOON = datetime(2026, 1, 1, tzinfo=UTC)
 PIECES = (
     "name version stage alias tags. metrics.auc params.`a b` created_at = != <= > ( ) , ' \" AND or NOT LIKE ilike IN "
-    "'Iris' 'Prod' 3 .5 1e9 -7 1e999 '2026-01-01' '%a_' ١ \x00 🌸 attributes.name foo.bar \\ `"
+    "IS NULL 'Iris' 'Prod' 3 .5 1e9 -7 1e999 '2026-01-01' '%a_' ١ \x00 🌸 attributes.name foo.bar \\ `"
 )
 TOKENS = st.sampled_from(PIECES.split(" "))
 NOUNS = st.sampled_from(["model", "version", "run"])
@@ -91,7 +91,7 @@ def comparisons(draw):
     """A comparison, and what it means in Python."""
     sign = draw(st.sampled_from(list(SIGNS)))
     test = SIGNS[sign]
-    kind = draw(st.sampled_from(["version", "metric", "tag", "stage", "alias", "time", "like", "in"]))
+    kind = draw(st.sampled_from(["version", "metric", "tag", "stage", "alias", "time", "like", "in", "null"]))
     word, number = draw(WORDS), draw(st.sampled_from([-1, 0.5, 1, 2]))
     negated = draw(st.booleans())
     no = "NOT " if negated else ""
@@ -104,6 +104,13 @@ def comparisons(draw):
         )
     if kind == "tag":
         return f"tags.k {sign} {quoted(word)}", lambda v: "k" in v.tags and test(v.tags["k"], word)
+    if kind == "null":
+        field = draw(st.sampled_from(["metrics.m", "tags.k", "alias", "run_id", "description", "params.p"]))
+        prefix, _, key = field.partition(".")
+        there = {"alias": lambda v: bool(v.aliases)}.get(
+            field, lambda v: (key in getattr(v, prefix)) if key else getattr(v, prefix) is not None
+        )
+        return f"{field} IS {no}NULL", lambda v: there(v) == negated
     if kind == "stage":
         stage = draw(st.sampled_from(list(Stage)))
         return f"stage = '{stage.lower()}'", lambda v: v.stage is stage

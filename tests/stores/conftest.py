@@ -56,7 +56,7 @@ def outcome(process):
 
     def run(code, *arguments, **options):
         child = process(code, *arguments, **options)
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(timeout=300)
         assert child.returncode == 0, err
         return out.strip()
 

@@ -163,7 +163,7 @@ def other_threads_can_draw():
     def draw():
         lock = tqdm.auto.tqdm.get_lock()
         for each in lock.locks:
-            taken.append(each.acquire(timeout=5))
+            taken.append(each.acquire(timeout=60))
         for each, mine in zip(lock.locks, taken, strict=True):
             if mine:
                 each.release()
@@ -232,7 +232,7 @@ with folder.drafting() as draft:
 def test_a_notebook_shows_the_bar_as_a_widget(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(KERNEL)])
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     outputs = client.execute().cells[0].outputs
     assert [output for output in outputs if output.output_type in {"error", "stream"}] == [], "no warning, no text"
     states = [*client.widget_state.values()]

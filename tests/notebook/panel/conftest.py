@@ -92,7 +92,7 @@ class Browser(BaseComm):
         self.state, self.models, self.versions = {}, {}, {}
         self.deliver({"method": "request_state"})
 
-    def until(self, true, seconds=10):
+    def until(self, true, seconds=300):
         with self.heard:
             assert self.heard.wait_for(true, seconds), "it never came to that"
 

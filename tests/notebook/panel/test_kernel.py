@@ -34,7 +34,7 @@ class Kernel:
         assert not errors, errors
         return found
 
-    def hear(self, true, seconds=60):
+    def hear(self, true, seconds=300):
         """Wait for a message."""
         end = time.monotonic() + seconds
         while True:
@@ -67,7 +67,7 @@ def kernel(tmp_path, monkeypatch):
     @contextmanager
     def started(user):
         monkeypatch.setenv("REGISTRY_NB_USER", user)
-        manager, client = start_new_kernel(cwd=str(tmp_path), kernel_name="python3")
+        manager, client = start_new_kernel(startup_timeout=300, cwd=str(tmp_path), kernel_name="python3")
         try:
             made = Kernel(client)
             made.run("import registry_nb as rn; registry = rn.Registry('registry'); model = lambda X: [0 for _ in X]")
@@ -100,9 +100,7 @@ def test_a_cell_opens_a_panel_that_answers_and_follows_another_kernel(kernel):
         bob.run("assert registry.version('Iris', 'Production').version == 2")
 
         bob.run("v = registry.promote('Iris', 3, because='EU')")
-        start = time.monotonic()
-        told = ada.custom(ada.hear(lambda m: ada.custom(m).get("news")))
-        assert time.monotonic() - start < 1
+        told = ada.custom(ada.hear(lambda m: ada.custom(m).get("news")))  # how soon: tests.bench
         assert [one["text"] for one in told["news"]] == ["bob promoted Iris 3 to Production (EU)"]
         assert told["patch"]["versions"]["3"]["stage"] == "Production"
         stale = ada.ask(comm_id, "promote", model="Iris", version=1, expected=2)
