@@ -264,7 +264,6 @@ class Registry:
             return self._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
         from registry_nb.saving import brought
 
-
         facts["run_id"] = None  # a run of the other registry
         with self.artifacts.writing():
             saved = brought(saved, there.artifacts, self.artifacts, foreign=not vouched)
