@@ -198,7 +198,7 @@ def test_a_deep_check_does_not_run_a_strangers_code(registry, stranger, constant
         registry.register(constant(7), "Iris", example=[1])
     (problem,) = registry.check(deep=True).problems
     assert "models:/Iris/1" in problem
-    assert "nobody whom you know vouches for it" in problem
+    assert "was not loaded: nobody whom you know vouches for it" in problem
 
 
 def test_a_record_of_a_release_without_seals_is_foreign_until_it_is_trusted(registry, constant):
