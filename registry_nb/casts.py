@@ -11,14 +11,17 @@ boolean       booleans; missing values as above
 string        texts, and categories of texts
 datetime      datetimes of the same zone (naive is not UTC), dates, and texts in ISO 8601: with an offset if the column
               has a zone, without one if it has none
-category      its levels, as a category with the model's codes, out of categories or plain values; a level that the
-              model has not seen is added to them, with a warning
+category      its levels, as a category with the model's codes and order, out of categories or plain values; a level
+              that the model has not seen is added to them, with a warning, unless they have an order; of a category
+              whose levels are not kept, that category only
 binary        bytes
-others        MLflow's nested types: whatever there is
+others        MLflow's nested types: whatever there is; lists, tuples and arrays become what the model was shown
 ============  =========================================================================================================
 
-A column keeps its dtype where that is of the wanted type already: an int8 is an integer, an uint32 a long. A column in
-which everything is missing is a column of any type that can say so.
+Where it is known which dtype the model was shown, a column becomes that very dtype, also its unit of time, and its
+objects become such objects: what is not exact in it is refused. Where it is not known, as in MLflow's signatures, a
+column keeps its dtype if that is of the wanted type: an int8 is an integer, an uint32 a long. A column in which
+everything is missing is a column of any type that can say so.
 
 Refused though no bit would be lost: a boolean is not a number, a number is no text, a text is no number, and an instant
 of one zone is not one of another.
@@ -42,7 +45,7 @@ from typing import Any
 
 from registry_nb.columns import SCALARS, Column
 from registry_nb.errors import listed, shown
-from registry_nb.forms import COLUMN_TYPES, dtype_name, is_masked, kind_of, plain, zone_of
+from registry_nb.forms import COLUMN_TYPES, digest_of, dtype_name, is_masked, kind_of, plain, zone_of
 
 _NUMBERS = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 _NUMBER = re.compile(r"u?int(8|16|32|64)|float(16|32|64)")
@@ -75,9 +78,14 @@ def called(spec: Column) -> str:
 
 def fits(spec: Column, dtype: Any) -> bool:
     """Tell whether the dtype alone shows that a column is right."""
+    if spec.levels is not None or spec.digest:
+        return False
+    if spec.storage:
+        alike = spec.storage == str(dtype) and spec.storage != "object"
+        return alike and spec.tz in {None, str(getattr(dtype, "tz", None) or "")}
     if spec.dtype not in SCALARS:
         return True
-    if spec.levels is not None or is_masked(dtype):
+    if is_masked(dtype):
         return False
     if dtype.kind == "M":
         return spec.dtype == "datetime" and spec.tz in {None, str(getattr(dtype, "tz", None) or "")}
@@ -86,9 +94,13 @@ def fits(spec: Column, dtype: Any) -> bool:
 
 def fitted_column(spec: Column, series: Any, notes: list[str], *, literal: bool) -> Any:
     """Return the series as the column says; the same object if it is that already."""
+    if spec.storage and spec.levels is None and not spec.digest:
+        return _stored(spec, series, notes, literal=literal)
     values = plain(series)
     kind = kind_of(values)
-    if spec.levels is not None:
+    if spec.digest:
+        fitted = _known_category(spec, values, kind)
+    elif spec.levels is not None:
         fitted = _category(spec, values, kind, notes, literal=literal)
     elif kind == "category" and spec.dtype == "string" and _is_text(values.dtype.categories):
         fitted = values  # texts, kept in another way
@@ -100,13 +112,182 @@ def fitted_column(spec: Column, series: Any, notes: list[str], *, literal: bool)
         fitted = _datetimes(spec, values, kind)
     elif spec.dtype == "boolean":
         fitted = _booleans(spec, values, kind)
-    elif kind == "empty" or COLUMN_TYPES.get(kind) == spec.dtype:
+    elif kind == "empty" or COLUMN_TYPES.get(kind) == spec.dtype or spec.dtype not in SCALARS:
         fitted = values
     elif _is_void(values):
         fitted = values.astype(object)
     else:
         raise _other(spec.dtype, values, kind)
     return series if fitted is values else fitted
+
+
+# -- the dtype that the model was shown ------------------------------------------------------------------------------
+
+
+def _stored(spec: Column, series: Any, notes: list[str], *, literal: bool) -> Any:
+    """Return the series in the dtype that the model was shown."""
+    import pandas as pd
+
+    if fits(spec, series.dtype):
+        return series
+    if spec.storage == "object":
+        return _objects(spec, series, notes, literal=literal)
+    try:
+        dtype = pd.api.types.pandas_dtype(spec.storage)
+    except (TypeError, ImportError) as error:
+        if not (sparse := re.fullmatch(r"Sparse\[(\w+), ([\w.+-]+)\]", spec.storage)):
+            raise Misfit(f"must be {spec.storage}, which pandas cannot make here ({error})") from error
+        dtype = pd.SparseDtype(sparse[1], float(sparse[2]))
+    bare = replace(spec, storage="", cells="")
+    if spec.dtype in _NUMBERS:
+        inner = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
+        values = plain(series)
+        values = values.astype(object) if kind_of(values) == "category" else values
+        found = _numbers(bare, values, kind_of(values), literal=literal, target=inner)
+        return found if found.dtype == dtype else _turned(spec, found, dtype)
+    if spec.dtype not in SCALARS:
+        return _spans(spec, series, dtype)
+    found = fitted_column(bare, series, notes, literal=literal)
+    if spec.dtype == "datetime":
+        return _in_unit(spec, found, dtype)
+    if kind_of(found) == "category":
+        found = found.astype(object)
+    return found.astype(object) if dtype.kind == "U" else _turned(spec, found, dtype)  # "str", before pandas 3
+
+
+def _turned(spec: Column, values: Any, dtype: Any) -> Any:
+    try:
+        return values.astype(dtype)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise Misfit(f"must be {spec.storage}, and is {values.dtype}: {error}") from error
+
+
+def _in_unit(spec: Column, values: Any, dtype: Any) -> Any:
+    """Give times the unit that the model was shown; an instant is not rounded."""
+    values = plain(values)
+    if values.dtype == object:  # pyarrow's, as pandas' own
+        values = _datetimes(replace(spec, storage=""), values, kind_of(values))
+    try:
+        if getattr(dtype, "kind", "") == "M" and not is_masked(dtype):
+            cast = values.dt.as_unit(str(getattr(dtype, "unit", None) or _unit(dtype)))
+            back = cast.dt.as_unit(values.dt.unit)
+        else:
+            cast = values.astype(dtype)
+            back = plain(cast)
+        bad = ((back != values) & values.notna()).to_numpy()
+    except (ValueError, OverflowError, TypeError) as error:
+        raise Misfit(f"must be {spec.storage}, and is {values.dtype}: {error}") from error
+    if bad.any():
+        row = int(bad.argmax())
+        raise Misfit(
+            f"must be {spec.storage}, and is {values.dtype}: {values.iloc[row]} in row {row} is not exact in it; "
+            f".dt.round() accepts that"
+        )
+    return cast
+
+
+def _unit(dtype: Any) -> str:
+    import numpy as np
+
+    return np.datetime_data(dtype)[0]
+
+
+def _spans(spec: Column, series: Any, dtype: Any) -> Any:
+    """Return durations in the unit that the model was shown; of other types that MLflow does not have, the same."""
+    values = plain(series)
+    if getattr(dtype, "kind", "") != "m" or is_masked(dtype):
+        raise _other(spec.storage, values, str(series.dtype))
+    if values.dtype == object and kind_of(values) == "timedelta":
+        values = values.astype("timedelta64[us]")
+    if values.dtype.kind != "m":
+        raise _other(spec.storage, values, kind_of(values))
+    return _in_unit(spec, values, dtype)
+
+
+def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> Any:
+    """Return a column of objects such as the model was shown."""
+    import numpy as np
+    import pandas as pd
+
+    values = plain(series)
+    values = values.astype(object) if kind_of(values) == "category" else values
+    gaps = values.isna().to_numpy()
+    if spec.dtype in {"boolean", "integer", "long"} and not spec.nullable:
+        _refuse_gaps(spec.dtype, values, gaps)
+    kinds = {type(cell).__name__ for cell, gap in zip(values, gaps, strict=True) if not gap}
+    if values.dtype == object and (kinds <= {spec.cells} or not spec.cells):
+        if spec.dtype == "datetime" or not spec.cells:
+            fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
+        return values
+    make = _MAKE.get(spec.cells)
+    if make is None and spec.cells:
+        found = listed(sorted(kinds)) or str(values.dtype)
+        raise Misfit(f"must be objects of type {spec.cells}, and is {found}")
+    if spec.dtype in SCALARS:
+        values = fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
+    cells = [None if gap else cell for cell, gap in zip(values.astype(object), values.isna(), strict=True)]
+    made = np.empty(len(cells), object)
+    lost = float("nan") if spec.cells == "float" else None
+    for row, cell in enumerate(cells):
+        new = lost if cell is None else cell if make is None else make(cell)
+        if new is _NO:
+            raise Misfit(
+                f"must be objects of type {spec.cells}, and is {type(cell).__name__}: {shown(cell)} in row {row}"
+            )
+        made[row] = new
+    return pd.Series(made, index=series.index, name=series.name, dtype=object)
+
+
+def _date_of(cell: Any) -> Any:
+    return cell.date() if cell == cell.normalize() and cell.tzinfo is None else _NO
+
+
+def _datetime_of(cell: Any) -> Any:
+    return cell.to_pydatetime() if not getattr(cell, "nanosecond", 0) else _NO
+
+
+def _listed(kind: Any) -> Any:
+    def make(cell: Any) -> Any:
+        if not isinstance(cell, (list, tuple)) and not len(getattr(cell, "shape", ())):
+            return _NO
+        return kind(cell.tolist() if hasattr(cell, "tolist") else cell)
+
+    return make
+
+
+def _array_from(cell: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(cell) if isinstance(cell, (list, tuple)) else _NO
+
+
+_NO = object()
+#: How a value that was checked becomes an object of a type.
+_MAKE: dict[str, Any] = {
+    "str": str,
+    "bytes": bytes,
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "Decimal": lambda cell: cell if isinstance(cell, Decimal) else Decimal(repr(cell)),
+    "date": _date_of,
+    "datetime": _datetime_of,
+    "Timestamp": lambda cell: cell,
+    "list": _listed(list),
+    "tuple": _listed(tuple),
+    "ndarray": _array_from,
+}
+
+
+def _known_category(spec: Column, values: Any, kind: str) -> Any:
+    """Return a category whose levels are not kept, if it is that one."""
+    same = kind == "category" and digest_of(values.dtype.categories) == spec.digest
+    if not same or bool(values.dtype.ordered) is not spec.ordered:
+        raise Misfit("must be the very category that the model was shown, whose levels are not kept; give it as such")
+    return values
+
+
+# -- by type ---------------------------------------------------------------------------------------------------------
 
 
 def _is_text(values: Any) -> bool:
@@ -122,15 +303,21 @@ def _category(spec: Column, values: Any, kind: str, notes: list[str], *, literal
     import pandas as pd
 
     levels, is_category = list(spec.levels or ()), kind == "category"
-    if is_category and values.dtype.categories.tolist() == levels:
+    ordered = spec.ordered if spec.storage else is_category and values.dtype.ordered  # not known of earlier releases
+    same = is_category and values.dtype.categories.tolist() == levels and bool(values.dtype.ordered) is bool(ordered)
+    if same and spec.storage in {"", str(values.dtype.categories.dtype)}:
         return values
-    alone = replace(spec, levels=None, nullable=True)
+    alone = replace(spec, levels=None, nullable=True, storage="", cells="")
     cells = fitted_column(alone, values.astype(object), notes, literal=literal).astype(object)
     unknown = [cell for cell in cells.dropna().unique() if cell not in levels]
+    if unknown and spec.ordered:
+        raise Misfit(f"must be one of its levels in their order, and holds {listed(map(shown, unknown), 5)}")
     if unknown:
         notes.append(f"{called(spec)} holds {listed(map(shown, unknown), 5)}, which the model has not seen")
-    ordered = is_category and values.dtype.ordered
-    made = pd.Categorical(cells, categories=[*levels, *unknown], ordered=ordered)
+    every = pd.Index([*levels, *unknown])
+    if spec.storage and str(every.dtype) != spec.storage:
+        every = _turned(spec, every, object if spec.storage == "object" else spec.storage)
+    made = pd.Categorical(cells, categories=every, ordered=ordered)
     return pd.Series(made, index=values.index, name=values.name)
 
 
@@ -186,19 +373,21 @@ def _dates_of_texts(spec: Column, values: Any) -> Any:
     return dates.dt.tz_convert(spec.tz) if spec.tz else dates
 
 
-def _numbers(spec: Column, values: Any, kind: str, *, literal: bool) -> Any:
+def _numbers(spec: Column, values: Any, kind: str, *, literal: bool, target: Any = None) -> Any:
     import numpy as np
     import pandas as pd
 
-    want = spec.dtype
+    want = spec.dtype if target is None or target == np.dtype(_NUMBERS[spec.dtype]) else target.name
     array, gaps = _array_of_numbers(want, values, kind)
-    target = np.dtype(_NUMBERS[want])
-    if target.kind == "i" and not spec.nullable:
+    any_width = target is None
+    target = np.dtype(_NUMBERS[spec.dtype]) if target is None else target
+    if target.kind in "iu" and not spec.nullable:
         _refuse_gaps(want, values, gaps)
-    if values.dtype != object and COLUMN_TYPES[kind] == want and kind != "uint64":
+    if any_width and values.dtype != object and COLUMN_TYPES[kind] == want and kind != "uint64":
         return values
     cast: Any = pd.Series(_exact(want, array, target, gaps, literal=literal), index=values.index, name=values.name)
-    return cast.astype(target.name.capitalize()).mask(gaps) if target.kind == "i" and gaps.any() else cast
+    masked = target.name.replace("uint", "UInt") if target.kind == "u" else target.name.capitalize()
+    return cast.astype(masked).mask(gaps) if target.kind in "iu" and gaps.any() else cast
 
 
 def _array_of_numbers(want: str, values: Any, kind: str) -> tuple[Any, Any]:
@@ -271,7 +460,7 @@ def _refuse_gaps(want: str, values: Any, gaps: Any) -> None:
 def _other(want: str, values: Any, kind: str) -> Misfit:
     """Say what a column is instead, and the first value that shows it."""
     fine = _PYTHON.get(want[:3], ())
-    present = [(row, cell) for row, cell in enumerate(values.tolist()) if not _is_missing(cell)]
+    present = [(row, cell) for row, cell in enumerate(values.tolist()) if not is_missing(cell)]
     odd = [
         (row, cell)
         for row, cell in present
@@ -315,7 +504,8 @@ def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
     raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(array.flat[0])}" if array.size else ""))
 
 
-def _is_missing(cell: Any) -> bool:
+def is_missing(cell: Any) -> bool:
+    """Tell whether this stands for a value that is missing."""
     import pandas as pd
 
     return cell is None or cell is pd.NA or cell != cell  # noqa: PLR0124 (NaN and NaT)

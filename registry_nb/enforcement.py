@@ -1,8 +1,9 @@
 """Make an input what a model's signature says, without loss, or say everything that is wrong with it.
 
 What may become what, value by value, is in `casts`. Here: which part of the input is which column or tensor, whatever
-form it comes in, and what is handed to the model. Columns are matched by name, an input without names by position, with
-a warning. What is left over is dropped, with a warning.
+form it comes in. Columns are matched by name wherever there are names, an input without names by position, with a
+warning. What is left over is dropped, with a warning. The model is handed the container that it was shown, see
+`containers`; where that is not known, as of MLflow's signatures and those of earlier releases, a frame or an array.
 """
 
 from __future__ import annotations
@@ -10,13 +11,42 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
-from registry_nb.casts import Misfit, called, fits, fitted_array, fitted_column, fitted_numbers, is_number
-from registry_nb.columns import Column, Tensor
+from registry_nb.casts import (
+    Misfit,
+    called,
+    fits,
+    fitted_array,
+    fitted_column,
+    fitted_numbers,
+    is_missing,
+    is_number,
+)
+from registry_nb.columns import SCALARS, Column, Tensor
+from registry_nb.containers import Unmakeable, dense, form_of, is_sequence, put, shaped, sparse
 from registry_nb.errors import InputAdjusted, SignatureMismatch, close, listed, shown, warn
-from registry_nb.forms import array_of, dtype_name, frame_of, host, is_foreign, is_frame, is_series, series_of
-from registry_nb.signature import Signature
+from registry_nb.forms import (
+    array_of,
+    dtype_name,
+    frame_of,
+    host,
+    is_foreign,
+    is_frame,
+    is_of,
+    is_series,
+    name_of,
+    objects_of,
+    row_of,
+    series_of,
+)
+from registry_nb.signature import Signature, label_of, own_dtype, own_dtypes
+
+#: What earlier releases wrote of the container: nothing, or a hint. A model is then handed what it was handed by them.
+_EARLIER = frozenset({"", "series", "records"})
+#: Lists whose elements have a dtype, which their names do not tell.
+_ARRAYS = re.compile(r"\[\w+\.[A-Z]|numpy\.ndarray")
 
 
 def enforce(signature: Signature, data: Any) -> Any:
@@ -26,14 +56,13 @@ def enforce(signature: Signature, data: Any) -> Any:
     ----------
     signature : Signature
     data : object
-        A frame of pandas or polars, a series, an array, a sparse matrix, a tensor, a list, a mapping of columns, a
-        mapping of scalars, or a list of those.
+        A frame, table or series of any library, an array (also one whose fields have names), a sparse matrix, a tensor,
+        a list, a mapping of columns, a row with names (a mapping, a series, a named tuple), or a list of those.
 
     Returns
     -------
     object
-        For columns a frame of pandas in their order (a series, or mappings, if the model was shown such); for tensors
-        an array of numpy. Lists, sparse matrices and tensors of other libraries stay what they are if they are right.
+        The container that the model was shown, with its names in their order, and its dtypes.
 
     Raises
     ------
@@ -43,7 +72,8 @@ def enforce(signature: Signature, data: Any) -> Any:
     Warns
     -----
     InputAdjusted
-        Columns were dropped, taken by their position, or hold levels that the model has not seen.
+        Columns were dropped, taken by their position because the input or the model has no names, or hold levels that
+        the model has not seen.
 
     Examples
     --------
@@ -68,8 +98,8 @@ def enforce(signature: Signature, data: Any) -> Any:
         if isinstance(signature.inputs[0], Column):
             return fitting.columns(data)
         tensors = cast("tuple[Tensor, ...]", signature.inputs)
-        return _tensor(tensors[0], data) if tensors[0].name is None else _tensors(tensors, data)
-    except Misfit as misfit:
+        return _given(tensors[0], signature.form, data) if tensors[0].name is None else _tensors(signature, data)
+    except (Misfit, Unmakeable) as misfit:
         raise SignatureMismatch(problems=(f"the input {misfit}",)) from misfit.__cause__
 
 
@@ -79,25 +109,39 @@ class _Fitting:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self._seen: tuple[Any, Any, list[Any]] | None = None
+        specs = cast("tuple[Column, ...]", signature.inputs) if isinstance(signature.inputs[0], Column) else ()
+        # Of a library that is not pandas: its own dtypes come after the check.
+        self._others = bool(specs) and (
+            signature.form.startswith(("polars.", "pyarrow."))
+            or (signature.form.startswith("numpy.") and specs[0].name is not None)
+        )
+        self._specs = tuple(map(_of_other, specs)) if self._others else specs
 
     def knows(self, data: Any) -> bool:
         """Tell whether the data is a frame like the last one, without looking at any value."""
         if self._seen is None or type(data) is not self._seen[0]:
             return False
-        return bool(data.columns.equals(self._seen[1])) and data.dtypes.tolist() == self._seen[2]
+        columns = data.columns
+        if not columns.equals(self._seen[1]) or columns.names != self._seen[1].names:
+            return False
+        return bool(data.dtypes.tolist() == self._seen[2])
 
     def columns(self, data: Any) -> Any:
         """Fit data to columns."""
         import pandas as pd
 
-        specs = cast("tuple[Column, ...]", self.signature.inputs)
-        form = "series" if len(specs) == 1 and specs[0].name is None else self.signature.form
+        specs, known = self._specs, self.signature.form not in _EARLIER
+        if self._others and (own := self._own(data)) is not None:
+            return own
+        form = self.signature.form
+        if not known and len(specs) == 1 and specs[0].name is None:
+            form = "series"
         frame, positional, own = _frame(specs, data, form)
         labels, dtypes = frame.columns.tolist(), frame.dtypes.tolist()
         spots, extras, problems = _matched(specs, labels)
         problems += _lacking(specs, data)
         notes = [_dropped(extras)] if extras else []
-        if positional and specs[0].name is not None and form != "series":
+        if positional and specs[0].name is not None and form not in {"series", "pandas.Series", "polars.Series"}:
             notes.append("the input has no names: its columns were taken in the order of the model's")
         unsure = [(spec, spot) for spec, spot in spots if not fits(spec, dtypes[spot])]
         changed, literal = {}, _literal(data)
@@ -114,19 +158,84 @@ class _Fitting:
             raise SignatureMismatch(problems=tuple(problems))
         for note in notes:
             warn(InputAdjusted, note)
-        names = [int(spec.name or 0) if spec.integer_name else labels[spot] for spec, spot in spots]
-        if not changed and list(map(repr, names)) == list(map(repr, labels)):  # 1 is not "1"
+        names = [label_of(spec) if known or spec.integer_name else labels[spot] for spec, spot in spots]
+        axis = (self.signature.axis or (None,)) if form == "pandas.DataFrame" else tuple(frame.columns.names)
+        same = not changed and list(map(repr, names)) == list(map(repr, labels))  # 1 is not "1"
+        if same and axis == tuple(frame.columns.names):
             if frame is data and not unsure:
                 self._seen = type(data), data.columns, dtypes
-            if own:
+            if own and not self._others:
                 return data
         parts = {i: changed[spot] if spot in changed else frame.iloc[:, spot] for i, (_, spot) in enumerate(spots)}
         result = pd.DataFrame(parts, index=frame.index, copy=False)
-        result.columns = pd.Index(names, tupleize_cols=False)
+        if len(axis) > 1:
+            result.columns = pd.MultiIndex.from_tuples(names, names=axis)
+        else:
+            result.columns = pd.Index(names, tupleize_cols=False, name=axis[0])
+        if known:
+            return self._put(result, [spec for spec, _ in spots], data)
         if form == "series":
             series = result.iloc[:, 0].rename(specs[0].name)
             return series.iloc[0] if own and _is_scalar(data) else series
         return _mappings(result, data) if own and frame is not data else result
+
+    def _own(self, data: Any) -> Any:
+        """Return the columns, in their order, of the container that was shown, if they have its dtypes already."""
+        form, specs = self.signature.form, cast("tuple[Column, ...]", self.signature.inputs)
+        if form_of(data) != form:
+            return None
+        if is_series(data):
+            return (
+                data
+                if own_dtype(data, form) == specs[0].storage and getattr(data, "name", "") in {"", specs[0].name}
+                else None
+            )
+        dtypes, wanted = own_dtypes(data, form), [str(spec.name) for spec in specs]
+        if [dtypes.get(name) for name in wanted] != [spec.storage for spec in specs]:
+            return None
+        names = list(dtypes)
+        if names == wanted:
+            return data
+        if not hasattr(data, "select"):
+            return None
+        if extras := [name for name in names if name not in wanted]:
+            warn(InputAdjusted, _dropped(extras))
+        return data.select(wanted)
+
+    def _put(self, result: Any, specs: list[Column], data: Any) -> Any:
+        """Put columns that fit into the container that the model was shown."""
+        by_name = {spec.name: spec for spec in cast("tuple[Column, ...]", self.signature.inputs)}
+        form, full = self.signature.form, [by_name[spec.name] for spec in specs]
+        if form in {"pandas.Series", "pandas.Index"} and specs[0].name is None:
+            result.columns = [getattr(data, "name", None)]
+        if _mixes_gaps(form, data):
+            raise Misfit("has both null and NaN, and has to be cast, which would make them one; cast it first")
+        return put(form, result, full, data)
+
+
+def _of_other(spec: Column) -> Column:
+    """Return what a column of another library must be as one of pandas, before it becomes the library's again."""
+    if spec.storage.startswith(("Decimal", "decimal")):
+        return replace(spec, storage="object", cells="Decimal")
+    if spec.storage in {"Date", "date32[day]", "date64[ms]"}:
+        return replace(spec, storage="object", cells="date")
+    return replace(spec, storage="", cells="")
+
+
+def _mixes_gaps(form: str, data: Any) -> bool:
+    """Tell whether there is NaN in floats that know a null as well, and are to become such again."""
+    if not form.startswith(("polars.", "pyarrow.")) or not is_of(data, form.partition(".")[0]):
+        return False
+    import pandas as pd
+
+    table = data.lazy().collect() if hasattr(data, "lazy") else data
+    columns = (
+        [table[name] for name in table.columns]
+        if hasattr(data, "collect_schema")
+        else getattr(table, "columns", [table])
+    )
+    lists = (column.to_list() if hasattr(column, "to_list") else column.to_pylist() for column in columns)
+    return any(isinstance(cell, float) and pd.isna(cell) for cells in lists for cell in cells)
 
 
 #: By the identity of the signature: to hash all its columns costs more than to look at a small frame.
@@ -148,17 +257,32 @@ def _fitting_of(signature: Signature) -> _Fitting:
 def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bool]:
     """Return a frame, whether it was made by position, and whether the model may get the data as it is."""
     names = [spec.name for spec in specs]
-    if is_series(data):
-        series = series_of(data)
-        if len(specs) == 1:
-            label = names[0] if series.name is None or names[0] is None else series.name
-            return series.to_frame(label), False, form == "series" and hasattr(data, "iloc")
-        labels = [str(label) for label in series.index]
-        if set(labels) & set(names):  # a row of a frame
-            return frame_of([dict(zip(labels, series.tolist(), strict=True))]), False, False
+    known = form not in _EARLIER
+    alike = known and form_of(data) == form
+    nested = any(spec.dtype not in SCALARS for spec in specs)
     try:
-        frame = frame_of(data)
+        if (
+            nested
+            and known
+            and len(specs) == 1
+            and names[0] is None
+            and (found := _nested_column(form, data, alike)) is not None
+        ):
+            return found.to_frame(names[0]), False, alike
+        if is_series(data):
+            series = series_of(data)
+            row = row_of(data) if hasattr(data, "iloc") else None
+            if row is not None and (len(specs) > 1 or {name_of(label) for label in row} & set(names)):
+                return frame_of([row], raw=known), False, alike
+            if len(specs) == 1:
+                name = series.name if isinstance(getattr(data, "name", None), str) else None
+                label = names[0] if name is None or names[0] is None else name
+                own = alike and (names[0] is None or data.name == names[0])
+                return series.to_frame(label), False, own if known else form == "series" and hasattr(data, "iloc")
+        frame = frame_of(data, nested=nested and (form == "dict" or _is_mixed(data)), raw=known)
         if frame is not None:
+            if known:
+                return frame, False, frame is data if form == "pandas.DataFrame" else alike
             return frame, False, form != "series" if frame is data else form == "records" and not is_frame(data)
         frame = frame_of(data, columns=True)
         if frame is not None:
@@ -166,8 +290,26 @@ def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bo
         frame = _by_position(specs, data)
     except (TypeError, ValueError) as error:
         raise Misfit(f"must be {_wanted(specs)}: {error}") from error
-    frame.columns = [int(name or 0) if spec.integer_name else name for name, spec in zip(names, specs, strict=True)]
+    frame.columns = [
+        label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs
+    ]
+    if known:
+        return frame, True, alike
     return frame, True, form == "series" and (names[0] is None or not _is_scalar(data))
+
+
+def _nested_column(form: str, data: Any, alike: bool) -> Any:
+    """Return the elements of a list, or the only value, as one column of objects; None if it is neither."""
+    if form == "scalar" and alike:
+        return objects_of([data])
+    rows = isinstance(data, (list, tuple)) or (alike and hasattr(data, "__array__") and not is_series(data))
+    return objects_of(data) if rows and form != "scalar" else None
+
+
+def _is_mixed(data: Any) -> bool:
+    if not isinstance(data, Mapping):
+        return False
+    return len({isinstance(value, (list, tuple)) or hasattr(value, "shape") for value in data.values()}) > 1
 
 
 def _by_position(specs: Sequence[Column], data: Any) -> Any:
@@ -208,7 +350,7 @@ def _is_scalar(data: Any) -> bool:
 
 def _literal(data: Any) -> bool:
     """Tell whether the data is made of Python's own values, whose floats have no width."""
-    if hasattr(data, "dtype") or is_frame(data):
+    if hasattr(data, "dtype") or is_frame(data) or not (_is_scalar(data) or isinstance(data, (Mapping, list, tuple))):
         return False
     values = data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ()
     return not any(hasattr(value, "dtype") for value in values)
@@ -223,7 +365,7 @@ def _matched(specs: Sequence[Column], labels: Sequence[Any]) -> tuple[list[tuple
         return list(zip(specs, range(len(labels)), strict=False)), [], wrong
     places: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
-        places.setdefault(str(label), []).append(i)
+        places.setdefault(name_of(label), []).append(i)
     known = {str(spec.name) for spec in specs}
     extras = [name for name in places if name not in known]
     spots = [(spec, places[str(spec.name)][0]) for spec in specs if spec.name in places]
@@ -277,11 +419,14 @@ def _wanted(specs: Sequence[Column]) -> str:
 # -- tensors --------------------------------------------------------------------------------------------------------
 
 
-def _tensors(specs: Sequence[Tensor], data: Any) -> Any:
+def _tensors(signature: Signature, data: Any) -> Any:
+    specs = cast("tuple[Tensor, ...]", signature.inputs)
     names = [str(spec.name) for spec in specs]
+    alike = isinstance(data, Mapping) or not hasattr(data, "shape")
     frame = None if isinstance(data, Mapping) else _frame_of(data)
-    if isinstance(data, Mapping):
-        given = {str(name): value for name, value in data.items()}
+    row = row_of(data) if alike and frame is None else data
+    if isinstance(row, Mapping):
+        given = {str(name): value for name, value in row.items()}
     elif frame is not None:
         given = {str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}
     else:
@@ -292,15 +437,72 @@ def _tensors(specs: Sequence[Tensor], data: Any) -> Any:
     for spec, name in zip(specs, names, strict=True):
         try:
             if name in given:
-                fitted[name] = _tensor(spec, given[name])
-        except Misfit as misfit:
+                fitted[name] = _given(spec, spec.form, given[name])
+        except (Misfit, Unmakeable) as misfit:
             problems.append(f"{shown(name)} {misfit}")
     if problems:
         raise SignatureMismatch(problems=tuple(problems))
     if extras:
         warn(InputAdjusted, _dropped(extras))
     same = isinstance(data, Mapping) and list(data) == names and all(fitted[name] is data[name] for name in names)
-    return data if same else fitted
+    if not same and signature.form not in {"", "dict"}:
+        raise Misfit(f"must be given as {signature.form}, which is what the model was shown")
+    return data if same and (form_of(data) == signature.form or not signature.form) else fitted
+
+
+def _given(spec: Tensor, form: str, data: Any) -> Any:
+    """Return an array in the container that the model was shown; the data itself if it is that."""
+    if form in _EARLIER:
+        return _tensor(spec, data)
+    is_sparse, alike = hasattr(data, "tocoo") and hasattr(data, "dtype"), form_of(data) == form
+    if is_sparse and form.startswith("scipy.sparse."):
+        _check_shape(spec, data.shape)
+        fitted_array(spec.dtype, data.tocoo().data, literal=False)
+        right = alike and dtype_name(data.dtype) == spec.dtype
+        return data if right else sparse(form, data if right else data.astype(spec.dtype))
+    array = _array(spec, dense(data) if is_sparse else data)
+    if alike and (
+        not _ARRAYS.search(form) if is_sequence(form) else dtype_name(getattr(data, "dtype", array.dtype)) == spec.dtype
+    ):
+        return data
+    return shaped(form, array)
+
+
+def _array(spec: Tensor, data: Any) -> Any:
+    """Return an array of numpy of the tensor's dtype and shape, whatever the data is."""
+    import numpy as np
+
+    literal = _literal(data)
+    if is_series(data):
+        series = series_of(data)
+        frame = series.to_frame(series.name)
+    else:
+        frame = _frame_of(data)
+    if frame is not None:
+        array = _stacked(spec, _by_name(spec, frame) if len(spec.shape) == 2 else frame, literal=literal)
+    else:
+        try:
+            array = array_of(host(data) if is_foreign(data) else data)
+        except (TypeError, ValueError) as error:
+            raise Misfit(f"must be {spec}: {error}") from error
+        _check_shape(spec, array.shape)
+        array = fitted_array(spec.dtype, array, literal=literal)
+    return array.astype(np.str_) if spec.dtype == "str" and array.dtype == object else array
+
+
+def _by_name(spec: Tensor, frame: Any) -> Any:
+    """Return the columns of a frame in the order that the model knows; as they are, with a warning, if it knows none."""
+    labels = [name_of(label) for label in frame.columns]
+    if not spec.columns:
+        if len(labels) > 1 and labels != list(map(str, range(len(labels)))):
+            warn(InputAdjusted, "the model was shown no names: the columns of the input were taken in their order")
+        return frame
+    spots, extras, problems = _matched([Column(name, "double") for name in spec.columns], frame.columns.tolist())
+    if problems:
+        raise SignatureMismatch(problems=tuple(problems))
+    if extras:
+        warn(InputAdjusted, _dropped(extras))
+    return frame.iloc[:, [spot for _, spot in spots]]
 
 
 def _tensor(spec: Tensor, data: Any) -> Any:
@@ -351,6 +553,13 @@ def _stacked(spec: Tensor, frame: Any, *, literal: bool) -> Any:
 
     flat = len(spec.shape) == 1 and frame.shape[1] == 1
     _check_shape(spec, frame.shape[:1] if flat else frame.shape)
+    if spec.dtype == "object":
+        array = frame.astype(object).to_numpy(copy=True)
+        if odd := [cell for cell in array.flat if not isinstance(cell, str) and not is_missing(cell)]:
+            raise Misfit(f"must be texts, and holds {shown(odd[0])}")
+        for place, cell in np.ndenumerate(array):
+            array[place] = cell if isinstance(cell, str) else None
+        return array[:, 0] if flat else array
     if not is_number(spec.dtype):
         array = frame.to_numpy()
         return fitted_array(spec.dtype, array[:, 0] if flat else array, literal=literal)

@@ -1,11 +1,16 @@
 """The forms that people's data comes in, read without importing the libraries that it is of, and what it is made of.
 
-A frame or series of polars, mappings and lists become pandas' own; arrays and tensors of other libraries numpy's. Types
+A frame or series of polars or pyarrow, what speaks one of the protocols for frames, structured arrays, mappings, rows
+that have names, and lists become pandas' own; arrays and tensors of other libraries numpy's. Wherever there are names
+of columns, they are read: what seems to have some that cannot be read is refused, and never taken by position. Types
 are called as numpy calls them; those of objects as pandas' ``infer_dtype`` does.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -44,9 +49,16 @@ def is_frame(data: Any) -> bool:
     return hasattr(data, "collect_schema") or (hasattr(data, "columns") and hasattr(data, "iloc"))
 
 
+def is_of(data: Any, library: str) -> bool:
+    """Tell whether the class of an object, or one that it derives from, is of a library."""
+    return any(kind.__module__.partition(".")[0] == library for kind in type(data).__mro__)
+
+
 def is_series(data: Any) -> bool:
-    """Tell whether this is a series of pandas or polars, or an index."""
-    return hasattr(data, "dtype") and hasattr(data, "to_numpy") and len(data.shape) == 1
+    """Tell whether this is a series of pandas or polars, an index, or an array of pyarrow."""
+    if hasattr(data, "dtype"):
+        return hasattr(data, "to_numpy") and len(data.shape) == 1 and not hasattr(data, "coords")
+    return is_of(data, "pyarrow") and hasattr(data, "null_count") and not hasattr(data, "schema")
 
 
 def is_foreign(data: Any) -> bool:
@@ -56,26 +68,152 @@ def is_foreign(data: Any) -> bool:
     return hasattr(data, "dtype") and hasattr(data, "shape") and not isinstance(data, (np.ndarray, np.generic))
 
 
-def frame_of(data: Any, *, columns: bool = False) -> Any:
-    """Return a frame of pandas if the data is one of polars, or mappings of scalars; else None.
+def is_structured(data: Any) -> bool:
+    """Tell whether this is an array of numpy, or one element of such, whose fields have names."""
+    return getattr(getattr(data, "dtype", None), "names", None) is not None
 
-    With `columns`, a mapping of name to values is one too.
+
+def row_of(data: Any) -> Mapping[Any, Any] | None:
+    """Return one row whose values have names as a mapping, None if it is none."""
+    if isinstance(data, Mapping):
+        return data
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return dict(zip(data._fields, data, strict=True))
+    if dataclasses.is_dataclass(data) and not isinstance(data, type):
+        return {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
+    if isinstance(data, tuple) and hasattr(data, "__fields__"):  # Spark's
+        return dict(zip(data.__fields__, data, strict=True))
+    if type(data).__module__ == "sqlite3":
+        return dict(zip(data.keys(), data, strict=True))
+    if hasattr(data, "iloc") and hasattr(data, "index") and len(data.shape) == 1 and not _is_counted(data.index):
+        return dict(zip(data.index.tolist(), data.tolist(), strict=True))
+    return None
+
+
+def _is_counted(index: Any) -> bool:
+    return type(index).__name__ == "RangeIndex"
+
+
+def plain_label(label: Any) -> Any:
+    """Return the name of a column without numpy's types."""
+    if isinstance(label, tuple):
+        return tuple(map(plain_label, label))
+    return label.item() if hasattr(label, "item") else label
+
+
+def name_of(label: Any) -> str:
+    """Return the text that a column is called by in a signature."""
+    return label if type(label) is str else str(plain_label(label))
+
+
+def frame_of(data: Any, *, columns: bool = False, nested: bool = False, raw: bool = False) -> Any:
+    """Return a frame of pandas if the data has names of columns, or is mappings of scalars; else None.
+
+    With `columns`, a mapping of name to values is one too; with `nested`, a mapping is one row, whatever is in it. With
+    `raw`, the values of rows stay the objects that they are.
+
+    Raises
+    ------
+    ValueError
+        If it seems to have names of columns that cannot be read.
     """
     if is_frame(data):
-        if hasattr(data, "iloc"):
-            return data
-        data = data.lazy().collect()
-        return _framed(data.columns, (_of_polars(data[name]) for name in data.columns), len(data))
-    if isinstance(data, Mapping):
-        lists = [isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) > 0 for value in data.values()]
+        return _of_pandas(data) if hasattr(data, "iloc") else _of_frame(data.lazy().collect())
+    if is_of(data, "pyarrow"):
+        return _of_arrow(data)
+    if is_structured(data):
+        if not hasattr(data, "ndim") or data.ndim > 1:
+            raise ValueError(f"it is an array of named fields with {data.ndim} dimensions, and a table has one")
+        rows = data.reshape(1) if not data.ndim else data
+        return _framed(list(data.dtype.names), (series_of(rows[name]) for name in data.dtype.names), len(rows))
+    row = None if is_series(data) else row_of(data)
+    if row is not None:
+        lists = [] if nested else [_is_many(value) for value in row.values()]
         if any(lists) and not all(lists):
             raise ValueError("some values of the mapping are lists, and some are not")
-        if not any(lists):
-            return frame_of([data])
-        return _framed(list(data), map(series_of, data.values())) if columns else None
-    if isinstance(data, (list, tuple)) and data and all(isinstance(row, Mapping) for row in data):
-        names = list(dict.fromkeys(name for row in data for name in row))
-        return _framed(names, (series_of([row.get(name) for row in data]) for name in names), len(data))
+        if any(lists):
+            return _framed(list(row), map(series_of, row.values())) if columns else None
+        return _of_rows([row], raw=raw)
+    if isinstance(data, (list, tuple)):
+        rows = [row_of(one) for one in data]
+        if rows and all(one is not None for one in rows):
+            return _of_rows(rows, raw=raw)
+        if any(one is not None for one in rows):
+            raise ValueError("some of its rows have names, and some have none")
+        return None
+    return _of_others(data)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) > 0 or is_series(value)
+
+
+def _of_rows(rows: list[Any], *, raw: bool = False) -> Any:
+    names, made = list(dict.fromkeys(name for row in rows for name in row)), objects_of if raw else series_of
+    return _framed(names, (made([row.get(name) for row in rows]) for name in names), len(rows))
+
+
+def _of_pandas(data: Any) -> Any:
+    """Return a frame of pandas; modin's, dask's and others, which have its methods, become one."""
+    if is_of(data, "pandas"):
+        return data
+    for name in ("to_pandas", "_to_pandas", "compute"):
+        if callable(getattr(data, name, None)) and is_of(found := getattr(data, name)(), "pandas"):
+            return found
+    return _of_others(data)
+
+
+def _of_frame(data: Any) -> Any:
+    return _framed(data.columns, (_of_polars(data[name]) for name in data.columns), len(data))
+
+
+def _of_arrow(data: Any) -> Any:
+    """Return a frame of a table, a batch, or an array of structures of pyarrow; None for other arrays."""
+    if hasattr(data, "schema"):
+        data = data.read_all() if hasattr(data, "read_all") else data
+        if not hasattr(data, "num_rows"):
+            raise ValueError(f"a {type(data).__name__} has to be read first; .to_table() does that")
+        names = list(data.schema.names)
+        return _framed(names, (series_of(data.column(i)) for i in range(len(names))), data.num_rows)
+    kind = getattr(data, "type", None)
+    if kind is None or not str(kind).startswith("struct<"):
+        return None
+    import pyarrow as pa
+
+    if isinstance(data, pa.StructScalar):
+        return _of_rows([data.as_py()])
+    if data.null_count:
+        raise ValueError("some of its structures are missing; drop them first")
+    return _of_arrow((pa.Table if hasattr(data, "chunks") else pa.RecordBatch).from_struct_array(data))
+
+
+def _of_others(data: Any) -> Any:
+    """Read what speaks a protocol for frames; refuse what has names that no protocol tells; None for all else."""
+    import pandas as pd
+
+    if hasattr(data, "coords") and hasattr(data, "dims") and hasattr(data, "to_numpy"):  # xarray's
+        if len(data.dims) != 2 or data.dims[1] not in data.coords:
+            return None
+        names = data.coords[data.dims[1]].to_numpy().tolist()
+        return _framed(names, (series_of(column) for column in data.to_numpy().T), data.shape[0])
+    if is_series(data) or getattr(data, "ndim", None) == 1:
+        return None
+    reason = ""
+    if hasattr(data, "__arrow_c_stream__"):
+        try:
+            import pyarrow as pa
+        except ImportError:
+            reason = " without pyarrow"
+        else:
+            return _of_arrow(pa.table(data))
+    if hasattr(data, "__dataframe__") and hasattr(pd.api, "interchange"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # which protocol its library speaks is not the user's
+            return pd.api.interchange.from_dataframe(data.__dataframe__())
+    if reason or hasattr(data, "columns") or hasattr(data, "column_names"):
+        raise ValueError(
+            f"a {type(data).__name__} has columns whose names cannot be read here{reason}; give a frame of pandas"
+        )
     return None
 
 
@@ -84,6 +222,8 @@ def _framed(names: list[Any], columns: Iterable[Any], rows: int | None = None) -
 
     # By position: series would be aligned by their indices, and what one of them lacks would be made up.
     arrays = {i: column.array for i, column in enumerate(columns)}
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise ValueError("its columns do not have the same length")
     frame = pd.DataFrame(arrays, index=None if rows is None else range(rows), copy=False)
     frame.columns = pd.Index(names, tupleize_cols=False) if names else frame.columns
     return frame
@@ -93,16 +233,44 @@ def series_of(data: Any) -> Any:
     """Return a series of pandas; what is in a list keeps its type, also where values are missing."""
     import pandas as pd
 
-    if hasattr(data, "is_null"):
+    if is_of(data, "polars"):
         return _of_polars(data)
+    if is_of(data, "pyarrow"):
+        return _of_array(data)
+    if is_masked_array(data):
+        raise ValueError("it masks values; .filled() says what they are")
     if hasattr(data, "dtype"):
         name = getattr(data, "name", None)
         values = data if is_series(data) else host(data)
         return pd.Series(values, name=None if name is None else str(name), copy=False)
-    if all(hasattr(cell, "dtype") for cell in data) and len({type(cell) for cell in data}) == 1:
+    if all(getattr(cell, "shape", None) == () for cell in data) and len({type(cell) for cell in data}) == 1:
         return series_of(host(data))  # numpy's scalars have a width, which an object column would lose
-    series = pd.Series(list(data), dtype=object)
+    series = objects_of(data)
     return series if series.isna().any() else series.infer_objects()
+
+
+def objects_of(values: Iterable[Any]) -> Any:
+    """Return a series of the very objects, also where they are lists or arrays."""
+    import numpy as np
+    import pandas as pd
+
+    cells = list(values)
+    array = np.empty(len(cells), object)
+    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
+        array[i] = cell
+    return pd.Series(array, dtype=object)
+
+
+def _of_array(array: Any) -> Any:
+    """Convert an array of pyarrow; whole numbers stay whole where some are missing."""
+    import pandas as pd
+
+    kind = str(array.type)
+    if array.null_count and kind.startswith(("int", "uint", "bool")):
+        return plain(pd.Series(pd.arrays.ArrowExtensionArray(array)))
+    if "<" in kind and not kind.startswith("dictionary"):  # lists and structures
+        return pd.Series(array.to_pylist(), dtype=object)
+    return array.to_pandas()
 
 
 def _of_polars(series: Any) -> Any:
@@ -136,6 +304,11 @@ def plain(series: Any) -> Any:
     return series.astype({"Bool": "boolean"}.get(masked, masked) if numbers else object)
 
 
+def is_masked_array(data: Any) -> bool:
+    """Tell whether this is one of numpy's masked arrays in which something is masked."""
+    return hasattr(data, "mask") and hasattr(data, "fill_value") and bool(data.mask.any())
+
+
 def is_masked(dtype: Any) -> bool:
     """Tell whether this is one of pandas' dtypes of numbers and booleans that keep a mask of what is missing."""
     return hasattr(dtype, "numpy_dtype")
@@ -154,6 +327,12 @@ def kind_of(series: Any) -> str:
     return "string" if name == "str" else name
 
 
+def digest_of(levels: Any) -> str:
+    """Return what stands for the levels of a category, in their order."""
+    told = repr((str(levels.dtype), [repr(level) for level in levels.tolist()]))
+    return "sha256:" + hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def zone_of(series: Any) -> str:
     """Return the zone of a datetime series, empty if it is naive."""
     return str(getattr(series.dtype, "tz", None) or "")
@@ -170,6 +349,8 @@ def host(data: Any) -> Any:
     """Return an array of numpy, also from a tensor that has a gradient or lies on another device."""
     import numpy as np
 
+    if is_masked_array(data):
+        raise ValueError("it masks values; .filled() says what they are")
     return np.asarray(data.detach().cpu() if hasattr(data, "detach") else data)
 
 

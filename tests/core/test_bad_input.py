@@ -318,7 +318,6 @@ def test_a_reason_obeys_the_same_limit(iris, refused):
         ({"signature": "x"}, rn.Invalid, "a signature is what infer_signature returns, not str"),
         ({"flavor": "sklaern"}, rn.Invalid, "did you mean 'sklearn'?"),
         ({"flavor": "sklearn"}, NoFlavor, "flavor 'sklearn' does not know it"),
-        ({"example": [[1], [2, 3]]}, rn.Invalid, "a signature cannot be inferred"),
     ],
 )
 def test_facts_that_cannot_be_kept_register_nothing(iris, refused, constant, facts, kind, part):

@@ -1,9 +1,15 @@
 """An input becomes what the model's signature says without loss, or all that is wrong with it is said."""
 
+import sys
 import unicodedata
 import warnings
-from datetime import UTC, date, datetime
+from collections import UserDict, namedtuple
+from contextlib import closing
+from dataclasses import make_dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType, SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -18,6 +24,9 @@ from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.signature import Column, Signature, Tensor, infer_signature
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
+pa = pytest.importorskip("pyarrow", reason="one of the libraries whose containers are tried")
+pytest.importorskip("pyarrow.dataset")
+
 #: A signature of one column of each type, as MLflow would write it.
 TYPES = {name: Signature((Column("x", name),)) for name in
          ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")}  # fmt: skip
@@ -183,7 +192,8 @@ BERLIN = infer_signature(pd.DataFrame({"x": WHEN.tz_localize("Europe/Berlin")}))
     ("signature", "values", "expected"),
     [
         (NAIVE, ["2026-01-01", "2026-01-02 03:04"], ["2026-01-01", "2026-01-02 03:04"]),
-        (NAIVE, ["2026-01-01T00:00:00.123456789", None], ["2026-01-01T00:00:00.123456789", None]),
+        (NAIVE, ["2026-01-01T00:00:00.123456", None], ["2026-01-01T00:00:00.123456", None]),
+        (TYPES["datetime"], ["2026-01-01T00:00:00.123456789"], ["2026-01-01T00:00:00.123456789"]),
         (NAIVE, obj(date(2026, 1, 1), None), ["2026-01-01", None]),
         (NAIVE, obj(datetime(2026, 1, 1, 2), None), ["2026-01-01 02:00", None]),
         (NAIVE, obj(None, None), [None, None]),
@@ -256,8 +266,13 @@ def test_categories_come_back_with_the_codes_that_the_model_has_seen():
         assert found.cat.codes.tolist() == [1, 0, -1]
     ready = pd.DataFrame({"c": pd.Categorical(["a"], categories=["b", "a", "z"])})
     assert enforce(signature, ready) is ready
-    ordered = fit(signature, pd.Categorical(["a"], ["a", "b"], ordered=True), "c")
-    assert ordered.cat.ordered
+    for given, ordered in (("a", True), ("b", False)):
+        shown = infer_signature(pd.DataFrame({"c": pd.Categorical(["a"], ["b", "a"], ordered=ordered)}))
+        for values in ([given], pd.Categorical([given]), pd.Categorical([given], ["a", "b"], ordered=True)):
+            found = fit(shown, values, "c")
+            assert (found.cat.categories.tolist(), found.cat.ordered) == (["b", "a"], ordered)
+    earlier = Signature((Column("c", "string", levels=("b", "a")),))  # a release that did not record the order
+    assert fit(earlier, pd.Categorical(["a"], ["a", "b"], ordered=True), "c").cat.ordered
 
 
 def test_a_level_that_the_model_has_not_seen_is_kept_and_warned_of():
@@ -483,35 +498,462 @@ def test_a_signature_without_inputs_lets_everything_pass():
 
 def test_a_model_that_was_shown_a_series_gets_a_series():
     signature = infer_signature(pd.Series(["a", "b"], name="text"))
-    for same in (pd.Series(["c"], name="text"), pd.Series(["c"]), ["c"], np.array(["c"])):
-        assert enforce(signature, same) is same
-    for other in (pd.DataFrame({"text": ["c"]}), {"text": ["c"]}, [{"text": "c"}], pl.Series("text", ["c"]), "c"):
+    same = pd.Series(["c"], name="text")
+    assert enforce(signature, same) is same
+    for other in (
+        pd.Series(["c"]), ["c"], np.array(["c"]), pd.DataFrame({"text": ["c"]}), {"text": ["c"]}, [{"text": "c"}],
+        pl.Series("text", ["c"]), pa.chunked_array([["c"]]), "c",
+    ):  # fmt: skip
         assert_series_equal(enforce(signature, other), pd.Series(["c"], name="text"))
     assert "'text' is missing" in problems(signature, pd.Series(["c"], name="txt"))[0]
     assert "must be string" in problems(signature, [1])[0]
     assert "its shape" in problems(signature, np.array([["a", "b"]]))[0]
+    anything = infer_signature(pd.Series([0.5]))
+    assert_series_equal(enforce(anything, pd.Series([1], name="q", index=[7])), pd.Series([1.0], name="q", index=[7]))
+    index = enforce(infer_signature(pd.Index([0.5])), [1])
+    assert (type(index), index.tolist()) == (pd.Index, [1.0])
+    earlier = Signature((Column("text", "string"),), form="series")
+    for kept in (same, pd.Series(["c"]), ["c"]):
+        assert enforce(earlier, kept) is kept
+    assert_series_equal(enforce(earlier, "c"), same)
 
 
-def test_a_model_that_was_shown_a_scalar_gets_scalars_or_series():
+def test_a_model_that_was_shown_one_value_gets_one_value():
     signature = infer_signature(1.5)
     assert enforce(signature, 2.5) == 2.5
-    assert type(enforce(signature, 2)) is np.float64
+    for data in (2, np.float32(2), [2], pd.Series([2], name="q"), np.array([2])):
+        assert type(enforce(signature, data)) is float
     assert problems(signature, "x") == ("the input must be double, and is string: 'x' in row 0",)
-    assert_series_equal(enforce(signature, pd.Series([1], name="q")), pd.Series([1.0]), check_names=False)
+    assert problems(signature, [1, 2]) == ("the input must be one value, as the model was shown, and has 2",)
     assert "must be one column" in problems(signature, np.zeros((2, 2)))[0]
+    earlier = Signature((Column(None, "double"),))
+    assert type(enforce(earlier, 2)) is np.float64
+    assert_series_equal(enforce(earlier, pd.Series([1, 2])), pd.Series([1.0, 2.0]), check_names=False)
 
 
 def test_a_model_that_was_shown_mappings_gets_mappings():
-    signature = infer_signature([{"a": 1.5, "n": 1, "m": None}, {"a": 2.5, "n": 2, "m": 3}])
-    for same in ({"a": 0.5, "n": 1, "m": 2}, [{"a": 0.5, "n": 1, "m": None}]):
-        found = enforce(signature, same)
-        assert found == same
+    rows = [{"a": 1.5, "n": 1, "m": None}, {"a": 2.5, "n": 2, "m": 3}]
+    signature = infer_signature(rows)
+    assert enforce(signature, rows) is rows
+    assert enforce(signature, {"a": 0.5, "n": 1, "m": 2}) == [{"a": 0.5, "n": 1, "m": 2}]
     with pytest.warns(InputAdjusted, match="takes no 'z'"):
-        assert enforce(signature, {"z": 1, "n": 2.0, "a": 1, "m": None}) == {"a": 1.0, "n": 2, "m": None}
-    assert enforce(signature, [{"n": 2.0, "a": 1, "m": 3.0}]) == [{"a": 1.0, "n": 2, "m": 3}]
-    for frame in (pd.DataFrame({"a": [1], "n": [2], "m": [3]}), pl.DataFrame({"a": [1], "n": [2], "m": [3]})):
-        assert enforce(signature, frame)["a"].dtype == "float64"
-    assert isinstance(enforce(signature, {"a": [1.0], "n": [2], "m": [3]}), pd.DataFrame)
+        assert enforce(signature, {"z": 1, "n": 2.0, "a": 1, "m": None}) == [{"a": 1.0, "n": 2, "m": None}]
+    cast = enforce(signature, [{"n": 2.0, "a": 1, "m": 3.0}, {"n": 2, "a": 1}])
+    assert cast == [{"a": 1.0, "n": 2, "m": 3}, {"a": 1.0, "n": 2}], "what a row lacks, it still lacks"
+    assert [type(cell) for cell in cast[0].values()] == [float, int, int]
+    columns = {"a": [1], "n": [2], "m": [3]}
+    for table in (pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns), columns):
+        assert enforce(signature, table) == [{"a": 1.0, "n": 2, "m": 3}]
+    one = infer_signature(rows[1])
+    assert enforce(one, [{"m": 1, "n": 2, "a": 3}]) == {"a": 3.0, "n": 2, "m": 1}
+    assert problems(one, rows[1:] * 2) == ("the input must be one row, as the model was shown, and has 2",)
+    earlier = replace(
+        signature, form="records", inputs=tuple(replace(c, storage="", cells="") for c in signature.inputs)
+    )
+    assert enforce(earlier, {"a": 0.5, "n": 1, "m": 2}) == {"a": 0.5, "n": 1, "m": 2}
+    assert enforce(earlier, [{"n": 2.0, "a": 1, "m": None}]) == [{"a": 1.0, "n": 2, "m": None}]
+    assert enforce(earlier, pd.DataFrame(columns))["a"].dtype == "float64"
+    assert isinstance(enforce(earlier, columns), pd.DataFrame)
+
+
+def test_a_model_that_was_shown_lists_gets_lists_of_the_same_numbers():
+    floats = infer_signature([[1.0, 2.0]])
+    for data in ([[3, 1]], [(3, 1)], np.array([[3, 1]]), scipy.sparse.csr_array([[3, 1]]), pd.DataFrame([[3, 1]])):
+        found = enforce(floats, data)
+        assert (type(found), found, type(found[0][0])) == (list, [[3.0, 1.0]], float)
+    same = [[3.0, 1.0]]
+    assert enforce(floats, same) is same
+    either = [[1, 2.5]]
+    assert enforce(infer_signature(either), either) is either
+    assert enforce(infer_signature([np.zeros(2)]), [[1, 2]])[0].dtype == "float64"
+    assert enforce(infer_signature((1, 2)), [3.0, 4.0]) == (3, 4)
+    assert type(enforce(infer_signature([np.float32(1)]), [2])[0]) is np.float32
+    texts = infer_signature(["a", None])
+    for data in (["b", None], pd.Series(["b", None]), pl.Series(["b", None]), np.array(["b", None], dtype=object)):
+        assert enforce(texts, data) == ["b", None]
+    assert "must be texts, and holds 1" in problems(texts, pd.Series([1]))[0]
+    ragged = infer_signature([[1], [1, 2]])
+    for data in ([[3], [4, 5]], [(3,), (4, 5)], [np.array([3]), np.array([4, 5])]):
+        assert enforce(ragged, data) == [[3], [4, 5]]
+    assert "must be objects of type list" in problems(ragged, [3])[0]
+    assert enforce(infer_signature((np.zeros(2), np.zeros(3))), (np.ones(2), np.ones(3)))[1].tolist() == [1, 1, 1]
+    pair = np.ones(2), np.ones((2, 3))
+    assert enforce(infer_signature(pair), pair) is pair
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_an_array_is_handed_to_a_model_that_was_shown_one():
+    signature = infer_signature(np.array([[3, 1]]))
+    for data in (
+        [[3, 1]],
+        [[3.0, 1.0]],
+        ((3, 1),),
+        scipy.sparse.coo_array([[3, 1]]),
+        pl.DataFrame({"0": [3], "1": [1]}),
+    ):
+        found = enforce(signature, data)
+        assert (type(found), found.dtype, found.tolist()) == (np.ndarray, "int64", [[3, 1]])
+    huge = scipy.sparse.csr_array((1 << 20, 1 << 10))
+    assert (
+        "is a sparse matrix of (1048576, 1024), which is too large" in problems(infer_signature(np.eye(1024)), huge)[0]
+    )
+    masked = np.ma.array([[1, 2]], mask=[[True, False]])
+    assert "it masks values; .filled() says what they are" in problems(signature, masked)[0]
+    assert enforce(signature, np.ma.array([[1, 2]])).tolist() == [[1, 2]]
+    matrix = enforce(infer_signature(np.asmatrix([[1.0, 2.0]])), [[1, 2]])
+    assert type(matrix) is np.matrix
+    odd = infer_signature(np.array([{"a": 1}, {"a": 2}], dtype=object))
+    found = enforce(odd, [{"a": 3}])
+    assert (type(found), found.tolist()) == (np.ndarray, [{"a": 3}])
+
+
+def test_a_sparse_matrix_is_handed_over_in_the_format_that_was_shown():
+    signature = infer_signature(scipy.sparse.csr_array(np.eye(2)))
+    for data in (
+        np.eye(2),
+        scipy.sparse.coo_matrix(np.eye(2)),
+        scipy.sparse.csr_array(np.eye(2, dtype=int)),
+        pd.DataFrame(np.eye(2)),
+    ):
+        found = enforce(signature, data)
+        assert (type(found), found.dtype, found.toarray().tolist()) == (
+            scipy.sparse.csr_array,
+            "float64",
+            np.eye(2).tolist(),
+        )
+    whole = infer_signature(scipy.sparse.csr_array(np.eye(2, dtype=int)))
+    assert "0.5 in row 0 is not a whole number" in problems(whole, scipy.sparse.csr_array(np.eye(2) / 2))[0]
+
+
+def test_tensors_are_handed_over_as_tensors():
+    torch = pytest.importorskip("torch", reason="torch is optional")
+    signature = infer_signature(torch.zeros((3, 2)))
+    good = torch.ones((1, 2))
+    assert enforce(signature, good) is good
+    for data in ([[1, 1]], np.ones((1, 2)), pd.DataFrame(np.ones((1, 2))), good.double()):
+        found = enforce(signature, data)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, good)
+    assert "is not exact" in problems(signature, torch.full((1, 2), 0.1, dtype=torch.float64))[0]
+    array = enforce(infer_signature(np.zeros((3, 2), "float32")), good)
+    assert (type(array), array.dtype) == (np.ndarray, "float32")
+    pair = enforce(infer_signature([torch.zeros(2), torch.zeros(2)]), [[1, 2], [3, 4]])
+    assert [type(row) for row in pair] == [torch.Tensor, torch.Tensor]
+
+
+def test_what_cannot_be_made_here_has_to_be_given_as_it_was_shown(monkeypatch):
+    class Arrayish:
+        def __array__(self, dtype=None, copy=None):
+            return np.ones((2, 4), dtype="float32")
+
+    signature, good = infer_signature(Arrayish()), Arrayish()
+    assert enforce(signature, good) is good
+    (problem,) = problems(signature, np.ones((2, 4), "float32"))
+    assert problem.startswith("the input must be given as ")
+    assert problem.endswith("Arrayish, which is what the model was shown")
+    future = replace(THREE, form="fireducks.DataFrame")
+    assert "must be given as fireducks.DataFrame" in problems(future, MIXED)[0]
+    tables = infer_signature({"a": np.zeros(2), "b": np.zeros(2)})
+    assert (
+        "must be given as xarray.Dataset" in problems(replace(tables, form="xarray.Dataset"), {"a": [1], "b": [2]})[0]
+    )
+    shown = {frame: infer_signature(frame({"a": [1]})) for frame in (pl.DataFrame, pa.table)}
+    for library, frame in (("polars", pl.DataFrame), ("pyarrow", pa.table)):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, library, None)
+            assert f"and {library} is not installed here" in problems(shown[frame], pd.DataFrame({"a": [1]}))[0]
+
+
+# -- dtypes that the model was shown --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "given"),
+    [
+        (WHEN.as_unit("ns"), WHEN.as_unit("us")),
+        (WHEN.as_unit("ns"), WHEN.as_unit("s")),
+        (WHEN.as_unit("s"), WHEN.as_unit("ns")),
+        (WHEN.as_unit("ns"), ["2026-01-01", "2026-01-02"]),
+        (WHEN.as_unit("ns"), obj(date(2026, 1, 1), date(2026, 1, 2))),
+        (WHEN.as_unit("ns"), obj(*WHEN.to_pydatetime())),
+        (WHEN.as_unit("us").tz_localize("UTC"), WHEN.as_unit("ms").tz_localize("UTC")),
+        (pd.Series(WHEN.as_unit("us"), dtype="timestamp[us][pyarrow]"), WHEN.as_unit("ns")),
+        (obj(date(2026, 1, 1), date(2026, 1, 2)), WHEN),
+        (obj(datetime(2026, 1, 1), datetime(2026, 1, 2)), WHEN.as_unit("ns")),
+        (obj(*WHEN), ["2026-01-01", "2026-01-02"]),
+        (pd.to_timedelta([1, 2], unit="s").as_unit("ns"), pd.to_timedelta([1, 2], unit="s").as_unit("ms")),
+        (pd.to_timedelta([1, 2], unit="s").as_unit("s"), obj(timedelta(seconds=1), timedelta(seconds=2))),
+        (np.array([1, 2], "float16"), [1, 2]),
+        (np.array([1, 2], "int8"), [1.0, 2.0]),
+        (np.array([1, 2], ">f8"), [1, 2]),
+        (pd.array([1, 2], "Int64"), [1, 2]),
+        (pd.array([1, 2], "int64[pyarrow]"), [1.0, 2.0]),
+        (pd.array([0.5, 2], "Float32"), [0.5, 2]),
+        ([1, 2], pd.array([1, 2], "Int8")),
+        (pd.array([True, False], "boolean"), [True, False]),
+        ([True, False], pd.array([True, False], "bool[pyarrow]")),
+        (pd.arrays.SparseArray([0.0, 1.0]), [0, 1]),
+        (pd.arrays.SparseArray([0.0, 1.0], fill_value=0.0), [0, 1]),
+        (pd.arrays.SparseArray([0, 1]), [0.0, 1.0]),
+        (obj("a", "b"), pd.array(["a", "b"], "string")),
+        (pd.array(["a", "b"], "string"), obj("a", "b")),
+        (pd.array(["a", "b"], "str"), pd.Categorical(["a", "b"])),
+        (pd.array(["a", "b"], "string[pyarrow]"), ["a", "b"]),
+        (obj(Decimal("0.1"), Decimal(2)), [0.1, 2.0]),
+        (obj(1, 2), [1.0, 2.0]),
+        (obj(True, False), [True, False]),
+        (obj(b"a", b"b"), pd.Series([b"a", b"b"], dtype="binary[pyarrow]")),
+        (obj([1], [2, 3]), obj(np.array([1]), np.array([2, 3]))),
+        (obj((1,), (2, 3)), obj([1], [2, 3])),
+        (pd.period_range("2026-01", periods=2, freq="M"), pd.period_range("2026-01", periods=2, freq="M")),
+        (pd.Categorical([3, 1]), pd.Categorical([3.0, 1.0])),
+        (pd.Categorical(["a", "b"], pd.Index(["b", "a"], dtype=object)), ["a", "b"]),
+        (pd.Categorical(WHEN), pd.Categorical(WHEN)),
+        (pd.cut([1, 5], [0, 2, 6]), pd.cut([1, 5], [0, 2, 6])),
+    ],
+    ids=lambda values: str(getattr(values, "dtype", type(values).__name__)),
+)
+def test_the_model_gets_the_dtype_that_it_was_shown(shown, given):
+    frame = pd.DataFrame({"x": shown})
+    signature = Signature.from_dict(infer_signature(frame).to_dict())
+    assert enforce(signature, frame) is frame
+    found = enforce(signature, pd.DataFrame({"x": given}))
+    assert_frame_equal(found, frame)
+    if frame["x"].dtype == object:
+        assert [type(cell) for cell in found["x"]] == [type(cell) for cell in frame["x"]]
+
+
+@pytest.mark.parametrize(
+    ("shown", "given", "part"),
+    [
+        (WHEN.as_unit("s"), pd.to_datetime(["2026-01-01 00:00:00.5"]), "00:00:00.500000 in row 0 is not exact"),
+        (WHEN.as_unit("ns"), pd.to_datetime(["9999-01-01"]).as_unit("us"), "must be datetime64[ns], and is "),
+        (pd.Series(WHEN, dtype="timestamp[s][pyarrow]"), pd.to_datetime(["2026-01-01 00:00:00.5"]), "must be timestamp[s]"),
+        (obj(date(2026, 1, 1)), pd.to_datetime(["2026-01-01 01:00"]), "must be objects of type date, and is Timestamp"),
+        (obj(datetime(2026, 1, 1)), pd.to_datetime([1]), "must be objects of type datetime"),
+        (pd.to_timedelta([1], unit="s"), [1], "must be timedelta64["),
+        (np.array([1], "int8"), [128], "must be int8, and is int64: 128 in row 0 is out of range"),
+        (np.array([1], "float16"), [2049], "must be float16, and is int64: 2049 in row 0 is not exact"),
+        (np.array([1], "uint8"), [-1], "is out of range"),
+        (obj(Decimal(1)), ["1"], "must be double, and is string"),
+        (obj([1]), ["a"], "must be objects of type list, and is str: 'a' in row 0"),
+        (obj(np.array([1])), obj(3), "must be objects of type ndarray, and is int: 3 in row 0"),
+        (obj(uuid4()), ["1"], "must be objects of type UUID, and is str"),
+        (obj(1, 2), obj(1, None), "its value in row 1 is missing"),
+        (pd.period_range("2026-01", periods=1, freq="M"), [1], "must be period[M], and is int64: 1 in row 0"),
+        (pd.Categorical(["a"], ["a"], ordered=True), ["b"], "must be one of its levels in their order, and holds 'b'"),
+        (pd.Categorical(WHEN), WHEN, "must be the very category that the model was shown, whose levels are not kept"),
+        (pd.Categorical(WHEN), pd.Categorical(WHEN, WHEN[::-1]), "must be the very category"),
+    ],
+)  # fmt: skip
+def test_what_is_not_exact_in_the_dtype_that_was_shown_is_refused(shown, given, part):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "values of the input are not checked: column 'x' holds UUID")
+        signature = infer_signature(pd.DataFrame({"x": shown}))
+    (problem,) = problems(signature, pd.DataFrame({"x": given}))
+    assert problem.startswith("'x' ")
+    assert part in problem
+
+
+def test_a_category_of_very_many_levels_is_never_coded_anew():
+    levels = [f"level {i}" for i in range(2000)]
+    signature = infer_signature(pd.DataFrame({"c": pd.Categorical(levels[:3], levels)}))
+    same = pd.DataFrame({"c": pd.Categorical(levels[5:6], levels)})
+    assert enforce(signature, same) is same
+    for other in (levels[5:6], pd.Categorical(levels[5:6]), pd.Categorical(levels[5:6], levels[::-1])):
+        assert "must be the very category" in problems(signature, pd.DataFrame({"c": other}))[0]
+
+
+def test_a_dtype_that_pandas_cannot_make_here_is_said():
+    signature = Signature((Column("x", "double", storage="float128[gpu]"),), form="pandas.DataFrame")
+    assert "must be float128[gpu], which pandas cannot make here" in problems(signature, pd.DataFrame({"x": [1.0]}))[0]
+    arrays = Signature((Column("x", "binary", storage="int64"),), form="pandas.DataFrame")
+    assert "must be int64, and is object" in problems(arrays, pd.DataFrame({"x": [b"a"]}))[0]
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_columns_of_several_levels_are_matched_cast_and_kept():
+    names = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["what", "when"])
+    shown = pd.DataFrame([[0.5, 1.5, 2.5]], columns=names)
+    signature = Signature.from_dict(infer_signature(shown).to_dict())
+    assert enforce(signature, shown) is shown
+    assert_frame_equal(enforce(signature, shown[[("b", 1), ("a", 2), ("a", 1)]]), shown)
+    more = shown.copy()
+    more[("c", 1)] = 1
+    with pytest.warns(InputAdjusted, match=r"takes no .*'c', 1.*: dropped"):
+        assert_frame_equal(enforce(signature, more), shown)
+    whole = pd.DataFrame([[1, 2, 3]], columns=names)
+    assert_frame_equal(enforce(signature, whole), whole.astype(float))
+    flat = pd.DataFrame([[0.5, 1.5, 2.5]], columns=["('a', 1)", "('a', 2)", "('b', 1)"])
+    assert_frame_equal(enforce(signature, flat), shown)
+    assert_frame_equal(enforce(signature, pl.DataFrame(dict(flat))), shown)
+    assert "is missing" in problems(signature, shown[[("a", 1)]])[0]
+    with pytest.warns(InputAdjusted, match="no names"):
+        assert_frame_equal(enforce(signature, shown.to_numpy()), shown)
+
+
+def test_the_name_of_the_axis_and_of_each_column_is_what_it_was():
+    shown = pd.DataFrame({"a": [0.5], "b": [1.5]}).rename_axis(columns="kind")
+    signature = infer_signature(shown)
+    assert enforce(signature, shown) is shown
+    for other in (pd.DataFrame({"a": [0.5], "b": [1.5]}), pd.DataFrame({"b": [1.5], "a": [0.5]})):
+        assert enforce(signature, other).columns.names == ["kind"]
+        assert enforce(signature, shown) is shown
+    texts = infer_signature(pd.DataFrame({"0": [0.5]}))
+    assert enforce(texts, pd.DataFrame({0: [0.5]})).columns.tolist() == ["0"]
+    for label in (None, True, 1.5):
+        odd = pd.DataFrame([[0.5]], columns=pd.Index([label], dtype=object))
+        assert enforce(infer_signature(odd), pd.DataFrame({str(label): [1]})).columns.tolist() == [label]
+
+
+class Speaks:
+    """A frame of a library that is not known, by the words that it understands."""
+
+    def __init__(self, frame, *words, columns=True):
+        self.frame, self.words = frame, words
+        if columns:
+            self.columns = list(frame.columns)
+
+    def __getattr__(self, word):
+        if word not in self.__dict__["words"]:
+            raise AttributeError(word)
+        return {
+            "__dataframe__": self.frame.__dataframe__,
+            "__arrow_c_stream__": pa.Table.from_pandas(self.frame).__arrow_c_stream__,
+            "to_pandas": lambda: self.frame,
+            "compute": lambda: self.frame,
+            "iloc": None,
+        }[word]
+
+
+SHUFFLED = MIXED[["c", "a", "b"]]
+POINT = namedtuple("POINT", ["c", "a", "b"])  # noqa: PYI024  # types of its fields are not the point
+RECORD = make_dataclass("RECORD", ["c", "a", "b"])
+
+
+def spark_row():
+    kind = type("Row", (tuple,), {"__fields__": ["c", "a", "b"]})
+    return [kind(("x", 0.5, 1)), kind(("y", 1.5, 2))]
+
+
+def sqlite_rows():
+    import sqlite3
+
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.row_factory = sqlite3.Row
+        return base.execute("select 'x' c, 0.5 a, 1 b union all select 'y', 1.5, 2").fetchall()
+
+
+def array_of_xarray():
+    values = np.array([["x", 0.5, 1], ["y", 1.5, 2]], dtype=object)
+    coords = {"column": pd.Series(["c", "a", "b"])}
+    return SimpleNamespace(dims=("row", "column"), coords=coords, shape=(2, 3), to_numpy=lambda: values, dtype=object)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pa.Table.from_pandas(SHUFFLED),
+        pa.Table.from_pandas(SHUFFLED).to_batches()[0],
+        pa.RecordBatchReader.from_batches(
+            pa.Table.from_pandas(SHUFFLED).schema, pa.Table.from_pandas(SHUFFLED).to_batches()
+        ),
+        pa.Table.from_pandas(SHUFFLED).to_struct_array(),
+        pa.Table.from_pandas(SHUFFLED).to_batches()[0].to_struct_array(),
+        np.array([("x", 0.5, 1), ("y", 1.5, 2)], dtype=[("c", "U1"), ("a", "f8"), ("b", "i8")]),
+        SHUFFLED.to_records(index=False),
+        [POINT("x", 0.5, 1), POINT("y", 1.5, 2)],
+        [RECORD("x", 0.5, 1), RECORD("y", 1.5, 2)],
+        POINT(["x", "y"], [0.5, 1.5], [1, 2]),
+        [SHUFFLED.iloc[0], SHUFFLED.iloc[1]],
+        [MappingProxyType(row) for row in SHUFFLED.to_dict("records")],
+        UserDict(SHUFFLED.to_dict("list")),
+        spark_row(),
+        sqlite_rows(),
+        array_of_xarray(),
+        Speaks(SHUFFLED, "__dataframe__"),
+        Speaks(SHUFFLED, "__arrow_c_stream__"),
+        Speaks(SHUFFLED, "__dataframe__", columns=False),
+        Speaks(SHUFFLED, "iloc", "to_pandas"),
+        Speaks(SHUFFLED, "iloc", "compute"),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_wherever_there_are_names_columns_go_by_them(data):
+    assert_frame_equal(enforce(THREE, data), MIXED, check_column_type=False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pa.Table.from_pandas(SHUFFLED[:1]).to_struct_array()[0],
+        np.array([("x", 0.5, 1)], dtype=[("c", "U1"), ("a", "f8"), ("b", "i8")])[0],
+        POINT("x", 0.5, 1),
+        RECORD("x", 0.5, 1),
+        sqlite_rows()[0],
+        spark_row()[0],
+        SHUFFLED.iloc[0],
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_one_row_whose_values_have_names_goes_by_them(data):
+    assert_frame_equal(enforce(THREE, data), MIXED[:1], check_column_type=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (Speaks(MIXED), "a Speaks has columns whose names cannot be read here; give a frame of pandas"),
+        (Speaks(MIXED, "iloc"), "a Speaks has columns whose names cannot be read here"),
+        ([{"a": 0.5, "b": 1, "c": "x"}, (0.5, 1, "x")], "some of its rows have names, and some have none"),
+        (np.zeros((2, 2), dtype=[("a", "f8"), ("b", "i8")]), "an array of named fields with 2 dimensions"),
+        (pa.table([[0.5], [1], [1], ["x"]], names=["a", "b", "b", "c"]), "'b' exists 2 times"),
+        (pa.array([{"a": 0.5}, None]), "some of its structures are missing"),
+        (pd.Series([1, 2, 3], index=["u", "v", "w"]), "'a' is missing"),
+        (pa.dataset.dataset(pa.table({"a": [1]})), "has to be read first; .to_table() does that"),
+    ],
+    ids=str,
+)
+def test_names_that_cannot_be_read_are_never_passed_over(data, part):
+    assert any(part in problem for problem in problems(THREE, data))
+
+
+def test_without_pyarrow_a_stream_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    data = Speaks.__new__(Speaks)
+    data.__dict__.update(frame=MIXED, words=("__arrow_c_stream__",), columns=["a"])
+    data.__class__ = type("Relation", (), {"__arrow_c_stream__": None, "columns": ["a"]})
+    assert "a Relation has columns whose names cannot be read here without pyarrow" in problems(THREE, data)[0]
+
+
+def test_an_array_with_a_second_axis_that_has_no_names_goes_by_position():
+    class DataArray(SimpleNamespace):
+        def __len__(self):
+            return 2
+
+        def __array__(self, dtype=None, copy=None):
+            return MIXED.to_numpy()
+
+    plain = DataArray(
+        dims=("row", "column"), coords={}, shape=(2, 3), ndim=2, to_numpy=None, dtype=MIXED.to_numpy().dtype
+    )
+    with pytest.warns(InputAdjusted, match="has no names"):
+        assert_frame_equal(enforce(THREE, plain), MIXED)
+
+
+def test_a_model_that_knows_names_though_it_was_shown_an_array_takes_columns_by_them():
+    signature = Signature((Tensor("float64", (-1, 2), columns=("a", "b")),), form="numpy.ndarray")
+    for data in (pd.DataFrame({"b": [2], "a": [1]}), pl.DataFrame({"b": [2], "a": [1]}), [{"b": 2, "a": 1}]):
+        assert enforce(signature, data).tolist() == [[1.0, 2.0]]
+    assert "'a' is missing" in problems(signature, pd.DataFrame({"b": [2], "c": [1]}))[0]
+    with pytest.warns(InputAdjusted, match="takes no 'c'"):
+        assert enforce(signature, pd.DataFrame({"c": [3], "b": [2], "a": [1]})).tolist() == [[1.0, 2.0]]
+    with pytest.warns(
+        InputAdjusted, match="the model was shown no names: the columns of the input were taken in their order"
+    ):
+        assert enforce(infer_signature(np.zeros((2, 2))), pd.DataFrame({"b": [2], "a": [1]})).tolist() == [[2.0, 1.0]]
 
 
 # -- tensors --------------------------------------------------------------------------------------------------------
@@ -521,9 +963,11 @@ SINGLE = Signature((Tensor("float32", (-1, 2)),))
 
 
 def test_an_array_that_fits_is_the_very_same_object():
-    for data in (np.ones((2, 4)), np.zeros((0, 4)), [[1.0, 2.0, 3.0, 4.0]], scipy.sparse.csr_matrix(np.eye(4))):
+    for data in (np.ones((2, 4)), np.zeros((0, 4))):
         assert enforce(FOUR, data) is data
-    texts = infer_signature(["a", "bc"])
+    for data in ([[1.0, 2.0, 3.0, 4.0]], scipy.sparse.csr_matrix(np.eye(4))):
+        assert enforce(replace(FOUR, form=""), data) is data
+    texts = replace(infer_signature(["a", "bc"]), form="")
     for data in (["a"], np.array(["a", "long"]), np.array(["a"], dtype=object)):
         assert enforce(texts, data) is data
     other = np.array(["a"])
@@ -592,21 +1036,25 @@ def test_frames_stack_where_nothing_is_lost():
     four = frame.assign(c=[1, 2], d=[0.5, 0.25])
     expected = np.array([[0.5, 1, 1, 0.5], [1, np.nan, 2, 0.25]])
     for data in (four, pl.DataFrame({"a": [0.5, 1], "b": [1, None], "c": [1, 2], "d": [0.5, 0.25]})):
-        found = enforce(FOUR, data)
+        with pytest.warns(InputAdjusted, match="the model was shown no names"):
+            found = enforce(FOUR, data)
         assert found.dtype == "float64"
         assert np.array_equal(found, expected, equal_nan=True)
     columns = {"a": [0.5, 1], "b": [1.0, 1.0], "c": [1, 2], "d": [0, 1]}
-    assert enforce(FOUR, columns).tolist() == [[0.5, 1, 1, 0], [1, 1, 2, 1]]
+    with pytest.warns(InputAdjusted, match="the model was shown no names"):
+        assert enforce(FOUR, columns).tolist() == [[0.5, 1, 1, 0], [1, 1, 2, 1]]
     assert enforce(SINGLE, {"a": 0.1, "b": 2}).tolist() == [[float(np.float32(0.1)), 2]]
-    assert len(problems(FOUR, frame)) == 2
-    assert "has [2, 3]" in problems(FOUR, four[["a", "b", "c"]])[0]
+    earlier = replace(FOUR, form="")
+    assert enforce(earlier, columns).tolist() == [[0.5, 1, 1, 0], [1, 1, 2, 1]]
+    assert len(problems(earlier, frame)) == 2
+    assert "has [2, 3]" in problems(earlier, four[["a", "b", "c"]])[0]
     whole = Signature((Tensor("int64", (-1, 2)),))
     assert enforce(whole, pd.DataFrame({"a": [1.0], "b": [2]})).dtype == "int64"
     assert "'b' must be int64, and is Int64: its value in row 1 is missing" in problems(whole, four[["b", "c"]])[0]
     texts = infer_signature(np.array([["a", "b"]]))
-    assert enforce(texts, pd.DataFrame({"a": ["x"], "b": ["y"]})).tolist() == [["x", "y"]]
+    assert enforce(texts, pd.DataFrame([["x", "y"]])).tolist() == [["x", "y"]]
     flags = infer_signature(np.array([[True, False]]))
-    assert enforce(flags, pd.DataFrame({"a": [True], "b": [True]})).dtype == bool
+    assert enforce(flags, pd.DataFrame([[True, True]])).dtype == bool
 
 
 def test_a_series_is_an_array_of_one_dimension():
@@ -614,7 +1062,7 @@ def test_a_series_is_an_array_of_one_dimension():
     for data in (pd.Series([1, 2]), pl.Series([1, 2]), pd.DataFrame({"a": [1, 2]})):
         assert enforce(signature, data).tolist() == [1.0, 2.0]
     texts = infer_signature(["a"])
-    assert enforce(texts, pd.Series(["x", "y"], name="t")).tolist() == ["x", "y"]
+    assert enforce(texts, pd.Series(["x", "y"], name="t")) == ["x", "y"]
     assert problems(signature, pd.Series(["x"]))[0].startswith("the input must be float64")
     assert "has [4, 1]" in problems(FOUR, pd.Series([0.0] * 4))[0]
 
@@ -633,7 +1081,8 @@ def test_named_tensors():
     assert enforce(signature, good) is good
     cast = enforce(signature, {"b": np.array([1.0]), "a": np.ones((1, 3), "float32")})
     assert list(cast) == ["a", "b"]
-    assert (cast["a"].dtype, cast["b"].dtype) == ("float64", "int64")
+    assert (cast["a"].dtype, cast["b"]) == ("float64", [1])
+    assert enforce(signature, UserDict(good)) == good
     with pytest.warns(InputAdjusted, match="takes no 'c'"):
         assert list(enforce(signature, {**good, "c": 1})) == ["a", "b"]
     found = problems(signature, {"A": 1, "b": [0.5]})
@@ -642,8 +1091,14 @@ def test_named_tensors():
     assert "must be a mapping with arrays named 'a', 'b'" in problems(signature, np.zeros((2, 3)))[0]
     assert "must be a mapping" in problems(signature, [[1]])[0]
     flat = infer_signature({"a": [0.5], "b": ["x"]})
-    frame = enforce(flat, pd.DataFrame({"b": ["y"], "a": [1]}))
-    assert {name: array.tolist() for name, array in frame.items()} == {"a": [1.0], "b": ["y"]}
+    for data in (
+        pd.DataFrame({"b": ["y"], "a": [1]}),
+        pa.table({"b": ["y"], "a": [1]}),
+        POINT._make([["z"], [1], ["y"]]),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputAdjusted)
+            assert enforce(flat, data) == {"a": [1.0], "b": ["y"]}
 
 
 # -- the whole ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Signatures, inferred from what people have, and kept as MLflow's JSON."""
 
 import json
+from collections import namedtuple
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -11,13 +13,17 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.signature import Column, Signature, Tensor, described, infer_signature, label_of
 
 WHEN = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[ns]")
 
 
 def inputs(data):
-    return infer_signature(data).inputs
+    """Return the inputs as far as MLflow has words for them, and what else is not about how they were kept."""
+    specs = infer_signature(data).inputs
+    return tuple(
+        replace(spec, form="") if isinstance(spec, Tensor) else replace(spec, storage="", cells="") for spec in specs
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_the_columns_of_a_frame_of_pandas():
     facts |= {"c": {"levels": ("x", "y")}, "n": {"levels": (1, 3)}, "when": {"tz": ""}, "zone": {"tz": "UTC"}}
     facts |= {"day": {"tz": "", "nullable": True}, "at": {"tz": "UTC"}, "7": {"integer_name": True}}
     assert inputs(frame) == tuple(Column(name, kind, **facts.get(name, {})) for name, kind in expected.items())
-    assert infer_signature(frame).form == ""
+    assert infer_signature(frame).form == "pandas.DataFrame"
     assert Signature.from_dict(infer_signature(frame).to_dict()) == infer_signature(frame)
 
 
@@ -117,11 +123,15 @@ def test_the_columns_that_pyarrow_keeps():
     assert [column.dtype for column in inputs(frame)] == kinds
 
 
-def test_a_category_of_very_many_levels_or_of_dates_is_what_its_levels_are():
+def test_of_a_category_of_very_many_levels_or_of_dates_a_digest_is_kept():
     many = pd.Series(pd.Categorical([f"level {i}" for i in range(1001)]), name="c")
-    assert inputs(many) == (Column("c", "string"),)
-    assert inputs(many[:1000].cat.remove_unused_categories())[0].levels[:2] == ("level 0", "level 1")
-    assert inputs(pd.Series(pd.Categorical(WHEN), name="c")) == (Column("c", "datetime", tz=""),)
+    (column,) = inputs(many)
+    assert (column.dtype, column.levels, column.digest[:7], len(column.digest)) == ("string", None, "sha256:", 71)
+    assert inputs(many.cat.reorder_categories(many.cat.categories[::-1]))[0].digest != column.digest
+    few = inputs(many[:1000].cat.remove_unused_categories())[0]
+    assert (few.levels[:2], few.digest) == (("level 0", "level 1"), "")
+    assert inputs(pd.Series(pd.Categorical(WHEN), name="c"))[0].digest.startswith("sha256:")
+    assert inputs(pd.Series(pd.Categorical(["b", "a"], ["b", "a"], ordered=True), name="c"))[0].ordered
 
 
 def test_mappings_of_arrays_are_named_tensors_and_mappings_of_scalars_are_columns():
@@ -130,14 +140,17 @@ def test_mappings_of_arrays_are_named_tensors_and_mappings_of_scalars_are_column
         Tensor("int64", (-1,), "b"),
     )
     one = infer_signature({"a": 1, "b": "x", "t": WHEN[0], "f": np.float32(1)})
-    assert one.inputs == (
+    assert inputs({"a": 1, "b": "x", "t": WHEN[0], "f": np.float32(1)}) == (
         Column("a", "long"), Column("b", "string"), Column("t", "datetime", tz=""), Column("f", "float")
     )  # fmt: skip
     many = infer_signature([{"a": 1.5, "b": 2**60}, {"a": None, "c": True}])
-    assert many.inputs == (
+    assert inputs([{"a": 1.5, "b": 2**60}, {"a": None, "c": True}]) == (
         Column("a", "double", nullable=True), Column("b", "long", nullable=True), Column("c", "boolean", nullable=True)
     )  # fmt: skip
-    assert one.form == many.form == "records"
+    assert (one.form, many.form) == ("dict", "list[dict]")
+    assert [(column.storage, column.cells) for column in one.inputs] == [
+        ("object", "int"), ("object", "str"), ("datetime64[ns]", ""), ("float32", "")
+    ]  # fmt: skip
     assert infer_signature({}).inputs == ()
 
 
@@ -161,32 +174,155 @@ def test_tensors_of_tensorflow_are_known_by_their_dtype(dtype, expected):
     assert inputs(Symbolic(dtype, 5, 2)) == (Tensor(expected, (-1, 2)),)
 
 
-def test_a_series_with_a_name_is_remembered_as_one():
-    assert infer_signature(pd.Series([1], name="n")).form == "series"
-    assert infer_signature(pd.Series([1])).form == ""
+Point = namedtuple("Point", "a b")  # noqa: PYI024  # types of its fields are not the point
 
 
-def test_what_has_no_type_of_its_own_is_refused():
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (pd.Series([1], name="n"), "pandas.Series"),
+        (pd.DatetimeIndex(WHEN), "pandas.Index"),
+        (pl.DataFrame({"a": [1]}).lazy(), "polars.LazyFrame"),
+        (np.zeros((2, 2)), "numpy.ndarray"),
+        (np.zeros(2, [("a", "i4")]).view(np.recarray), "numpy.recarray"),
+        ([[1.0, 2.0], [3.0, 4.0]], "list[list[float]]"),
+        ([(1, 2), (3, 0.5)], "list[tuple[]]"),
+        ([np.zeros(2), np.zeros(2)], "list[numpy.ndarray]"),
+        ([np.float32(1)], "list[numpy.float32]"),
+        ([], "list[]"),
+        (scipy.sparse.csr_array(np.eye(2)), "scipy.sparse.csr_array"),
+        (Point(1, 2), "namedtuple"),
+        ([Point(1, 2)], "list[namedtuple]"),
+        ({"a": 1}, "dict"),
+        (3, "scalar"),
+        (np.float64(3), "scalar"),
+    ],
+)
+def test_the_container_is_remembered_by_its_type(data, form):
+    signature = infer_signature(data)
+    assert signature.form == form
+    assert Signature.from_dict(json.loads(json.dumps(signature.to_dict()))) == signature
+
+
+def test_the_dtype_that_the_model_was_shown_is_remembered():
+    frame = pd.DataFrame({
+        "us": WHEN.astype("datetime64[us]"), "s": WHEN.astype("datetime64[s]"), "wait": np.array([1, 2], "m8[ms]"),
+        "half": np.zeros(2, "float16"), "Int64": pd.array([1, 2], "Int64"), "price": [Decimal(1), Decimal(2)],
+        "day": [date(2026, 1, 1)] * 2, "old": pd.Series(["a", "b"], dtype=object),
+        "new": pd.array(["a", "b"], "string"),
+        "size": pd.Categorical(["S", "L"], ["S", "L"], ordered=True), "code": pd.Categorical([3, 1]),
+    })  # fmt: skip
+    told = {column.name: (column.storage, column.cells) for column in infer_signature(frame).inputs}
+    assert told == {
+        "us": ("datetime64[us]", ""), "s": ("datetime64[s]", ""), "wait": ("timedelta64[ms]", ""),
+        "half": ("float16", ""), "Int64": ("Int64", ""), "price": ("object", "Decimal"), "day": ("object", "date"),
+        "old": ("object", "str"), "new": ("string", ""), "size": ("str", ""), "code": ("int64", ""),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("label", [("a", 1), None, True, 1.5, pd.Timestamp("2026-01-01"), 7, "7"], ids=repr)
+def test_names_come_back_as_what_they_were(label):
+    frame = pd.DataFrame([[0.5]], columns=pd.Index([label], tupleize_cols=False, dtype=object))
+    (column,) = Signature.from_dict(infer_signature(frame).to_dict()).inputs
+    assert column.name == str(label)
+    found = label_of(column)
+    assert (type(found), found) == (type(label), label)
+    with pytest.raises(rn.Invalid, match="cannot be kept; make it a text"):
+        infer_signature(pd.DataFrame({frozenset("a"): [1]}))
+
+
+def test_what_is_nested_has_mlflows_nested_types():
+    frame = pd.DataFrame({
+        "tags": [["a"], ["b", "c"]], "vector": [np.zeros(2), np.ones(2)], "empty": [[], [1]],
+        "message": [{"role": "user", "n": 1}, {"role": "bot"}], "odd": [[1, "a"], []], "deep": [[{"k": [1.5]}], None],
+        "keys": [{1: 2}, {3: 4}], "mixed": [[1], {"a": 1}], "when": [[date(2026, 1, 1)], [None]],
+        "wide": [[[1]], [["x"]]],
+    })  # fmt: skip
+    with pytest.warns(rn.errors.RegistryWarning, match="columns? 'keys' holds dict, column 'mixed' mixes dict, list"):
+        signature = infer_signature(frame)
+    told = {
+        column.name: {k: v for k, v in column.to_dict().items() if k not in {"name", "required"}}
+        for column in signature.inputs
+    }
+    any_ = {"type": "any"}
+    assert told == {
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "vector": {"type": "array", "items": {"type": "double"}},
+        "empty": {"type": "array", "items": {"type": "long"}},
+        "message": {"type": "object", "properties": {
+            "role": {"type": "string", "required": True}, "n": {"type": "long", "required": False}}},
+        "odd": {"type": "array", "items": any_},
+        "deep": {"type": "array", "items": {"type": "object", "properties": {
+            "k": {"type": "array", "items": {"type": "double"}, "required": True}}}},
+        "keys": any_, "mixed": any_,
+        "when": {"type": "array", "items": {"type": "datetime"}},
+        "wide": {"type": "array", "items": {"type": "array", "items": any_}},
+    }  # fmt: skip
+    assert Signature.from_dict(signature.to_dict()) == signature
+    deep = [1]
+    for _ in range(20):
+        deep = [deep]
+    assert "any" in infer_signature([{"deep": deep}]).inputs[0].nested
+
+
+def test_chats_and_rows_of_several_lengths_have_a_signature():
+    chat = [{"messages": [{"role": "user", "content": "hi"}]}]
+    assert str(infer_signature(chat)) == "(messages: array) -> (?)"
+    assert str(infer_signature({"messages": chat[0]["messages"], "temperature": 0.5})) == (
+        "(messages: array, temperature: double) -> (?)"
+    )
+    assert str(infer_signature([[1], [1, 2]], [Decimal(1)])) == "(array) -> (double)"
+    assert str(infer_signature([date(2026, 1, 1)], ["a", None])) == "(datetime) -> (object[-1])"
+    assert str(infer_signature((np.zeros(3), np.zeros((2, 2))))) == "(array) -> (?)"
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (np.array([1, "a", None], dtype=object), "it mixes int, str"),
+        (pd.DataFrame({"a": pd.Series([1, "x"], dtype=object)}), "column 'a' mixes int, str"),
+        (object(), "it holds object"),
+        ([1, "a"], "it mixes int, str"),
+        (3 + 4j, "it holds complex"),
+    ],
+)
+def test_what_has_no_type_of_its_own_is_not_checked_and_said(data, part):
+    with pytest.warns(rn.errors.RegistryWarning, match=f"values of the input are not checked: {part}"):
+        signature = infer_signature(data)
+    assert signature.inputs[0].dtype == "any"
+
+
+def test_what_nothing_can_be_said_of_is_refused():
     for data, part in [
-        (np.array([1, "a", None], dtype=object), "mixed objects"),
-        (np.zeros(2, dtype=[("a", "i4"), ("b", "f8")]), "numpy has no type for void96"),
-        (pd.DataFrame({"a": pd.Series([1, "x"], dtype=object)}), "column 'a' mixes int, str; give it one type"),
-        (pd.DataFrame({"a": [[1], [2]]}), "column 'a' holds list"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the columns 'a' exist more than once"),
         (pd.DataFrame([[1, 2]], columns=["1", 1]), "the columns '1' exist more than once"),
-        (pd.DataFrame({"a": pd.to_timedelta([1], unit="s")}), "no type for timedelta64.*total_seconds"),
-        (pd.DataFrame({"a": pd.interval_range(0, 2)}), "no type for interval"),
-        ({"a": 1, "b": [1, 2]}, "some values of the mapping are lists, and some are not"),
-        (object(), "this holds object"),
-        ([[1], [1, 2]], "inhomogeneous"),
-        ([1, "a"], "a list mixes int, str"),
-        ([[True, 2]], "a list mixes bool, int"),
-        ([Decimal(1)], "mixed objects"),
-        (3 + 4j, "no type for complex"),
+        ([{"a": 1}, 3], "some of its rows have names, and some have none"),
+        (np.ma.array([1, 2], mask=[True, False]), "numpy.MaskedArray is not known"),
+        (np.array([[1, "a"]], dtype=object), "mixed objects"),
+        (Point(np.zeros(2), np.zeros(2)), "namedtuple holds arrays; give a dict of them"),
         (pd.Series([datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)], dtype=object), "(?i)tz-aware"),
     ]:
-        with pytest.raises(rn.Invalid, match=part):
+        with pytest.raises(rn.Invalid, match=part) as caught:
             infer_signature(data)
+        assert "a signature cannot be inferred of the input" in str(caught.value)
+        with pytest.raises(rn.Invalid, match="of the output"):
+            infer_signature([1], data)
+
+
+def test_what_can_be_said_is_kept_and_the_rest_is_warned_of():
+    odd = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.warns(
+        rn.errors.RegistryWarning, match="of the output, a DataFrame: .*; its part of the signature stays"
+    ):
+        assert described(np.zeros((2, 3)), odd) == infer_signature(np.zeros((2, 3)))
+    with pytest.warns(rn.errors.RegistryWarning, match="of the input, a DataFrame: .*; inputs are not checked, unless"):
+        assert described(odd, [1]) == Signature((), infer_signature([1]).inputs)
+    with pytest.warns(rn.errors.RegistryWarning):
+        assert described(odd) is None
+    named = described(np.zeros((2, 2)), None, ["a", "b"])
+    assert named.inputs == (Tensor("float64", (-1, 2), columns=("a", "b")),)
+    assert Signature.from_dict(named.to_dict()) == named
+    assert described(np.zeros((2, 2)), None, ["a"]) == infer_signature(np.zeros((2, 2)))
 
 
 def test_a_signature_is_kept_as_mlflow_writes_it():
@@ -293,21 +429,28 @@ def test_what_mlflow_has_no_word_for_stands_where_its_reader_does_not_look():
     assert all(column.keys() == READ_BY_MLFLOW["column"] for column in json.loads(written["inputs"]))
     assert all(tensor.keys() == READ_BY_MLFLOW["tensor"] for tensor in json.loads(written["outputs"]))
     assert json.loads(written["registry_nb"]) == {
+        "form": "pandas.DataFrame",
         "inputs": {
-            "0": {"levels": ["x"]}, "1": {"tz": "UTC"}, "2": {"nullable": True}, "3": {"integer_name": True}
-        }
+            "0": {"levels": ["x"], "storage": "str"}, "1": {"tz": "UTC", "storage": "datetime64[ns, UTC]"},
+            "2": {"nullable": True, "storage": "Int64"}, "3": {"integer_name": True, "storage": "int64"},
+        },
     }  # fmt: skip
     assert Signature.from_dict(json.loads(json.dumps(written))) == signature
     bare = Signature.from_dict({key: written[key] for key in ("inputs", "outputs", "params")})
     assert [str(spec) for spec in bare.inputs] == [str(spec) for spec in signature.inputs]
     assert bare != signature
-    assert Signature.from_dict(infer_signature(pd.Series([1], name="n")).to_dict()).form == "series"
+    pivoted = pd.DataFrame([[1.0, 2.0]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)], names=["what", None]))
+    assert json.loads(infer_signature(pivoted).to_dict()["registry_nb"])["axis"] == ["what", None]
+    assert Signature.from_dict(infer_signature(pivoted).to_dict()) == infer_signature(pivoted)
 
 
 def test_what_an_earlier_release_wrote_is_read():
     written = {"inputs": '[{"type": "string", "name": "c", "required": true}]', "outputs": None, "params": None}
     assert Signature.from_dict(written) == Signature((Column("c", "string"),))
     assert Signature.from_dict(written).to_dict() == written
+    facts = {"inputs": {"0": {"levels": ["b", "a"]}}, "form": "series"}
+    signature = Signature.from_dict({**written, "registry_nb": json.dumps(facts)})
+    assert signature == Signature((Column("c", "string", levels=("b", "a")),), form="series")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,316 @@
+"""The containers that a model may be shown its input in, and how what was checked is put into the same one again.
+
+A container is called by its type: ``pandas.DataFrame``, ``numpy.ndarray``, ``scipy.sparse.csr_matrix``, ``list[dict]``,
+``list[list[float]]``. A model that was shown one is handed no other. What cannot be made here, because it is of a type
+that is not known or of a library that is not installed, has to be given as such.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from registry_nb.columns import Column
+from registry_nb.forms import is_frame, is_of, is_series, is_structured, row_of
+
+#: Of one row or of one value.
+SINGLE = frozenset({"dict", "namedtuple", "scalar"})
+#: Bytes that a sparse matrix may take as an array.
+_DENSE = 1 << 30
+_LIBRARIES = ("pandas", "polars", "pyarrow")
+_TENSORS = ("torch", "tensorflow")
+_SEQUENCE = re.compile(r"(list|tuple)\[(.*)\]")
+_INDEXES = frozenset({"Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"})
+
+
+class Unmakeable(Exception):
+    """Why a container cannot be made, in words that follow what was given."""
+
+
+def form_of(data: Any) -> str:
+    """Name the container of some data, down to the elements of lists."""
+    import numpy as np
+
+    kind = type(data)
+    if kind is np.ndarray or kind is np.memmap:
+        return "numpy.ndarray"
+    if kind in (list, tuple):
+        inner = functools.reduce(_merged, map(form_of_cell, data)) if data else ""
+        return f"{kind.__name__}[{inner}]"
+    if isinstance(data, np.ndarray):
+        return f"numpy.{kind.__name__}"
+    for library in _LIBRARIES:
+        if is_of(data, library) and (is_frame(data) or is_series(data) or hasattr(data, "schema")):
+            return f"{library}.{_base(data, library)}"
+    if isinstance(data, Mapping):
+        return "dict" if isinstance(data, dict) else _path(kind)
+    if row_of(data) is not None:
+        return "namedtuple" if hasattr(data, "_fields") else _path(kind)
+    if hasattr(data, "tocoo"):
+        return f"scipy.sparse.{kind.__name__}"
+    for library in _TENSORS:
+        if is_of(data, library):
+            return f"{library}.Tensor"
+    is_array = not isinstance(data, np.generic) and (hasattr(data, "shape") or hasattr(data, "__array__"))
+    return _path(kind) if is_array else "scalar"
+
+
+def form_of_cell(cell: Any) -> str:
+    """Name what an element of a list is."""
+    import numpy as np
+
+    if isinstance(cell, np.generic) and not is_structured(cell):
+        return f"numpy.{cell.dtype.name if cell.dtype.kind not in 'US' else cell.dtype.kind}"
+    form = form_of(cell)
+    return _path(type(cell)).removeprefix("builtins.") if form == "scalar" else form
+
+
+def _merged(one: str, other: str) -> str:
+    """Name what two elements of a list have in common."""
+    if one == other:
+        return one
+    a, b = _SEQUENCE.fullmatch(one), _SEQUENCE.fullmatch(other)
+    return f"{a[1]}[{_merged(a[2], b[2])}]" if a and b and a[1] == b[1] else ""
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _base(data: Any, library: str) -> str:
+    """Name the library's own class that the data is of; all indexes are one."""
+    name = next(kind.__name__ for kind in type(data).__mro__ if kind.__module__.partition(".")[0] == library)
+    if library == "pyarrow" and name.endswith("Array") and name != "ChunkedArray":
+        return "Array"
+    return "Index" if library == "pandas" and name in _INDEXES else name
+
+
+def is_sequence(form: str) -> bool:
+    """Tell whether this is a list or a tuple."""
+    return _SEQUENCE.fullmatch(form) is not None
+
+
+# -- of arrays -------------------------------------------------------------------------------------------------------
+
+
+def dense(matrix: Any) -> Any:
+    """Return a sparse matrix as an array of numpy."""
+    if matrix.shape[0] * matrix.shape[-1] * matrix.dtype.itemsize > _DENSE:
+        raise Unmakeable(f"is a sparse matrix of {matrix.shape}, which is too large to become an array")
+    return matrix.toarray()
+
+
+def shaped(form: str, array: Any) -> Any:
+    """Put an array of numpy into a container.
+
+    Raises
+    ------
+    Unmakeable
+    """
+    import numpy as np
+
+    if form == "numpy.ndarray":
+        return array
+    if form == "numpy.matrix" and array.ndim == 2:
+        return np.asmatrix(array)
+    if is_sequence(form):
+        return _nested(form, array)
+    library, _, name = form.rpartition(".")
+    if library == "scipy.sparse":
+        return getattr(_imported(form, library), name)(array)
+    if form == "torch.Tensor" and array.dtype.kind in "biufc":
+        return _imported(form, library).from_numpy(np.array(array, order="C"))
+    if form == "tensorflow.Tensor":
+        return _imported(form, library).constant(array)
+    if form in {"pandas.Series", "pandas.Index", "polars.Series"} and array.ndim == 1:
+        return getattr(_imported(form, library), name)(array)
+    raise Unmakeable(f"must be given as {form}, which is what the model was shown")
+
+
+def sparse(form: str, matrix: Any) -> Any:
+    """Put a sparse matrix into a container of sparse matrices."""
+    library, _, name = form.rpartition(".")
+    return getattr(_imported(form, library), name)(matrix)
+
+
+def _nested(form: str, array: Any) -> Any:
+    found = _SEQUENCE.fullmatch(form)
+    assert found is not None
+    kind, inner = (list if found[1] == "list" else tuple), found[2]
+    if not array.ndim:
+        raise Unmakeable(f"must be a {found[1]}")
+    if is_sequence(inner) and array.ndim > 1:
+        return kind(_nested(inner, row) for row in array)
+    if inner.startswith(("numpy.", "torch.", "tensorflow.")):
+        return kind(array) if array.ndim == 1 or inner == "numpy.ndarray" else kind(shaped(inner, row) for row in array)
+    return kind(array.tolist())
+
+
+def _imported(form: str, library: str) -> Any:
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise Unmakeable(f"must become a {form}, and {library.partition('.')[0]} is not installed here") from error
+
+
+# -- of columns ------------------------------------------------------------------------------------------------------
+
+
+def cells_of(series: Any) -> list[Any]:
+    """Return the values of a series, each with its type; None where pandas' own mark says that one is missing."""
+    import numpy as np
+    import pandas as pd
+
+    values = series.to_numpy() if isinstance(series.dtype, np.dtype) else series.array
+    return [None if cell is pd.NA else cell for cell in values]
+
+
+def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
+    """Put columns that were checked, as a frame of pandas, into a container.
+
+    Parameters
+    ----------
+    form : str
+    frame : DataFrame
+    specs : sequence of Column
+        One for each column of the frame.
+    given : object
+        What the input was: rows of it that lack a name still lack it.
+
+    Raises
+    ------
+    Unmakeable
+    """
+    if form == "pandas.DataFrame":
+        return frame
+    library, _, name = form.rpartition(".")
+    found = _SEQUENCE.fullmatch(form)
+    if form in {"pandas.Series", "pandas.Index"}:
+        return frame.iloc[:, 0] if name == "Series" else _imported(form, library).Index(frame.iloc[:, 0])
+    if form == "scalar":
+        return _only(cells_of(frame.iloc[:, 0]), "value")
+    if form in SINGLE:
+        return _only(_rows(form, frame, given), "row")
+    if found and found[2] in SINGLE:
+        return (list if found[1] == "list" else tuple)(_rows(found[2], frame, given))
+    if found and frame.shape[1] == 1:
+        return (list if found[1] == "list" else tuple)(cells_of(frame.iloc[:, 0]))
+    if form in {"numpy.ndarray", "numpy.recarray"}:
+        return _array(name, frame, specs)
+    if library == "polars":
+        return _polars(_imported(form, library), name, frame, specs)
+    if library == "pyarrow":
+        return _arrow(_imported(form, library), name, frame, specs)
+    raise Unmakeable(f"must be given as {form}, which is what the model was shown")
+
+
+def _only(values: list[Any], what: str) -> Any:
+    if len(values) != 1:
+        raise Unmakeable(f"must be one {what}, as the model was shown, and has {len(values)}")
+    return values[0]
+
+
+def _rows(form: str, frame: Any, given: Any) -> list[Any]:
+    names = frame.columns.tolist()
+    rows = list(zip(*(cells_of(frame.iloc[:, i]) for i in range(len(names))), strict=True))
+    if form == "namedtuple":
+        return [_row_type(tuple(names))(*row) for row in rows]
+    made = [dict(zip(names, row, strict=True)) for row in rows]
+    if isinstance(given, list) and all(isinstance(row, Mapping) for row in given):
+        there = [set(map(str, row)) for row in given]
+        made = [{name: cell for name, cell in row.items() if str(name) in there[i]} for i, row in enumerate(made)]
+    return made
+
+
+@functools.lru_cache(maxsize=64)
+def _row_type(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names)  # noqa: PYI024  # the names are data
+
+
+def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
+    import numpy as np
+
+    if specs[0].name is None:
+        array = np.empty(len(frame), object)
+        array[:] = cells_of(frame.iloc[:, 0])
+        return array
+    array = np.empty(len(frame), [(spec.name, spec.storage) for spec in specs])
+    for i, spec in enumerate(specs):
+        values = frame.iloc[:, i].to_numpy()
+        array[spec.name] = values
+        back, kind = array[spec.name], values.dtype.kind
+        if not (back == values).all() and not (kind in "fcmM" and np.array_equal(back, values, equal_nan=True)):
+            raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
+    return array.view(np.recarray) if name == "recarray" else array
+
+
+def _values(frame: Any, place: int, spec: Column) -> list[Any]:
+    """Return the values of a column as Python's own, None where one is missing."""
+    series = frame.iloc[:, place]
+    gaps = series.isna().to_numpy()
+    if gaps.any() and not spec.nullable and series.dtype.kind == "f":
+        text = f"lacks values in {spec.name!r}: the model was shown none that are missing, so that null and NaN differ"
+        raise Unmakeable(text)
+    return [None if gap else cell for cell, gap in zip(series.tolist(), gaps, strict=True)]
+
+
+def _polars(pl: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
+    made = []
+    for i, spec in enumerate(specs):
+        try:
+            made.append(pl.Series(spec.name, _values(frame, i, spec), dtype=_polars_type(pl, spec), strict=True))
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+            raise Unmakeable(f"cannot become {spec.storage} in {spec.name!r}: {error}") from error
+        if made[-1].to_list() != _values(frame, i, spec):
+            raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
+    if name == "Series":
+        return made[0]
+    return pl.DataFrame(made).lazy() if name == "LazyFrame" else pl.DataFrame(made)
+
+
+def _polars_type(pl: Any, spec: Column) -> Any:
+    text = spec.storage
+    if spec.levels is not None:
+        return pl.Enum(list(spec.levels))
+    if found := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
+        return pl.Datetime(found[2], found[3]) if found[1] == "Datetime" else pl.Duration(found[2])
+    if found := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
+        return pl.Decimal(int(found[1]), int(found[2]))
+    simple = r"U?Int(8|16|32|64)|Float(32|64)|Boolean|String|Binary|Date|Time|Categorical"
+    if re.fullmatch(simple, text):
+        return getattr(pl, text)
+    raise Unmakeable(f"must be {text} of polars in {spec.name!r}, which is what the model was shown")
+
+
+def _arrow(pa: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
+    made = []
+    for i, spec in enumerate(specs):
+        kind, values = _arrow_type(pa, spec), _values(frame, i, spec)
+        try:
+            made.append(pa.array(values, type=kind))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise Unmakeable(f"cannot become {spec.storage} in {spec.name!r}: {error}") from error
+        if made[-1].to_pylist() != values:
+            raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
+    if name in {"Array", "ChunkedArray"}:
+        return made[0] if name == "Array" else pa.chunked_array(made)
+    names = [spec.name for spec in specs]
+    return (pa.RecordBatch if name == "RecordBatch" else pa.Table).from_arrays(made, names=names)
+
+
+def _arrow_type(pa: Any, spec: Column) -> Any:
+    text = spec.storage
+    if found := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
+        return pa.timestamp(found[1], found[2])
+    if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
+        return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
+    if found := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
+        return pa.dictionary(pa.type_for_alias(found[2]), pa.type_for_alias(found[1]), found[3] == "1")
+    try:
+        return pa.type_for_alias(text)
+    except ValueError as error:
+        raise Unmakeable(f"must be {text} of pyarrow in {spec.name!r}, which is what the model was shown") from error
