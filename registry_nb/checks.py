@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from registry_nb import loading, trust
+from registry_nb import loading, probes, trust
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.lifecycle import replay, was_altered
 from registry_nb.records import File, ModelVersion, SavedModel
@@ -36,6 +36,8 @@ class Report:
         Stored bytes that nothing uses, and that are still there.
     reclaimable_from : datetime or None
         When ``check(repair=True)`` removes the last of them; ``older_than=timedelta(0)`` removes them now.
+    notes : tuple of str
+        Versions of which a deep check could not replay anything, and why.
     """
 
     problems: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class Report:
     reclaimed: int = 0
     reclaimable: int = 0
     reclaimable_from: datetime | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -86,7 +89,7 @@ def check(
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
     if older_than != GRACE and not repair:
         raise Invalid("older_than tells what a repair removes; give repair=True with it")
-    problems = store.problems(repair=repair)
+    problems, notes = store.problems(repair=repair), list[str]()
     try:
         files = {file.digest: (file, owner) for owner, file in _files(store)}
         for name in store.histories():
@@ -103,7 +106,10 @@ def check(
     if deep:
         for name in store.model_names():
             for version in store.versions(name):
-                problems += _misbehaviour(version, store, artifacts)
+                try:
+                    problems += _misbehaviour(version, store, artifacts)
+                except probes.NotKept as error:
+                    notes.append(str(error))
     removed = _reclaimed(store, artifacts, older_than) if repair else []
     left = artifacts.orphans(set(files))
     due = [orphan for orphan in left if orphan.due <= datetime.now(UTC)]
@@ -119,6 +125,7 @@ def check(
         reclaimed=sum(orphan.size for orphan in removed),
         reclaimable=sum(orphan.size for orphan in left),
         reclaimable_from=max((orphan.due for orphan in left), default=None),
+        notes=tuple(notes),
     )
 
 
@@ -171,6 +178,8 @@ def _misbehaviour(version: ModelVersion, store: Store, artifacts: Artifacts) -> 
             origin = trust.origin(version, version.uri, store)
             loaded = loading.load_model(version, artifacts, version.uri, origin)
             behaviour = loading.replayed(loaded, artifacts)
+    except probes.NotKept:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
         pass_signals(error)
         return [f"{version.uri} cannot predict its probe rows here ({sentence_of(error)})"]

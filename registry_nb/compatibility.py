@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from registry_nb.columns import SCALARS, Column, Spec, Tensor
+from registry_nb.containers import SINGLE, is_makeable
 from registry_nb.errors import listed, shown
 from registry_nb.signature import Signature
 
@@ -47,7 +48,9 @@ def incompatibilities(old: Signature, new: Signature) -> tuple[str, ...]:
     >>> incompatibilities(old, Signature((Column("a", "double"), Column("b", "string", required=False))))
     ()
     """
-    inputs = _of_inputs(_aligned(old.inputs, new.inputs), new.inputs) if old.inputs and new.inputs else ()
+    inputs: Iterable[str] = ()
+    if old.inputs and new.inputs:
+        inputs = (*_of_containers(old, new), *_of_inputs(_aligned(old.inputs, new.inputs), new.inputs))
     outputs = _of_outputs(old.outputs, new.outputs) if old.outputs and new.outputs else ()
     return *inputs, *outputs
 
@@ -63,6 +66,14 @@ def _aligned(old: Sequence[Spec], new: Sequence[Spec]) -> Sequence[Spec]:
         flat = len(old) == len(other.shape) == 1
         return [Tensor(worst, (-1,) if flat else (-1, len(old)))]
     return old
+
+
+def _of_containers(old: Signature, new: Signature) -> Iterator[str]:
+    """Say if the new model takes one row, or one value, where the old one took many; other containers are made here."""
+    if new.form in SINGLE and old.form not in {*SINGLE, ""}:
+        yield f"the input could have many rows ({old.form}) and must be one now ({new.form})"
+    elif not is_makeable(new.form) and old.form not in {new.form, ""}:
+        yield f"the input could be {old.form} and must be given as {new.form} now"
 
 
 def _of_inputs(old: Sequence[Spec], new: Sequence[Spec]) -> Iterator[str]:
@@ -83,9 +94,12 @@ def _of_inputs(old: Sequence[Spec], new: Sequence[Spec]) -> Iterator[str]:
 
 def _narrowed(what: str, was: Spec, now: Spec) -> Iterator[str]:
     unchecked = isinstance(now, Column) and now.dtype not in SCALARS
-    if not unchecked and not _safe(was.dtype, now.dtype):
+    before, after = _width(was, now)
+    if not unchecked and not _safe(before, after):
         hint = " (exact up to 2**53 only)" if (was.dtype, now.dtype) == ("long", "double") else ""
-        yield f"{what} was {was.dtype} and must be {now.dtype} now{hint}"
+        yield f"{what} was {before} and must be {after} now{hint}"
+    elif unchecked and isinstance(was, Column) and isinstance(now, Column) and _kind(now) not in {"", _kind(was)}:
+        yield f"{what} was {_kind(was) or was.dtype} and must be {_kind(now)} now"
     if isinstance(was, Tensor) and isinstance(now, Tensor):
         fits = [want in {-1, size} for size, want in zip(was.shape, now.shape, strict=False)]
         if len(was.shape) != len(now.shape) or not all(fits):
@@ -95,8 +109,35 @@ def _narrowed(what: str, was: Spec, now: Spec) -> Iterator[str]:
             yield f"{what} could be left out and is required now"
         if was.nullable and not now.nullable and now.dtype in {"boolean", "integer", "long"}:
             yield f"{what} could have missing values and must have none now"
+        yield from _levelled(what, was, now)
         if now.tz is not None and was.tz not in {None, now.tz}:
             yield f"{what} was {_zone(was.tz)} and must be {_zone(now.tz)} now"
+
+
+def _levelled(what: str, was: Column, now: Column) -> Iterator[str]:
+    """Say what a category no longer takes: a level that is new to it is added, unless its levels have an order."""
+    if now.digest and now.digest != was.digest:
+        yield f"{what} must be a category now whose levels are not kept"
+    elif now.levels is not None and now.ordered:
+        gone = [level for level in was.levels or () if level not in now.levels]
+        if gone:
+            yield f"{what} could be {listed(map(shown, gone), 5)} and must be one of its levels in their order now"
+        elif was.levels is None:
+            yield f"{what} could be any {was.dtype} and must be one of {listed(map(shown, now.levels), 5)} now"
+
+
+def _width(was: Spec, now: Spec) -> tuple[str, str]:
+    """Return the types of both sides; of numbers of one type, the dtypes that were shown, if both are known."""
+    if isinstance(was, Column) and isinstance(now, Column) and was.dtype == now.dtype:
+        before, after = (_NUMBER.fullmatch(spec.storage.lower().removesuffix("[pyarrow]")) for spec in (was, now))
+        if before and after and was.levels is None and now.levels is None:
+            return before[0], after[0]
+    return was.dtype, now.dtype
+
+
+def _kind(spec: Column) -> str:
+    """Name what MLflow's nested types and those that it does not have consist of; empty if that is not checked."""
+    return spec.cells if spec.storage == "object" else re.sub(r"\[.*", "", spec.storage)
 
 
 def _of_outputs(old: Sequence[Spec], new: Sequence[Spec]) -> Iterator[str]:

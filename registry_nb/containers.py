@@ -23,6 +23,7 @@ SINGLE = frozenset({"dict", "namedtuple", "scalar"})
 _DENSE = 1 << 30
 _LIBRARIES = ("pandas", "polars", "pyarrow")
 _TENSORS = ("torch", "tensorflow")
+_MAKEABLE = {*_LIBRARIES, *_TENSORS, "numpy", "scipy.sparse"}
 _SEQUENCE = re.compile(r"(list|tuple)\[(.*)\]")
 _INDEXES = frozenset({"Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"})
 
@@ -92,6 +93,12 @@ def _base(data: Any, library: str) -> str:
 def is_sequence(form: str) -> bool:
     """Tell whether this is a list or a tuple."""
     return _SEQUENCE.fullmatch(form) is not None
+
+
+def is_makeable(form: str) -> bool:
+    """Tell whether such a container can be made of other data; of what is not known, nothing is asked."""
+    library = form.rpartition(".")[0]
+    return is_sequence(form) or form in {*SINGLE, "", "series", "records"} or library in _MAKEABLE
 
 
 # -- of arrays -------------------------------------------------------------------------------------------------------
@@ -262,7 +269,11 @@ def _polars(pl: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
     made = []
     for i, spec in enumerate(specs):
         try:
-            made.append(pl.Series(spec.name, _values(frame, i, spec), dtype=_polars_type(pl, spec), strict=True))
+            made.append(
+                pl.Series(
+                    spec.name, _values(frame, i, spec), dtype=polars_type(pl, spec.storage, spec.levels), strict=True
+                )
+            )
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             raise Unmakeable(f"cannot become {spec.storage} in {spec.name!r}: {error}") from error
         if made[-1].to_list() != _values(frame, i, spec):
@@ -272,24 +283,30 @@ def _polars(pl: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
     return pl.DataFrame(made).lazy() if name == "LazyFrame" else pl.DataFrame(made)
 
 
-def _polars_type(pl: Any, spec: Column) -> Any:
-    text = spec.storage
-    if spec.levels is not None:
-        return pl.Enum(list(spec.levels))
+def polars_type(pl: Any, text: str, levels: Sequence[Any] | None = None) -> Any:
+    """Return the dtype of polars that a text names; `levels` are those of an Enum.
+
+    Raises
+    ------
+    Unmakeable
+    """
+    if levels is not None:
+        return pl.Enum(list(levels))
     if found := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
         return pl.Datetime(found[2], found[3]) if found[1] == "Datetime" else pl.Duration(found[2])
     if found := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
         return pl.Decimal(int(found[1]), int(found[2]))
-    simple = r"U?Int(8|16|32|64)|Float(32|64)|Boolean|String|Binary|Date|Time|Categorical"
-    if re.fullmatch(simple, text):
+    if found := re.fullmatch(r"List\((.+)\)", text):
+        return pl.List(polars_type(pl, found[1]))
+    if re.fullmatch(r"U?Int(8|16|32|64)|Float(32|64)|Boolean|String|Binary|Date|Time|Categorical|Null", text):
         return getattr(pl, text)
-    raise Unmakeable(f"must be {text} of polars in {spec.name!r}, which is what the model was shown")
+    raise Unmakeable(f"must be {text} of polars, which is what the model was shown")
 
 
 def _arrow(pa: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
     made = []
     for i, spec in enumerate(specs):
-        kind, values = _arrow_type(pa, spec), _values(frame, i, spec)
+        kind, values = arrow_type(pa, spec.storage), _values(frame, i, spec)
         try:
             made.append(pa.array(values, type=kind))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -302,15 +319,22 @@ def _arrow(pa: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
     return (pa.RecordBatch if name == "RecordBatch" else pa.Table).from_arrays(made, names=names)
 
 
-def _arrow_type(pa: Any, spec: Column) -> Any:
-    text = spec.storage
+def arrow_type(pa: Any, text: str) -> Any:
+    """Return the type of pyarrow that a text names.
+
+    Raises
+    ------
+    Unmakeable
+    """
     if found := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
         return pa.timestamp(found[1], found[2])
     if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
         return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
     if found := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
         return pa.dictionary(pa.type_for_alias(found[2]), pa.type_for_alias(found[1]), found[3] == "1")
+    if found := re.fullmatch(r"list<\w+: (.+)>", text):
+        return pa.list_(arrow_type(pa, found[1]))
     try:
         return pa.type_for_alias(text)
     except ValueError as error:
-        raise Unmakeable(f"must be {text} of pyarrow in {spec.name!r}, which is what the model was shown") from error
+        raise Unmakeable(f"must be {text} of pyarrow, which is what the model was shown") from error

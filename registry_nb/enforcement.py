@@ -491,7 +491,7 @@ def _array(spec: Tensor, data: Any) -> Any:
 
 
 def _by_name(spec: Tensor, frame: Any) -> Any:
-    """Return the columns of a frame in the order that the model knows; as they are, with a warning, if it knows none."""
+    """Return the columns of a frame in the order that the model knows; as they are, and warn, if there is none."""
     labels = [name_of(label) for label in frame.columns]
     if not spec.columns:
         if len(labels) > 1 and labels != list(map(str, range(len(labels)))):

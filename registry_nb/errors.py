@@ -159,6 +159,10 @@ class Invalid(RegistryError, ValueError):
     code = "INVALID_PARAMETER_VALUE"
 
 
+class BadExample(Invalid):
+    """The model raises on the example that it is registered with."""
+
+
 class UnknownStage(Invalid):
     """Not one of the four stages."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,17 @@ def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield name, one, f"{other}, different in {len(inside)} places"
         elif not inside:
             yield name, one, one
+
+
+def feature_names(model: object) -> tuple[str, ...]:
+    """Return the names of the columns that an estimator was fitted on, none if it does not tell, or made them up."""
+    try:
+        told = getattr(model, "feature_names_in_", None)
+        names = () if told is None else tuple(map(str, told))
+    except Exception:  # noqa: BLE001  # whatever an attribute of somebody's class may raise
+        return ()
+    made_up = all(re.fullmatch(r"(Column_|f|x)[0-9]+", name) for name in names)
+    return () if made_up else names
 
 
 def leaf(value: object) -> Any:

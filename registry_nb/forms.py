@@ -221,10 +221,10 @@ def _framed(names: list[Any], columns: Iterable[Any], rows: int | None = None) -
     import pandas as pd
 
     # By position: series would be aligned by their indices, and what one of them lacks would be made up.
-    arrays = {i: column.array for i, column in enumerate(columns)}
-    if len({len(array) for array in arrays.values()}) > 1:
+    parts = {i: column.reset_index(drop=True) for i, column in enumerate(columns)}
+    if len({len(part) for part in parts.values()}) > 1:
         raise ValueError("its columns do not have the same length")
-    frame = pd.DataFrame(arrays, index=None if rows is None else range(rows), copy=False)
+    frame = pd.DataFrame(parts, index=None if rows is None else range(rows), copy=False)
     frame.columns = pd.Index(names, tupleize_cols=False) if names else frame.columns
     return frame
 

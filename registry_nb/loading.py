@@ -329,7 +329,7 @@ def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
     Raises
     ------
     Invalid
-        If none were kept.
+        If none were kept; with the reason, if there was an example.
     """
     version = loaded.version
     if version.probe is None:
@@ -337,7 +337,10 @@ def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
     with artifacts.open(version.probe) as file:
         told = file.read()
     changes = environment.differences(version.environment, version.python_version)
-    loaded.behaviour = probes.replayed(told, loaded.answer, changes)
+    try:
+        loaded.behaviour = probes.replayed(told, loaded.answer, changes)
+    except probes.NotKept as error:
+        raise probes.NotKept(f"{_what(version)}: {error}") from None
     return loaded.behaviour
 
 

@@ -1,7 +1,8 @@
 """Does a model still predict what it predicted when it was registered? A few rows and their predictions, as JSON.
 
-JSON, not a pickle: it is read before anybody trusts the model, and by other versions of pandas and numpy. What does not
-come back equal from JSON is not kept: a probe that differs by itself would cry wolf.
+JSON, not a pickle: it is read before anybody trusts the model, and by other versions of pandas and numpy. How values
+and containers are written there, `exact` says. What does not come back equal is not kept, since a probe that differs by
+itself would cry wolf; why it is not, is kept instead.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from registry_nb import forms
+from registry_nb import exact, forms
+from registry_nb.errors import Corrupted, Invalid, NewerFormat, printable
 
 #: The name of the file.
 FILE = "probe.json"
@@ -20,6 +23,15 @@ FILE = "probe.json"
 ROWS = 50
 #: Predictions that are numbers may differ by this much, relative to their size: libraries sum in another order.
 TOLERANCE = 1e-6
+#: The first format had no number, and knew arrays, lists and frames of numbers and texts.
+_FORMAT = 2
+#: A larger file is not kept: it would be read at each check.
+_LARGEST = 32 << 20
+_UNEQUAL = "what is read back from JSON is not equal to it"
+
+
+class NotKept(Invalid):
+    """There are no probe rows to predict again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +67,102 @@ class Behaviour:
         return f"{self.changed} of {self.rows} probe predictions changed{here}"
 
 
-def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: float = TOLERANCE) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The content of a probe's file.
+
+    Attributes
+    ----------
+    content : bytes
+    because : str
+        Why there are no rows in it; empty if there are.
+    """
+
+    content: bytes
+    because: str = ""
+
+
+def shortened(example: Any, predict: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Return the first rows of an example, and what a model predicts for them; one instance is never cut.
+
+    What has no rows, as a text or a mapping of scalars, is taken whole; a frame has rows. Whether a long array, list,
+    series or mapping of columns is many rows or one instance, the model tells: it has an answer for each row. If it has
+    not for the first rows, it is asked for all, and so it is if it cannot answer the first ones.
+
+    Parameters
+    ----------
+    example : object
+    predict : callable
+
+    Returns
+    -------
+    rows, predictions : object
+        At most `ROWS` rows, or the whole example.
+    """
+    some = first_rows(example)
+    if some is None:
+        return example, predict(example)
+    try:
+        predicted = predict(some)
+    except Exception:  # noqa: BLE001  # whatever a model raises that was given a part of what it takes
+        return example, predict(example)
+    if _count(predicted) == ROWS or (hasattr(some, "columns") and not isinstance(some, Mapping)):
+        return some, predicted
+    with suppress(Exception):  # it answers the rows, in a way of its own
+        return example, predict(example)
+    return some, predicted
+
+
+def first_rows(data: Any) -> Any:
+    """Return the first `ROWS` rows of what has more of them; None if it has not, or no rows at all."""
+    if data is None or isinstance(data, (str, bytes, bytearray)):
+        return None
+    if isinstance(data, Mapping) or (isinstance(data, tuple) and any(len(getattr(one, "shape", ())) for one in data)):
+        parts = list(data.values()) if isinstance(data, Mapping) else list(data)
+        if len({_count(part) for part in parts}) != 1 or any(isinstance(part, (str, bytes)) for part in parts):
+            return None
+        cut = [first_rows(part) for part in parts]
+        if any(part is None for part in cut):
+            return None
+        if isinstance(data, Mapping):
+            return dict(zip(data, cut, strict=True)) if type(data) is dict else None
+        return type(data)(*cut) if hasattr(data, "_fields") else tuple(cut)
+    if hasattr(data, "collect_schema") and hasattr(data, "collect"):  # of polars, and lazy
+        return data.head(ROWS) if len(data.head(ROWS + 1).collect()) > ROWS else None
+    if (_count(data) or 0) <= ROWS:
+        return None
+    if hasattr(data, "iloc"):
+        return data.iloc[:ROWS]
+    if hasattr(data, "slice") and hasattr(data, "head") is hasattr(data, "columns"):
+        return data.slice(0, ROWS)
+    if hasattr(data, "tocsr"):
+        return data.tocsr()[:ROWS].asformat(data.format)
+    try:
+        return data[:ROWS]
+    except (TypeError, KeyError, IndexError, ValueError):
+        return None
+
+
+def _count(data: Any) -> int | None:
+    """Return how many rows or answers there are, None if that cannot be told."""
+    if isinstance(data, (str, bytes)):
+        return None
+    if isinstance(data, Mapping) or (isinstance(data, tuple) and any(len(getattr(one, "shape", ())) for one in data)):
+        counts = {_count(part) for part in (data.values() if isinstance(data, Mapping) else data)}
+        return counts.pop() if len(counts) == 1 else None
+    try:
+        return int(data.shape[0]) if hasattr(data, "shape") else len(data)
+    except (TypeError, IndexError):
+        return None
+
+
+def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: float = TOLERANCE) -> Probe:
     """Write rows and their predictions down, after the rows were predicted once more.
 
     Parameters
     ----------
     data : object
-        At most `ROWS` rows; a frame of pandas, an array or a list.
+        At most `ROWS` rows, in whatever container the model takes.
     predicted : object
         What `predict` returned for them.
     predict : callable
@@ -70,15 +171,89 @@ def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: fl
 
     Returns
     -------
-    bytes or None
-        None if rows or predictions have no exact form in JSON.
+    Probe
+        Without rows, and with the reason, if the rows or the predictions have no exact form in JSON.
     """
-    rows, first = _written(data), _written(_plain(predicted))
-    if rows is None or first is None:
-        return None
-    again = _plain(predict(_read(rows)))
-    steady = _differences(_read(first), again, tolerance) == 0
-    return json.dumps({"input": rows, "output": first, "tolerance": tolerance, "deterministic": steady}).encode()
+    try:
+        rows = _exactly("the example", data, type(data).__name__)
+        first = _exactly("what is predicted for it", _told(predicted), type(predicted).__name__)
+        again = predict(exact.read(rows))
+        changed = _compared(exact.read(first), again, tolerance)[1]
+    except _Inexact as error:
+        return _without(str(error))
+    except Exception as error:  # noqa: BLE001  # whatever a model raises that is given its own example once more
+        return _without(f"the model did not take its example again ({type(error).__name__}: {printable(str(error))})")
+    told = {"format": _FORMAT, "input": rows, "output": first, "tolerance": tolerance, "deterministic": not changed}
+    content = json.dumps(told).encode()
+    if len(content) > _LARGEST:
+        return _without(f"they would take {len(content) >> 20} MB as JSON")
+    return Probe(content)
+
+
+class _Inexact(Exception):
+    """What has no exact form in JSON, and why."""
+
+
+def _without(because: str) -> Probe:
+    return Probe(json.dumps({"format": _FORMAT, "because": because}).encode(), because)
+
+
+def _exactly(what: str, data: Any, kind: str) -> Any:
+    try:
+        written = json.loads(json.dumps(exact.written(data), allow_nan=False))
+        if exact.equal(exact.read(written), data):
+            return written
+        because = _UNEQUAL
+    except exact.Unwritable as error:
+        because = str(error)
+    except (TypeError, ValueError, OverflowError, RecursionError, ImportError, Corrupted) as error:
+        because = f"{type(error).__name__}: {printable(str(error))}"
+    raise _Inexact(f"{what}, a {kind}, has no exact form in JSON: {because}")
+
+
+def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ...] = ()) -> Behaviour:
+    """Predict the rows of a probe, and compare.
+
+    Parameters
+    ----------
+    probe : bytes
+        What `kept` returned.
+    predict : callable
+    because : tuple of str
+        What is different here, for the sentence.
+
+    Raises
+    ------
+    NotKept
+        If there are no rows in it.
+    Corrupted, NewerFormat
+        If it cannot be read.
+    """
+    told = _opened(probe)
+    if "because" in told:
+        raise NotKept(f"no probe rows were kept, because {printable(str(told['because']))}")
+    expected = exact.read(told["output"])
+    if not told["deterministic"]:
+        return Behaviour(_count(expected) or 1, 0, deterministic=False)
+    rows, changed = _compared(expected, predict(exact.read(told["input"])), float(told["tolerance"]))
+    return Behaviour(rows, changed, because=because)
+
+
+def _opened(probe: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(probe)
+        found = int(told.get("format", 1))
+        lacking = {"input", "output", "tolerance", "deterministic"} - set(told)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise exact.damaged(f"it does not read ({type(error).__name__})") from error
+    if found > _FORMAT:
+        raise NewerFormat(path=FILE, found=found, known=_FORMAT)
+    if lacking and "because" not in told:
+        raise exact.damaged(f"it lacks {', '.join(sorted(lacking))}")
+    return dict(told)
+
+
+# -- two predictions -------------------------------------------------------------------------------------------------
 
 
 def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
@@ -104,23 +279,43 @@ def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
         return True
 
 
-def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ...] = ()) -> Behaviour:
-    """Predict the rows of a probe, and compare.
+def _told(predicted: Any) -> Any:
+    """Return predictions as an array, if they are one: whether it comes as a frame or a list is the library's habit."""
+    plain = None if isinstance(predicted, Mapping) else _plain(predicted)
+    if plain is None or not plain.ndim or plain.dtype.names:
+        return predicted
+    nested = plain.dtype == object and any(isinstance(cell, (list, tuple, Mapping)) for cell in plain.flat)
+    return predicted if nested else plain
 
-    Parameters
-    ----------
-    probe : bytes
-        What `kept` returned.
-    predict : callable
-    because : tuple of str
-        What is different here, for the sentence.
-    """
-    told = json.loads(probe)
-    expected = _read(told["output"])
-    if not told["deterministic"]:
-        return Behaviour(len(expected), 0, deterministic=False)
-    found = _plain(predict(_read(told["input"])))
-    return Behaviour(len(expected), _differences(expected, found, told["tolerance"]), because=because)
+
+def _compared(expected: Any, found: Any, tolerance: float) -> tuple[int, int]:
+    """Return how many predictions there are, and how many differ."""
+    import numpy as np
+
+    rows = _count(expected)
+    if isinstance(expected, Mapping) or (isinstance(expected, tuple) and isinstance(found, (list, tuple))):
+        parts, others = _parts(expected), _parts(found)
+        if parts.keys() != others.keys():
+            return rows or 1, rows or 1
+        each = [_compared(part, others[key], tolerance) for key, part in parts.items()]
+        return rows or 1, min(max((changed for _, changed in each), default=0), rows or 1)
+    plain = _plain(expected) if isinstance(expected, np.ndarray) else None
+    if plain is not None and plain.ndim:
+        other = _plain(found)
+        if not plain.size:
+            return len(plain) or 1, 0 if np.shape(other) == plain.shape else len(plain) or 1
+        return len(plain), len(plain) if other is None else _differences(plain, other, tolerance)
+    if isinstance(expected, list):
+        if not isinstance(found, (list, tuple)) or len(found) != len(expected):
+            found = getattr(found, "tolist", lambda: None)()  # as rows of one length come from an array
+        if not isinstance(found, list | tuple) or len(found) != len(expected):
+            return len(expected) or 1, len(expected) or 1
+        return len(expected), sum(not same(one, other, tolerance) for one, other in zip(expected, found, strict=True))
+    return rows or 1, 0 if same(expected, found, tolerance) else rows or 1
+
+
+def _parts(data: Any) -> dict[Any, Any]:
+    return dict(data) if isinstance(data, Mapping) else dict(enumerate(data)) if isinstance(data, (list, tuple)) else {}
 
 
 def _plain(predicted: Any) -> Any:
@@ -138,79 +333,27 @@ def _differences(expected: Any, found: Any, tolerance: float) -> int:
 
     if np.shape(expected) != np.shape(found):
         return len(expected)
-    if expected.dtype.kind in "fc" or getattr(found, "dtype", expected.dtype).kind in "fc":
-        equal = np.isclose(expected, found, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
-    elif expected.dtype.kind == "O":  # a label and its probability, or a gap among texts
+    kinds = {expected.dtype.kind, getattr(found, "dtype", expected.dtype).kind}
+    if "O" in kinds:  # a label and its probability, or a gap among texts
         pairs = zip(expected.ravel().tolist(), np.asarray(found).ravel().tolist(), strict=True)
         equal = np.array([_close(one, other, tolerance) for one, other in pairs], bool)
+    elif kinds & {"f", "c"}:
+        equal = np.isclose(expected, found, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
+    elif "M" in kinds or "m" in kinds:
+        equal = (expected == found) | (np.isnat(expected) & np.isnat(found))
     else:
         equal = np.asarray(expected == found)
     return int((~equal.reshape(len(expected), -1).all(axis=1)).sum())
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:
+    if type(one).__name__ in _MISSING and type(other).__name__ in _MISSING:
+        return type(one) is type(other)
     if not isinstance(one, float) or not isinstance(other, float):
         return bool(one == other)
     near = math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-3)
     return near or (math.isnan(one) and math.isnan(other))
 
 
-def _written(data: Any) -> dict[str, Any] | None:
-    """Write data as JSON, if they come back equal from it."""
-    written = _as_json(data)
-    try:
-        return written if written is not None and _equal(_read(json.loads(json.dumps(written))), data) else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _as_json(data: Any) -> dict[str, Any] | None:
-    import numpy as np
-
-    if isinstance(data, np.ndarray) and data.ndim and len(data):
-        dtype = "str" if data.dtype.kind == "U" else str(data.dtype)
-        return {"array": _finite(data.tolist()), "dtype": dtype}
-    if hasattr(data, "iloc") and hasattr(data, "columns"):
-        columns = [_as_json(data.iloc[:, place].to_numpy()) for place in range(data.shape[1])]
-        dtypes = [str(dtype) for dtype in data.dtypes]
-        return {"columns": columns, "names": list(data.columns), "dtypes": dtypes} if all(columns) else None
-    return {"list": _finite(data)} if isinstance(data, list) and data else None
-
-
-def _read(written: dict[str, Any]) -> Any:
-    import numpy as np
-
-    if "array" in written:
-        return np.asarray(written["array"], dtype=written["dtype"])
-    if "list" in written:
-        return written["list"]
-    import pandas as pd
-
-    series = [pd.Series(_read(column)).astype(pd.api.types.pandas_dtype(kind)) for column, kind in _pairs(written)]
-    frame = pd.concat(series, axis=1)
-    frame.columns = pd.Index(written["names"])
-    return frame
-
-
-def _pairs(written: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    return list(zip(written["columns"], written["dtypes"], strict=True))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: numpy reads them back from their names."""
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _equal(one: Any, other: Any) -> bool:
-    import numpy as np
-
-    if hasattr(other, "iloc"):
-        return bool(
-            one.equals(other.reset_index(drop=True)) and (one.dtypes.to_numpy() == other.dtypes.to_numpy()).all()
-        )
-    if isinstance(other, list):
-        return bool(one == other)
-    kind = other.dtype.kind
-    return one.dtype == other.dtype and bool(np.array_equal(one, other, equal_nan=kind in "fc"))
+#: pandas' own marks of what is missing, which are equal to nothing, or have no truth.
+_MISSING = frozenset({"NAType", "NaTType"})

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from registry_nb import environment, probes, redaction
+from registry_nb import environment, estimators, probes, redaction
 from registry_nb.copying import copied
 from registry_nb.errors import (
+    BadExample,
     Invalid,
     NoFlavor,
     NotSerializable,
@@ -23,7 +24,7 @@ from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of
 from registry_nb.loading import LoadedModel, download
 from registry_nb.names import checked_text
 from registry_nb.records import File, SavedModel, frozen
-from registry_nb.signature import Signature, infer_signature
+from registry_nb.signature import Signature, described, unplain
 from registry_nb.stores import Artifacts
 
 #: Larger models are not loaded back to see whether they can be: it would take their memory twice.
@@ -64,13 +65,15 @@ def save_model(
 
     Raises
     ------
-    NoFlavor, NotSerializable, Invalid, StorageError
+    NoFlavor, NotSerializable, BadExample, Invalid, StorageError
         Nothing refers to what may have been written.
 
     Warns
     -----
     SecretFound
         If code that travels with the model holds what looks like a secret.
+    RegistryWarning
+        If a part of the signature cannot be inferred, or no probe rows can be kept: which, and why.
     """
     if isinstance(model, LoadedModel):  # what it wraps is meant, as it was registered
         flavor = flavor or model.version.flavor
@@ -83,9 +86,10 @@ def save_model(
     if signature is not None and not isinstance(signature, Signature):
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
     given = None if requirements is None else _checked_requirements(requirements)
-    some, tried = _head(example), model
+    some, tried, predicted = example, model, None
     loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
-    predicted = _predicted(saver, model, some) if example is not None and not loaded_first else None
+    if example is not None and not loaded_first:
+        some, predicted = probes.shortened(example, lambda rows: _predicted(saver, model, rows))
     with artifacts.drafting() as folder:
         imported = _write(saver, model, folder, copied(some), code_paths)
         files = Files.of_folder(folder)
@@ -94,15 +98,18 @@ def save_model(
             _warn_of_secrets(files)
         if loaded_first:
             tried = _loaded_again(saver, model, files)
-            predicted = _predicted(saver, tried, some) if example is not None else None
+            if example is not None:
+                some, predicted = probes.shortened(example, lambda rows: _predicted(saver, tried, rows))
         elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
             _try(saver, model, files, some, predicted)
         if signature is None and example is not None:
-            signature = infer_signature(example, predicted)
+            signature = described(example, predicted, estimators.feature_names(model))
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
         wanted = probe and example is not None
         told = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
-        behaviour = None if told is None else _put(artifacts, folder, told)
+        if told is not None and told.because:
+            warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {told.because}")
+        behaviour = None if told is None else _put(artifacts, folder, told.content)
     modules = {*audit.modules, *imported}
     return SavedModel(
         flavor=owner,
@@ -153,16 +160,6 @@ def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
     return artifacts.put(path, probes.FILE)
 
 
-def _head(example: Any) -> Any:
-    """Return the first rows; what has no rows is taken whole."""
-    if hasattr(example, "iloc"):
-        return example.iloc[: probes.ROWS]
-    try:
-        return example[: probes.ROWS]
-    except (TypeError, KeyError, IndexError, ValueError):  # a mapping, a number
-        return example
-
-
 def _answer(flavor: Flavor, model: Any, data: Any) -> Any:
     return getattr(flavor, "answer", flavor.predict)(model, data)
 
@@ -172,9 +169,9 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
         return _answer(flavor, model, copied(example))
     except Exception as error:
         pass_signals(error)
-        raise Invalid(
-            f"the model cannot predict its own example ({type(error).__name__}: {error}); "
-            "give an example that it takes, or leave it out"
+        raise BadExample(
+            f"the model cannot predict its own example{unplain(example)} ({type(error).__name__}: {error}); give an "
+            "example that it takes, or leave example= out, and give signature= if inputs are to be checked"
         ) from error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from registry_nb import containers
 from registry_nb.columns import SCALARS, Column, Spec, Tensor, spec_of
 from registry_nb.containers import form_of
-from registry_nb.errors import Invalid, RegistryWarning, listed, printable, warn
+from registry_nb.errors import Invalid, RegistryWarning, listed, printable, shown, warn
 from registry_nb.forms import (
     COLUMN_TYPES,
     array_of,
@@ -179,6 +179,20 @@ class _Side:
     specs: tuple[Spec, ...] = ()
     form: str = ""
     axis: tuple[Any, ...] = ()
+
+
+def unplain(data: Any) -> str:
+    """Name the columns of an input that hold no scalars, for a sentence; empty if there are none."""
+    try:
+        specs = _infer(data)[0].specs
+    except Exception:  # noqa: BLE001  # it is said elsewhere why it has no signature
+        return ""
+    odd = [
+        f"{shown(spec.name)} {f'holds {spec.cells}s' if spec.cells else 'mixes types'}"
+        for spec in specs
+        if isinstance(spec, Column) and spec.name is not None and spec.dtype not in SCALARS and spec.storage == "object"
+    ]
+    return f", whose column {listed(odd, 3)}" if odd else ""
 
 
 def _signature(given: _Side, gives: _Side) -> Signature:
@@ -372,8 +386,9 @@ def _column(name: str | None, series: Any, notes: list[str], *, storage: str = "
     storage = storage or str(series.dtype)
     dtype, nested = COLUMN_TYPES.get(kind, "any"), ""
     if dtype == "any" and series.dtype == object:
-        inner = _nested([cell for cell, gap in zip(dense, dense.isna(), strict=True) if not gap])
-        dtype, nested = str(inner.pop("type")), json.dumps(inner) if inner else ""
+        found = _nested([cell for cell, gap in zip(dense, dense.isna(), strict=True) if not gap])
+        dtype = str(found.pop("type"))
+        nested = json.dumps(found) if found else ""
         if dtype in SCALARS:
             dtype, nested = "any", ""
         if dtype == "any":

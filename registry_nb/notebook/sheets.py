@@ -375,6 +375,7 @@ def _report(report: Report) -> Sheet:
         text = f"{in_bytes(report.reclaimable)} can be removed by check(repair=True), all of it from "
         text += f"{local_time(report.reclaimable_from)} on; with older_than=timedelta(0) now"
         facts.append(("used by nothing", Cell(text, f"{report.reclaimable:,} bytes")))
+    facts += [("not replayed", long_cell(note)) for note in report.notes]
     rows = [(long_cell(problem),) for problem in report.problems]
     return Sheet("check", facts=facts, head=("problem",) if rows else (), rows=rows)
 

@@ -7,6 +7,8 @@ import pytest
 from registry_nb.compatibility import incompatibilities
 from registry_nb.signature import Column, Signature, Tensor, infer_signature
 
+WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
+
 
 def inputs(*specs):
     return Signature(tuple(specs))
@@ -113,6 +115,82 @@ def test_what_still_works(old, new):
 )
 def test_what_breaks_is_said_in_one_sentence_each(old, new, expected):
     assert list(incompatibilities(inputs(*old), inputs(*new))) == expected
+
+
+def shown(values, **more):
+    return infer_signature(pd.DataFrame({"a": values, **more}))
+
+
+SIZES = ["S", "L"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (shown(WHEN.as_unit("us")), shown(WHEN.as_unit("ns"))),  # the unit is the model's matter, and is restored
+        (shown(WHEN.as_unit("ns")), shown(WHEN.as_unit("us"))),
+        (shown(np.array([1], "int8")), shown(np.array([1], "int32"))),
+        (shown(pd.array([1], "Int64")), shown(pd.array([1], "int64[pyarrow]"))),
+        (shown(pd.Categorical(SIZES)), shown(pd.Categorical(["S"]))),  # a level that is new is added
+        (shown(pd.Categorical(SIZES)), shown(pd.Categorical(SIZES, SIZES, ordered=True))),
+        (shown(pd.Categorical(WHEN)), shown(pd.Categorical(WHEN))),
+        (shown([[1]]), shown([["a"], []])),  # nested values are not checked
+        (shown(pd.to_timedelta([1], unit="s")), shown(pd.to_timedelta([1], unit="ms").as_unit("ns"))),
+        (infer_signature([1.5, 2.5]), infer_signature(np.zeros(2))),
+        (infer_signature({"a": 1}), infer_signature([{"a": 1}])),
+        (Signature((Column("a", "long"),)), infer_signature({"a": 1})),
+        (Signature((Column("a", "long"),)), Signature((Column("a", "long"),), form="dask.DataFrame")),
+    ],
+)
+def test_what_a_caller_does_not_notice(old, new):
+    assert incompatibilities(old, new) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (shown(np.array([1], "int32")), shown(np.array([1], "int8")), "the input 'a' was int32 and must be int8 now"),
+        (
+            shown(np.array([1], "int64")),
+            shown(pd.array([1], "UInt32")),
+            "the input 'a' was int64 and must be uint32 now",
+        ),
+        (
+            shown(np.array([1], "float32")),
+            shown(np.array([1], "float16")),
+            "the input 'a' was float32 and must be float16 now",
+        ),
+        (
+            shown(pd.Categorical([*SIZES, "XL"])),
+            shown(pd.Categorical(SIZES, SIZES, ordered=True)),
+            "the input 'a' could be 'XL' and must be one of its levels in their order now",
+        ),
+        (
+            shown(SIZES),
+            shown(pd.Categorical(SIZES, SIZES, ordered=True)),
+            "the input 'a' could be any string and must be one of 'S', 'L' now",
+        ),
+        (
+            shown(pd.Categorical(WHEN)),
+            shown(pd.Categorical(WHEN, WHEN[::-1])),
+            "the input 'a' must be a category now whose levels are not kept",
+        ),
+        (shown([[1]]), shown([{"k": 1}]), "the input 'a' was list and must be dict now"),
+        (shown([1]), shown(pd.to_timedelta([1], unit="s")), "the input 'a' was int64 and must be timedelta64 now"),
+        (
+            infer_signature([{"a": 1}]),
+            infer_signature({"a": 1}),
+            "the input could have many rows (list[dict]) and must be one now (dict)",
+        ),
+        (
+            shown([1]),
+            Signature(shown([1]).inputs, form="dask.DataFrame"),
+            "the input could be pandas.DataFrame and must be given as dask.DataFrame now",
+        ),
+    ],
+)
+def test_what_a_caller_meets_by_what_the_model_was_shown(old, new, expected):
+    assert "; ".join(incompatibilities(old, new)) == expected
 
 
 def test_what_reads_the_output_may_break_as_well():

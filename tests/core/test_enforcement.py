@@ -728,7 +728,7 @@ def test_the_model_gets_the_dtype_that_it_was_shown(shown, given):
     [
         (WHEN.as_unit("s"), pd.to_datetime(["2026-01-01 00:00:00.5"]), "00:00:00.500000 in row 0 is not exact"),
         (WHEN.as_unit("ns"), pd.to_datetime(["9999-01-01"]).as_unit("us"), "must be datetime64[ns], and is "),
-        (pd.Series(WHEN, dtype="timestamp[s][pyarrow]"), pd.to_datetime(["2026-01-01 00:00:00.5"]), "must be timestamp[s]"),
+        (pd.Series(WHEN, dtype="timestamp[s][pyarrow]"), pd.to_datetime([1]), "must be timestamp"),
         (obj(date(2026, 1, 1)), pd.to_datetime(["2026-01-01 01:00"]), "must be objects of type date, and is Timestamp"),
         (obj(datetime(2026, 1, 1)), pd.to_datetime([1]), "must be objects of type datetime"),
         (pd.to_timedelta([1], unit="s"), [1], "must be timedelta64["),

@@ -1,14 +1,26 @@
 """What surrounds a flavor: a model is loaded back before it counts, compared with what is here, and guarded."""
 
 import sys
+import warnings
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import registry_nb as rn
-from registry_nb import environment, lookup, saving
-from registry_nb.errors import EnvironmentChanged, EnvironmentMismatch, NotSerializable, SecretFound, SignatureMismatch
+from registry_nb import environment, estimators, lookup, saving
+from registry_nb.errors import (
+    BadExample,
+    EnvironmentChanged,
+    EnvironmentMismatch,
+    NotSerializable,
+    RegistryWarning,
+    SecretFound,
+    SignatureMismatch,
+)
 
 
 class Once:
@@ -32,6 +44,11 @@ class Forgetful:
 
     def predict(self, X):
         return np.asarray(X) * self.weights
+
+
+class Incomparable:
+    def __eq__(self, other):
+        raise TypeError("no")
 
 
 def recorded(registry, **facts):
@@ -90,6 +107,113 @@ def test_registering_leaves_the_classes_of_the_notebook_alone(registry, python):
 def test_a_model_that_cannot_predict_its_example_is_refused(registry, refused, forest):
     with refused(registry, rn.Invalid, "the model cannot predict its own example (ValueError"):
         registry.register(forest, "Iris", example=np.zeros((3, 99)))
+
+
+def test_what_the_model_cannot_predict_is_named_with_the_ways_to_go_on(registry, refused):
+    frame = pd.DataFrame({"n": [1.5], "tags": [["a"]], "mixed": pd.Series([b"a"], dtype=object), "o": [{"k": 1}]})
+    frame = pd.concat([frame, frame.assign(mixed=[2])], ignore_index=True)
+
+    def model(X):
+        raise TypeError("unhashable type")
+
+    parts = [
+        "predict its own example, whose column 'tags' holds lists, 'mixed' mixes types, 'o' holds dicts (TypeError: un",
+        "hashable type); give an example that it takes, or leave example= out, and give signature= if",
+    ]
+    with warnings.catch_warnings(record=True), refused(registry, BadExample, *parts):
+        registry.register(model, "M", example=frame)
+    with refused(registry, BadExample, "the model cannot predict its own example (TypeError"):
+        registry.register(model, "M", example=pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert registry.register(model, "M").version == 1
+
+
+@pytest.mark.parametrize(
+    ("predicted", "signature"),
+    [
+        ((1, "a"), "(x: double) -> (any)"),
+        ((np.zeros(2), np.zeros((2, 2))), "(x: double) -> (array)"),
+        ({"a": {"b": [1]}}, "(x: double) -> (a: object)"),
+        (None, "(x: double) -> (?)"),
+        ([Decimal("1.5")], "(x: double) -> (double)"),
+        ([date(2026, 1, 1), None], "(x: double) -> (datetime)"),
+        ([{"text": "a", "spans": [[0, 1]]}], "(x: double) -> (text: string, spans: array)"),
+        ([[1], [1, 2]], "(x: double) -> (array)"),
+        (Incomparable, "(x: double) -> (any)"),
+    ],
+    ids=str,
+)
+def test_an_output_without_a_simple_type_is_no_reason_to_refuse(registry, predicted, signature):
+    odd, unchecked = predicted is Incomparable, signature.endswith("(any)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if unchecked else "error", RegistryWarning)
+        version = registry.register(
+            lambda X: predicted() if odd else predicted, "M", example=pd.DataFrame({"x": [0.5]})
+        )
+    assert str(version.signature) == signature
+    assert rn.Registry(registry.uri).version("M", 1).signature == version.signature
+    if not odd:
+        assert registry.load("models:/M/1", verify="behaviour").behaviour.changed == 0
+
+
+def test_the_inputs_are_kept_where_the_outputs_cannot_be_told(registry):
+    twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.warns(
+        RegistryWarning, match="a signature cannot be inferred of the output, a DataFrame: the columns 'a'"
+    ):
+        version = registry.register(lambda X: twice, "M", example=np.zeros((1, 2)))
+    assert str(version.signature) == "(float64[-1, 2]) -> (?)"
+    with pytest.warns(
+        RegistryWarning, match="of the input, a DataFrame: .*; inputs are not checked, unless signature="
+    ):
+        version = registry.register(lambda X: [1], "M", example=twice)
+    assert str(version.signature) == "(?) -> (int64[-1])"
+    assert registry.load("models:/M/2").predict(twice) == [1]
+
+
+def test_mlflows_door_logs_a_model_without_an_example_that_it_cannot_predict(registry, forest):
+    from registry_nb import mlflow
+
+    rn.set_registry(registry)
+    try:
+        with pytest.warns(RegistryWarning, match="logged without its input_example: the model cannot predict its own"):
+            info = mlflow.sklearn.log_model(
+                forest, name="m", input_example=np.zeros((3, 99)), registered_model_name="M"
+            )
+    finally:
+        rn.set_registry(None)
+    assert info.signature is None
+    assert registry.version("M", 1).probe is None
+
+
+def test_columns_go_by_the_names_that_the_estimator_was_fitted_on_though_the_example_is_an_array(registry, flowers):
+    X, y = flowers
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    model = LogisticRegression(max_iter=500).fit(frame, y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        registry.register(model, "Iris", example=X[:5])
+    loaded = registry.load("models:/Iris/1")
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert loaded.predict(frame[["d", "b", "a", "c"]]).tolist() == model.predict(frame).tolist()
+    with pytest.raises(SignatureMismatch, match="'d' is missing"):
+        loaded.predict(frame.rename(columns={"d": "e"}))
+
+
+class Named:
+    def __init__(self, names):
+        self.names = names
+
+    @property
+    def feature_names_in_(self):
+        if self.names is None:
+            raise RuntimeError("not fitted")
+        return self.names
+
+
+def test_names_that_a_library_made_up_are_no_names():
+    assert estimators.feature_names(Named(["a", "b"])) == ("a", "b")
+    for none in (["Column_0", "Column_1"], ["f0"], ["x0", "x1"], [], None):
+        assert estimators.feature_names(Named(none)) == ()
+    assert estimators.feature_names(object()) == ()
 
 
 def test_predict_makes_the_input_what_the_signature_says(registry, forest, flowers):
@@ -311,15 +435,14 @@ def test_a_version_knows_a_recent_one_with_the_same_bytes(registry, constant, mo
     assert again.check().ok
 
 
-class Incomparable:
-    def __eq__(self, other):
-        raise TypeError("no")
-
-
 def test_what_cannot_be_compared_is_no_reason_to_refuse(registry):
     counted = []  # not an iterator of itertools: from Python 3.14 on, nobody can pickle those
     given = rn.infer_signature([1])
-    for odd in ([Incomparable()], [[1], [1, 2]], [], 7, {"a": 1}):
+    with pytest.warns(
+        RegistryWarning, match="what is predicted for it, a list, has no exact form in JSON: there is no"
+    ):
+        assert registry.register(lambda X: [Incomparable()], "Odd", example=[1], signature=given).version
+    for odd in ([[1], [1, 2]], [], 7, {"a": 1}):
         assert registry.register(lambda X, odd=odd: odd, "Odd", example=[1], signature=given).version
     assert (
         registry.register(lambda X: counted.append(X) or [len(counted) for _ in X], "Counter", example=[1]).version == 1

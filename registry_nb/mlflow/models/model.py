@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from registry_nb import session
-from registry_nb.errors import Invalid, NoFlavor, RegistryWarning, listed, warn
+from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, listed, warn
 from registry_nb.flavors import flavor_of
 from registry_nb.loading import LoadedModel
 from registry_nb.mlflow.entities.base import Entity
@@ -170,15 +171,20 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
         checked_name(registered_name)  # before anything is written
     registry = session.get_registry()
     signature = options["signature"]
-    run, saved = session.get_tracking(registry).log_model(
+    save = functools.partial(
+        session.get_tracking(registry).log_model,
         model,
         path,
         flavor=flavor,
-        example=None if signature is False else options["input_example"],  # MLflow's way to say "do not infer one"
         signature=signature or None,
         requirements=options["pip_requirements"],
         code_paths=options.get("code_paths") or (),
     )
+    try:  # False is MLflow's way to say "do not infer one"
+        run, saved = save(example=None if signature is False else options["input_example"])
+    except BadExample as error:  # MLflow logs such a model all the same
+        warn(RegistryWarning, f"logged without its input_example: {error}")
+        run, saved = save(example=None)
     path = path.strip("/")
     uri, version = f"runs:/{run.run_id}/{path}", None
     if registered_name is not None:
