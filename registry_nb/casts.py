@@ -225,15 +225,16 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
         raise Misfit(f"must be objects of type {spec.cells}, and is {found}")
     if spec.dtype in SCALARS:
         values = fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
-    cells = [None if gap else cell for cell, gap in zip(values.astype(object), values.isna(), strict=True)]
-    made = np.empty(len(cells), object)
-    lost = float("nan") if spec.cells == "float" else None
-    for row, cell in enumerate(cells):
-        new = lost if cell is None else cell if make is None else make(cell)
+    gaps = values.isna().to_numpy()
+    marks = {"None": None, "nan": float("nan"), "<NA>": pd.NA, "NaT": pd.NaT}
+    if gaps.any() and spec.missing not in marks:
+        _refuse_gaps(f"objects of type {spec.cells}", values, gaps)
+    made = np.empty(len(values), object)
+    for row, (cell, gap) in enumerate(zip(values.astype(object), gaps, strict=True)):
+        new = marks[spec.missing] if gap else cell if make is None else make(cell)
         if new is _NO:
-            raise Misfit(
-                f"must be objects of type {spec.cells}, and is {type(cell).__name__}: {shown(cell)} in row {row}"
-            )
+            kind = type(cell).__name__
+            raise Misfit(f"must be objects of type {spec.cells}, and is {kind}: {shown(cell)} in row {row}")
         made[row] = new
     return pd.Series(made, index=series.index, name=series.name, dtype=object)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 #: MLflow's types of a value (https://mlflow.org/docs/latest/ml/model/signatures); any other is nested or unchecked.
 SCALARS = frozenset({"boolean", "integer", "long", "float", "double", "string", "binary", "datetime"})
-_FACTS = ("nullable", "tz", "levels", "integer_name", "storage", "cells", "ordered", "digest", "label")
+_FACTS = ("nullable", "tz", "levels", "integer_name", "storage", "cells", "missing", "ordered", "digest", "label")
 _OF_TENSORS = ("form", "columns")
 _NAIVE = ("tz", "")  # says more than that nothing is known
 
@@ -47,6 +47,8 @@ class Column:
         where it is not known, as in what MLflow or an earlier release wrote.
     cells : str
         The type of the objects in a column of objects, if they have one.
+    missing : str
+        What stood for a missing value in a column of objects: ``None``, ``nan``, ``<NA>`` or ``NaT``.
     ordered : bool
         Whether the levels have an order.
     digest : str
@@ -65,6 +67,7 @@ class Column:
     nested: str = ""
     storage: str = ""
     cells: str = ""
+    missing: str = ""
     ordered: bool = False
     digest: str = ""
     label: str = ""

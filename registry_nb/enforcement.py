@@ -216,10 +216,10 @@ class _Fitting:
 def _of_other(spec: Column) -> Column:
     """Return what a column of another library must be as one of pandas, before it becomes the library's again."""
     if spec.storage.startswith(("Decimal", "decimal")):
-        return replace(spec, storage="object", cells="Decimal")
+        return replace(spec, storage="object", cells="Decimal", missing="None")
     if spec.storage in {"Date", "date32[day]", "date64[ms]"}:
-        return replace(spec, storage="object", cells="date")
-    return replace(spec, storage="", cells="")
+        return replace(spec, storage="object", cells="date", missing="None")
+    return replace(spec, storage="", cells="", missing="")
 
 
 def _mixes_gaps(form: str, data: Any) -> bool:

@@ -198,7 +198,9 @@ def unplain(data: Any) -> str:
 def _signature(given: _Side, gives: _Side) -> Signature:
     """Put two sides together; nobody is handed an output, so that its container is not kept."""
     outputs = (
-        replace(spec, form="") if isinstance(spec, Tensor) else replace(spec, storage="", cells="", digest="")
+        replace(spec, form="")
+        if isinstance(spec, Tensor)
+        else replace(spec, storage="", cells="", missing="", digest="")
         for spec in gives.specs
     )
     return Signature(given.specs, tuple(outputs), form=given.form, axis=given.axis)
@@ -396,7 +398,9 @@ def _column(name: str | None, series: Any, notes: list[str], *, storage: str = "
     tz = None
     if dtype == "datetime":
         tz = zone_of(dense if dense.dtype.kind == "M" else pd.to_datetime(dense))
-    return Column(name, dtype, nullable=nullable, tz=tz, nested=nested, storage=storage, cells=cells)
+    marks = {str(cell) for cell in series[series.isna()]} if series.dtype == object else set()
+    missing = marks.pop() if len(marks) == 1 else ""
+    return Column(name, dtype, nullable=nullable, tz=tz, nested=nested, storage=storage, cells=cells, missing=missing)
 
 
 def _cells(series: Any) -> str:

@@ -548,7 +548,7 @@ def test_a_model_that_was_shown_mappings_gets_mappings():
     assert enforce(one, [{"m": 1, "n": 2, "a": 3}]) == {"a": 3.0, "n": 2, "m": 1}
     assert problems(one, rows[1:] * 2) == ("the input must be one row, as the model was shown, and has 2",)
     earlier = replace(
-        signature, form="records", inputs=tuple(replace(c, storage="", cells="") for c in signature.inputs)
+        signature, form="records", inputs=tuple(replace(c, storage="", cells="", missing="") for c in signature.inputs)
     )
     assert enforce(earlier, {"a": 0.5, "n": 1, "m": 2}) == {"a": 0.5, "n": 1, "m": 2}
     assert enforce(earlier, [{"n": 2.0, "a": 1, "m": None}]) == [{"a": 1.0, "n": 2, "m": None}]

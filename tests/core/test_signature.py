@@ -22,7 +22,8 @@ def inputs(data):
     """Return the inputs as far as MLflow has words for them, and what else is not about how they were kept."""
     specs = infer_signature(data).inputs
     return tuple(
-        replace(spec, form="") if isinstance(spec, Tensor) else replace(spec, storage="", cells="") for spec in specs
+        replace(spec, form="") if isinstance(spec, Tensor) else replace(spec, storage="", cells="", missing="")
+        for spec in specs
     )
 
 

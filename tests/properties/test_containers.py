@@ -281,3 +281,48 @@ def test_one_value_is_handed_over_as_the_type_that_was_shown(shown, make):
     found = handed(signature, make(shown))
     assert (type(found), found) == (type(shown), shown)
     assert handed(signature, [shown, shown]) is None
+
+
+# -- values that are missing ----------------------------------------------------------------------------------------
+
+#: As above, of the types that can say that a value is missing.
+GAPS = {
+    "n": (COLUMNS["n"][0], ["Int64", "Int8", "object"], [pl.Int64, pl.Int8], ["int64", "int8"]),
+    "x": (COLUMNS["x"][0], ["float64", "float32", "Float64"], [pl.Float64, pl.Float32], ["float64", "float32"]),
+    "s": COLUMNS["s"],
+    "b": (COLUMNS["b"][0], ["boolean", "object"], [pl.Boolean], ["bool"]),
+    "t": COLUMNS["t"],
+}
+
+
+def marked(cell):
+    """Make what is missing equal to itself, by its mark."""
+    if isinstance(cell, (list, tuple)):
+        return [marked(inner) for inner in cell]
+    if isinstance(cell, dict):
+        return {key: marked(inner) for key, inner in cell.items()}
+    return repr(cell) if cell is pd.NA or cell is pd.NaT or cell != cell else cell
+
+
+@given(st.data(), st.booleans())
+@settings(deadline=None)
+def test_missing_values_are_missing_in_the_container_that_was_shown_or_refused(data, shown_gaps):
+    names = data.draw(st.lists(st.sampled_from(list(GAPS)), min_size=2, max_size=4, unique=True))
+    shown_as = data.draw(st.sampled_from([name for name in MAKE if name != "structured"]))
+    given_as = data.draw(st.sampled_from([*[name for name in MAKE if name != "structured"], "columns", "rows"]))
+    tables = [
+        {n: data.draw(st.lists(GAPS[n][0] | st.none() if gaps else GAPS[n][0], min_size=2, max_size=2)) for n in names}
+        for gaps in (shown_gaps, True)
+    ]
+    kinds, others = (
+        {n: data.draw(st.sampled_from(GAPS[n][family + 1])) for n in names} if family is not None else {}
+        for family in (MAKE[shown_as][0], GIVEN[given_as][0])
+    )
+    signature = infer_signature(MAKE[shown_as][1](tables[0], kinds))
+    found = handed(signature, GIVEN[given_as][1](tables[1], others))
+    expected = MAKE[shown_as][1](tables[1], kinds)
+    if found is not None:
+        assert marked(described(found)) == marked(described(expected))
+    if shown_as == given_as == "records":
+        gaps = any(None in tables[1][n] and None not in tables[0][n] for n in set(names) & {"n", "b"})
+        assert (found is None) <= (gaps or any(set(tables[0][n]) == {None} for n in names))
