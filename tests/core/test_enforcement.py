@@ -24,6 +24,7 @@ from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.signature import Column, Signature, Tensor, infer_signature
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
+POINT = namedtuple("POINT", ["c", "a", "b"])  # noqa: PYI024  # types of its fields are not the point
 pa = pytest.importorskip("pyarrow", reason="one of the libraries whose containers are tried")
 pytest.importorskip("pyarrow.dataset")
 
@@ -664,6 +665,129 @@ def test_what_cannot_be_made_here_has_to_be_given_as_it_was_shown(monkeypatch):
             assert f"and {library} is not installed here" in problems(shown[frame], pd.DataFrame({"a": [1]}))[0]
 
 
+POLARS = pl.DataFrame({
+    "a": [0.5, None], "n": pl.Series([1, 2], dtype=pl.Int16), "e": pl.Series(["x", "y"], dtype=pl.Enum(["y", "x"])),
+    "t": pl.Series([datetime(2026, 1, 1), None], dtype=pl.Datetime("ms")), "p": [Decimal("1.50"), Decimal(2)],
+    "d": [date(2026, 1, 1), None], "w": pl.Series([timedelta(seconds=1), None], dtype=pl.Duration("ms")),
+    "l": [[1], [2, 3]],
+})  # fmt: skip
+ARROW = pa.table({
+    "a": [0.5, None], "n": pa.array([1, 2], pa.int16()), "e": pa.array(["x", "y"]).dictionary_encode(),
+    "t": pa.array([datetime(2026, 1, 1), None], pa.timestamp("ms", "UTC")), "p": [Decimal("1.50"), Decimal("2.00")],
+    "d": [date(2026, 1, 1), None], "l": [[1], [2, 3]],
+})  # fmt: skip
+ROWS = [
+    {"l": [1], "d": date(2026, 1, 1), "p": Decimal("1.50"), "t": datetime(2026, 1, 1), "e": "x", "n": 1, "a": 0.5,
+     "w": timedelta(seconds=1)},
+    {"l": [2, 3], "d": None, "p": Decimal(2), "t": None, "e": "y", "n": 2.0, "a": None, "w": None},
+]  # fmt: skip
+
+
+def test_a_model_that_was_shown_polars_gets_polars_with_its_dtypes():
+    for shown in (POLARS, POLARS.lazy()):
+        signature = Signature.from_dict(infer_signature(shown).to_dict())
+        assert enforce(signature, shown) is shown
+        for data in (POLARS[:, ::-1].lazy() if shown is not POLARS else POLARS[:, ::-1], ROWS):
+            found = enforce(signature, data)
+            assert type(found) is type(shown)
+            assert found.lazy().collect().equals(POLARS)
+            assert found.lazy().collect().schema == POLARS.schema
+    with pytest.warns(InputAdjusted, match="takes no 'z'"):
+        assert enforce(infer_signature(POLARS), POLARS.with_columns(z=1)).equals(POLARS)
+    wide = POLARS.with_columns(pl.col("n").cast(pl.Int64))
+    assert enforce(infer_signature(POLARS), wide).equals(POLARS)
+    assert "null and NaN" in problems(infer_signature(POLARS), wide.with_columns(a=pl.Series([float("nan"), None])))[0]
+    series = infer_signature(pl.Series("x", [1, 2], dtype=pl.Int8))
+    same = pl.Series("x", [3], dtype=pl.Int8)
+    assert enforce(series, same) is same
+    for other in (pl.Series([3]), pd.Series([3]), [3]):
+        assert enforce(series, other).equals(same)
+    assert enforce(infer_signature(pl.Series([[1]])), pl.Series([[2]])).to_list() == [[2]]
+
+
+def test_a_model_that_was_shown_pyarrow_gets_pyarrow_with_its_types():
+    for shown in (ARROW, ARROW.to_batches()[0]):
+        signature = Signature.from_dict(infer_signature(shown).to_dict())
+        assert enforce(signature, shown) is shown
+        assert enforce(signature, shown.select(shown.schema.names[::-1])).equals(shown)
+        rows = [{**row, "t": row["t"] and row["t"].replace(tzinfo=UTC)} for row in ROWS]
+        found = enforce(signature, [{name: row[name] for name in row if name != "w"} for row in rows])
+        assert type(found) is type(shown)
+        assert found.schema.equals(shown.schema)
+        assert found.equals(shown)
+    wide = ARROW.set_column(1, "n", pa.array([1, 2]))
+    assert enforce(infer_signature(ARROW), wide).equals(ARROW)
+    for shown in (pa.array([1, 2], pa.int8()), pa.chunked_array([pa.array([1, 2], pa.int8())])):
+        signature = infer_signature(shown)
+        assert enforce(signature, shown) is shown
+        assert enforce(signature, [1, 2.0]).equals(shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "given", "part"),
+    [
+        (
+            pl.DataFrame({"x": [0.5]}),
+            {"x": [0.5, None]},
+            "was shown none that are missing, so that null and NaN differ",
+        ),
+        (pl.DataFrame({"x": pl.Series([1], dtype=pl.Int8)}), {"x": [300]}, "cannot become Int8 in 'x'"),
+        (pl.DataFrame({"x": pl.Series([0.5], dtype=pl.Float32)}), {"x": np.array([0.1])}, "0.1 in row 0 is not exact"),
+        (pl.DataFrame({"x": [Decimal("1.5")]}), {"x": [Decimal("1.55")]}, "in 'x'"),
+        (pl.DataFrame({"x": [{"k": 1}]}), {"x": [{"k": 2}, {"k": 3}]}, "of polars, which is what the model was shown"),
+        (pa.table({"x": [{"k": 1}]}), [{"x": {"k": 2}}], "of pyarrow, which is what the model was shown"),
+        (pa.table({"x": pa.array([1], pa.int8())}), {"x": [300]}, "cannot become int8 in 'x'"),
+        (np.zeros(1, [("x", "i1")]), {"x": [300]}, "has values in 'x' that are not exact in int8"),
+        (np.zeros(1, [("x", "U1")]), {"x": ["long"]}, "has values in 'x' that are not exact in <U1"),
+    ],
+)
+def test_what_another_library_cannot_hold_is_refused(shown, given, part):
+    (problem,) = problems(infer_signature(shown), given)
+    assert part in problem
+
+
+def test_rows_with_names_are_made_again():
+    signature = infer_signature([POINT("x", 0.5, 1)])
+    (row,) = enforce(signature, [{"b": 2.0, "a": 1, "c": "y"}])
+    assert (row.c, row.a, row.b) == tuple(row) == ("y", 1.0, 2)
+    assert enforce(infer_signature(POINT("x", 0.5, 1)), pd.DataFrame({"b": [2], "a": [1.0], "c": ["y"]})).a == 1.0
+    fields = infer_signature(np.array([("x", 0.5)], dtype=[("c", "U3"), ("a", "f4")]))
+    found = enforce(fields, {"a": [1, 2], "c": ["y", "long"[:3]]})
+    assert (found["a"].tolist(), found["c"].tolist(), found.dtype["a"]) == ([1.0, 2.0], ["y", "lon"], "float32")
+    records = enforce(infer_signature(pd.DataFrame({"a": [0.5]}).to_records(index=False)), {"a": [1]})
+    assert records.a.tolist() == [1.0]
+
+
+def test_tensors_of_tensorflow_are_handed_over_as_such():
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is optional")
+    signature = infer_signature(tf.constant([[1.5]]))
+    found = enforce(signature, [[2]])
+    assert (type(found), found.dtype, found.numpy().tolist()) == (type(tf.constant(1)), tf.float32, [[2.0]])
+
+
+def test_what_stands_for_a_missing_object_is_what_was_shown():
+    for mark in (None, float("nan"), pd.NA):
+        signature = infer_signature(pd.DataFrame({"x": pd.Series(["a", mark], dtype=object)}))
+        found = fit(signature, pd.array(["b", None], "string")).tolist()
+        assert found[0] == "b"
+        assert type(found[1]) is type(mark)
+    unknown = infer_signature(pd.DataFrame({"x": obj("a")}))
+    (problem,) = problems(unknown, pd.DataFrame({"x": pd.array(["b", None], "string")}))
+    assert problem.startswith(
+        "'x' must be objects of type str, and is string: its value in row 1 is missing; fill it, or"
+    )
+
+
+def test_series_of_arrays_are_made_again():
+    named = infer_signature({"a": pd.Series([0.5]), "b": pl.Series([1]), "c": pd.Index([0.5])})
+    found = enforce(named, {"a": [1], "b": np.array([2.0]), "c": (3,)})
+    assert [type(part) for part in found.values()] == [pd.Series, pl.Series, pd.Index]
+    assert [part.to_list() for part in found.values()] == [[1.0], [2], [3.0]]
+    assert (
+        "must have the shape [-1, -1]" in problems(Signature((Tensor("float64", (-1, -1)),), form="list[float]"), 3)[0]
+    )
+
+
 # -- dtypes that the model was shown --------------------------------------------------------------------------------
 
 
@@ -829,7 +953,6 @@ class Speaks:
 
 
 SHUFFLED = MIXED[["c", "a", "b"]]
-POINT = namedtuple("POINT", ["c", "a", "b"])  # noqa: PYI024  # types of its fields are not the point
 RECORD = make_dataclass("RECORD", ["c", "a", "b"])
 
 
