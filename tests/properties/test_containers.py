@@ -301,7 +301,7 @@ def marked(cell):
         return [marked(inner) for inner in cell]
     if isinstance(cell, dict):
         return {key: marked(inner) for key, inner in cell.items()}
-    return repr(cell) if cell is pd.NA or cell is pd.NaT or cell != cell else cell
+    return repr(cell) if cell is not None and pd.isna(cell) else cell
 
 
 @given(st.data(), st.booleans())
