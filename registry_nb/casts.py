@@ -128,8 +128,6 @@ def _stored(spec: Column, series: Any, notes: list[str], *, literal: bool) -> An
     """Return the series in the dtype that the model was shown."""
     import pandas as pd
 
-    if fits(spec, series.dtype):
-        return series
     if spec.storage == "object":
         return _objects(spec, series, notes, literal=literal)
     try:
@@ -164,9 +162,6 @@ def _turned(spec: Column, values: Any, dtype: Any) -> Any:
 
 def _in_unit(spec: Column, values: Any, dtype: Any) -> Any:
     """Give times the unit that the model was shown; an instant is not rounded."""
-    values = plain(values)
-    if values.dtype == object:  # pyarrow's, as pandas' own
-        values = _datetimes(replace(spec, storage=""), values, kind_of(values))
     try:
         if getattr(dtype, "kind", "") == "M" and not is_masked(dtype):
             cast = values.dt.as_unit(str(getattr(dtype, "unit", None) or _unit(dtype)))

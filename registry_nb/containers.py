@@ -148,8 +148,6 @@ def _nested(form: str, array: Any) -> Any:
     found = _SEQUENCE.fullmatch(form)
     assert found is not None
     kind, inner = (list if found[1] == "list" else tuple), found[2]
-    if not array.ndim:
-        raise Unmakeable(f"must be a {found[1]}")
     if is_sequence(inner) and array.ndim > 1:
         return kind(_nested(inner, row) for row in array)
     if inner.startswith(("numpy.", "torch.", "tensorflow.")):

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from registry_nb import containers
 from registry_nb.containers import form_of
-from registry_nb.errors import Corrupted, RegistryError, printable
+from registry_nb.errors import Corrupted, printable
 from registry_nb.forms import is_masked, is_of
 
 #: Bytes that an array of texts may take, which are all as wide as the widest; and rows of a sparse matrix.
@@ -243,8 +243,6 @@ def read(told: Any) -> Any:
     """
     try:
         return _read(told)
-    except RegistryError:
-        raise
     except (*_ODD, containers.Unmakeable) as error:
         raise damaged(
             f"it holds what this release does not read ({type(error).__name__}: {printable(str(error))[:200]})"

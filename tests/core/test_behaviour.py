@@ -337,6 +337,7 @@ def test_what_has_no_exact_form_in_json_is_not_kept_and_why_is_said(data, part):
 def test_what_would_not_come_back_equal_is_not_kept():
     shown = pl.DataFrame({"s": [{"k": 1}]})
     assert "of polars, which is what the model was shown" in probes.kept(shown, [1], lambda _: [1]).because
+    assert probes.kept("\ud83d\ude00", [1], lambda _: [1]).because.endswith("read back from JSON is not equal to it")
     far = pd.Series([pd.Timestamp("2026-01-01")], index=[pd.Timestamp("2026-01-01", tz="UTC")])
     assert probes.kept(far, [1], lambda _: [1]).because == ""
     assert (
@@ -359,6 +360,7 @@ def test_a_probe_that_would_be_very_large_is_not_kept(monkeypatch):
         {"array": ["a" * 1_000_000, *["b"] * 1000], "dtype": "str"},
         {"array": ["*"], "dtype": "bytes"},
         {"array": [1, 2], "dtype": "str"},
+        {"array": {"a": 1}, "dtype": "str"},
         {"array": [], "dtype": "float64", "shape": [10**9]},
         {"array": [1], "dtype": "float64", "shape": [2]},
         {"array": [[1], [1, 2]], "dtype": "float64"},

@@ -778,6 +778,17 @@ def test_what_stands_for_a_missing_object_is_what_was_shown():
     )
 
 
+def test_an_object_of_a_type_that_is_not_known_passes_as_it_is():
+    thing, other = uuid4(), object()
+    with pytest.warns(rn.errors.RegistryWarning, match="it holds UUID"):
+        signature = infer_signature(thing)
+    assert enforce(signature, thing) is thing
+    assert "must be objects of type UUID, and is object" in problems(signature, other)[0]
+    assert "masks values" in problems(THREE, {"a": np.ma.array([0.5], mask=[True]), "b": [1], "c": ["x"]})[0]
+    earlier = Signature((Tensor("float64", (-1,)),))
+    assert enforce(earlier, pd.Series([1, 2])).tolist() == [1.0, 2.0]
+
+
 def test_series_of_arrays_are_made_again():
     named = infer_signature({"a": pd.Series([0.5]), "b": pl.Series([1]), "c": pd.Index([0.5])})
     found = enforce(named, {"a": [1], "b": np.array([2.0]), "c": (3,)})

@@ -153,6 +153,10 @@ def test_mappings_of_arrays_are_named_tensors_and_mappings_of_scalars_are_column
         ("object", "int"), ("object", "str"), ("datetime64[ns]", ""), ("float32", "")
     ]  # fmt: skip
     assert infer_signature({}).inputs == ()
+    assert inputs({"t": WHEN[0], "f": np.float32(1)}) == (Column("t", "datetime", tz=""), Column("f", "float"))
+    assert [column.dtype for column in inputs({"a": [1, "x"], "b": [2, 3]})] == ["array", "array"]
+    with pytest.warns(rn.errors.RegistryWarning, match="column 'w' mixes date, str"):
+        assert inputs(pd.DataFrame({"w": [date(2026, 1, 1), "x"]}))[0].dtype == "any"
 
 
 def test_tensors_of_other_libraries_are_known_by_their_dtype():
