@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from registry_nb import exact, forms
-from registry_nb.errors import Corrupted, Invalid, NewerFormat, printable
+from registry_nb.errors import Corrupted, Invalid, NewerFormat, pass_signals, printable
 
 #: The name of the file.
 FILE = "probe.json"
@@ -104,13 +103,16 @@ def shortened(example: Any, predict: Callable[[Any], Any]) -> tuple[Any, Any]:
         return example, predict(example)
     try:
         predicted = predict(some)
-    except Exception:  # noqa: BLE001  # whatever a model raises that was given a part of what it takes
+    except Exception as error:  # noqa: BLE001  # whatever a model raises that was given a part of what it takes
+        pass_signals(error)
         return example, predict(example)
     if _count(predicted) == ROWS or (hasattr(some, "columns") and not isinstance(some, Mapping)):
         return some, predicted
-    with suppress(Exception):  # it answers the rows, in a way of its own
+    try:
         return example, predict(example)
-    return some, predicted
+    except Exception as error:  # noqa: BLE001  # it answers the rows, in a way of its own
+        pass_signals(error)
+        return some, predicted
 
 
 def first_rows(data: Any) -> Any:
@@ -182,6 +184,7 @@ def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: fl
     except _Inexact as error:
         return _without(str(error))
     except Exception as error:  # noqa: BLE001  # whatever a model raises that is given its own example once more
+        pass_signals(error)
         return _without(f"the model did not take its example again ({type(error).__name__}: {printable(str(error))})")
     told = {"format": _FORMAT, "input": rows, "output": first, "tolerance": tolerance, "deterministic": not changed}
     content = json.dumps(told).encode()
