@@ -10,9 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from registry_nb import loading, trust
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, sentence_of, shown
-from registry_nb.lifecycle import replay
+from registry_nb.lifecycle import replay, was_altered
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
+
+#: What is said of a version for which `is_altered`.
+ALTERED = "its record was changed after it was registered (files, metrics, params, user, time or provenance)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,14 @@ def verify(artifacts: Artifacts, version: ModelVersion) -> None:
         artifacts.verify(file)
 
 
+def is_altered(reader: Reader, version: ModelVersion) -> bool:
+    """Whether a version's record is not what its history says was registered."""
+    return any(
+        event.action == "registered" and was_altered(version, event.after or {})
+        for event in reader.events(version.name, version=version.version)
+    )
+
+
 def _files(store: Reader) -> Iterator[tuple[str, File]]:
     for name in store.model_names():
         for version in store.versions(name):
@@ -193,6 +204,8 @@ def _told_and_found(store: Store, name: str) -> Iterator[str]:
     for number in sorted(told.versions.keys() & there.keys()):
         version, history = there[number], told.versions[number]
         found = {"stage": str(version.stage), "description": version.description, "tags": version.tags}
+        if was_altered(version, {key: history[key] for key in ("digest", "record") if history.get(key)}):
+            yield f"{version.uri}: {ALTERED}"
         for what, value in found.items():
             if history.get(what) != value:
                 yield _differs(version.uri, what, history.get(what), value)

@@ -131,7 +131,14 @@ def registered(
         probe=saved.probe,
         seals=saved.seals,
     )
-    after = {"stage": str(record.stage), "description": description, "tags": record.tags, "digest": record.digest}
+    record.__dict__["essence"] = saved.essence  # it is cached: the same by definition
+    after = {
+        "stage": str(record.stage),
+        "description": description,
+        "tags": record.tags,
+        "digest": record.digest,
+        "record": record.told,
+    }
     change = Change(
         name,
         (*first.events, _event(stamp, "registered", name, version, after=after)),
@@ -485,7 +492,7 @@ def replay(events: Iterable[Event]) -> State:
             state.exists, state.description = True, after.get("description", "")
             state.tags = dict(after.get("tags") or {})
         elif event.action == "registered" and event.version is not None:
-            facts = {"stage": after.get("stage"), "description": after.get("description")}
+            facts = {key: after.get(key) for key in ("stage", "description", "digest", "record")}
             state.versions[event.version] = {**facts, "tags": dict(after.get("tags") or {})}
         elif "aliases" in after:
             _merge(state.aliases, after["aliases"])
@@ -499,6 +506,11 @@ def replay(events: Iterable[Event]) -> State:
             _merge(facts["tags"], after.get("tags", {}))
             facts.update({key: after[key] for key in ("stage", "description") if key in after})
     return state
+
+
+def was_altered(version: ModelVersion, told: Mapping[str, Any]) -> bool:
+    """Whether a record is not what was registered, by what its ``registered`` event tells: in part, if it is old."""
+    return told.get("digest", version.digest) != version.digest or told.get("record", version.told) != version.told
 
 
 def _then(first: Change, second: Change) -> Change:

@@ -236,6 +236,8 @@ class Inspection:
         Who registered it, as the record claims; nobody has checked that. Empty for a model of a run.
     way_out : str
         How a ``foreign`` one can be trusted; empty for any other.
+    altered : bool
+        Whether the version's record is not what was registered, as its history tells.
     """
 
     uri: str
@@ -251,6 +253,7 @@ class Inspection:
     signers: tuple[str, ...]
     registered_by: str
     way_out: str
+    altered: bool = False
 
 
 def inspect_model(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,9 @@ def inspect(registry: Registry, uri: str) -> Inspection:
 
     found = lookup.found(registry.store, uri)
     signed = signers(found.saved, found.uri, registry.store)
-    return loading.inspect_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), signed)
+    told = loading.inspect_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), signed)
+    altered = isinstance(found.saved, ModelVersion) and checks.is_altered(registry.store, found.saved)
+    return replace(told, altered=altered)
 
 
 def download(registry: Registry, uri: str, folder: str | os.PathLike[str]) -> Path:

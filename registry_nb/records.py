@@ -130,7 +130,7 @@ class Seal:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SavedModel:
     """What a flavor saved, registered or not."""
 
@@ -143,7 +143,7 @@ class SavedModel:
     probe: File | None = None
     seals: tuple[Seal, ...] = ()
 
-    @property
+    @functools.cached_property
     def essence(self) -> bytes:
         """SHA-256 over all that loading and predicting depend on, as canonical JSON: what a seal is about."""
         return _essence(self)
@@ -249,9 +249,23 @@ class ModelVersion:
         return _essence(self)
 
     @property
+    def told(self) -> str:
+        """SHA-256 of all that never changes in the record, in hexadecimal digits: its ``registered`` event tells it."""
+        facts = [
+            self.essence.hex(),
+            {key: json_number(value) for key, value in self.metrics.items()},
+            {key: json_number(value) for key, value in self.params.items()},
+            self.run_id,
+            self.user,
+            self.created_at.isoformat(),
+            self.provenance,
+        ]
+        return hashlib.sha256(_canonical(facts).encode(errors="surrogatepass")).hexdigest()
+
+    @property
     def saved(self) -> SavedModel:
         """What was saved, without its place in the registry."""
-        return SavedModel(
+        saved = SavedModel(
             flavor=self.flavor,
             files=self.files,
             signature=self.signature,
@@ -261,6 +275,8 @@ class ModelVersion:
             probe=self.probe,
             seals=self.seals,
         )
+        saved.__dict__["essence"] = self.essence
+        return saved
 
     def requirements_txt(self) -> str:
         """Return what the version needs as the text of a ``requirements.txt``, with its Python in a comment."""
@@ -526,10 +542,14 @@ def changed(record: R, **fields: Any) -> R:
     """
     twin = object.__new__(type(record))
     twin.__dict__.update(record.__dict__, **fields)
-    for derived in ("json", "essence"):  # written from the fields as they were
-        twin.__dict__.pop(derived, None)
+    twin.__dict__.pop("json", None)  # written from the fields as they were
+    if not _LOADS.isdisjoint(fields):
+        twin.__dict__.pop("essence", None)
     return twin
 
+
+#: What an essence is made of.
+_LOADS = frozenset({"flavor", "files", "signature", "requirements", "python_version", "environment", "probe"})
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 

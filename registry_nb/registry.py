@@ -6,7 +6,6 @@ import copy
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ from registry_nb.names import (
     checked_tags,
     checked_text,
 )
-from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage
+from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage, changed
 from registry_nb.signature import Signature
 from registry_nb.stores import GRACE, Artifacts, Store, open_store
 from registry_nb.trust import Sealer
@@ -549,7 +548,7 @@ class Registry:
             if number > MAX_VERSION:
                 raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")
             seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
-            change = lifecycle.registered(model, number, name, replace(saved, seals=seals), stamp, **facts)
+            change = lifecycle.registered(model, number, name, changed(saved, seals=seals), stamp, **facts)
             tx.apply(change)
             return change.versions[0]
 

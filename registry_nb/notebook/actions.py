@@ -19,6 +19,7 @@ from typing import Any
 
 from registry_nb import comparison, lookup
 from registry_nb.approvals import waiting
+from registry_nb.checks import ALTERED, is_altered
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.notebook import evidence, told
 from registry_nb.notebook.cells import predicts
@@ -115,6 +116,7 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "run_id": record.run_id,
         "origin": (vouched := origin(record, record.uri, registry.store)),
         "way_out": way_out(record, record.uri) if vouched is Origin.FOREIGN else "",
+        "altered": ALTERED if is_altered(registry.store, record) else "",
         "history": [told.event_row(event) for event in mine[-_TOLD:]],
         "history_more": len(mine) > _TOLD,
         "load": _loading(record, registry),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from registry_nb.checks import ALTERED
 from registry_nb.records import ModelVersion
 from registry_nb.registry import Registry
 from registry_nb.trust import Origin, origin
@@ -70,10 +71,11 @@ class Badges:
 
     def checked(self, problems: Iterable[str], *, deep: bool) -> bool:
         """Remember what a check of the registry found, until the next one; tell whether that is something else."""
-        kind, before = "changed" if deep else "unverified", self._doubts
-        self._doubts = {
-            (found[1], int(found[2])): kind for problem in problems if (found := _PROBLEM.match(problem)) is not None
-        }
+        kind, before, self._doubts = "changed" if deep else "unverified", self._doubts, {}
+        for problem in problems:
+            if (found := _PROBLEM.match(problem)) is not None:
+                which = found[1], int(found[2])
+                self._doubts[which] = "altered" if problem.endswith(ALTERED) else self._doubts.get(which, kind)
         return before != self._doubts
 
     def _with_doubts(self, name: str, number: int) -> Badged:

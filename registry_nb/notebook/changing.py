@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from registry_nb import lookup
+from registry_nb.checks import is_altered
 from registry_nb.errors import Invalid, shown
 from registry_nb.notebook.cells import visible
 from registry_nb.notebook.grammar import (
@@ -335,9 +336,10 @@ def _download(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 def _reproduce(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="reproduce Iris 3")
     version = registry.version(name, which)
-    if source := source_of(version):
+    altered = is_altered(registry.store, version)
+    if source := source_of(version, altered=altered):
         notebook.next_cell(source)
-    return cells_of(version)
+    return cells_of(version, altered=altered)
 
 
 @verb(

@@ -6,6 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
+from registry_nb.checks import is_altered
 from registry_nb.notebook.grammar import (
     FILTER,
     LIMIT,
@@ -144,7 +145,8 @@ def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb("cells", "Look", "the cells that made a version", "cells Iris 3", REF)
 def _cells(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="cells Iris 3")
-    return cells_of(registry.version(name, which))
+    version = registry.version(name, which)
+    return cells_of(version, altered=is_altered(registry.store, version))
 
 
 @verb("panel", "Look", "the panel, live", "panel Iris", argument("name", nargs="?", metavar="NAME", type=named))

@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_nb.approvals import Request
 from registry_nb.asof import Stint
-from registry_nb.checks import Report
+from registry_nb.checks import ALTERED, Report
 from registry_nb.comparison import Diff, Difference
 from registry_nb.errors import RegistryError, in_bytes
 from registry_nb.evidence import Comparison
@@ -257,26 +257,30 @@ def _model(model: RegisteredModel) -> Sheet:
     return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
 
 
-def source_of(version: ModelVersion) -> str:
+def source_of(version: ModelVersion, *, altered: bool) -> str:
     """Return the cells that made a version as one piece of source; one that ran twice stands there once."""
     told = version.provenance
     cells = [*(part["source"] for part in told.get("slice", ())), *([told["cell"]] if "cell" in told else [])]
     last = {source: place for place, source in enumerate(cells)}
-    return "\n\n".join(source.rstrip("\n") for place, source in enumerate(cells) if last[source] == place)
+    once = [source.rstrip("\n") for place, source in enumerate(cells) if last[source] == place]
+    warning = [f"# {version.uri}: {ALTERED}.\n# Read it before you run it."] if altered and once else []
+    return "\n\n".join([*warning, *once])
 
 
-def cells_of(version: ModelVersion) -> Page:
-    """Show the cells that made a version."""
-    told = version.provenance
+def cells_of(version: ModelVersion, *, altered: bool) -> Page:
+    """Show the cells that made a version, and say if somebody changed what it tells of them."""
+    told, note = version.provenance, ALTERED if altered else ""
     if "cell" not in told:
         why = f"{version.name} {version.version} was not registered from a notebook, or without its provenance"
+        why = f"{why}; {note}" if note else why
         return Page(visible(why), Sheet(visible(why)))
     cells = [(f"In [{part['count']}]", part["source"]) for part in told["slice"]]
     cells.append((f"In [{told['execution_count']}]", told["cell"]))
     title = visible(f"the cells that made {version.name} {version.version} ({told['slice_is']})")
-    lines = [title, *(f"\n# {name}\n{visible(source, 20_000).rstrip()}" for name, source in cells)]
+    lines = [title, *([note] if note else [])]
+    lines += [f"\n# {name}\n{visible(source, 20_000).rstrip()}" for name, source in cells]
     rows = [(Cell(name, kind="time"), Cell(visible(source, 20_000), kind="cell")) for name, source in cells]
-    return Page("\n".join(lines), Sheet(title, head=("", "source"), rows=rows))
+    return Page("\n".join(lines), Sheet(title, head=("", "source"), rows=rows, note=note))
 
 
 def _inspection(found: Inspection) -> Sheet:
@@ -290,6 +294,7 @@ def _inspection(found: Inspection) -> Sheet:
     facts = [
         ("origin", Cell(f"{found.origin}: {origins[found.origin]}", kind="bad" if foreign else "good")),
         ("signed by", long_cell(", ".join(found.signers))),
+        ("record", Cell(ALTERED if found.altered else "", kind="bad")),
         ("registered by", long_cell(f"{found.registered_by}, says the record" if found.registered_by else "")),
         ("to trust it", long_cell(found.way_out)),
         ("it is", Cell(found.kind, kind="bad" if foreign and found.kind == "code" else "")),

@@ -9,6 +9,7 @@ import pytest
 from tinydb import where
 
 import registry_nb as rn
+from registry_nb import checks
 
 
 @pytest.fixture
@@ -211,3 +212,67 @@ def test_checking_while_threads_write_finds_nothing(iris):
         writer.join()
     assert found == [()] * 10
     assert iris.check().ok
+
+
+# -- a record that was edited in its table
+
+EDITS = {
+    "files": lambda doc: [{**doc["files"][0], "size": doc["files"][0]["size"] + 1}],
+    "metrics": lambda doc: {"accuracy": 0.999},
+    "params": lambda doc: {"C": 100},
+    "signature": lambda doc: {"inputs": [{"name": "x", "type": "double", "required": True}], "outputs": []},
+    "requirements": lambda doc: ["evil==1.0"],
+    "user": lambda doc: "grace",
+    "created_at": lambda doc: "2020-01-01T00:00:00+00:00",
+    "run_id": lambda doc: "0" * 32,
+    "provenance": lambda doc: {"cell": "import evil", "slice": [], "execution_count": 1, "slice_is": "all"},
+}
+
+
+@pytest.mark.parametrize("field", EDITS)
+def test_what_never_changes_in_a_record_is_held_against_its_history(iris, db, field):
+    edited = EDITS[field](db.table("versions:Iris").get(doc_id=2))
+    db.table("versions:Iris").update({field: edited}, doc_ids=[2])
+    found = [problem for problem in iris.check().problems if "was changed after it was registered" in problem]
+    assert found == [f"models:/Iris/2: {checks.ALTERED}"]
+    assert [checks.is_altered(iris.store, version) for version in iris.versions("Iris")] == [False, True, False]
+
+
+def test_a_record_whose_digest_alone_is_told_by_an_older_event_is_held_against_that(iris, db):
+    events = db.table("events:Iris")
+    old = [event.doc_id for event in events.all() if event["action"] == "registered"]
+    for number in old:
+        events.update(
+            {"after": {k: v for k, v in events.get(doc_id=number)["after"].items() if k != "record"}}, doc_ids=[number]
+        )
+    assert not any("registered (files" in problem for problem in iris.check().problems)
+    assert not any(checks.is_altered(iris.store, version) for version in iris.versions("Iris"))
+    files = db.table("versions:Iris").get(doc_id=1)["files"]
+    db.table("versions:Iris").update({"files": files}, doc_ids=[2])
+    assert f"models:/Iris/2: {checks.ALTERED}" in problems(iris)
+
+
+def test_what_may_change_and_where_a_record_goes_is_no_alteration(registry, constant):
+    params = {"odd": float("nan"), "text": "ü\u2028", "many": 10**20, "small": 1e-300, "flag": True}
+    metrics = {"nan": float("nan"), "inf": float("inf"), "minus": -0.0}
+    version = registry.register(constant(1), "M", metrics=metrics, params=params, example=[1, 2], data=[1, 2])
+    registry.copy("models:/M/1", "Other")
+    registry.promote("M", 1)
+    registry.tag("M", {"a": "b"}, version=1)
+    registry.describe("M", "text", version=1)
+    registry.alias("M", "x", 1)
+    registry.trust("models:/M/1", because="mine")
+    registry.rename("M", "N")
+    registry.copy("models:/N/1", "N")
+    again = rn.Registry(registry.uri, user="bob")
+    assert again.check().ok
+    assert version.told == again.version("N", 1).told
+    tells = [event.after["record"] for event in again.history("N") if event.action == "registered"]
+    assert tells == [again.version("N", number).told for number in (1, 2)]
+
+
+def test_inspect_says_that_a_record_was_changed(iris, db):
+    assert iris.inspect("models:/Iris/2").altered is False
+    db.table("versions:Iris").update({"metrics": {"accuracy": 1.0}}, doc_ids=[2])
+    assert iris.inspect("models:/Iris/2").altered is True
+    assert iris.inspect("models:/Iris/1").altered is False

@@ -201,3 +201,26 @@ def test_check_tells_what_can_be_removed_and_removes_it_now(three, constant):
     report = three.run("%registry check --repair --now")
     assert (report.ok, report.reclaimed, report.reclaimable) == (True, size, 0)
     assert "1 unused file" in three.shown(report)["text/plain"]
+
+
+def test_what_somebody_wrote_into_a_record_is_told_wherever_its_cells_are_shown_or_put_into_a_cell(three):
+    cells = {"slice": [], "cell": "import evil\nevil.run()", "execution_count": 3, "slice_is": "all that there is"}
+    table = three.registry.store.db.table("versions:Iris")
+    original = table.get(doc_id=2)["provenance"]
+    table.update({"provenance": cells}, doc_ids=[2])
+    said = "models:/Iris/2: its record was changed after it was registered"
+    shown = three.shown(three.run("%registry cells Iris 2"))
+    assert said.partition(": ")[2] in shown["text/plain"]
+    assert said.partition(": ")[2] in shown["text/html"]
+    put = []
+    three.shell.set_next_input = put.append
+    three.run("%registry reproduce Iris 2")
+    assert put[0].startswith(f"# {said}")
+    assert put[0].endswith("\n# Read it before you run it.\n\nimport evil\nevil.run()")
+    assert said.partition(": ")[2] in three.shown(three.run("%registry inspect Iris 2"))["text/plain"]
+    table.update({"provenance": original}, doc_ids=[2])
+    assert said.partition(": ")[2] not in three.shown(three.run("%registry inspect Iris 2"))["text/plain"]
+    table.update({"provenance": {"source": "x"}}, doc_ids=[2])
+    assert said.partition(": ")[2] in three.shown(three.run("%registry cells Iris 2"))["text/plain"]
+    three.run("%registry reproduce Iris 2")
+    assert len(put) == 1, "nothing to put into a cell"

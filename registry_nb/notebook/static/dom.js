@@ -148,6 +148,7 @@ const BADGES = new Map(Object.entries({
   unverified: ["warn", "unverified", "its bytes were not verified yet"],
   foreign: ["warn", "untrusted", "nobody whom you know vouches for it", (user) => `${user} registered it, says the `
     + "record: ask them for registry_nb.signing_key(), and open the version for what to do with it"],
+  altered: ["bad", "altered", "its record was changed after it was registered"],
   changed: ["bad", "probe changed", "it no longer predicts what it predicted when it was registered"],
   known: ["muted", "known", "it was written by somebody whom you trust"],
   trusted: ["muted", "trusted", "you trust this whole registry: whoever may write it may run code as you"],

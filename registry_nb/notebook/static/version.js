@@ -91,6 +91,7 @@ function versionView(ctx) {
         outputs.length ? section("Outputs", table("Outputs", ["Name", "Type"], outputs.map((one) => one.slice(0, 2))))
           : null,
         found.requirements?.length ? section("Requirements", code(found.requirements.join("\n"), ctx.say)) : null,
+        found.altered ? h("p.trouble", {}, found.altered) : null,
         section("Provenance", facts([...Object.entries(found.provenance ?? {}).map(([name, value]) => [name,
           plain(value)]),
           ["run", found.run_id], ["origin", plain(found.origin)],

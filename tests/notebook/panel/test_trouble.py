@@ -235,3 +235,13 @@ def test_what_a_check_found_shows_as_a_badge(browser, iris, journal):
     stored.write_bytes(whole)
     assert browser.done("check")["ok"]
     assert browser.versions[3]["badges"] == []
+
+
+def test_a_record_that_somebody_edited_shows_on_its_page_and_after_a_check_as_a_badge(browser, iris):
+    assert browser.done("show", model="Iris", version=2)["altered"] == ""
+    iris.store.db.table("versions:Iris").update({"metrics": {"accuracy": 1.0}}, doc_ids=[2])
+    assert "was changed after it was registered" in browser.done("show", model="Iris", version=2)["altered"]
+    assert browser.done("show", model="Iris", version=1)["altered"] == ""
+    assert not browser.done("check", deep=False)["ok"]
+    browser.until(lambda: browser.versions[2]["badges"] == ["altered"])
+    assert browser.versions[1]["badges"] == []
