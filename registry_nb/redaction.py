@@ -33,13 +33,15 @@ that is a text with something in it other than *true*, *false*, *none* and the l
 and were rejected: they also find ``lr=0.1``, hashes and identifiers, and a warning that is mostly wrong is not read.
 
 **What happens**: in metadata the secret is replaced before it is recorded, and the warning names where it stood, never
-what it was. A model's bytes are not changed: a pickle is only scanned, and the warning gives the positions.
+what it was. A model's bytes are not changed: a pickle is only scanned, and the warning gives the positions. Bytes in it
+that are longer than 64 KB (arrays, native models) are passed over.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from registry_nb.errors import shown
@@ -109,6 +111,16 @@ _FLAGS = frozenset({"", "[masked]", "true", "false", "yes", "no", "none", "null"
 
 #: A pickle is read in pieces; a secret that begins this close to the end of one is looked for with the next.
 _PIECE, _OVERLAP, _BEFORE = 1 << 20, 1 << 15, 2
+#: Bytes of a pickle that are longer than this hold an array, or a native model: no secret of a program is as long.
+_LONG = 1 << 16
+#: In how many bytes an operation of a pickle says how long it is: frames, texts, and those that hold `_NUMBERS`.
+_LENGTHS = {b"\x95": 8, b"X": 4, b"\x8d": 8, b"\x8c": 1, b"C": 1, b"B": 4, b"\x8e": 8, b"\x96": 8}
+_NUMBERS = frozenset({b"B", b"\x8e", b"\x96"})
+#: The operations that may stand between two frames, and how long the argument of each is.
+_SMALL = {bytes([code]): 0 for code in b"()]}0tRbus\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94ae2N1l"}
+_SMALL |= {b"\x80": 1, b"K": 1, b"M": 2, b"J": 4, b"G": 8, b"h": 1, b"j": 4, b"q": 1, b"r": 4}
+#: Of so many pieces the rest is looked at as a whole.
+_STEPS = 1_000_000
 
 
 def masked(text: str) -> tuple[str, tuple[str, ...]]:
@@ -213,27 +225,64 @@ def secrets_in(file: IO[bytes]) -> tuple[str, ...]:
     """
     first: dict[str, int] = {}
     count: dict[str, int] = {}
-    data, passed, start = b"", 0, 0  # what is looked at, how much was dropped before it, and from where to look
-    more = True
-    while more:
-        piece = file.read(_PIECE)
-        more = bool(piece)
-        data += piece
-        limit = len(data) - (_OVERLAP if more else 0)
-        for match in _BYTES.finditer(data, start):
-            if match.start() >= limit:
-                break
-            kind = _kind(match)
-            first.setdefault(kind, passed + match.start())
+    begin = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    for start, stop in _texts(file, begin, end):
+        for kind, at in _found_between(file, start, stop):
+            first.setdefault(kind, at - begin)
             count[kind] = count.get(kind, 0) + 1
-            start = match.end()
-        start = max(start, limit)
-        dropped = max(start - _BEFORE, 0)  # what stands before tells whether a word begins
-        data, passed, start = data[dropped:], passed + dropped, start - dropped
     return tuple(
         f"{kind} at byte {at}" + (f" and in {count[kind] - 1} more places" if count[kind] > 1 else "")
         for kind, at in first.items()
     )
+
+
+def _found_between(file: IO[bytes], at: int, end: int) -> Iterator[tuple[str, int]]:
+    """Yield the kind and the position of each secret in a part of a file."""
+    file.seek(at)
+    data, start, left = b"", 0, end - at  # what is looked at, from where to look in it, and what is still to be read
+    while left:
+        piece = file.read(min(_PIECE, left))
+        left = left - len(piece) if piece else 0
+        data += piece
+        limit = len(data) - (_OVERLAP if left else 0)
+        for match in _BYTES.finditer(data, start):
+            if match.start() >= limit:
+                break
+            yield _kind(match), at + match.start()
+            start = match.end()
+        start = max(start, limit)
+        dropped = max(start - _BEFORE, 0)  # what stands before tells whether a word begins
+        data, at, start = data[dropped:], at + dropped, start - dropped
+
+
+def _texts(file: IO[bytes], begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file that may hold text: of a pickle all but its long bytes, which are numbers.
+
+    Since protocol 4 a pickle stands in frames, of which each says how long it is, and what is long stands between them.
+    To look at every operation was the alternative: it takes a second for a million of them.
+    """
+    at = start = begin
+    for _ in range(_STEPS):
+        file.seek(at)
+        head = file.read(9)
+        operation, size = head[:1], -1
+        if at == begin and (operation != b"\x80" or head[1:2] < b"\x04"):
+            break
+        width = _LENGTHS.get(operation, 0)
+        if width:
+            at += 1 + width
+            size = int.from_bytes(head[1 : 1 + width], "little")
+        elif operation in _SMALL:
+            size = 1 + _SMALL[operation]
+        if size < 0 or at + size >= end:  # it is at its end, or is no pickle
+            break
+        at += size
+        if operation in _NUMBERS and size > _LONG:
+            yield start, at - size
+            start = at
+    if start < end:
+        yield start, end
 
 
 def _kind(match: re.Match[Any]) -> str:

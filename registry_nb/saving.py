@@ -199,7 +199,7 @@ def _useless(model: Any, doing: str, reason: str) -> NotSerializable:
 
 
 def _warn_of_secrets(files: Files) -> None:
-    for name in sorted(files.names):
+    for name in sorted(name for name in files.names if not name.endswith(".safetensors")):  # weights, and no code
         with files.open(name) as file:
             found = redaction.secrets_in(file)
         if found:

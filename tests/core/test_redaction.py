@@ -6,6 +6,8 @@ import random
 import string
 import time
 
+import cloudpickle
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -334,3 +336,63 @@ def test_between_blanks_nothing_of_any_secret_is_left(secrets):
     clean, _ = masked(" ".join(secrets))
     for part in ("love%40lace", "ghost", "gehéim", LONG[:20], "IOSFODNN7", "MIIE"):
         assert part not in clean
+
+
+TOKEN = b"ghp_" + b"a1B2" * 9
+
+
+class Module:
+    """What a pickle of a model has: arrays, text of any length, and bytes that a function uses."""
+
+    def __init__(self, **parts):
+        self.__dict__.update(parts)
+
+
+def pickled(protocol=5, **parts):
+    return cloudpickle.dumps(Module(**parts), protocol=protocol)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        bytes(100_000) + TOKEN + bytes(100_000),
+        bytearray(bytes(100_000) + TOKEN + bytes(100_000)),
+        np.frombuffer(bytes(100_000) + TOKEN + bytes(100_000), dtype=np.uint8),
+    ],
+    ids=["bytes", "bytearray", "array"],
+)
+def test_the_long_bytes_of_a_pickle_are_numbers_and_what_stands_around_them_is_not(numbers):
+    assert secrets_in(io.BytesIO(pickled(weights=numbers))) == ()
+    for around in (
+        {"before": TOKEN.decode(), "weights": numbers},
+        {"weights": numbers, "after": TOKEN.decode()},
+        {"weights": [numbers, numbers], "after": TOKEN},
+        {"weights": numbers, "long": "text " * 50_000 + TOKEN.decode() + " text" * 50_000},
+        {"weights": numbers, "many": [f"text {at}" for at in range(50_000)], "after": TOKEN.decode()},
+        {"code": eval(f"lambda: {TOKEN.decode()!r}"), "weights": numbers},
+    ):
+        data = pickled(**around)
+        places = [at for at in range(len(data)) if data.startswith(TOKEN, at)]
+        (at,) = (at for at in places if not data[:at].endswith(bytes(1000)))
+        assert secrets_in(io.BytesIO(data)) == (f"GitHub token at byte {at}",)
+
+
+def test_what_is_no_framed_pickle_is_read_to_its_end():
+    numbers = bytes(100_000) + b" " + TOKEN
+    for data in (
+        numbers,
+        pickled(protocol=2, weights=numbers.decode()),
+        pickled(protocol=3, weights=numbers),
+        b"\x80\x05\x8e" + (1 << 40).to_bytes(8, "little") + numbers,  # it is shorter than it says
+        b"\x80\x05\xff" + numbers,
+        pickle.dumps(1, 5) + numbers,  # behind its end
+        b"\x80\x05" + b"0" * 200_000 + b" " + TOKEN,
+    ):
+        assert secrets_in(io.BytesIO(data)) == (f"GitHub token at byte {data.index(TOKEN)}",)
+
+
+def test_of_a_pickle_in_too_many_pieces_the_rest_is_read_as_a_whole(monkeypatch):
+    data = pickled(weights=[bytes(100_000), bytes(100_000) + b" " + TOKEN])
+    assert secrets_in(io.BytesIO(data)) == ()
+    monkeypatch.setattr(redaction, "_STEPS", 4)
+    assert secrets_in(io.BytesIO(data)) == (f"GitHub token at byte {data.index(TOKEN)}",)
