@@ -510,7 +510,8 @@ def replay(events: Iterable[Event]) -> State:
 
 def was_altered(version: ModelVersion, told: Mapping[str, Any]) -> bool:
     """Whether a record is not what was registered, by what its ``registered`` event tells: in part, if it is old."""
-    return told.get("digest", version.digest) != version.digest or told.get("record", version.told) != version.told
+    same = {"digest": version.digest, "record": version.told}
+    return any(told.get(key, value) != value for key, value in same.items())
 
 
 def _then(first: Change, second: Change) -> Change:

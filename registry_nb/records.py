@@ -251,30 +251,14 @@ class ModelVersion:
     @property
     def told(self) -> str:
         """SHA-256 of all that never changes in the record, in hexadecimal digits: its ``registered`` event tells it."""
-        facts = [
-            self.essence.hex(),
-            {key: json_number(value) for key, value in self.metrics.items()},
-            {key: json_number(value) for key, value in self.params.items()},
-            self.run_id,
-            self.user,
-            self.created_at.isoformat(),
-            self.provenance,
-        ]
+        numbers = [{key: json_number(value) for key, value in held.items()} for held in (self.metrics, self.params)]
+        facts = [self.essence.hex(), *numbers, self.run_id, self.user, self.created_at.isoformat(), self.provenance]
         return hashlib.sha256(_canonical(facts).encode(errors="surrogatepass")).hexdigest()
 
     @property
     def saved(self) -> SavedModel:
         """What was saved, without its place in the registry."""
-        saved = SavedModel(
-            flavor=self.flavor,
-            files=self.files,
-            signature=self.signature,
-            requirements=self.requirements,
-            python_version=self.python_version,
-            environment=self.environment,
-            probe=self.probe,
-            seals=self.seals,
-        )
+        saved = SavedModel(**{field.name: getattr(self, field.name) for field in fields(SavedModel)})
         saved.__dict__["essence"] = self.essence
         return saved
 
@@ -542,15 +526,12 @@ def changed(record: R, **fields: Any) -> R:
     """
     twin = object.__new__(type(record))
     twin.__dict__.update(record.__dict__, **fields)
-    twin.__dict__.pop("json", None)  # written from the fields as they were
-    if not _LOADS.isdisjoint(fields):
-        twin.__dict__.pop("essence", None)
+    for derived in ("json",) if _LOADS.isdisjoint(fields) else ("json", "essence"):  # from the fields as they were
+        twin.__dict__.pop(derived, None)
     return twin
 
 
-#: What an essence is made of.
 _LOADS = frozenset({"flavor", "files", "signature", "requirements", "python_version", "environment", "probe"})
-
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
