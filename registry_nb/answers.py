@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb import forms
 from registry_nb.copying import copied
-from registry_nb.errors import Invalid, SignatureMismatch, close, sentence_of, shown
+from registry_nb.errors import Invalid, SignatureMismatch, close, pass_signals, sentence_of, shown
 from registry_nb.records import ModelVersion
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Side:
             took = perf_counter() - began
             values = self._one_each(predicted)
         except Exception as error:  # noqa: BLE001  # whatever a model raises
+            pass_signals(error)
             failed = error.with_traceback(None)  # which would keep the batch
         if failed is not None and stop - start == 1:
             self._gave_up(start, failed)

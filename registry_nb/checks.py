@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from registry_nb import loading, trust
-from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, sentence_of, shown
+from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.lifecycle import replay, was_altered
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
@@ -172,6 +172,7 @@ def _misbehaviour(version: ModelVersion, store: Store, artifacts: Artifacts) -> 
             loaded = loading.load_model(version, artifacts, version.uri, origin)
             behaviour = loading.replayed(loaded, artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
+        pass_signals(error)
         return [f"{version.uri} cannot predict its probe rows here ({sentence_of(error)})"]
     return [] if behaviour.ok else [f"{version.uri}: {behaviour}"]
 

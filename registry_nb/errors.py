@@ -24,6 +24,7 @@ asked, what exists, what to do. ``code`` is the string that MLflow uses for the 
 from __future__ import annotations
 
 import difflib
+import signal
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -508,6 +509,25 @@ def warn(kind: type[RegistryWarning], text: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "registry_nb":
         level, frame = level + 1, frame.f_back
     warnings.warn(text, kind, stacklevel=level)
+
+
+def pass_signals(error: BaseException) -> None:
+    """Raise an error again if a handler of a signal raised it, such as a time-out: it tells nothing of what it met.
+
+    The frame of the handler stands in the traceback of what it raises. What a library makes of it, or another thread
+    sets, cannot be told from the model's own errors.
+    """
+    handlers = {_code_of(handler) for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
+    place = error.__traceback__
+    while place is not None:
+        if place.tb_frame.f_code in handlers:
+            raise error
+        place = place.tb_next
+
+
+def _code_of(handler: Any) -> Any:
+    function = getattr(handler, "func", handler)  # of a partial
+    return getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
 
 
 def close(given: str, known: Iterable[str]) -> str:

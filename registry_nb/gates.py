@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb import approvals, environment, lifecycle, loading, lookup, process, rules
 from registry_nb.compatibility import incompatibilities
-from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, sentence_of, shown
+from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, pass_signals, sentence_of, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import Holder
 from registry_nb.names import says_something
@@ -345,6 +345,7 @@ def _probe_passes(registry: Registry, record: ModelVersion) -> Found:
             loaded = loading.load_model(record, registry.artifacts, record.uri, known)
             behaviour = loading.replayed(loaded, registry.artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it does not pass
+        pass_signals(error)
         return sentence_of(error), FAILED
     return str(behaviour), _verdict(behaviour.ok and behaviour.deterministic)
 
@@ -359,6 +360,7 @@ def _check(registry: Registry, record: ModelVersion, name: str, digest: str) -> 
         said = function(record, registry)
         said = said.item() if getattr(said, "shape", None) == () else said  # NumPy's True is another one
     except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
+        pass_signals(error)
         return sentence_of(error), FAILED
     return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
 

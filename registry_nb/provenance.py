@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from registry_nb import slicing
-from registry_nb.errors import SecretFound, sentence_of, warn
+from registry_nb.errors import SecretFound, pass_signals, sentence_of, warn
 from registry_nb.fingerprint import fingerprint
 from registry_nb.redaction import masked
 
@@ -83,6 +83,7 @@ def captured(model: Any, data: Any = None) -> dict[str, Any]:
         try:
             found["data"] = fingerprint(data)
         except Exception as error:  # noqa: BLE001  # whatever a library does with its own data
+            pass_signals(error)
             found["data"] = {"problem": sentence_of(error, 200)}
     return found
 
@@ -90,7 +91,8 @@ def captured(model: Any, data: Any = None) -> dict[str, Any]:
 def _safely(what: Callable[[], T]) -> T | None:
     try:
         return what()
-    except Exception:  # noqa: BLE001  # another front end's surprises are no reason to lose a model
+    except Exception as error:  # noqa: BLE001  # another front end's surprises are no reason to lose a model
+        pass_signals(error)
         return None
 
 

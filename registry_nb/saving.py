@@ -9,7 +9,16 @@ from typing import Any
 
 from registry_nb import environment, probes, redaction
 from registry_nb.copying import copied
-from registry_nb.errors import Invalid, NoFlavor, NotSerializable, RegistryWarning, SecretFound, listed, warn
+from registry_nb.errors import (
+    Invalid,
+    NoFlavor,
+    NotSerializable,
+    RegistryWarning,
+    SecretFound,
+    listed,
+    pass_signals,
+    warn,
+)
 from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of
 from registry_nb.loading import LoadedModel, download
 from registry_nb.names import checked_text
@@ -162,6 +171,7 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
     try:
         return _answer(flavor, model, copied(example))
     except Exception as error:
+        pass_signals(error)
         raise Invalid(
             f"the model cannot predict its own example ({type(error).__name__}: {error}); "
             "give an example that it takes, or leave it out"
@@ -174,6 +184,7 @@ def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
     try:
         back = flavor.load(files, restricted=False)
     except Exception as error:
+        pass_signals(error)
         raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
     if not flavor.owns(back):
         raise _useless(model, doing, f"it comes back as an object of type {type(back).__name__}, which is no model")
@@ -186,6 +197,7 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any)
     try:
         again = _answer(flavor, back, copied(example)) if example is not None else predicted
     except Exception as error:
+        pass_signals(error)
         raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
     # A model that does not predict the same twice by itself proves nothing.
     if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):

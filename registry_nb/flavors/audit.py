@@ -12,7 +12,7 @@ import pickletools
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
-from registry_nb.errors import listed, printable
+from registry_nb.errors import listed, pass_signals, printable
 
 #: Whoever imports one of these builds functions and classes out of code that lies in the file.
 _BY_VALUE = ("cloudpickle.cloudpickle:_make_", "types:CodeType", "types:FunctionType", "dill.")
@@ -87,6 +87,7 @@ def audit(file: IO[bytes]) -> Audit:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever the parser stumbles over, it is no pickle of ours
+        pass_signals(error)
         found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
     modules = {name.partition(":")[0] for name in found.names} | found.modules
     return Audit(

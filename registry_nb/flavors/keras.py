@@ -32,7 +32,17 @@ from contextlib import contextmanager, nullcontext, suppress
 from types import FunctionType
 from typing import Any
 
-from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, RegistryWarning, Untrusted, listed, shown, warn
+from registry_nb.errors import (
+    Corrupted,
+    NewerFormat,
+    NotSerializable,
+    RegistryWarning,
+    Untrusted,
+    listed,
+    pass_signals,
+    shown,
+    warn,
+)
 from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, quarantine, saved_model
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
@@ -268,6 +278,7 @@ def _loaded(files: Files) -> Any:
         except (ImportError, MemoryError):
             raise
         except Exception as error:
+            pass_signals(error)
             reason = f"Keras does not read it ({type(error).__name__}: {shown(str(error), 300)})"
             raise _damaged(FILE, reason) from error
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import IO, Any
 
-from registry_nb.errors import NotSerializable, RegistryError, Untrusted
+from registry_nb.errors import NotSerializable, RegistryError, Untrusted, pass_signals
 from registry_nb.flavors import Files, local_modules
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
@@ -164,8 +164,20 @@ def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], Any]) -> Any:
     except (OSError, RegistryError):
         raise
     except Exception as error:  # whatever a __reduce__ may raise
+        pass_signals(error)
         where, reason = _culprit(model, type(model).__name__, error, 0)
+        if where == type(model).__name__ and _can_be_written(model, dump):
+            raise  # another thread's doing, or memory's: it tells nothing of the model
         raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
+
+
+def _can_be_written(model: Any, dump: Callable[[Any, IO[bytes]], Any]) -> bool:
+    try:
+        dump(model, _Nowhere())  # type: ignore[arg-type]
+    except Exception as error:  # noqa: BLE001  # it is what is asked
+        pass_signals(error)
+        return False
+    return True
 
 
 def _with_local_modules_by_value(act: Callable[[], Any]) -> Any:
@@ -196,6 +208,7 @@ def _culprit(value: Any, path: str, error: Exception, depth: int) -> tuple[str, 
             try:
                 _pickle(part, _Nowhere())  # type: ignore[arg-type]
             except Exception as deeper:  # noqa: BLE001  # it is what is looked for
+                pass_signals(deeper)
                 return _culprit(part, f"{path}{name}", deeper, depth + 1)
     return path, f"{type(error).__name__}: {error}"
 

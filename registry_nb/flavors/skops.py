@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed
+from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, pass_signals
 from registry_nb.flavors import Files, parsed, sklearn
 from registry_nb.flavors.audit import Audit
 
@@ -91,6 +91,7 @@ def save(model: Any, folder: str, example: Any) -> None:
     except OSError:
         raise
     except Exception as error:  # whatever a __getstate__ may raise
+        pass_signals(error)
         raise _refused(model, f"skops cannot write it ({type(error).__name__}: {error})") from error
     if strange := sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)):
         reason = f"skops could not read it again, because it contains {listed(strange, 5)}"
@@ -98,6 +99,7 @@ def save(model: Any, folder: str, example: Any) -> None:
     try:
         skops.io.load(path, trusted=list(TRUSTED))
     except Exception as error:
+        pass_signals(error)
         raise _refused(model, f"skops cannot read it again ({type(error).__name__}: {error})") from error
 
 

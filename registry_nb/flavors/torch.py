@@ -30,7 +30,7 @@ from contextlib import suppress
 from types import FunctionType
 from typing import IO, Any
 
-from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted
+from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted, pass_signals
 from registry_nb.flavors import Files, pickling, safetensors, torch_export
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
@@ -303,6 +303,7 @@ def _kept(model: Any, act: Callable[[], None]) -> None:
     except OSError:
         raise
     except Exception as error:
+        pass_signals(error)
         kind = type(model).__name__
         raise NotSerializable(model=kind, path=kind, reason=f"{type(error).__name__}: {error}") from error
 
@@ -314,6 +315,7 @@ def _read(files: Files, name: str, read: Callable[[IO[bytes]], Any]) -> Any:
         except (ModuleNotFoundError, OSError):
             raise
         except Exception as error:
+            pass_signals(error)
             reason = f"PyTorch does not read it ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
             raise Corrupted(path=name, position=None, reason=reason, remedy="register the model again") from error
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from registry_nb.errors import pass_signals
+
 __all__ = ["write"]
 
 
@@ -44,7 +46,8 @@ def write(path: str, model: Any, inputs: Callable[[], tuple[Sequence[Any], Mappi
                 for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
                     node.meta.pop("stack_trace", None)  # lines of the author's files, with their paths
             torch.export.save(program, path)
-    except Exception:  # noqa: BLE001  # control flow that depends on the data, and whatever else cannot be exported
+    except Exception as error:  # noqa: BLE001  # control flow that depends on the data, and whatever else cannot be exported
+        pass_signals(error)
         with suppress(FileNotFoundError):
             os.remove(path)
 

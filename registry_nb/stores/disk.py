@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from registry_nb.errors import StorageError
+from registry_nb.errors import StorageError, pass_signals
 
 fcntl: Any
 try:
@@ -173,6 +173,7 @@ def storage_errors(path: str, doing: str) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
+        pass_signals(error)  # a TimeoutError is an OSError, too
         forbidden = "you may not read it" if doing == "reading" else "you may not write there"
         hints = {
             errno.ENOSPC: "the disk is full; make room and try again",

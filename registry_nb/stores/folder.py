@@ -470,7 +470,7 @@ def _progress(size: int, doing: str) -> Iterator[Callable[[int], None]]:
     """
     bar: Any = None
     if size >= _WHOLE and sys.stderr is not None:  # pythonw, and some daemons, have nowhere to show it
-        with suppress(Exception):
+        with Shield(), suppress(Exception):
             from tqdm.auto import tqdm
 
             bar = tqdm(total=size, desc=f"{doing} the model", unit="B", unit_scale=True, delay=_SLOW, leave=False)

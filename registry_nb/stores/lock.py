@@ -32,10 +32,14 @@ _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _MAX_PAUSE = 0.01
 
 
-class Shield:
-    """Postpone the interrupt button (SIGINT) while a commit is under way.
+#: What people let raise: the interrupt button, time-outs, the end of a job. Others are not postponed.
+_RAISING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGALRM", "SIGTERM") if hasattr(signal, name))
 
-    Inside ``with shield:`` an interrupt waits; inside ``with shield.lowered():`` it reaches the caller's code at once.
+
+class Shield:
+    """Postpone the interrupt button, a time-out's alarm and SIGTERM while a commit is under way.
+
+    Inside ``with shield:`` such a signal waits; inside ``with shield.lowered():`` it reaches the caller's code at once.
     One that waited is delivered by `check`, or on leaving. Only the main thread receives signals, so that in any other
     thread this does nothing.
 
@@ -45,31 +49,42 @@ class Shield:
 
     def __init__(self, ours: frozenset[str] = frozenset()) -> None:
         self._ours = ours | {__file__, contextmanager.__code__.co_filename}
-        self._pending: tuple[int, FrameType | None] | None = None
-        self._before: Any = None
-        self._installed = False
+        self._pending: dict[int, FrameType | None] = {}
+        self._before: dict[int, Any] = {}
         self._lowered = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            before = _signal.getsignal(signal.SIGINT)
-            if callable(before):  # not ignored, not somebody's C handler
-                self._before = before
-                self._installed = True
-                _signal.signal(signal.SIGINT, self._handle)
+            try:
+                for number in _RAISING:
+                    before = _signal.getsignal(number)
+                    if callable(before):  # not ignored, not somebody's C handler
+                        self._before[number] = before
+                        _signal.signal(number, self._handle)
+            except BaseException:  # of the signal that was not postponed yet
+                self._restore(list(self._before))
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if not self._installed:
+        if not self._before:
             return
-        self._installed = False
-        _signal.signal(signal.SIGINT, self._before)
-        if kind is None or not issubclass(kind, KeyboardInterrupt):  # one is enough
-            self.check()
+        self._restore(list(self._before))
+        if kind is not None and issubclass(kind, KeyboardInterrupt):  # one is enough
+            self._pending.pop(signal.SIGINT, None)
+        self.check()
+
+    def _restore(self, numbers: list[int]) -> None:
+        if numbers:
+            number = numbers.pop()
+            try:
+                _signal.signal(number, self._before[number])
+            finally:  # where the signal comes in this very moment
+                self._restore(numbers)
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
-        """Let interrupts through to the caller's code."""
+        """Let signals through to the caller's code."""
         self.check()
         self._lowered = True
         try:
@@ -78,16 +93,16 @@ class Shield:
             self._lowered = False
 
     def check(self) -> None:
-        """Deliver an interrupt that waited."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            self._before(*pending)
+        """Deliver what waited."""
+        while self._pending:
+            number, frame = self._pending.popitem()
+            self._before[number](number, frame)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._lowered and frame is not None and frame.f_code.co_filename not in self._ours:
-            self._before(number, frame)
+            self._before[number](number, frame)
         else:
-            self._pending = number, frame
+            self._pending[number] = frame
 
 
 class FileLock:

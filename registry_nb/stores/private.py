@@ -129,13 +129,15 @@ def drafting(folder: str) -> Iterator[str]:
     StorageError
         If somebody put another one in its place.
     """
-    with Shield():
-        path, fd = _make_draft(folder)
+    path, fd = "", -1
     try:
+        with Shield():  # what it postponed it delivers here, inside the `try`
+            path, fd = _make_draft(folder)
         yield _by_descriptor(path, fd)
     finally:
         with Shield():  # an interrupt in the middle would leave a descriptor open
-            _remove_draft(path, fd)
+            if path:
+                _remove_draft(path, fd)
 
 
 def is_abandoned(path: str) -> bool:
@@ -160,9 +162,9 @@ def remove_if_abandoned(path: str) -> bool:
 def alone_in(folder: str) -> Iterator[bool]:
     """Keep others from beginning to `share` a folder, unless somebody does; yield whether nobody does."""
     fd = -1
-    with Shield(), suppress(OSError):
-        fd = _open_folder(folder) if fcntl is not None else -1
     try:
+        with Shield(), suppress(OSError):
+            fd = _open_folder(folder) if fcntl is not None else -1
         yield fd >= 0 and _lock(fd) is True
     finally:
         if fd >= 0:
