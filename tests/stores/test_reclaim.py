@@ -255,7 +255,7 @@ STORM = """
     import random, sys, registry_nb as rn
     registry, chance = rn.Registry(sys.argv[1], user="w" + sys.argv[2]), random.Random(int(sys.argv[2]))
     for turn in range(40):
-        value = chance.randrange(8)
+        value = chance.randrange(40)
         version = registry.register(lambda X, value=value: [value for _ in X], "M", provenance=False)
         if chance.random() < 0.1:
             registry.copy(version.uri, "M")
@@ -281,4 +281,4 @@ def test_writers_lose_nothing_to_somebody_who_removes_all_the_time(filled):
     assert report.reclaimable == 0
     assert removed > 0
     for version in filled.versions("M"):
-        assert filled.load(version.uri).predict([0]) in [[value] for value in range(8)]
+        assert filled.load(version.uri).predict([0]) in [[value] for value in range(40)]
