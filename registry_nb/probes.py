@@ -20,6 +20,8 @@ FILE = "probe.json"
 ROWS = 50
 #: Predictions that are numbers may differ by this much, relative to their size: libraries sum in another order.
 TOLERANCE = 1e-6
+#: Bytes that an array of texts may take, whatever its JSON takes.
+_TEXTS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _read(written: dict[str, Any]) -> Any:
     import numpy as np
 
     if "array" in written:
-        return np.asarray(written["array"], dtype=written["dtype"])
+        return np.asarray(written["array"], dtype=_checked_dtype(written))
     if "list" in written:
         return written["list"]
     import pandas as pd
@@ -190,6 +192,24 @@ def _read(written: dict[str, Any]) -> Any:
     frame = pd.concat(series, axis=1)
     frame.columns = pd.Index(written["names"])
     return frame
+
+
+def _checked_dtype(written: dict[str, Any]) -> Any:
+    """Return the dtype of an array, if it takes about as much memory as its JSON: numpy would believe any width."""
+    import numpy as np
+
+    dtype = np.dtype(written["dtype"])
+    if dtype.itemsize > 32 or dtype.names or dtype.subdtype:
+        raise ValueError(f"{written['dtype']!r:.80} is no dtype of probe rows")
+    if dtype.kind in "US":  # each text takes as much as the longest
+        sizes, waiting = [0], [written["array"]]
+        while waiting:
+            part = waiting.pop()
+            waiting += part if isinstance(part, list) else []
+            sizes += [] if isinstance(part, list) else [len(str(part))]
+        if 4 * max(sizes) * len(sizes) > max(_TEXTS, 200 * sum(sizes)):
+            raise ValueError("a few of its texts are so long that an array of all would take too much memory")
+    return dtype
 
 
 def _pairs(written: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
