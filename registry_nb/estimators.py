@@ -64,7 +64,7 @@ def _parts(value: Any) -> list[Any]:
         return [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
         return list(value)
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", 0):
+    if type(value).__module__ == "numpy" and hasattr(value, "ravel"):
         return list(value.ravel()) if value.dtype.kind == "O" else [None] * min(value.size, _PARTS)
     return [] if callable(value) else list(getattr(value, "__dict__", {}).values())
 
