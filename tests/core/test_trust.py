@@ -438,6 +438,9 @@ def test_a_registry_is_trusted_as_a_whole_by_its_readers_word_until_that_is_take
     refused_digest(reader)
     with pytest.raises(rn.Invalid, match="no registry that you trust as a whole \\(there is none that you do\\)"):
         reader.distrust_all()
+    reader.trust_all(because="again")
+    with pytest.raises(rn.Invalid, match=rf"\(those that you do: {re.escape(said.folder)}\)"):
+        rn.Registry(f"{reader.uri}2").distrust_all()
 
 
 def test_what_is_trusted_as_a_whole_is_verified_all_the_same(reader):
