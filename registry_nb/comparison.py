@@ -31,6 +31,8 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#+|~&$!])")
 _SETTABLE = ("sklearn", "skops", "xgboost", "lightgbm")
 #: Stored bytes that are loaded in order to ask; a comparison is no reason to fill the memory.
 _LARGE = 50 << 20
+#: Of lines of source, that are held against each other.
+_PAIRS = 4_000_000
 _ESTIMATOR, _RECORD, _PROVENANCE = "estimator", "record", "provenance"
 
 
@@ -294,7 +296,10 @@ def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
     # What an object was set to may be held against what was recorded of the other; the rest is the estimator's.
     recorded = other.facts.get("params", {})
     try:
-        own = side.model.get_params() if recorded else {}
+        if not recorded:
+            return None
+        estimators.check_size(side.model)
+        own = side.model.get_params()
         return {name: leaf(own[name]) for name in recorded if name in own} or None
     except Exception:  # noqa: BLE001  # said where the estimator's own are compared
         return None
@@ -309,6 +314,10 @@ def _known(side: _Side, missing: Sequence[str]) -> str:
 
 
 def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
+    if len(a) * len(b) > _PAIRS and a != b:
+        # The time grows faster than that, and the record may be a stranger's.
+        yield Difference(_PROVENANCE, "lines", f"{len(a):,} lines", f"{len(b):,} others", compared=False)
+        return
     for _, first, last, begin, end in difflib.SequenceMatcher(None, a, b).get_opcodes():
         place = first + 1 if first < last else begin + 1
         count = max(last - first, end - begin)

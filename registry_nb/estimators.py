@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from registry_nb.errors import Invalid, printable, shown
 
 #: Differences inside of one parameter, beyond which it is shown as a whole; and characters of such a whole.
 _MANY, _LONG = 10, 200
+#: Parts of the settings of one estimator: a list of lists that shares its parts has more than any memory.
+_PARTS = 50_000
 
 
 def settings(model: object) -> dict[str, Any]:
@@ -18,13 +21,53 @@ def settings(model: object) -> dict[str, Any]:
     Raises
     ------
     Invalid
-        If it does not tell them.
+        If it does not tell them, or they have more parts than can be compared.
     """
+    check_size(model)
     asked = getattr(model, "get_params", None)
     own = asked() if callable(asked) and not isinstance(model, type) else None
     if not isinstance(own, Mapping):
         raise Invalid(f"{type(model).__name__} does not tell what it was set to")
     return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in own.items()}
+
+
+def check_size(model: object) -> None:
+    """Make sure that it has an end to walk through what an estimator was set to, before anything does.
+
+    Each part counts as often as it is met on the way, which is how often it would be walked through and written: a few
+    that refer to each other again and again are more than there is time for, and those in a circle have no end.
+
+    Raises
+    ------
+    Invalid
+        If it has not.
+    """
+    waiting, met = [model], 0
+    while waiting:
+        part = waiting.pop()
+        met += 1
+        if met + len(waiting) > _PARTS:
+            raise Invalid(f"{type(model).__name__} was set to more than {_PARTS:,} parts, which are not compared")
+        with suppress(Exception):  # one that does not want to be looked at says so where it is compared
+            waiting += _parts(part)
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes, type)):
+        return []
+    if callable(getattr(value, "get_params", None)):
+        try:
+            own = value.get_params(deep=False)
+        except TypeError:  # it is no estimator of scikit-learn's, and has no such argument
+            own = value.get_params()
+        return list(own.values()) if isinstance(own, Mapping) else []
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return list(value)
+    if type(value).__module__ == "numpy" and hasattr(value, "ravel"):
+        return list(value.ravel()) if value.dtype.kind == "O" else [None] * min(value.size, _PARTS)
+    return [] if callable(value) else list(getattr(value, "__dict__", {}).values())
 
 
 def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

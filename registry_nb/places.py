@@ -120,8 +120,7 @@ def distrust(folder: str) -> None:
 
 
 def _say(about: TrustedRegistry, *, trusted: bool) -> None:
-    since = about.since.isoformat() if about.since else ""
-    told = {"registry": about.folder, "trusted": trusted, "because": about.because, "since": since}
+    told = {"registry": about.folder, "trusted": trusted, "because": about.because, "since": str(about.since)}
     keys.add_to_list(_LIST, json.dumps(told))
 
 

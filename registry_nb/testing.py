@@ -526,7 +526,7 @@ class FlavorContract:
             assert type(registry.load(first.uri).unwrap()).__name__ == type(model).__name__
 
     def test_a_strangers_model_is_loaded_or_refused_for_what_it_is(self) -> None:
-        """Data and known names load, and predict the same; code is refused, until its very digest is given."""
+        """Data load, and predict the same; code is refused, until its very digest is given."""
         import numpy as np
 
         from registry_nb.registry import Registry

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
-from registry_nb.flavors import Files, parsed
+from registry_nb.flavors import EXPANSION, SMALL, Files, parsed
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
 
@@ -161,11 +161,26 @@ def _array(content: dict[str, Any]) -> Any:
     # The kinds again, and no width of text: an edited file would ask for all the memory there is.
     if dtype.kind not in _KINDS or dtype.itemsize > 8 or dtype.names is not None:
         raise ValueError(f"{text!r} is no type of an array here")
+    if dtype.kind == "U":
+        check_texts(items)
     flat = np.array(items, dtype) if dtype.kind != "O" else np.empty(len(items), dtype)
     if dtype.kind == "O":
         for index, item in enumerate(items):  # an assignment of all would take tuples for a second dimension
             flat[index] = item
     return flat[0] if content["scalar"] else flat.reshape(content["shape"])
+
+
+def check_texts(items: Collection[Any]) -> None:
+    """Make sure that texts fit into an array, where each takes as much as the longest of them.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    sizes = [len(str(item)) for item in items]
+    if 4 * max(sizes, default=0) * len(sizes) > max(SMALL, EXPANSION * sum(sizes)):
+        raise ValueError("a few of its texts are so long that an array of all would take too much memory")
 
 
 def _damaged(reason: str) -> Corrupted:

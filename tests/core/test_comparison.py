@@ -373,6 +373,83 @@ def test_large_damaged_and_foreign_bytes_are_said_and_not_loaded(registry, fitte
     assert "nothing was loaded" in row.b
 
 
+def in_estimators(depth):
+    """An estimator of which each is in the next one twice: few objects, and 2**depth ways through them."""
+    from sklearn.linear_model import LogisticRegression
+
+    found = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    for _ in range(depth):
+        within, found = found, LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        found.class_weight = found.random_state = within
+    return found
+
+
+def in_lists(depth):
+    found = [1]
+    for _ in range(depth):
+        found = [found, found]
+    return found
+
+
+def in_a_circle(_):
+    found = []
+    found.append(found)
+    return found
+
+
+class Node:
+    """A parameter of a class of one's own."""
+
+    def __init__(self, part):
+        self.one = self.two = part
+
+
+def in_objects(depth):
+    found = Node(1)
+    for _ in range(depth):
+        found = Node(found)
+    return found
+
+
+@pytest.mark.parametrize("make", [in_lists, in_a_circle, in_objects])
+def test_settings_that_have_no_end_are_not_walked_through(told, make):
+    from sklearn.linear_model import LogisticRegression
+
+    found = told(LogisticRegression(class_weight=make(60)), LogisticRegression(class_weight=make(60)))
+    row = found["estimator", "parameters"]
+    assert (row.compared, "was set to more than 50,000 parts" in row.a) == (False, True)
+
+
+def test_estimators_in_estimators_that_have_no_end_are_not_walked_through_also_when_they_are_ones_own(registry, told):
+    registry.register(in_estimators(3), "Deep")
+    registry.register(in_estimators(60), "Deep", params={"random_state": 0})
+    found = told("models:/Deep/1", "models:/Deep/2")
+    assert "was set to more than 50,000 parts" in found["estimator", "parameters"].b
+    found = told(in_estimators(60), "models:/Deep/2")
+    assert "was set to more than 50,000 parts" in found["estimator", "parameters"].a
+    assert ("params", "random_state") not in found
+
+
+def test_what_has_many_parts_and_an_end_is_compared(told):
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    grids = [np.arange(1000), np.array([[1], "a"], object), {"a": {2, 3}}, lambda: 1, Node(1)]
+    found = told(*(LogisticRegression(class_weight=[*grids, C]) for C in (1, 2)))
+    assert (found["estimator", "class_weight[5]"].a, found["estimator", "class_weight[5]"].b) == (1, 2)
+
+
+def test_many_lines_of_source_are_not_held_against_each_other(pair, told):
+    cells = ["\n".join(f"{mark} = {number}" for number in range(3000)) for mark in "ab"]
+    several = [
+        dataclasses.replace(side, provenance=frozen({"cell": cell, "slice": []}))
+        for side, cell in zip(pair, cells, strict=True)
+    ]
+    row = told(*several)["provenance", "lines"]
+    assert (row.a, row.b, row.compared) == ("3,000 lines", "3,000 others", False)
+    assert ("provenance", "lines") not in told(several[0], several[0])
+
+
 # -- as text ---------------------------------------------------------------------------------------------------------
 
 

@@ -193,3 +193,80 @@ def test_a_list_of_known_signers_that_cannot_be_read_or_written_is_an_error(home
     for act in (keys.known_signers, lambda: keys.know("ed25519:" + "ab" * 32)):
         with pytest.raises(rn.StorageError, match="known_signers"):
             act()
+
+
+def doubtful(home, kind, name="known_signers"):
+    """Make a list that others may have written."""
+    path = home / name
+    if kind == "a link":
+        path.rename(home / "elsewhere")
+        path.symlink_to(home / "elsewhere")
+    elif kind == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif kind == "others may write it":
+        path.chmod(0o666)
+    elif kind == "a group may write it":
+        path.chmod(0o660)
+    elif kind == "others may write the folder":
+        home.chmod(0o777)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("a link", "it is a link"),
+        ("a pipe", "it is no file"),
+        ("others may write it", "others may write it"),
+        ("a group may write it", "others may write it"),
+        ("others may write the folder", "others may write the folder in which it lies"),
+        ("another user's", "it belongs to another user"),
+    ],
+)
+def test_a_list_that_others_may_have_written_is_told_and_not_believed(home, monkeypatch, kind, why):
+    name = "ed25519:" + "ab" * 32
+    keys.know(name)
+    doubtful(home, kind)
+    if kind == "another user's":
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.warns(rn.KeyProblem, match=f"known_signers counts for nothing, because {why}: look at what it says"):
+        assert keys.known_signers() == frozenset()
+    if kind not in {"a link", "a pipe"}:
+        before = (home / "known_signers").read_bytes()
+        with pytest.raises(rn.StorageError, match=f"counts for nothing, because {why}"):
+            keys.know("ed25519:" + "cd" * 32)
+        assert (home / "known_signers").read_bytes() == before
+    if kind == "a link":
+        with pytest.raises(rn.StorageError):
+            keys.know("ed25519:" + "cd" * 32)
+
+
+@posix
+def test_a_list_is_believed_again_once_it_is_closed_and_a_sticky_folder_is_no_danger(home):
+    name = "ed25519:" + "ab" * 32
+    keys.know(name)
+    (home / "known_signers").chmod(0o644)
+    home.chmod(0o1777)
+    assert keys.known_signers() == {name}
+    doubtful(home, "others may write it")
+    with pytest.warns(rn.KeyProblem):
+        keys.known_signers()
+    (home / "known_signers").chmod(0o600)
+    assert keys.known_signers() == {name}
+
+
+@posix
+def test_a_key_in_a_folder_that_others_may_write_is_used_and_told(home, monkeypatch):
+    made = keys.secret(create=True)
+    home.chmod(0o777)
+    anew(monkeypatch)
+    with pytest.warns(rn.KeyProblem, match="others may write the folder of .*key, and replace it: chmod 700"):
+        assert keys.secret(create=False) == made
+
+
+def test_where_there_are_no_owners_a_list_is_believed(home, monkeypatch):
+    name = "ed25519:" + "ab" * 32
+    keys.know(name)
+    monkeypatch.delattr(os, "geteuid")
+    assert keys.known_signers() == {name}

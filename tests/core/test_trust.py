@@ -3,12 +3,15 @@
 import dataclasses
 import os
 import re
+import shutil
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
 
 import registry_nb as rn
-from registry_nb import keys, lifecycle, trust
+from registry_nb import keys, lifecycle, places, trust
 from registry_nb.lifecycle import Stamp
 from registry_nb.records import Frozen, SavedModel, Seal
 
@@ -400,3 +403,156 @@ def test_what_others_registered_with_other_versions_is_loaded_with_one_warning(r
     reseal(registry, environment=Frozen(platform="elsewhere", modules=Frozen(modules), by_value=False))
     with pytest.warns(rn.EnvironmentChanged, match=r"scikit-learn 0\.20\.0 → "):
         assert registry.load(CODE, trust=registry.version("Iris", 1).digest).origin == "foreign"
+
+
+# -- a registry as a whole ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(registry, stranger, constant, monkeypatch, tmp_path):
+    """A registry in which a stranger registered Iris 1, and a home of its reader's that nothing is in yet."""
+    with stranger():
+        registry.register(constant(7), "Iris", example=[1])
+    monkeypatch.setenv("REGISTRY_NB_HOME", str(tmp_path / "keys of the reader"))
+    monkeypatch.delenv("REGISTRY_NB_TRUST", raising=False)
+    return registry
+
+
+def test_a_registry_is_trusted_as_a_whole_by_its_readers_word_until_that_is_taken_back(reader):
+    refused_digest(reader)
+    before = (Path(reader.uri) / "registry.jsonl").read_bytes()
+    said = reader.trust_all(because="only our team can write it")
+    assert (said.folder, said.because) == (os.path.realpath(reader.uri), "only our team can write it")
+    assert rn.trusted_registries() == [said]
+    loaded = reader.load(CODE, verify="behaviour")
+    assert (loaded.origin, loaded.predict([1]), loaded.behaviour.changed) == ("trusted", [7], 0)
+    found = reader.inspect(CODE)
+    assert (found.origin, found.way_out) == ("trusted", "")
+    assert reader.check(deep=True).ok
+    with reader.follow(CODE) as model:
+        assert model.predict([1]) == [7]
+    assert reader.at(reader.history("Iris")[-1].at).load(CODE).origin == "trusted"
+    assert (Path(reader.uri) / "registry.jsonl").read_bytes() == before, "the word is not in the registry"
+    reader.distrust_all()
+    assert rn.trusted_registries() == []
+    refused_digest(reader)
+    with pytest.raises(rn.Invalid, match="no registry that you trust as a whole \\(there is none that you do\\)"):
+        reader.distrust_all()
+    reader.trust_all(because="again")
+    with pytest.raises(rn.Invalid, match=rf"\(those that you do: {re.escape(said.folder)}\)"):
+        rn.Registry(f"{reader.uri}2").distrust_all()
+
+
+def test_what_is_trusted_as_a_whole_is_verified_all_the_same(reader):
+    reader.trust_all(because="ours")
+    (file,) = reader.version("Iris", 1).files
+    path = Path(reader.uri, "artifacts", file.digest.removeprefix("sha256:"))
+    path.chmod(0o644)
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(rn.Corrupted):
+        reader.load(CODE)
+
+
+def test_ones_own_models_stay_local_in_a_registry_that_is_trusted(reader, constant):
+    reader.trust_all(because="ours")
+    reader.register(constant(8), "Own")
+    assert reader.load("models:/Own/1").origin == "local"
+
+
+def test_a_copy_of_what_only_the_word_vouches_for_is_not_sealed(reader):
+    reader.trust_all(because="ours")
+    reader.copy(CODE, "Copy")
+    assert reader.load("models:/Copy/1").origin == "trusted"
+    assert reader.version("Copy", 1).seals == ()
+    reader.distrust_all()
+    refused_digest(reader, "models:/Copy/1")
+
+
+def test_the_word_is_about_one_place_not_what_lies_below_a_copy_or_what_it_was_moved_to(reader, tmp_path):
+    reader.trust_all(because="ours")
+    below = Path(reader.uri) / "below"
+    shutil.copytree(reader.uri, below)
+    shutil.copytree(reader.uri, f"{reader.uri}2", ignore=lambda *_: ["below"])
+    for elsewhere in (below, f"{reader.uri}2"):
+        refused_digest(rn.Registry(elsewhere))
+    link = tmp_path / "by another way"
+    link.symlink_to(reader.uri)
+    assert rn.Registry(link).load(CODE).origin == "trusted"
+    link.unlink()
+    link.symlink_to(f"{reader.uri}2")
+    refused_digest(rn.Registry(link))
+    shutil.move(reader.uri, tmp_path / "moved")
+    refused_digest(rn.Registry(tmp_path / "moved"))
+
+
+@pytest.mark.parametrize("because", ["", "  ", "\u200b", "\n"])
+def test_a_word_without_a_reason_is_none(reader, refused, because):
+    with refused(reader, rn.Invalid, "may run code as you: say why"):
+        reader.trust_all(because=because)
+    assert rn.trusted_registries() == []
+
+
+def test_where_no_registry_is_there_is_nothing_to_trust(reader, tmp_path):
+    with pytest.raises(rn.Invalid, match="there is no registry in"):
+        rn.Registry(tmp_path / "mistyped").trust_all(because="ours")
+    assert rn.trusted_registries() == []
+
+
+def test_a_job_has_the_word_in_its_environment(reader, monkeypatch, python, tmp_path):
+    script = """
+        import sys, registry_nb as rn
+        loaded = rn.Registry(sys.argv[1]).load("models:/Iris/1")
+        print(loaded.origin, loaded.predict([1]), [one.because for one in rn.trusted_registries()])
+    """
+    both = os.pathsep.join([str(tmp_path / "another"), reader.uri, ""])
+    said = python(script, reader.uri, REGISTRY_NB_TRUST=both, REGISTRY_NB_HOME=str(tmp_path / "of the job"))
+    assert said == "trusted [7] ['$REGISTRY_NB_TRUST names it', '$REGISTRY_NB_TRUST names it']\n"
+    monkeypatch.setenv("REGISTRY_NB_TRUST", reader.uri)
+    reader.trust_all(because="ours")
+    for _ in ("of the list and the variable", "of the variable alone"):
+        with pytest.warns(rn.RegistryWarning, match="is trusted still, since .REGISTRY_NB_TRUST of this process names"):
+            reader.distrust_all()
+    assert reader.load(CODE).origin == "trusted"
+
+
+@pytest.mark.parametrize("value", ["*", ".", "registry", "../registry", "~", "/*"])
+def test_what_is_no_path_of_a_registry_trusts_nothing(reader, monkeypatch, value):
+    monkeypatch.chdir(os.path.dirname(reader.uri))
+    places._named_in.cache_clear()
+    monkeypatch.setenv("REGISTRY_NB_TRUST", value)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        refused_digest(reader)
+        refused_digest(reader)
+    texts = [str(each.message) for each in told]
+    assert len(texts) == (0 if value == "/*" else 1), "and it is said once"
+    assert all("counts for nothing: it is the absolute paths" in text for text in texts)
+
+
+@pytest.mark.parametrize("value", ["", os.pathsep, f"{os.pathsep}{os.pathsep}"])
+def test_an_empty_variable_names_nothing_and_not_the_working_directory(reader, monkeypatch, value):
+    monkeypatch.chdir(reader.uri)
+    monkeypatch.setenv("REGISTRY_NB_TRUST", value)
+    refused_digest(reader)
+
+
+def test_damaged_lines_of_the_list_trust_nothing(reader):
+    reader.trust_all(because="ours")
+    path = Path(keys.home()) / "trusted_registries"
+    whole = path.read_text()
+    for line in ("", "{", "[]", '{"registry": 1}', whole.replace("true", "1"), whole.replace("ours", "")[:-20]):
+        path.write_text(f"{line}\n")
+        refused_digest(reader)
+    path.write_text(f"my colleagues'\n{whole}{{half a li")
+    assert reader.load(CODE).origin == "trusted"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_a_list_that_others_may_write_trusts_nothing(reader):
+    reader.trust_all(because="ours")
+    path = Path(keys.home()) / "trusted_registries"
+    path.chmod(0o666)
+    with pytest.warns(rn.KeyProblem, match="trusted_registries counts for nothing, because others may write it"):
+        refused_digest(reader)
+    with pytest.raises(rn.StorageError, match="counts for nothing"):
+        reader.trust_all(because="ours")

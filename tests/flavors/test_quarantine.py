@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import sys
 
 import pytest
@@ -30,6 +31,26 @@ def leaves(files):
 def endless(files):
     while True:
         pass
+
+def hungry(files):
+    bytearray(1 << 44)
+
+def chatty(files):
+    while True:
+        sys.stdout.write("x" * 10_000)
+
+def limited(files):
+    import resource
+    for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_NPROC"):
+        soft, hard = resource.getrlimit(getattr(resource, name))
+        assert soft == hard != resource.RLIM_INFINITY, name
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] < used + (5 << 30)
+    import threading
+    threading.Thread(target=int).start()  # there is room for what a framework needs
+
+def needs(files):
+    assert "decimal" in sys.modules
 """
 
 
@@ -53,9 +74,26 @@ def test_what_survives_is_let_through(trials, files):
     quarantine.survives(trials.fine, files)
 
 
+def test_its_libraries_are_imported_before_its_memory_is_counted(trials, files):
+    quarantine.survives(trials.needs, files, "decimal")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other platforms hold nobody to all of these limits")
+def test_memory_time_and_processes_are_limited(trials, files):
+    quarantine.survives(trials.limited, files)
+
+
+def test_what_has_no_end_to_say_fills_no_memory_here(trials, files):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(rn.Corrupted, match="took longer than 3 s"):
+        quarantine.survives(trials.chatty, files, seconds=3)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
 @pytest.mark.parametrize(
     ("trial", "said"),
     [
+        ("hungry", "MemoryError"),
         ("raises", r"ValueError: no tree x{50,300}; do not load it$"),
         ("aborts", "by signal 6"),
         ("leaves", "with code 0"),

@@ -138,3 +138,21 @@ def test_what_a_later_release_added_is_left_aside_and_a_later_format_is_refused(
 def test_a_model_without_its_sidecar_is_damaged(tmp_path):
     with pytest.raises(rn.Corrupted, match=r"it has no params\.json among its files"):
         sidecar.read(Files.of_folder(tmp_path), {"Known"})
+
+
+def test_texts_of_which_one_is_very_long_do_not_fill_the_memory(tmp_path):
+    def saved(items):
+        told = {"$numpy": {"dtype": "U", "shape": [len(items)], "items": items, "scalar": False}}
+        (tmp_path / sidecar.FILE).write_text(json.dumps({"format": 1, "class": "Booster", "state": {"labels": told}}))
+        return Files.of_folder(tmp_path)
+
+    with pytest.raises(rn.Corrupted, match="so long that an array of all would take too much memory"):
+        sidecar.read(saved(["x" * 1_000_000, *["y"] * 100_000]), ["Booster"])
+    _, state = sidecar.read(saved(["x" * 1000, *["y"] * 1000]), ["Booster"])
+    assert (state["labels"].shape, len(state["labels"][0])) == ((1001,), 1000)
+
+
+def test_more_values_than_any_models_are_not_parsed(tmp_path):
+    (tmp_path / sidecar.FILE).write_bytes(b"[" + b"{}," * 5_000_001 + b"{}]")
+    with pytest.raises(rn.Corrupted, match="more than any model's"):
+        sidecar.read(Files.of_folder(tmp_path), ["Booster"])

@@ -165,7 +165,7 @@ def at_every_door(registry, marker):
     registry.promote("Gift", 2)
     with registry.follow("models:/Gift/Production") as model:
         registry.promote("Gift", 1)
-        with pytest.warns(rn.RegistryWarning, match=r"goes on to serve .* models:/Gift/1 cannot \(Untrusted"):
+        with pytest.warns(rn.RegistryWarning, match=r"goes on to serve .* models:/Gift/1 cannot \("):
             assert model.version.version == 2
     registry.copy(URI, "Copy")
     refused(lambda: registry.load("models:/Copy/1"))
@@ -298,3 +298,38 @@ def test_a_strangers_data_load_after_the_trial_and_predict_equally_at_every_door
     registry.policy("Gift", require=[probe_passes()])
     assert registry.evaluate("Gift", 1).ok
     assert len(tried) == 4
+
+
+HOSTILE = {
+    "a wide text": {"array": ["a"], "dtype": "U200000000"},
+    "a wide blank": {"array": [""], "dtype": "V1500000000"},
+    "an array in each item": {"array": [0], "dtype": "(20000,20000)f8"},
+    "a structure": {"array": [0], "dtype": "f8,U200000000"},
+    "one long text among many": {"array": ["x" * 200_000, *["y"] * 20_000], "dtype": "str"},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_probe_rows_that_would_become_gigabytes_are_not_read(name, registry, tmp_path):
+    (resource,) = needed("resource")
+    model = with_xgboost()
+    probe = json.dumps({**json.loads(PROBE), "input": HOSTILE[name]}).encode()
+    uri = plant(registry, written("xgboost", model, tmp_path / "m"), "xgboost", probe=probe)
+    registry.load(uri)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (problem,) = registry.check(deep=True).problems
+    assert "cannot predict its probe rows here" in problem
+    with pytest.raises((ValueError, rn.RegistryError)):
+        registry.load(uri, verify="behaviour")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_a_strangers_probe_rows_do_not_unpack_to_many(registry, tmp_path):
+    import gzip
+
+    text = json.dumps({**json.loads(PROBE), "padding": "x" * (80 << 20)}).encode()
+    uri = plant(registry, written("xgboost", with_xgboost(), tmp_path / "m"), "xgboost", probe=gzip.compress(text))
+    table = registry.store.db.table("versions:Gift")
+    table.update({"probe": {**table.get(doc_id=1)["probe"], "codec": "gzip"}}, doc_ids=[1])
+    with pytest.raises(rn.Corrupted, match="times as large as what is stored"):
+        rn.Registry(registry.uri).load(uri, verify="behaviour")
