@@ -24,7 +24,7 @@ from registry_nb.errors import (
     listed,
     warn,
 )
-from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named
+from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named, pickling
 from registry_nb.flavors.inputs import framed
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
@@ -134,9 +134,22 @@ class LoadedModel:
         """Return the native object: what was registered."""
         return self._model
 
+    def __reduce__(self) -> Any:
+        """Copy, or send to another process, with the code that the model carries; its class need not be there."""
+        content, code = pickling.dumps(self._model)
+        rest = {name: value for name, value in vars(self).items() if name not in {"_model", "_flavor"}}
+        return _revived, (type(self), content, code, rest)
+
     def __repr__(self) -> str:
         where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
         return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
+
+
+def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[str, Any]) -> LoadedModel:
+    """Return what `LoadedModel.__reduce__` took apart."""
+    made = kind.__new__(kind)
+    vars(made).update(rest, _model=pickling.loads(content, code), _flavor=flavor_named(rest["version"].flavor))
+    return made
 
 
 def _takes_input(name: str, method: Any) -> bool:

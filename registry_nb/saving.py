@@ -20,7 +20,7 @@ from registry_nb.errors import (
     pass_signals,
     warn,
 )
-from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of
+from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
 from registry_nb.loading import LoadedModel, download
 from registry_nb.names import checked_text
 from registry_nb.records import File, SavedModel, frozen
@@ -130,8 +130,8 @@ def _write(
     if functions is None and code_paths:
         kind = type(model).__name__
         warn(RegistryWarning, f"code_paths= is left out: {kind} is saved in its library's format, which runs no code")
-    sources, installed = carried.sources_of(model, functions or (), code_paths if functions is not None else ())
-    carried.write(folder, sources)
+    code, installed = carried.code_of(model, functions or (), code_paths if functions is not None else ())
+    carried.write(folder, code)
     return installed
 
 
@@ -179,7 +179,10 @@ def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
     """Load what was written: a version that cannot be loaded as it was is never registered."""
     doing = "loaded again"
     try:
-        back = flavor.load(files, restricted=False)
+        with importer.trial():
+            back = flavor.load(files, restricted=False)
+    except NotSerializable:
+        raise
     except Exception as error:
         pass_signals(error)
         raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
@@ -193,12 +196,14 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any)
     back, doing = _loaded_again(flavor, model, files), "used after it was loaded again"
     try:
         again = _answer(flavor, back, copied(example)) if example is not None else predicted
+    except NotSerializable:
+        raise
     except Exception as error:
         pass_signals(error)
         raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
     # A model that does not predict the same twice by itself proves nothing.
     if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
-        raise _useless(model, doing, "it predicts otherwise than before")
+        raise _useless(model, doing, "it predicts otherwise than before; what it answers may rest on the model alone")
 
 
 def _useless(model: Any, doing: str, reason: str) -> NotSerializable:

@@ -5,139 +5,49 @@ see: a process elsewhere would not find ``helper``, and one beside the sources w
 So the files of such modules are kept beside the model, under ``code/``. An `Importer` runs them for the functions of
 that one model, and never enters them into ``sys.modules``: two versions of a model keep their own code in one process.
 To put their folder on ``sys.path``, as MLflow does, was the alternative: the first version that is loaded wins there.
+
+A file is not all that there is to a module. What a notebook has set in it since (``config.THRESHOLD = 5``) travels
+beside its file, as far as it is plain data; a file that was edited after it was imported is refused; and of classes and
+functions that are in the pickle as well, the module gets those of the pickle, so that there is one of each.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import dis
 import importlib.util
+import json
 import os
+import re
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from importlib.machinery import ModuleSpec
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from registry_nb.errors import Invalid, NotSerializable, RegistryWarning, listed, shown, warn
-from registry_nb.flavors import Files, local_modules
+from registry_nb.flavors import local_modules
+from registry_nb.flavors.importer import FOLDER, STATE, Code, Importer
 from registry_nb.flavors.local_modules import root_of
 
-__all__ = ["FOLDER", "Importer", "imported_by", "importer_of", "sources_of", "write"]
+__all__ = ["code_of", "imported_by", "write"]
 
-FOLDER = "code"
 #: Of one model: more than this is no helper, but data or a library.
 _MOST_BYTES = 32 << 20
 _COMPILED = (".so", ".pyd", ".dll", ".dylib")
 _IMPORT = dis.opmap["IMPORT_NAME"]
-
-
-class Importer:
-    """Imports modules from source files that travel with one model, for the functions of this model alone.
-
-    Parameters
-    ----------
-    sources : mapping of str to str
-        File, relative and with ``/`` between folders, to text.
-
-    Attributes
-    ----------
-    builtins : dict
-        Python's, with an ``__import__`` that knows these modules: for the globals of the model's functions.
-    """
-
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        self.sources = dict(sources)
-        self.roots = frozenset(path.partition("/")[0].removesuffix(".py") for path in self.sources)
-        self.builtins = {**vars(builtins), "__import__": self.imported}
-        self._modules: dict[str, ModuleType] = {}
-        self._lock = threading.RLock()
-
-    def imported(
-        self,
-        name: str,
-        globals: Mapping[str, Any] | None = None,
-        locals: Mapping[str, Any] | None = None,
-        fromlist: Iterable[str] | None = (),
-        level: int = 0,
-    ) -> ModuleType:
-        """Import as ``__import__`` does, these modules before all others."""
-        full = name
-        if level:
-            package = (globals or {}).get("__package__") or ""
-            full = importlib.util.resolve_name("." * level + name, package)
-        if root_of(full) not in self.roots:
-            return builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
-        module = self.module(full)
-        if not fromlist:
-            return self.module(root_of(full))
-        for each in fromlist:
-            if each != "*" and not hasattr(module, each) and self._file(f"{full}.{each}"):
-                self.module(f"{full}.{each}")
-        return module
-
-    def module(self, name: str) -> ModuleType:
-        """Return a module by its full name; it runs at the first call.
-
-        Raises
-        ------
-        ModuleNotFoundError
-        """
-        with self._lock:  # one thread runs a module, the others wait for all of it
-            parent, _, last = name.rpartition(".")
-            if parent:
-                self.module(parent)  # which may import this one
-            if name in self._modules:
-                return self._modules[name]
-            path = self._file(name)
-            if path is None and not self._is_folder(name):
-                raise ModuleNotFoundError(f"No module named {name!r} among the code of the model", name=name)
-            module = self._modules[name] = self._made(name, path)
-            try:
-                if path is not None:
-                    exec(compile(self.sources[path], module.__file__ or path, "exec"), vars(module))  # noqa: S102
-            except BaseException:
-                del self._modules[name]
-                raise
-            if parent:
-                setattr(self._modules[parent], last, module)
-            return module
-
-    def get_source(self, name: str) -> str | None:
-        """Return the text of a module, for tracebacks."""
-        path = self._file(name)
-        return None if path is None else self.sources[path]
-
-    def _made(self, name: str, path: str | None) -> ModuleType:
-        module, package = ModuleType(name), path is None or path.endswith("__init__.py")
-        module.__file__ = f"<{FOLDER} of a model>/{path or name.replace('.', '/')}"
-        module.__package__ = name if package else name.rpartition(".")[0]
-        module.__loader__ = self  # type: ignore[assignment]  # it has what a traceback asks for
-        module.__spec__ = ModuleSpec(name, None, origin=module.__file__, is_package=package)
-        if package:
-            module.__path__ = []
-        vars(module)["__builtins__"] = self.builtins
-        return module
-
-    def _file(self, name: str) -> str | None:
-        path = name.replace(".", "/")
-        return next((each for each in (f"{path}/__init__.py", f"{path}.py") if each in self.sources), None)
-
-    def _is_folder(self, name: str) -> bool:
-        return any(path.startswith(name.replace(".", "/") + "/") for path in self.sources)
-
-
-def importer_of(files: Files) -> Importer | None:
-    """Return what imports the modules that travel with a model, or None where none do."""
-    names = [name for name in sorted(files.names) if name.startswith(f"{FOLDER}/")]
-    sources = {name.removeprefix(f"{FOLDER}/"): files.read(name).decode("utf-8") for name in names}
-    return Importer(sources) if sources else None
+#: What imports a module by a text.
+_BY_TEXT = frozenset({"import_module", "__import__"})
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+#: Characters of a value that was set, as Python writes it.
+_LONGEST = 1 << 20
 
 
 def imported_by(code: CodeType) -> Iterator[tuple[str, int]]:
-    """Name the modules that code imports when it runs, each with the level of a relative import."""
+    """Name the modules that code imports when it runs, each with the level of a relative import.
+
+    Where it imports by a text, any text in it that is the name of a module counts, with the level -1: it is a guess.
+    """
     if _IMPORT in code.co_code[::2]:
         before: list[Any] = [None, None]
         for instruction in dis.get_instructions(code):
@@ -146,15 +56,18 @@ def imported_by(code: CodeType) -> Iterator[tuple[str, int]]:
                 yield str(instruction.argval), level if isinstance(level, int) else 0
             if not instruction.opname.startswith(("EXTENDED", "CACHE")):
                 before.append(instruction.argval)
+    by_text = not _BY_TEXT.isdisjoint(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from imported_by(constant)
+        elif by_text and isinstance(constant, str) and _MODULE.fullmatch(constant):
+            yield constant, -1
 
 
-def sources_of(
+def code_of(
     model: object, functions: Iterable[FunctionType], code_paths: Iterable[str | os.PathLike[str]] = ()
-) -> tuple[dict[str, str], set[str]]:
-    """Return the source files that have to travel with functions, and the names of the installed modules they import.
+) -> tuple[Code, set[str]]:
+    """Return the code that has to travel with functions, and the names of the installed modules that they import.
 
     Parameters
     ----------
@@ -172,70 +85,161 @@ def sources_of(
     Invalid
         If one of the paths is no Python code.
     """
-    sources: dict[str, str] = {}
+    code, installed, seen = Code(), set[str](), set[str]()
     for path in code_paths:
-        sources |= _given(os.path.abspath(os.fspath(path)))
-    installed: set[str] = set()
-    waiting = list(_imports(functions, sources))
-    seen = {path.partition("/")[0].removesuffix(".py") for path in sources}
-    for text in list(sources.values()):
+        code.sources.update(_given(os.path.abspath(os.fspath(path))))
+    waiting = list(_imports(functions, code))
+    seen |= {path.partition("/")[0].removesuffix(".py") for path in code.sources}
+    for path, text in list(code.sources.items()):
+        _look_at_the_live_one(model, path, text, code.state)
         waiting += _imports_of_text(text)
     while waiting:
-        name = waiting.pop()
+        name, guessed = waiting.pop()
         root = root_of(name)
-        if root in seen:
-            continue
-        seen.add(root)
-        place = local_modules.location(root)
-        if place is None:
+        place = None if root in seen else local_modules.location(root)
+        if place is not None:
+            seen.add(root)
+            more = _read(place, model, root)
+            for path, text in more.items():
+                _look_at_the_live_one(model, path, text, code.state)
+                waiting += _imports_of_text(text)
+            code.sources.update(more)
+        elif root not in seen and not guessed:
+            seen.add(root)
             _refuse_made_up(model, root)
             installed.add(name)
-            continue
-        more = _read(place, model, root)
-        sources |= more
-        for text in more.values():
-            waiting += _imports_of_text(text)
-    if sum(map(len, sources.values())) > _MOST_BYTES:
-        roots = sorted({path.partition("/")[0] for path in sources})
+    if sum(map(len, code.sources.values())) > _MOST_BYTES:
+        roots = sorted({path.partition("/")[0] for path in code.sources})
         raise _refused(model, f"the code that it imports is larger than {_MOST_BYTES >> 20} MB ({listed(roots)})")
-    return sources, installed
+    return code, installed
 
 
-def write(folder: str, sources: Mapping[str, str]) -> None:
-    """Write source files beside a model."""
-    for name, text in sources.items():
+def write(folder: str, code: Code) -> None:
+    """Write the code beside a model."""
+    texts = {**code.sources, **({STATE: json.dumps(code.state)} if code.state else {})}
+    for name, text in texts.items():
         path = os.path.join(folder, FOLDER, *name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "x", encoding="utf-8", newline="") as file:
             file.write(text)
 
 
-def _imports(functions: Iterable[FunctionType], sources: dict[str, str]) -> Iterator[str]:
-    """Name what functions import; of a model that was loaded, the sources that travelled with it are taken along."""
+def _imports(functions: Iterable[FunctionType], code: Code) -> Iterator[tuple[str, bool]]:
+    """Name what functions import, and whether that is a guess; of a loaded model, what travelled with it goes on."""
     for function in functions:
         package = str(function.__globals__.get("__package__") or "")
         importer = getattr(getattr(function, "__builtins__", {}).get("__import__"), "__self__", None)
         for name, level in imported_by(function.__code__):
-            root = root_of(package if level else name)
-            if isinstance(importer, Importer) and root in importer.roots:
-                for path, text in importer.sources.items():
-                    sources.setdefault(path, text)
-            elif level:
-                yield package
+            full = package if level > 0 else name
+            if isinstance(importer, Importer) and root_of(full) in importer.roots:
+                for path, text in importer.code.sources.items():
+                    code.sources.setdefault(path, text)
+                for module, values in importer.code.state.items():
+                    code.state.setdefault(module, values)
             else:
-                yield name
+                yield full, level < 0
 
 
-def _imports_of_text(text: str) -> Iterator[str]:
+def _imports_of_text(text: str) -> Iterator[tuple[str, bool]]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):  # it will not run either
         return
+    by_text = any(name in text for name in _BY_TEXT)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from ((each.name, False) for each in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module
+            yield node.module, False
+        elif by_text and isinstance(node, ast.Constant) and _MODULE.fullmatch(str(node.value)):
+            yield str(node.value), True
+
+
+def _look_at_the_live_one(model: object, path: str, text: str, state: dict[str, dict[str, str]]) -> None:
+    """Hold a file against the module of this process that was imported from it: what it was set to, and its code."""
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    live = sys.modules.get(name)
+    if live is None:
+        return
+    try:
+        tree, compiled = ast.parse(text), compile(text, path, "exec")
+    except (SyntaxError, ValueError):
+        return
+    written = {each.co_qualname: each for each in _codes(compiled)}
+    for function in _functions(live):
+        other = written.get(function.__code__.co_qualname)
+        if other is not None and _differ(function.__code__, other):
+            remedy = "reload it, or restart the kernel, and register again"
+            raise _refused(model, f"it imports {name!r}, whose file was edited after it was imported", remedy)
+    literals = dict(_literals(tree))
+    stored = Counter(_stored(tree))
+    values = {}
+    for key, value in vars(live).items():
+        # What a module computes for itself, or chooses, it will compute there.
+        if key.startswith("__") or stored[key] > 1 or (stored[key] and key not in literals):
+            continue
+        said = _as_written(value)
+        if said is not None and (key not in literals or literals[key] != said):
+            values[key] = said
+    if values:
+        state[name] = values
+
+
+def _stored(node: ast.AST) -> Iterator[str]:
+    """Return the names that are set at the top of a module, as often as that is written."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield child.name
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif not isinstance(child, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            yield from _stored(child)
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+    """Return the names that are set to plain data at the top of a module, as Python writes it."""
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if len(targets) == 1 and isinstance(targets[0], ast.Name) and getattr(node, "value", None) is not None:
+            try:
+                yield targets[0].id, _as_written(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                continue
+
+
+def _as_written(value: Any) -> str | None:
+    """Return plain data as Python writes it; None for anything else."""
+    if type(value) not in {str, bytes, int, float, bool, type(None), tuple, list, dict, set}:
+        return None
+    try:
+        text = repr(value)
+        return text if len(text) <= _LONGEST and ast.literal_eval(text) == value else None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # objects in a list, NaN
+        return None
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _functions(module: ModuleType) -> Iterator[FunctionType]:
+    for value in list(vars(module).values()):
+        parts = (
+            list(vars(value).values()) if isinstance(value, type) and value.__module__ == module.__name__ else [value]
+        )
+        for part in parts:
+            if isinstance(part, FunctionType) and part.__module__ == module.__name__:
+                yield part
+
+
+def _differ(one: CodeType, other: CodeType) -> bool:
+    plain = [tuple(repr(each) for each in code.co_consts if not isinstance(each, CodeType)) for code in (one, other)]
+    return one.co_code != other.co_code or one.co_names != other.co_names or plain[0] != plain[1]
 
 
 def _given(path: str) -> dict[str, str]:
@@ -259,6 +263,8 @@ def _given(path: str) -> dict[str, str]:
 
 
 def _read(path: str, model: object, root: str) -> dict[str, str]:
+    if not os.path.exists(path):
+        raise _refused(model, f"it imports {root!r}, whose file is gone", "put it back, and register again")
     if os.path.isfile(path):
         if not path.endswith(".py"):
             raise _refused(

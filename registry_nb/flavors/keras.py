@@ -46,7 +46,7 @@ from registry_nb.errors import (
 from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, quarantine, saved_model
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
-from registry_nb.flavors.carried import importer_of
+from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]

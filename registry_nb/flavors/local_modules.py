@@ -68,9 +68,9 @@ def location(root: str) -> str | None:
     if spec is None:
         return None
     path = next(iter(spec.submodule_search_locations or ()), spec.origin)
-    if not isinstance(path, str) or not os.path.exists(path) or is_installed(root, path):
+    if not isinstance(path, str) or not os.path.isabs(path) or is_installed(root, path):  # "frozen" is no path
         return None
-    return os.path.abspath(path)
+    return path
 
 
 def root_of(name: str) -> str:

@@ -11,7 +11,9 @@ each load makes classes of its own, so that every version runs the code that it 
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
+import io
 import os
 import pickle
 import threading
@@ -24,7 +26,7 @@ from registry_nb.errors import NotSerializable, RegistryError, Untrusted, pass_s
 from registry_nb.flavors import Files, local_modules
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
-from registry_nb.flavors.carried import Importer, importer_of
+from registry_nb.flavors.importer import Code, Importer, importer_of
 
 FILE = "model.pkl"
 #: How deep the search for the part that cannot be pickled goes.
@@ -69,27 +71,37 @@ def load(files: Files, *, restricted: bool) -> Any:
     if restricted:
         raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask whoever made it")
     with files.open(FILE) as file:
+        importer = importer_of(files)
         # Of a model without code there is nothing to keep apart, and Python's own unpickler takes half the time.
-        return Unpickler(file, importer_of(files)).load() if files.carries_code else pickle.load(file)
+        return Unpickler(file, importer).load() if files.carries_code or importer else pickle.load(file)
 
 
 class Unpickler(pickle.Unpickler):
     """An unpickler whose classes are new ones, and whose functions import the modules that travel with the model."""
 
-    def __init__(self, file: IO[bytes], importer: Importer | None = None) -> None:
+    def __init__(self, file: IO[bytes], importer: Importer) -> None:
         super().__init__(file)
         self._importer = importer
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """Return what a name means."""
-        if self._importer is not None and local_modules.root_of(module) in self._importer.roots:
+        """Return what a name means.
+
+        Raises
+        ------
+        NotSerializable
+            While a model is tried, if another process would not find it.
+        """
+        root = local_modules.root_of(module)
+        if root in self._importer.roots:
             return functools.reduce(getattr, name.split("."), self._importer.module(module))
+        if self._importer.strict and (module == "__main__" or local_modules.location(root) is not None):
+            raise _named(module, name)
         made = super().find_class(module, name)
-        if not module.startswith("cloudpickle"):
-            return made
-        if self._importer is not None and name in _BOUND:
-            return functools.partial(_BOUND[name], self._importer)
-        return functools.partial(_untracked, made) if name.startswith("_make_") else made
+        if module.startswith("cloudpickle"):
+            if self._importer and name in _BOUND:
+                return functools.partial(_BOUND[name], self._importer)
+            return functools.partial(_untracked, made) if name.startswith("_make_") else made
+        return self._importer.import_module if self._importer and made is importlib.import_module else made
 
 
 def _untracked(make: Callable[..., Any], *given: Any) -> Any:
@@ -109,23 +121,47 @@ def _function(importer: Importer, code: Any, scope: dict[str, Any], *rest: Any) 
     return FunctionType(code, scope, *rest)
 
 
-def _with_state(importer: Importer, function: FunctionType, state: Any) -> None:
+def _function_with_state(importer: Importer, function: FunctionType, state: Any) -> None:
     from cloudpickle import cloudpickle
 
+    scope = dict(state[1]["__globals__"])
     cloudpickle._function_setstate(function, state)
     function.__globals__["__builtins__"] = importer.builtins  # for functions that this one defines
+    _adopted(importer, function)
+    importer.adopt(str(function.__globals__.get("__name__")), scope)
+
+
+def _class_with_state(importer: Importer, kind: type, state: Any) -> type:
+    from cloudpickle import cloudpickle
+
+    cloudpickle._class_setstate(kind, state)
+    _adopted(importer, kind)
+    return kind
+
+
+def _adopted(importer: Importer, made: Any) -> None:
+    if "." not in made.__qualname__:  # a method comes with its class
+        importer.adopt(made.__module__, {made.__qualname__: made})
 
 
 def _module(importer: Importer, name: str) -> ModuleType:
     return importer.imported(name, fromlist=("*",))
 
 
-#: What cloudpickle makes functions with, and finds modules.
+#: What cloudpickle makes classes and functions with, and finds modules.
 _BOUND: dict[str, Callable[..., Any]] = {
     "_make_function": _function,
-    "_function_setstate": _with_state,
+    "_function_setstate": _function_with_state,
+    "_class_setstate": _class_with_state,
     "subimport": _module,
 }
+
+
+def _named(module: str, name: str) -> NotSerializable:
+    what = f"{module}.{name}"
+    reason = f"{what} is written down by its name alone, and another process has no such thing"
+    return NotSerializable(f"the model cannot be saved: {reason}; leave it out, or put it into an installed module",
+                           model="the model", path=what, reason=reason)  # fmt: skip
 
 
 @functools.cache
@@ -139,7 +175,7 @@ def pickler() -> type[Any]:
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def __init__(self, file: IO[bytes]) -> None:
-            self.dispatch_table = dict(cloudpickle.Pickler.dispatch_table)
+            self.dispatch_table = {**cloudpickle.Pickler.dispatch_table, **_REDUCERS}
             self.functions: list[FunctionType] = []
             super().__init__(file, protocol=5)
 
@@ -149,6 +185,50 @@ def pickler() -> type[Any]:
             return super()._dynamic_function_reduce(func)
 
     return Pickler
+
+
+def _is_by_value(made: Any) -> bool:
+    import cloudpickle
+
+    module = str(getattr(made, "__module__", ""))
+    if module == "__main__" or "<locals>" in str(getattr(made, "__qualname__", "")):
+        return True
+    return any(module == each or module.startswith(f"{each}.") for each in cloudpickle.list_registry_pickle_by_value())
+
+
+def _cached_function(cached: Any) -> Any:
+    """Reduce what ``lru_cache`` made: by its name, which cloudpickle would write down, nobody else finds it."""
+    if not _is_by_value(cached):
+        return cached.__reduce__()
+    how = cached.cache_parameters()
+    kept = {name: getattr(cached, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(cached, name)}
+    made = cached.__wrapped__, how["maxsize"], how["typed"], functools._CacheInfo  # type: ignore[attr-defined]
+    return type(cached), made, {**kept, "__wrapped__": cached.__wrapped__}
+
+
+def _cached_property(prop: functools.cached_property[Any]) -> Any:
+    """Reduce it without the lock that it has up to Python 3.11."""
+    return functools.cached_property, (prop.func,), {"attrname": prop.attrname}
+
+
+_REDUCERS: dict[type, Callable[[Any], Any]] = {
+    type(functools.lru_cache(lambda: None)): _cached_function,
+    functools.cached_property: _cached_property,
+}
+
+
+def dumps(model: Any) -> tuple[bytes, Code]:
+    """Return a model as bytes, with the code that it carries, for another process that has the same libraries."""
+    from registry_nb.flavors import carried
+
+    buffer = io.BytesIO()
+    used = _with_local_modules_by_value(lambda: _pickle(model, buffer))
+    return buffer.getvalue(), carried.code_of(model, used.functions)[0]
+
+
+def loads(content: bytes, code: Code) -> Any:
+    """Return the model that `dumps` wrote."""
+    return Unpickler(io.BytesIO(content), Importer(code)).load()
 
 
 def _pickle(model: Any, file: IO[bytes]) -> Any:
@@ -220,6 +300,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     else:
         yield from ((f".{name}", item) for name, item in list(getattr(value, "__dict__", {}).items()))
+        if not isinstance(value, type) and _is_by_value(type(value)):  # its class travels, too
+            yield from ((f".{name}", item) for name, item in vars(type(value)).items() if not name.startswith("__"))
         for cell, name in zip(
             getattr(value, "__closure__", None) or (), getattr(_code(value), "co_freevars", ()), strict=False
         ):

@@ -34,7 +34,7 @@ from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untruste
 from registry_nb.flavors import Files, pickling, safetensors, torch_export
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.audit import audit as audit_pickle
-from registry_nb.flavors.carried import importer_of
+from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
 
 __all__ = ["audit", "load", "owns", "predict", "save"]

@@ -8,6 +8,7 @@ import pytest
 import registry_nb as rn
 from registry_nb.errors import Invalid, RegistryWarning
 from registry_nb.flavors import carried
+from registry_nb.flavors.importer import Code, Importer
 
 REGISTER = """
     import sys
@@ -260,6 +261,251 @@ def test_code_that_is_far_too_large_is_refused(registry, refused, tmp_path, monk
         registry.register(model, "M")
 
 
+# -- one module, whichever way it comes -------------------------------------------------------------------------------
+
+WHOLE = """
+    import sys
+    sys.path.insert(0, sys.argv[2])
+    sys.dont_write_bytecode = True
+    import registry_nb as rn
+    {setup}
+    model = {model}
+    print(model.predict([1]))
+    rn.Registry(sys.argv[1]).register(model, "M"{example})
+"""
+FRESH = """
+    import sys, registry_nb as rn
+    print(rn.Registry(sys.argv[1]).load("models:/M/1").predict([1]))
+"""
+LABELS = """
+from enum import Enum
+
+class Label(Enum):
+    SPAM = 1
+
+class Item:
+    pass
+
+SEEN = {}
+
+def remember(x):
+    SEEN[x] = True
+    return len(SEEN)
+
+class Lazy:
+    def __init__(self):
+        self.label, self.item = Label.SPAM, Item()
+    def predict(self, X):
+        import labels
+        from labels import Item as Kind, Label as L
+        same = [self.label is L.SPAM, isinstance(self.item, Kind), isinstance(self, labels.Lazy)]
+        return [*same, remember(1), len(labels.SEEN)]
+"""
+
+
+@pytest.mark.parametrize("example", ["", ", example=[1]"])
+def test_a_module_that_is_imported_again_when_it_runs_is_the_one_whose_class_is_in_the_pickle(
+    python, tmp_path, example
+):
+    (tmp_path / "labels.py").write_text(LABELS)
+    script = WHOLE.replace("{setup}", "import labels").replace("{model}", "labels.Lazy()").replace("{example}", example)
+    told = python(textwrap.dedent(script), tmp_path / "r", tmp_path)
+    assert python(FRESH, tmp_path / "r") == told == "[True, True, True, 1, 1]\n"
+
+
+@pytest.mark.parametrize("example", ["", ", example=[1]"])
+def test_what_the_notebook_set_in_a_module_travels_with_it(python, tmp_path, example):
+    (tmp_path / "settings_here.py").write_text(
+        "import os\nTHRESHOLD = 1\nKINDS = {'a': 1}\nHERE = os.getpid()\n"
+        "CHOSEN = 'cpu'\nif os.sep:\n    CHOSEN = 'gpu'\n"
+    )
+    setup = "import settings_here as s\n    s.THRESHOLD = 5; s.KINDS['b'] = [2]; s.NEW = (1, None)"
+    model = "lambda X: [getattr(__import__('settings_here'), n) for n in ('THRESHOLD', 'KINDS', 'CHOSEN', 'NEW')]"
+    setup += "\n    class Model:\n        def predict(self, X):\n            import settings_here"
+    setup += f"\n            return ({model})(X)"
+    script = WHOLE.replace("{setup}", setup).replace("{model}", "Model()").replace("{example}", example)
+    told = python(textwrap.dedent(script), tmp_path / "r", tmp_path)
+    assert told == "[5, {'a': 1, 'b': [2]}, 'gpu', (1, None)]\n"
+    assert python(FRESH, tmp_path / "r") == told
+    again = """
+        import sys, registry_nb as rn
+        registry = rn.Registry(sys.argv[1])
+        registry.register(registry.load("models:/M/1"), "M")
+        print(registry.load("models:/M/2").predict([1]))
+    """
+    assert python(again, tmp_path / "r") == told
+
+
+def test_a_file_that_was_edited_after_it_was_imported_is_refused(registry, refused, tmp_path, monkeypatch):
+    import importlib
+
+    (tmp_path / "edited_here.py").write_text(
+        "class A:\n    def value(self):\n        return 1\ndef f():\n    return 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("edited_here")
+
+    def model(X):
+        import edited_here
+
+        return [edited_here.A().value() for _ in X]
+
+    registry.register(model, "M")
+    (tmp_path / "edited_here.py").write_text(
+        "class A:\n    def value(self):\n        return 20000\ndef f():\n    return 1\n"
+    )
+    with refused(registry, Invalid, "'edited_here', whose file was edited after it was imported; reload it"):
+        registry.register(model, "M")
+    importlib.invalidate_caches()
+    importlib.reload(module)
+    registry.register(model, "M")
+    assert [registry.load(f"models:/M/{number}").predict([1]) for number in (1, 2)] == [[1], [20000]]
+    (tmp_path / "edited_here.py").write_text("this is no Python\n")
+    assert registry.register(model, "M").version == 3, "what does not read cannot be held against anything"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "importlib.import_module('helper').scale(x)",
+        "import_module('helper').scale(x)",
+        "later('helper').scale(x)",
+        "importlib.import_module('.two', 'pack').BY * 0 + importlib.import_module('helper').scale(x)",
+        "importlib.util.find_spec is not None and importlib.import_module('helper').scale(x)",
+    ],
+)
+def test_what_is_imported_by_a_text_travels(python, tmp_path, project, call):
+    setup = "import importlib, importlib.util\n    from importlib import import_module"
+    setup += "\n    def later(name):\n        import importlib\n        return importlib.import_module(name)"
+    setup += "\n    class Model:\n        names = ('helper', 'pack.two')"
+    setup += f"\n        def predict(self, X):\n            return [{call} for x in X]"
+    if "later(" in call:  # the text stands in another function than the import
+        setup = setup.replace("        import importlib\n", "        import importlib, helper\n")
+    script = WHOLE.replace("{setup}", setup).replace("{model}", "Model()").replace("{example}", "")
+    told = python(textwrap.dedent(script), tmp_path / "r", project)
+    assert python(FRESH, tmp_path / "r") == told == "[3]\n"
+
+
+def test_an_import_that_only_running_it_tells_is_refused_by_the_example(registry, refused, tmp_path, monkeypatch):
+    (tmp_path / "unseen_helper.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    parts = ["unseen", "helper"]
+
+    def model(X):
+        return [__import__("_".join(parts)).X for _ in X]
+
+    with refused(
+        registry, Invalid, "imports 'unseen_helper' by a name that only running it tells; name the file in code"
+    ):
+        registry.register(model, "M", example=[1])
+    registry.register(model, "M", example=[1], code_paths=[tmp_path / "unseen_helper.py"])
+    assert registry.load("models:/M/1").predict([1]) == [1]
+
+
+@pytest.mark.parametrize("bare", ["lru_cache(maxsize=8, typed=True)", "cache"])
+def test_functions_with_a_cache_travel_with_their_code(python, tmp_path, bare):
+    setup = f"import functools\n    @functools.{bare}\n    def twice(x):\n        return 2 * x"
+    setup += f"\n    class Model:\n        @functools.{bare}\n        def h(self, x):\n            return twice(x) + 1"
+    setup += "\n        @functools.cached_property\n        def add(self):\n            return 10"
+    setup += "\n        def predict(self, X):\n            return [self.h(x) + self.add for x in X]"
+    script = WHOLE.replace("{setup}", setup).replace("{model}", "Model()").replace("{example}", ", example=[1]")
+    told = python(textwrap.dedent(script), tmp_path / "r", tmp_path)
+    assert python(FRESH, tmp_path / "r") == told == "[13]\n"
+
+
+def test_a_cache_of_an_installed_library_is_written_down_by_its_name(registry):
+    import fnmatch
+
+    cache = fnmatch._compile_pattern
+    registry.register(lambda X: [bool(cache(str(each))) for each in X], "M")
+    assert registry.load("models:/M/1").predict([1]) == [True]
+
+
+class Outside:
+    def __reduce__(self):
+        return "OUTSIDE"
+
+
+OUTSIDE = Outside()
+
+
+def test_what_is_written_down_by_its_name_in_this_process_is_refused(registry, refused):
+    """As an object that says of itself that it is a global of the notebook, or of a local module."""
+    with refused(registry, Invalid, "OUTSIDE is written down by its name alone, and another process has no such thing"):
+        registry.register(lambda X, outside=OUTSIDE: [str(outside) for _ in X], "M")
+
+
+def test_the_attribute_of_a_class_that_cannot_be_pickled_is_named(registry, refused):
+    import threading
+
+    class Locked:
+        guard = threading.Lock()
+
+        def predict(self, X):
+            return X
+
+    with refused(registry, Invalid, "Locked.guard cannot be pickled"):
+        registry.register(Locked(), "M")
+
+
+# -- a loaded model goes elsewhere ------------------------------------------------------------------------------------
+
+
+class Threefold:
+    factor = 3
+
+    def predict(self, X):
+        import copying_helper_here
+
+        return [copying_helper_here.scale(self.factor * each) for each in X]
+
+
+@pytest.fixture
+def loaded(registry, tmp_path, monkeypatch):
+    (tmp_path / "copying_helper_here.py").write_text("def scale(x):\n    return x + 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "copying_helper_here", raising=False)
+    registry.register(Threefold(), "M")
+    (tmp_path / "copying_helper_here.py").unlink()
+    return registry.load("models:/M/1")
+
+
+def test_a_module_whose_file_is_gone_is_refused(registry, refused, loaded, monkeypatch):
+    import types
+
+    gone = types.ModuleType("copying_helper_here")
+    gone.__spec__ = types.SimpleNamespace(origin="/nowhere/copying_helper_here.py", submodule_search_locations=None)
+    monkeypatch.setitem(sys.modules, "copying_helper_here", gone)
+    with refused(registry, Invalid, "it imports 'copying_helper_here', whose file is gone; put it back"):
+        registry.register(Threefold(), "M")
+
+
+def test_a_loaded_model_is_copied_and_pickled_with_its_own_code(loaded):
+    import copy
+    import pickle
+
+    for twin in (copy.copy(loaded), copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
+        assert (twin.predict([1]), twin.version, twin.origin) == ([4], loaded.version, loaded.origin)
+        assert twin.unwrap() is not loaded.unwrap()
+
+
+def test_a_loaded_model_works_in_processes_that_were_spawned_and_forked(python, loaded, registry):
+    script = """
+        import multiprocessing, sys
+        import registry_nb as rn
+
+        def main():
+            model = rn.Registry(sys.argv[1]).load("models:/M/1")
+            for how in ("fork", "spawn"):
+                with multiprocessing.get_context(how).Pool(1) as pool:
+                    print(pool.apply(model.predict, ([1],)))
+
+        main() if __name__ == "__main__" else None
+    """
+    assert python(script, registry.uri) == "[4]\n[4]\n"
+
+
 # -- code_paths -------------------------------------------------------------------------------------------------------
 
 
@@ -320,7 +566,7 @@ def test_a_format_that_runs_no_code_says_that_it_leaves_it_out(registry, tmp_pat
 
 
 def test_a_module_that_fails_while_it_runs_is_tried_again():
-    importer = carried.Importer({"once.py": "import sys\nif not hasattr(sys, '_twice'):\n    raise OSError\nX = 1\n"})
+    importer = Importer(Code({"once.py": "import sys\nif not hasattr(sys, '_twice'):\n    raise OSError\nX = 1\n"}))
     with pytest.raises(OSError):
         importer.imported("once")
     sys._twice = True
@@ -331,7 +577,7 @@ def test_a_module_that_fails_while_it_runs_is_tried_again():
 
 
 def test_what_there_is_not_among_the_code_is_not_found():
-    importer = carried.Importer({"pack/__init__.py": "", "pack/a.py": "X = 1\n", "space/b.py": "Y = 2\n"})
+    importer = Importer(Code({"pack/__init__.py": "", "pack/a.py": "X = 1\n", "space/b.py": "Y = 2\n"}))
     with pytest.raises(ModuleNotFoundError, match=r"pack\.missing"):
         importer.imported("pack.missing")
     assert importer.imported("space.b", fromlist=["Y"]).Y == 2
@@ -341,7 +587,7 @@ def test_what_there_is_not_among_the_code_is_not_found():
 def test_a_traceback_shows_the_lines_of_the_code_that_travels():
     import traceback
 
-    importer = carried.Importer({"broken.py": "def fail():\n    raise ValueError('here it is')\n"})
+    importer = Importer(Code({"broken.py": "def fail():\n    raise ValueError('here it is')\n"}))
     try:
         importer.imported("broken").fail()
     except ValueError:

@@ -1,0 +1,203 @@
+"""Imports the modules that travel with one model, from their source files, for the functions of this model alone.
+
+They are never entered into ``sys.modules``: two versions of a model keep their own code in one process. What is found
+for them, when a model is saved, is told in `carried`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from registry_nb.errors import NotSerializable
+from registry_nb.flavors import Files, local_modules
+from registry_nb.flavors.local_modules import root_of
+
+__all__ = ["FOLDER", "STATE", "Code", "Importer", "importer_of"]
+
+FOLDER = "code"
+#: Beside the sources: names of a module to what they were set to, as Python writes it.
+STATE = "state.json"
+
+_on_trial = ContextVar("_on_trial", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Source files that travel with a model, and what was set in their modules since they were imported.
+
+    Attributes
+    ----------
+    sources : dict of str to str
+        File, relative and with ``/`` between folders, to text.
+    state : dict of str to dict
+        Module to names to values, as Python writes them.
+    """
+
+    sources: dict[str, str] = field(default_factory=dict)
+    state: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Importer:
+    """Imports modules from source files that travel with one model, for the functions of this model alone.
+
+    Parameters
+    ----------
+    code : Code
+    strict : bool
+        Refuse the user's own modules that do not travel, which would not be there elsewhere: while a model is tried.
+
+    Attributes
+    ----------
+    roots : frozenset of str
+        The top-level modules among the sources.
+    builtins : dict
+        Python's, with an ``__import__`` that knows these modules: for the globals of the model's functions.
+    """
+
+    def __init__(self, code: Code, *, strict: bool = False) -> None:
+        self.code = code
+        self.roots = frozenset(path.partition("/")[0].removesuffix(".py") for path in code.sources)
+        self.builtins = {**vars(builtins), "__import__": self.imported}
+        self.strict = strict
+        self._modules: dict[str, ModuleType] = {}
+        self._adopted: dict[str, dict[str, Any]] = {}
+        self._lock = threading.RLock()
+
+    def imported(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Iterable[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Import as ``__import__`` does, these modules before all others."""
+        full = name
+        if level:
+            package = (globals or {}).get("__package__") or ""
+            full = importlib.util.resolve_name("." * level + name, package)
+        root = root_of(full)
+        if root not in self.roots:
+            if self.strict and local_modules.location(root) is not None:
+                raise _unseen(root)
+            found = builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
+            return self._importlib(found) if found.__name__ == "importlib" else found
+        module = self.module(full)
+        if not fromlist:
+            return self.module(root_of(full))
+        for each in fromlist:
+            if each != "*" and not hasattr(module, each) and self._file(f"{full}.{each}"):
+                self.module(f"{full}.{each}")
+        return module
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that it would do otherwise than Python."""
+        return bool(self.roots) or self.strict
+
+    def import_module(self, name: str, package: str | None = None) -> ModuleType:
+        """Import as ``importlib.import_module`` does, these modules before all others."""
+        full = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+        return self.imported(full, fromlist=("*",))
+
+    def adopt(self, module: str, values: Mapping[str, Any]) -> None:
+        """Put objects of the pickle into the place of those of their names in a module, now and when it runs."""
+        if root_of(module) in self.roots:
+            self._adopted.setdefault(module, {}).update(values)
+            if module in self._modules:
+                self._settle(module)
+
+    def module(self, name: str) -> ModuleType:
+        """Return a module by its full name; it runs at the first call.
+
+        Raises
+        ------
+        ModuleNotFoundError
+        """
+        with self._lock:  # one thread runs a module, the others wait for all of it
+            parent, _, last = name.rpartition(".")
+            if parent:
+                self.module(parent)  # which may import this one
+            if name in self._modules:
+                return self._modules[name]
+            path = self._file(name)
+            if path is None and not self._is_folder(name):
+                raise ModuleNotFoundError(f"No module named {name!r} among the code of the model", name=name)
+            module = self._modules[name] = self._made(name, path)
+            try:
+                if path is not None:
+                    exec(compile(self.code.sources[path], module.__file__ or path, "exec"), vars(module))  # noqa: S102
+                    self._settle(name)
+            except BaseException:
+                del self._modules[name]
+                raise
+            if parent:
+                setattr(self._modules[parent], last, module)
+            return module
+
+    def get_source(self, name: str) -> str | None:
+        """Return the text of a module, for tracebacks."""
+        path = self._file(name)
+        return None if path is None else self.code.sources[path]
+
+    def _settle(self, name: str) -> None:
+        scope = vars(self._modules[name])
+        scope.update({key: value for key, value in self._adopted.get(name, {}).items() if key in scope})
+        scope.update({key: ast.literal_eval(text) for key, text in self.code.state.get(name, {}).items()})
+
+    def _importlib(self, real: ModuleType) -> ModuleType:
+        """Return what looks like ``importlib``, and imports these modules before all others."""
+        twin = ModuleType(real.__name__)
+        vars(twin).update(vars(real), import_module=self.import_module)
+        return twin
+
+    def _made(self, name: str, path: str | None) -> ModuleType:
+        module, package = ModuleType(name), path is None or path.endswith("__init__.py")
+        module.__file__ = f"<{FOLDER} of a model>/{path or name.replace('.', '/')}"
+        module.__package__ = name if package else name.rpartition(".")[0]
+        module.__loader__ = self  # type: ignore[assignment]  # it has what a traceback asks for
+        module.__spec__ = ModuleSpec(name, None, origin=module.__file__, is_package=package)
+        if package:
+            module.__path__ = []
+        vars(module)["__builtins__"] = self.builtins
+        return module
+
+    def _file(self, name: str) -> str | None:
+        path = name.replace(".", "/")
+        return next((each for each in (f"{path}/__init__.py", f"{path}.py") if each in self.code.sources), None)
+
+    def _is_folder(self, name: str) -> bool:
+        return any(path.startswith(name.replace(".", "/") + "/") for path in self.code.sources)
+
+
+@contextmanager
+def trial() -> Iterator[None]:
+    """Load what was just saved as another process would: what only this one has is refused, also when it is used."""
+    token = _on_trial.set(True)
+    try:
+        yield
+    finally:
+        _on_trial.reset(token)
+
+
+def importer_of(files: Files) -> Importer:
+    """Return what imports the modules that travel with a model."""
+    names = [name for name in sorted(files.names) if name.startswith(f"{FOLDER}/")]
+    code = Code({name.removeprefix(f"{FOLDER}/"): files.read(name).decode("utf-8") for name in names})
+    return Importer(Code(code.sources, json.loads(code.sources.pop(STATE, "{}"))), strict=_on_trial.get())
+
+
+def _unseen(root: str) -> NotSerializable:
+    reason = f"its code imports {root!r} by a name that only running it tells"
+    sentence = f"the model cannot be saved: {reason}; name the file in code_paths=, or import it by an import statement"
+    return NotSerializable(sentence, model="the model", path="the model", reason=reason)
