@@ -75,7 +75,7 @@ def code_of(
         For the error.
     functions : iterable of function
         Those whose code is written into the pickle.
-    code_paths : iterable of path-like
+    code_paths : path-like, or iterable of them
         Python files, and folders that are packages, that travel in any case.
 
     Raises
@@ -86,7 +86,7 @@ def code_of(
         If one of the paths is no Python code.
     """
     code, installed, seen = Code(), set[str](), set[str]()
-    for path in code_paths:
+    for path in [code_paths] if isinstance(code_paths, (str, os.PathLike)) else code_paths:
         code.sources.update(_given(os.path.abspath(os.fspath(path))))
     waiting = list(_imports(functions, code))
     seen |= {path.partition("/")[0].removesuffix(".py") for path in code.sources}
@@ -270,7 +270,7 @@ def _read(path: str, model: object, root: str) -> dict[str, str]:
             raise _refused(
                 model, f"it imports {root!r}, which is compiled and not installed", "install it as a package"
             )
-        return {os.path.basename(path): _text(path)}
+        return {f"{root}.py": _text(path)}  # which may have been loaded under another name than its file's
     if compiled := [name for name in _names(path) if name.endswith(_COMPILED)]:
         reason = f"it imports {root!r}, which is not installed and has compiled parts ({listed(compiled, 3)})"
         raise _refused(model, reason, "install it as a package")

@@ -1,7 +1,8 @@
 """Imports the modules that travel with one model, from their source files, for the functions of this model alone.
 
-They are never entered into ``sys.modules``: two versions of a model keep their own code in one process. What is found
-for them, when a model is saved, is told in `carried`.
+They have names of their own, so that two versions of a model keep their own code in one process: ``helper`` is
+``_model_code_7.helper`` here. By that name Python's own machinery (dataclasses, pickle, ``typing``) finds it in
+``sys.modules``, in which a stand-in lies that does not keep the model alive. `carried` finds what has to travel.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib.util
+import itertools
 import json
+import sys
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,6 +34,7 @@ FOLDER = "code"
 STATE = "state.json"
 
 _on_trial = ContextVar("_on_trial", default=False)
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,12 @@ class Importer:
         self.roots = frozenset(path.partition("/")[0].removesuffix(".py") for path in code.sources)
         self.builtins = {**vars(builtins), "__import__": self.imported}
         self.strict = strict
+        self.prefix = f"_model_code_{next(_numbers)}"
         self._modules: dict[str, ModuleType] = {}
         self._adopted: dict[str, dict[str, Any]] = {}
         self._lock = threading.RLock()
+        self._entered: list[str] = []
+        weakref.finalize(self, _leave, self._entered)
 
     def imported(
         self,
@@ -87,6 +95,7 @@ class Importer:
         if level:
             package = (globals or {}).get("__package__") or ""
             full = importlib.util.resolve_name("." * level + name, package)
+        full = full.removeprefix(f"{self.prefix}.")
         root = root_of(full)
         if root not in self.roots:
             if self.strict and local_modules.location(root) is not None:
@@ -107,7 +116,7 @@ class Importer:
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """Import as ``importlib.import_module`` does, these modules before all others."""
-        full = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+        full = importlib.util.resolve_name(name, package or "") if name.startswith(".") else name
         return self.imported(full, fromlist=("*",))
 
     def adopt(self, module: str, values: Mapping[str, Any]) -> None:
@@ -134,20 +143,22 @@ class Importer:
             if path is None and not self._is_folder(name):
                 raise ModuleNotFoundError(f"No module named {name!r} among the code of the model", name=name)
             module = self._modules[name] = self._made(name, path)
+            if parent:
+                setattr(self._modules[parent], last, module)  # before it runs: modules may import each other
+            sys.modules[module.__name__] = _StandIn(module)  # type: ignore[assignment]
+            self._entered.append(module.__name__)
             try:
                 if path is not None:
                     exec(compile(self.code.sources[path], module.__file__ or path, "exec"), vars(module))  # noqa: S102
                     self._settle(name)
             except BaseException:
-                del self._modules[name]
+                del self._modules[name], sys.modules[module.__name__]
                 raise
-            if parent:
-                setattr(self._modules[parent], last, module)
             return module
 
     def get_source(self, name: str) -> str | None:
         """Return the text of a module, for tracebacks."""
-        path = self._file(name)
+        path = self._file(name.removeprefix(f"{self.prefix}."))
         return None if path is None else self.code.sources[path]
 
     def _settle(self, name: str) -> None:
@@ -162,11 +173,12 @@ class Importer:
         return twin
 
     def _made(self, name: str, path: str | None) -> ModuleType:
-        module, package = ModuleType(name), path is None or path.endswith("__init__.py")
+        known = f"{self.prefix}.{name}"
+        module, package = ModuleType(known), path is None or path.endswith("__init__.py")
         module.__file__ = f"<{FOLDER} of a model>/{path or name.replace('.', '/')}"
-        module.__package__ = name if package else name.rpartition(".")[0]
+        module.__package__ = known if package else known.rpartition(".")[0]
         module.__loader__ = self  # type: ignore[assignment]  # it has what a traceback asks for
-        module.__spec__ = ModuleSpec(name, None, origin=module.__file__, is_package=package)
+        module.__spec__ = ModuleSpec(known, None, origin=module.__file__, is_package=package)
         if package:
             module.__path__ = []
         vars(module)["__builtins__"] = self.builtins
@@ -178,6 +190,27 @@ class Importer:
 
     def _is_folder(self, name: str) -> bool:
         return any(path.startswith(name.replace(".", "/") + "/") for path in self.code.sources)
+
+
+class _StandIn:
+    """Stands for a module in ``sys.modules``, which is searched by name, and does not keep it alive."""
+
+    def __init__(self, module: ModuleType) -> None:
+        object.__setattr__(self, "_found", weakref.ref(module))
+
+    def __getattribute__(self, name: str) -> Any:
+        module = object.__getattribute__(self, "_found")()
+        if module is None:
+            raise AttributeError(name)
+        return getattr(module, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(object.__getattribute__(self, "_found")(), name, value)
+
+
+def _leave(entered: list[str]) -> None:
+    for name in entered:
+        sys.modules.pop(name, None)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def location(root: str) -> str | None:
     root : str
         A name without dots. It is looked for, and not imported.
     """
-    if root in sys.stdlib_module_names or root in _RUNNERS:
+    if root in _RUNNERS:
         return None
     try:
         spec = importlib.util.find_spec(root)

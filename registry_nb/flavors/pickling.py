@@ -17,7 +17,7 @@ import io
 import os
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import IO, Any
@@ -202,8 +202,17 @@ def _cached_function(cached: Any) -> Any:
         return cached.__reduce__()
     how = cached.cache_parameters()
     kept = {name: getattr(cached, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(cached, name)}
-    made = cached.__wrapped__, how["maxsize"], how["typed"], functools._CacheInfo  # type: ignore[attr-defined]
+    made = cached.__wrapped__, how["maxsize"], how["typed"], functools._CacheInfo
     return type(cached), made, {**kept, "__wrapped__": cached.__wrapped__}
+
+
+def _module_by_value(module: ModuleType) -> Any:
+    """Reduce a module so that it is there before what is in it: modules refer to each other, and to themselves."""
+    from cloudpickle import cloudpickle
+
+    reduced = cloudpickle._module_reduce(module)
+    make, arguments = reduced[:2]
+    return (make, (arguments[0], {}), arguments[1]) if make is cloudpickle.dynamic_subimport else reduced
 
 
 def _cached_property(prop: functools.cached_property[Any]) -> Any:
@@ -211,9 +220,11 @@ def _cached_property(prop: functools.cached_property[Any]) -> Any:
     return functools.cached_property, (prop.func,), {"attrname": prop.attrname}
 
 
-_REDUCERS: dict[type, Callable[[Any], Any]] = {
-    type(functools.lru_cache(lambda: None)): _cached_function,
+_CACHED: type = type(functools.lru_cache(print))
+_REDUCERS: Mapping[Any, Callable[[Any], Any]] = {
+    _CACHED: _cached_function,
     functools.cached_property: _cached_property,
+    ModuleType: _module_by_value,
 }
 
 

@@ -54,8 +54,9 @@ def predict(model: Any, data: Any) -> Any:
         If it does not predict, with the methods that it has.
     """
     if not callable(getattr(model, "predict", None)):
-        there = listed([f"{name}()" for name in (*_ANSWERS, *_DESCRIBES) if callable(getattr(model, name, None))])
-        raise Invalid(f"a {type(model).__name__} has no predict(); it has {there}")
+        there = [f"{name}()" for name in _ANSWERS if callable(getattr(model, name, None))]
+        how = f"it has {listed(there)}" if there else "it describes the data that it was fitted on: see unwrap()"
+        raise Invalid(f"a {type(model).__name__} has no predict(); {how}")
     return model.predict(data)
 
 

@@ -449,6 +449,153 @@ def test_the_attribute_of_a_class_that_cannot_be_pickled_is_named(registry, refu
         registry.register(Locked(), "M")
 
 
+# -- modules as people write them --------------------------------------------------------------------------------------
+
+ORDINARY = {
+    "a dataclass whose annotations are texts": (
+        {
+            "dc.py": "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+            "@dataclass\nclass P:\n    x: int = 1\n"
+        },
+        "import dc",
+        "dc.P(x).x",
+        1,
+    ),
+    "a module that looks for itself": (
+        {"me.py": "import sys\nthis = sys.modules[__name__]\nX = 2\ndef f():\n    return this.X\n"},
+        "import me",
+        "me.f()",
+        2,
+    ),
+    "a package that imports lazily": (
+        {
+            "pk/__init__.py": "import importlib\ndef __getattr__(name):\n    if name == 'lazy':\n"
+            "        return importlib.import_module('.lazy', __name__)\n    raise AttributeError(name)\n",
+            "pk/lazy.py": "X = 3\n",
+        },
+        "import pk",
+        "pk.lazy.X",
+        3,
+    ),
+    "modules that import each other": (
+        {
+            "cy/__init__.py": "from . import a\n",
+            "cy/a.py": "from . import b\ndef f(x):\n    return b.g(x)\n",
+            "cy/b.py": "from . import a\ndef g(x):\n    return x + 3 if a else 0\n",
+        },
+        "import cy",
+        "cy.a.f(x)",
+        4,
+    ),
+    "a package that imports itself by its name": (
+        {
+            "whole/__init__.py": "from whole import core\n",
+            "whole/core.py": "import whole.parts\ndef f(x):\n    return whole.parts.g(x)\n",
+            "whole/parts.py": "import whole.core\ndef g(x):\n    return x + 4\n",
+        },
+        "import whole",
+        "whole.core.f(x)",
+        5,
+    ),
+    "objects that are pickled on the way": (
+        {"pick.py": "import pickle\nclass A:\n    x = 6\ndef f():\n    return pickle.loads(pickle.dumps(A())).x\n"},
+        "import pick",
+        "pick.f()",
+        6,
+    ),
+    "a module with the name of one of Python's": (
+        {"statistics.py": "def mean(X):\n    return 99\n"},
+        "import statistics",
+        "statistics.mean([x])",
+        99,
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ["inside of predict", "at the top"])
+@pytest.mark.parametrize(("files", "imports", "answer", "expected"), ORDINARY.values(), ids=ORDINARY)
+def test_ordinary_modules_travel(python, tmp_path, files, imports, answer, expected, where):
+    if "pick" in imports:
+        where = "inside of predict"  # a class that is in the model's own pickle is in no module that pickle could find
+    for name, text in files.items():
+        (tmp_path / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / name).write_text(text)
+    inside, top = (imports, "") if where == "inside of predict" else ("pass", imports)
+    setup = f"{top}\n    class Model:\n        def predict(self, X):"
+    setup += f"\n            {inside}\n            return [{answer} for x in X]"
+    script = WHOLE.replace("{setup}", setup).replace("{model}", "Model()").replace("{example}", ", example=[1]")
+    told = python(textwrap.dedent(script), tmp_path / "r", tmp_path / "src")
+    assert python(FRESH, tmp_path / "r") == told == f"[{expected}]\n"
+
+
+def test_a_class_of_a_package_that_imports_itself_travels(python, tmp_path):
+    for name, text in {
+        "mypkg/__init__.py": "from .core import Model\n",
+        "mypkg/core.py": "import mypkg.utils\nclass Model:\n"
+        "    def predict(self, X):\n        return [mypkg.utils.f(x) for x in X]\n",
+        "mypkg/utils.py": "import mypkg.core\ndef f(x):\n    return x + 1\n",
+    }.items():
+        (tmp_path / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / name).write_text(text)
+    script = (
+        WHOLE.replace("{setup}", "import mypkg")
+        .replace("{model}", "mypkg.Model()")
+        .replace("{example}", ", example=[1]")
+    )
+    told = python(textwrap.dedent(script), tmp_path / "r", tmp_path / "src")
+    assert python(FRESH, tmp_path / "r") == told == "[2]\n"
+
+
+def test_a_module_that_was_loaded_under_another_name_travels_under_that(registry, tmp_path, monkeypatch):
+    import importlib.util
+
+    (tmp_path / "odd.py").write_text("X = 7\n")
+    spec = importlib.util.spec_from_file_location("named_otherwise", tmp_path / "odd.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "named_otherwise", module)
+
+    def model(X):
+        import named_otherwise
+
+        return [named_otherwise.X for _ in X]
+
+    registry.register(model, "M", example=[1])
+    monkeypatch.delitem(sys.modules, "named_otherwise")
+    assert registry.load("models:/M/1").predict([1]) == [7]
+
+
+def test_what_a_model_no_longer_needs_leaves_the_process(registry, tmp_path, monkeypatch):
+    import gc
+
+    (tmp_path / "leaving_helper.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def model(X):
+        import leaving_helper
+
+        return [leaving_helper.X for _ in X]
+
+    def entered():
+        return {name for name in sys.modules if name.startswith("_model_code_") and name.endswith(".leaving_helper")}
+
+    registry.register(model, "M", example=[1])
+    gc.collect()
+    assert entered() == set()
+    loaded = registry.load("models:/M/1")
+    assert loaded.predict([1]) == [1]
+    (name,) = entered()
+    standing = sys.modules[name]
+    assert standing.X == 1
+    standing.X = 2
+    assert loaded.predict([1]) == [2]
+    del loaded
+    gc.collect()
+    assert entered() == set()
+    with pytest.raises(AttributeError):
+        standing.X
+
+
 # -- a loaded model goes elsewhere ------------------------------------------------------------------------------------
 
 
@@ -545,7 +692,7 @@ def test_what_is_no_code_in_code_paths_is_told_or_refused(registry, refused, tmp
     with refused(registry, Invalid, "code_paths= takes Python files and folders of them", "has no .py file"):
         registry.register(constant(1), "M", code_paths=[tmp_path / "data"])
     with refused(registry, Invalid, "is neither"):
-        registry.register(constant(1), "M", code_paths=[tmp_path / "nowhere.py"])
+        registry.register(constant(1), "M", code_paths=str(tmp_path / "nowhere.py"))
     (tmp_path / "data" / "a.py").write_text("")
     (tmp_path / "data" / "table.csv").write_text("1")
     with pytest.warns(RegistryWarning, match="of 'data' only Python files travel with the model, and not table.csv"):
