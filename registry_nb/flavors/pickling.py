@@ -201,7 +201,9 @@ def _cached_function(cached: Any) -> Any:
     if not _is_by_value(cached):
         return cached.__reduce__()
     how = cached.cache_parameters()
-    kept = {name: getattr(cached, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(cached, name)}
+    kept: dict[str, Any] = {
+        name: getattr(cached, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(cached, name)
+    }
     made = cached.__wrapped__, how["maxsize"], how["typed"], functools._CacheInfo
     return type(cached), made, {**kept, "__wrapped__": cached.__wrapped__}
 
