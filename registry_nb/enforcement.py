@@ -162,11 +162,10 @@ class _Fitting:
         names = [label_of(spec) if known or spec.integer_name else labels[spot] for spec, spot in spots]
         axis = (self.signature.axis or (None,)) if form == "pandas.DataFrame" else tuple(frame.columns.names)
         same = not changed and list(map(repr, names)) == list(map(repr, labels))  # 1 is not "1"
-        if same and axis == tuple(frame.columns.names):
-            if own and not self._others:
-                if frame is data and not unsure:
-                    self._seen = type(data), data.columns, dtypes
-                return data
+        if same and own and not self._others and axis == tuple(frame.columns.names):
+            if frame is data and not unsure:
+                self._seen = type(data), data.columns, dtypes
+            return data
         parts = {i: changed[spot] if spot in changed else frame.iloc[:, spot] for i, (_, spot) in enumerate(spots)}
         result = pd.DataFrame(parts, index=frame.index, copy=False)
         if len(axis) > 1:
