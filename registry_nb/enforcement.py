@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -161,11 +162,10 @@ class _Fitting:
         names = [label_of(spec) if known or spec.integer_name else labels[spot] for spec, spot in spots]
         axis = (self.signature.axis or (None,)) if form == "pandas.DataFrame" else tuple(frame.columns.names)
         same = not changed and list(map(repr, names)) == list(map(repr, labels))  # 1 is not "1"
-        if same and axis == tuple(frame.columns.names):
+        if same and own and not self._others and axis == tuple(frame.columns.names):
             if frame is data and not unsure:
                 self._seen = type(data), data.columns, dtypes
-            if own and not self._others:
-                return data
+            return data
         parts = {i: changed[spot] if spot in changed else frame.iloc[:, spot] for i, (_, spot) in enumerate(spots)}
         result = pd.DataFrame(parts, index=frame.index, copy=False)
         if len(axis) > 1:
@@ -426,13 +426,15 @@ def _tensors(signature: Signature, data: Any) -> Any:
     frame = None if isinstance(data, Mapping) else _frame_of(data)
     row = row_of(data) if alike and frame is None else data
     if isinstance(row, Mapping):
-        given = {str(name): value for name, value in row.items()}
+        pairs = [(str(name), value) for name, value in row.items()]
     elif frame is not None:
-        given = {str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}
+        pairs = [(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)]
     else:
         raise Misfit(f"must be a mapping with arrays named {listed(map(shown, names), 5)}, and is {shown(data)}")
+    given, times = dict(pairs), Counter(name for name, _ in pairs)
     extras = [name for name in given if name not in names]
     problems = [_missing(name, extras) for name in names if name not in given]
+    problems += [f"{shown(name)} exists {times[name]} times" for name in names if times[name] > 1]
     fitted = {}
     for spec, name in zip(specs, names, strict=True):
         try:

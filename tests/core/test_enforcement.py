@@ -86,6 +86,21 @@ def test_a_frame_that_fits_is_the_very_same_object(kind, values):
     assert enforce(signature, frame) is frame
 
 
+def test_a_frame_that_fits_is_put_into_the_container_that_was_shown_each_time():
+    signature = infer_signature(pl.DataFrame({"x": [True, False]}))
+    for _ in range(2):  # the frame is not known by its dtypes alone: it is not what the model gets
+        found = enforce(signature, pd.DataFrame({"x": [False]}))
+        assert isinstance(found, pl.DataFrame)
+        assert found.to_dict(as_series=False) == {"x": [False]}
+
+
+def test_of_two_columns_with_the_name_of_an_array_none_is_chosen():
+    signature = infer_signature({"x": np.array([0.5]), "1": np.array([0.5])})
+    twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["x", "x", "1"])
+    assert problems(signature, twice) == ("'x' exists 2 times",)
+    assert problems(signature, {"x": [1.0], "1": [2.0], 1: [3.0]}) == ("'1' exists 2 times",)
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "expected", "dtype"),
     [

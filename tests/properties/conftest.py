@@ -1,0 +1,6 @@
+"""Lets the tests of properties, and the process that they start, import `differential` and `plain_tables`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
