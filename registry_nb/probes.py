@@ -7,10 +7,16 @@ itself would cry wolf; why it is not, is kept instead.
 
 from __future__ import annotations
 
+import copyreg
+import dataclasses
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
+from operator import is_
 from typing import Any
 
 from registry_nb import exact, forms
@@ -26,6 +32,10 @@ TOLERANCE = 1e-6
 _FORMAT = 2
 #: A larger file is not kept: it would be read at each check.
 _LARGEST = 32 << 20
+#: How deep objects are followed that have no exact form.
+_DEEP = 32
+#: Whose objects either have an exact form, or none.
+_LIBRARIES = ("numpy", "pandas", "polars", "pyarrow", "scipy", "torch", "tensorflow", "jax", "jaxlib")
 _UNEQUAL = "what is read back from JSON is not equal to it"
 
 
@@ -178,11 +188,13 @@ def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: fl
     """
     try:
         rows = _exactly("the example", data, type(data).__name__)
-        first = _exactly("what is predicted for it", _told(predicted), type(predicted).__name__)
+        first = _exactly("what is predicted for it", _told(_named(predicted)), type(predicted).__name__)
         again = predict(exact.read(rows))
-        changed = _compared(exact.read(first), again, tolerance)[1]
+        changed = _compared(exact.read(first), _named(again), tolerance)[1]
     except _Inexact as error:
         return _without(str(error))
+    except exact.Unwritable as error:  # of what is predicted: the rows were written before
+        return _without(f"what is predicted for it, a {type(predicted).__name__}, has no exact form in JSON: {error}")
     except Exception as error:  # noqa: BLE001  # whatever a model raises that is given its own example once more
         pass_signals(error)
         return _without(f"the model did not take its example again ({type(error).__name__}: {printable(str(error))})")
@@ -238,7 +250,10 @@ def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ..
     expected = exact.read(told["output"])
     if not told["deterministic"]:
         return Behaviour(_count(expected) or 1, 0, deterministic=False)
-    rows, changed = _compared(expected, predict(exact.read(told["input"])), float(told["tolerance"]))
+    found, tolerance = predict(exact.read(told["input"])), float(told["tolerance"])
+    rows, changed = _compared(expected, _named(found), tolerance)
+    if changed:  # earlier releases took members of an Enum that are texts as numpy does
+        changed = min(changed, _compared(expected, found, tolerance)[1])
     return Behaviour(rows, changed, because=because)
 
 
@@ -262,24 +277,86 @@ def _opened(probe: bytes) -> dict[str, Any]:
 def same(expected: Any, found: Any, tolerance: float = TOLERANCE) -> bool:
     """Tell whether predictions are equal: arrays, frames, tensors, and mappings and sequences of them.
 
-    NaN equals NaN. What knows no equality counts as equal, since nothing can be told about it.
+    NaN equals NaN. Objects that are not equal by themselves are, if the names of their classes and their fields are: a
+    loaded model has classes of its own. What knows no equality counts as equal, since nothing can be told about it.
     """
+    try:
+        return _same(expected, found, tolerance)
+    except RecursionError:  # objects that refer to each other
+        return type(expected).__qualname__ == type(found).__qualname__
+
+
+def _same(expected: Any, found: Any, tolerance: float) -> bool:
     if isinstance(expected, Mapping):
-        keys = isinstance(found, Mapping) and expected.keys() == found.keys()
-        return keys and all(same(expected[key], found[key], tolerance) for key in expected)
+        if not isinstance(found, Mapping):
+            return False
+        ours, theirs = ({_told_of(key): value for key, value in side.items()} for side in (expected, found))
+        return ours.keys() == theirs.keys() and all(_same(ours[key], theirs[key], tolerance) for key in ours)
     import numpy as np
 
     plain, other = _plain(expected), _plain(found)
     if plain is None or other is None:  # of several lengths: each on its own
         if not isinstance(expected, (list, tuple)) or not isinstance(found, (list, tuple)):
             return type(expected) is type(found)
-        return len(expected) == len(found) and all(map(same, expected, found, [tolerance] * len(found)))
+        return len(expected) == len(found) and all(map(_same, expected, found, [tolerance] * len(found)))
     if plain.shape != other.shape:
         return False
     try:
         return not plain.size or _differences(np.atleast_1d(plain), np.atleast_1d(other), tolerance) == 0
     except (TypeError, ValueError):  # objects that know no equality, or not to each other
         return True
+
+
+def _told_of(value: Any) -> Any:
+    """Return an object without an exact form by the name of its class and its fields, any other value as it is."""
+    if isinstance(value, Enum):
+        if isinstance(value, (int, str, float)):
+            return value.value
+        return f"{_name_of(value)}.{value._value_ if value._name_ is None else value._name_}"
+    own = type(value).__module__.partition(".")[0] not in {*sys.stdlib_module_names, *_LIBRARIES}
+    if not own or isinstance(value, (type, Mapping, list, tuple, str, bytes, int, float, complex)):
+        return value
+    if any(forms.is_of(value, library) for library in _LIBRARIES) or hasattr(value, "_fields"):
+        return value
+    if dataclasses.is_dataclass(value):
+        fields = [field.name for field in dataclasses.fields(value) if field.compare]
+        return {"class": _name_of(value), "state": {name: getattr(value, name) for name in fields}}
+    try:  # what pickle would take of it: that is all of it, or is refused
+        make, (_, *arguments), state, *rest = (*value.__reduce_ex__(2), None)[:5]
+    except Exception as error:  # noqa: BLE001  # whatever its own methods raise
+        pass_signals(error)
+        return value
+    known = make is copyreg.__newobj__ and not any(rest)  # type: ignore[attr-defined]
+    return {"class": _name_of(value), "new": arguments, "state": state} if known else value
+
+
+def _name_of(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _named(predicted: Any, deep: int = 0) -> Any:
+    """Return predictions in which each object is told by its class and its fields, as JSON can."""
+    if deep > _DEEP:
+        raise exact.Unwritable("its objects refer to each other, or are too deep")
+    import numpy as np
+
+    value = _told_of(predicted)
+    if type(value) is dict:
+        return {_told_of(key): _named(cell, deep + 1) for key, cell in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_named(cell, deep + 1) for cell in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_named(cell, deep + 1) for cell in value))
+    if forms.is_of(value, "pandas") and "object" in map(str, np.ravel(getattr(value, "dtypes", ()))):
+        cells = value.to_numpy(dtype=object)
+        named = _named(cells, deep + 1)
+        return value if all(map(is_, named.flat, cells.flat)) else named
+    if type(value) is np.ndarray and value.dtype == object:
+        found = np.empty(value.shape, object)
+        for place, cell in np.ndenumerate(value):
+            found[place] = _named(cell, deep + 1)
+        return found
+    return value
 
 
 def _told(predicted: Any) -> Any:
@@ -325,6 +402,8 @@ def _plain(predicted: Any) -> Any:
     """Predictions as an array: whether they come as a frame, a series or a list is the library's habit."""
     for way in ("to_numpy", "toarray"):  # a frame or a series; a sparse matrix
         predicted = getattr(predicted, way)() if hasattr(predicted, way) else predicted
+    if isinstance(predicted, (list, tuple)) and any(isinstance(cell, Enum) for cell in predicted):
+        predicted = list(map(_told_of, predicted))  # of members that are texts, numpy takes another text
     try:
         return forms.host(predicted)
     except (TypeError, ValueError):  # of several lengths
@@ -352,10 +431,24 @@ def _differences(expected: Any, found: Any, tolerance: float) -> int:
 def _close(one: Any, other: Any, tolerance: float) -> bool:
     if type(one).__name__ in _MISSING and type(other).__name__ in _MISSING:
         return type(one) is type(other)
-    if not isinstance(one, float) or not isinstance(other, float):
+    if isinstance(one, float) and isinstance(other, float):
+        near = math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-3)
+        return near or (math.isnan(one) and math.isnan(other))
+    if _has_parts(one) or _has_parts(other):
+        return _has_parts(one) and _has_parts(other) and _same(one, other, tolerance)
+    if isinstance(one, (set, frozenset)) and isinstance(other, (set, frozenset)):
+        return set(map(_told_of, one)) == set(map(_told_of, other))
+    told, found = _told_of(one), _told_of(other)
+    if told is one or found is other:
         return bool(one == other)
-    near = math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-3)
-    return near or (math.isnan(one) and math.isnan(other))
+    with suppress(TypeError, ValueError):  # a dataclass of arrays has no truth
+        if one == other:
+            return True
+    return _same(told, found, tolerance)
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, (list, tuple, Mapping)) or len(getattr(value, "shape", ())) > 0
 
 
 #: pandas' own marks of what is missing, which are equal to nothing, or have no truth.

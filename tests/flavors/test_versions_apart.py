@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import registry_nb as rn
+from registry_nb.errors import NotSerializable
 
 ROWS = [1, 2, 3]
 
@@ -224,3 +225,43 @@ def test_a_function_inside_of_an_estimator_stays_apart(registry, monkeypatch):
     two, one = registry.load("models:/M/2"), registry.load("models:/M/1")
     assert one.unwrap()[0].transform(rows).tolist() == [[8.0]]
     assert two.unwrap()[0].transform(rows).tolist() == [[-25.0]]
+
+
+class Verdict(Enum):
+    SPAM = 1
+    HAM = 2
+
+
+class Told:
+    def __init__(self, verdict):
+        self.verdict = verdict
+
+
+class AnswersWithItsOwnClasses:
+    def predict(self, X):
+        return {"members": [Verdict(each) for each in X], "objects": [Told(Verdict(each)) for each in X]}
+
+
+def test_a_model_that_answers_with_its_own_classes_is_registered_with_an_example_and_verified(registry):
+    registry.register(AnswersWithItsOwnClasses(), "M", example=[1, 2])
+    loaded = registry.load("models:/M/1", verify="behaviour")
+    assert (loaded.behaviour.rows, loaded.behaviour.changed) == (2, 0)
+    assert [each.name for each in loaded.predict([2, 1])["members"]] == ["HAM", "SPAM"]
+
+
+def test_a_model_whose_own_answers_change_by_loading_is_refused(registry):
+    class Forgets(AnswersWithItsOwnClasses):
+        shift = 0
+
+        def __setstate__(self, state):
+            self.shift = 1
+
+        def __getstate__(self):
+            return {"shift": self.shift}
+
+        def predict(self, X):
+            return [Verdict((each + self.shift) % 2 + 1) for each in X]
+
+    with pytest.raises(NotSerializable, match="it predicts otherwise than before"):
+        registry.register(Forgets(), "M", example=[1, 2])
+    assert registry.models() == []
