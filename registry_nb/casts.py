@@ -150,7 +150,9 @@ def _stored(spec: Column, series: Any, notes: list[str], *, literal: bool) -> An
         return _in_unit(spec, found, dtype)
     if kind_of(found) == "category":
         found = found.astype(object)
-    return found.astype(object) if dtype.kind == "U" else _turned(spec, found, dtype)  # "str", before pandas 3
+    if dtype.kind in "US":  # of an array, which pandas does not have; "str", before pandas 3
+        return found if found.dtype == object else found.astype(object)
+    return _turned(spec, found, dtype)
 
 
 def _turned(spec: Column, values: Any, dtype: Any) -> Any:

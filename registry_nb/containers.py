@@ -17,14 +17,17 @@ from typing import Any
 from registry_nb.columns import Column
 from registry_nb.forms import is_frame, is_of, is_series, is_structured, row_of
 
+#: A series that is one row, its index the names of the columns; and one of objects, each of a type of its own.
+ROW, ROW_OF_OBJECTS = "pandas.Series[row]", "pandas.Series[row of objects]"
 #: Of one row or of one value.
-SINGLE = frozenset({"dict", "namedtuple", "scalar"})
+SINGLE = frozenset({"dict", "namedtuple", "scalar", ROW, ROW_OF_OBJECTS})
 #: Bytes that a sparse matrix may take as an array.
 _DENSE = 1 << 30
 _LIBRARIES = ("pandas", "polars", "pyarrow")
 _TENSORS = ("torch", "tensorflow")
 _MAKEABLE = {*_LIBRARIES, *_TENSORS, "numpy", "scipy.sparse"}
 _SEQUENCE = re.compile(r"(list|tuple)\[(.*)\]")
+_LISTS = frozenset({"list", "tuple", "numpy.ndarray", "pandas.Series"})
 _INDEXES = frozenset({"Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"})
 
 
@@ -90,6 +93,25 @@ def _base(data: Any, library: str) -> str:
     return "Index" if library == "pandas" and name in _INDEXES else name
 
 
+def form_of_row(series: Any) -> str:
+    """Name what a series of pandas is that is one row."""
+    return ROW_OF_OBJECTS if series.dtype == object else ROW
+
+
+def form_of_lists(data: Any) -> str:
+    """Name a mapping of lists, arrays and series that are columns, such as ``dict[list]``; empty if it is none."""
+    if type(data) is not dict or not data:
+        return ""
+    kinds = [form_of(column).partition("[")[0] for column in data.values()]
+    flat = all(kind in _LISTS for kind in kinds) and all(getattr(one, "ndim", 1) == 1 for one in data.values())
+    return f"dict[{','.join(kinds if len(set(kinds)) > 1 else kinds[:1])}]" if flat else ""
+
+
+def is_lists(form: str) -> bool:
+    """Tell whether this is a mapping of columns."""
+    return form.startswith("dict[")
+
+
 def is_sequence(form: str) -> bool:
     """Tell whether this is a list or a tuple."""
     return _SEQUENCE.fullmatch(form) is not None
@@ -98,7 +120,7 @@ def is_sequence(form: str) -> bool:
 def is_makeable(form: str) -> bool:
     """Tell whether such a container can be made of other data; of what is not known, nothing is asked."""
     library = form.rpartition(".")[0]
-    return is_sequence(form) or form in {*SINGLE, "", "series", "records"} or library in _MAKEABLE
+    return is_sequence(form) or is_lists(form) or form in {*SINGLE, "", "series", "records"} or library in _MAKEABLE
 
 
 # -- of arrays -------------------------------------------------------------------------------------------------------
@@ -198,8 +220,15 @@ def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
         return frame.iloc[:, 0] if name == "Series" else _imported(form, library).Index(frame.iloc[:, 0])
     if form == "scalar":
         return _only(cells_of(frame.iloc[:, 0]), "value")
+    if form in {ROW, ROW_OF_OBJECTS}:
+        return _row(form, frame, given)
     if form in SINGLE:
         return _only(_rows(form, frame, given), "row")
+    if is_lists(form):
+        kinds = form[len("dict[") : -1].split(",")
+        kinds = kinds if kinds[1:] else kinds * len(specs)
+        columns = (_listed(kinds[i], frame.iloc[:, i], spec) for i, spec in enumerate(specs))
+        return dict(zip(frame.columns.tolist(), columns, strict=True))
     if found and found[2] in SINGLE:
         return (list if found[1] == "list" else tuple)(_rows(found[2], frame, given))
     if found and frame.shape[1] == 1:
@@ -217,6 +246,26 @@ def _only(values: list[Any], what: str) -> Any:
     if len(values) != 1:
         raise Unmakeable(f"must be one {what}, as the model was shown, and has {len(values)}")
     return values[0]
+
+
+def _row(form: str, frame: Any, given: Any) -> Any:
+    import pandas as pd
+
+    name = given.name if is_series(given) else frame.index[0] if len(frame) and is_frame(given) else None
+    cells = [_only(cells_of(frame.iloc[:, i]), "row") for i in range(frame.shape[1])]
+    if form == ROW:
+        return frame.T.set_axis([name], axis=1).iloc[:, 0]
+    array = objects(cells)
+    return pd.Series(array, index=frame.columns, name=name, dtype=object)
+
+
+def _listed(kind: str, series: Any, spec: Column) -> Any:
+    """Return a column as a list, a tuple, an array or a series."""
+    if kind == "pandas.Series":
+        return series.rename(None)
+    if kind == "numpy.ndarray":
+        return objects(cells_of(series)) if spec.storage == "object" else _filled(spec, series.to_numpy())
+    return (list if kind == "list" else tuple)(cells_of(series))
 
 
 def _rows(form: str, frame: Any, given: Any) -> list[Any]:
@@ -240,17 +289,46 @@ def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
     import numpy as np
 
     if specs[0].name is None:
-        array = np.empty(len(frame), object)
-        array[:] = cells_of(frame.iloc[:, 0])
-        return array
-    array = np.empty(len(frame), [(spec.name, spec.storage) for spec in specs])
-    for i, spec in enumerate(specs):
-        values = frame.iloc[:, i].to_numpy()
-        array[spec.name] = values
-        back, kind = array[spec.name], values.dtype.kind
-        if not (back == values).all() and not (kind in "fcmM" and np.array_equal(back, values, equal_nan=True)):
-            raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
+        return objects(cells_of(frame.iloc[:, 0]))
+    columns = [_filled(spec, frame.iloc[:, i].to_numpy()) for i, spec in enumerate(specs)]
+    names = [str(spec.name) for spec in specs]
+    array = np.empty(len(frame), [(name, column.dtype) for name, column in zip(names, columns, strict=True)])
+    for name_, column in zip(names, columns, strict=True):
+        array[name_] = column
     return array.view(np.recarray) if name == "recarray" else array
+
+
+def _filled(spec: Column, values: Any) -> Any:
+    """Return an array of the dtype that the model was shown; how long texts may be, is no fact of a model."""
+    import numpy as np
+
+    array = values.astype(dtype_for(spec.storage, values))
+    if not (array == values).all() and not (
+        values.dtype.kind in "fcmM" and np.array_equal(array, values, equal_nan=True)
+    ):
+        raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
+    return array
+
+
+def dtype_for(storage: str, values: Any) -> Any:
+    """Return the dtype that a text names, as wide as some texts are that it is to hold."""
+    import numpy as np
+
+    dtype = np.dtype(storage)
+    if dtype.kind not in "US":
+        return dtype
+    widest = max((len(cell) for cell in values.tolist()), default=0)
+    return np.dtype(dtype.str[:2] + str(max(widest, dtype.itemsize // (4 if dtype.kind == "U" else 1))))
+
+
+def objects(cells: list[Any]) -> Any:
+    """Return an array of the very objects, also where they are lists or arrays."""
+    import numpy as np
+
+    array = np.empty(len(cells), object)
+    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
+        array[i] = cell
+    return array
 
 
 def _values(frame: Any, place: int, spec: Column) -> list[Any]:

@@ -26,17 +26,33 @@ from registry_nb.casts import (
     is_number,
 )
 from registry_nb.columns import SCALARS, Column, Tensor
-from registry_nb.containers import Unmakeable, dense, form_of, is_sequence, put, shaped, sparse
+from registry_nb.containers import (
+    ROW,
+    ROW_OF_OBJECTS,
+    Unmakeable,
+    dense,
+    form_of,
+    form_of_lists,
+    form_of_row,
+    is_lists,
+    is_sequence,
+    put,
+    shaped,
+    sparse,
+)
 from registry_nb.errors import InputAdjusted, SignatureMismatch, close, listed, shown, warn
 from registry_nb.forms import (
     array_of,
     dtype_name,
     frame_of,
+    frame_of_lists,
+    frame_of_row,
     host,
     is_foreign,
     is_frame,
     is_of,
     is_series,
+    is_structured,
     name_of,
     objects_of,
     row_of,
@@ -46,6 +62,9 @@ from registry_nb.signature import Signature, label_of, own_dtype, own_dtypes
 
 #: What earlier releases wrote of the container: nothing, or a hint. A model is then handed what it was handed by them.
 _EARLIER = frozenset({"", "series", "records"})
+#: How long texts may be in an array is no fact of a model.
+_WIDTH = re.compile(r"(?<=^[<>|=][US])\d+$")
+_ROWS = frozenset({ROW, ROW_OF_OBJECTS})
 #: Lists whose elements have a dtype, which their names do not tell.
 _ARRAYS = re.compile(r"\[\w+\.[A-Z]|numpy\.ndarray")
 
@@ -160,7 +179,8 @@ class _Fitting:
         for note in notes:
             warn(InputAdjusted, note)
         names = [label_of(spec) if known or spec.integer_name else labels[spot] for spec, spot in spots]
-        axis = (self.signature.axis or (None,)) if form == "pandas.DataFrame" else tuple(frame.columns.names)
+        named = form == "pandas.DataFrame" or form in _ROWS
+        axis = (self.signature.axis or (None,)) if named else tuple(frame.columns.names)
         same = not changed and list(map(repr, names)) == list(map(repr, labels))  # 1 is not "1"
         if same and own and not self._others and axis == tuple(frame.columns.names):
             if frame is data and not unsure:
@@ -191,7 +211,9 @@ class _Fitting:
                 else None
             )
         dtypes, wanted = own_dtypes(data, form), [str(spec.name) for spec in specs]
-        if [dtypes.get(name) for name in wanted] != [spec.storage for spec in specs]:
+        if [_WIDTH.sub("", dtypes.get(name, "")) for name in wanted] != [
+            _WIDTH.sub("", spec.storage) for spec in specs
+        ]:
             return None
         names = list(dtypes)
         if names == wanted:
@@ -269,6 +291,10 @@ def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bo
             and (found := _nested_column(form, data, alike)) is not None
         ):
             return found.to_frame(names[0]), False, alike
+        if form in _ROWS and (row := _one_row(specs, form, data)) is not None:
+            return row
+        if is_lists(form) and form_of_lists(data) == form:
+            return frame_of_lists(data), False, True
         if is_series(data):
             series = series_of(data)
             row = row_of(data) if hasattr(data, "iloc") else None
@@ -290,12 +316,42 @@ def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bo
         frame = _by_position(specs, data)
     except (TypeError, ValueError) as error:
         raise Misfit(f"must be {_wanted(specs)}: {error}") from error
-    frame.columns = [
-        label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs
-    ]
+    frame.columns = _labels(specs)
     if known:
         return frame, True, alike
     return frame, True, form == "series" and (names[0] is None or not _is_scalar(data))
+
+
+def _labels(specs: Sequence[Column]) -> Any:
+    import pandas as pd
+
+    return pd.Index(
+        [label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs],
+        tupleize_cols=False,
+    )
+
+
+def _one_row(specs: Sequence[Column], form: str, data: Any) -> tuple[Any, bool, bool] | None:
+    """Make a frame of a series that is one row, or of as many values without names; None of what is neither."""
+    if is_series(data):
+        series = data if hasattr(data, "iloc") else series_of(data)
+    elif isinstance(data, (list, tuple)) and not any(map(_is_part, data)) and not hasattr(data, "_fields"):
+        series = objects_of(data)
+    elif is_foreign(data) or getattr(data, "ndim", 0) != 1 or is_structured(data):
+        return None
+    else:
+        series = series_of(data)
+    frame = frame_of_row(series)
+    if row_of(series) is not None:
+        return frame, False, series is data and form_of_row(series) == form
+    if len(series) != len(specs):
+        raise ValueError(f"it has {len(series)} values without names")
+    frame.columns = _labels(specs)
+    return frame, True, False
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) > 0 or row_of(value) is not None
 
 
 def _nested_column(form: str, data: Any, alike: bool) -> Any:
@@ -474,6 +530,8 @@ def _array(spec: Tensor, data: Any) -> Any:
     """Return an array of numpy of the tensor's dtype and shape, whatever the data is."""
     import numpy as np
 
+    if _is_untyped(spec, data):
+        return np.empty([max(size, 0) for size in spec.shape], spec.dtype)
     literal = _literal(data)
     if is_series(data):
         series = series_of(data)
@@ -509,6 +567,8 @@ def _by_name(spec: Tensor, frame: Any) -> Any:
 
 def _tensor(spec: Tensor, data: Any) -> Any:
     """Return an array of numpy, or the data itself if it is right."""
+    if _is_untyped(spec, data):
+        return _array(spec, data)
     if is_series(data):
         series = series_of(data)
         frame = series.to_frame(series.name)  # a nameless one stays nameless
@@ -530,6 +590,11 @@ def _tensor(spec: Tensor, data: Any) -> Any:
     _check_shape(spec, array.shape)
     cast = fitted_array(spec.dtype, array, literal=_literal(data))
     return data if cast is array else cast
+
+
+def _is_untyped(spec: Tensor, data: Any) -> bool:
+    """Tell whether this is a list of no rows: it has neither a type nor a width."""
+    return isinstance(data, (list, tuple)) and not data and spec.shape[:1] == (-1,)
 
 
 def _frame_of(data: Any) -> Any:

@@ -153,6 +153,28 @@ def _of_rows(rows: list[Any], *, raw: bool = False) -> Any:
     return _framed(names, (made([row.get(name) for row in rows]) for name in names), len(rows))
 
 
+def frame_of_row(series: Any) -> Any:
+    """Return the frame of which a series of pandas is one row; what lies in a series of objects keeps its type."""
+    if series.dtype != object:
+        return series.to_frame().T
+    cells = (series_of([cell]) if hasattr(cell, "dtype") else objects_of([cell]) for cell in series.array)
+    frame = _framed(series.index.tolist(), cells, 1)
+    frame.columns = series.index
+    return frame
+
+
+def frame_of_lists(data: Mapping[Any, Any]) -> Any:
+    """Return the frame of a mapping of columns; what is in a list stays the object that it is."""
+
+    def column(values: Any) -> Any:
+        if isinstance(values, (list, tuple)):
+            return series_of(values) if all(hasattr(cell, "dtype") for cell in values) else objects_of(values)
+        # pandas would guess what dates and texts are.
+        return objects_of(values.tolist()) if getattr(values.dtype, "kind", "") in "OUS" else series_of(values)
+
+    return _framed(list(data), map(column, data.values()))
+
+
 def _of_pandas(data: Any) -> Any:
     """Return a frame of pandas; modin's, dask's and others, which have its methods, become one."""
     if is_of(data, "pandas"):

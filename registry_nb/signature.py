@@ -22,6 +22,8 @@ from registry_nb.forms import (
     digest_of,
     dtype_name,
     frame_of,
+    frame_of_lists,
+    frame_of_row,
     is_foreign,
     is_masked,
     is_of,
@@ -42,6 +44,8 @@ __all__ = ["Column", "Signature", "Spec", "Tensor", "infer_signature"]
 _FACTS = "registry_nb"
 #: Of a category with more levels than this a digest is kept; they are not worth a place in every record.
 _MOST_LEVELS = 1000
+#: An output is described by itself.
+_OUTPUT = object()
 #: How deep MLflow's nested types are told.
 _DEEP = 8
 
@@ -136,7 +140,7 @@ def infer_signature(model_input: Any, model_output: Any = None) -> Signature:
     RegistryWarning
         If the values of a column have no type of their own, so that they will not be checked.
     """
-    return _signature(_side("input", model_input), _side("output", model_output))
+    return _signature(_side("input", model_input, model_output), _side("output", model_output))
 
 
 def described(model_input: Any, model_output: Any = None, names: Iterable[Any] = ()) -> Signature | None:
@@ -157,7 +161,7 @@ def described(model_input: Any, model_output: Any = None, names: Iterable[Any] =
     sides = []
     for what, data in (("input", model_input), ("output", model_output)):
         try:
-            sides.append(_side(what, data))
+            sides.append(_side(what, data, model_output))
         except Invalid as error:
             lost = "inputs are not checked" if what == "input" else "its part of the signature stays empty"
             warn(RegistryWarning, f"{error}; {lost}, unless signature= says what it is")
@@ -206,11 +210,11 @@ def _signature(given: _Side, gives: _Side) -> Signature:
     return Signature(given.specs, tuple(outputs), form=given.form, axis=given.axis)
 
 
-def _side(what: str, data: Any) -> _Side:
+def _side(what: str, data: Any, answers: Any = None) -> _Side:
     if data is None:
         return _Side()
     try:
-        side, notes = _infer(data)
+        side, notes = _infer(data, answers) if what == "input" else _infer(data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         text = f"a signature cannot be inferred of the {what}, a {type(data).__name__}: {printable(str(error))}"
         raise Invalid(text) from error
@@ -219,7 +223,8 @@ def _side(what: str, data: Any) -> _Side:
     return side
 
 
-def _infer(data: Any) -> tuple[_Side, list[str]]:
+def _infer(data: Any, answers: Any = _OUTPUT) -> tuple[_Side, list[str]]:
+    """Tell what a side is; of an input, also by what the model answered to it, if that is known."""
     import numpy as np
 
     form, notes = form_of(data), list[str]()
@@ -228,6 +233,10 @@ def _infer(data: Any) -> tuple[_Side, list[str]]:
     if isinstance(data, Mapping) and _are_tensors(data):
         each = ((str(name), value) for name, value in data.items())
         return _Side(tuple(_tensor(array_of(value), name, form_of(value)) for name, value in each), form), notes
+    if answers is not _OUTPUT and is_series(data) and _is_row(data, answers):
+        return _of_frame(frame_of_row(data), containers.form_of_row(data), data, notes), notes
+    if answers is not _OUTPUT and (side := _of_lists(data, answers)) is not None:
+        return side, notes
     frame = frame_of(data, nested=isinstance(data, Mapping))
     if frame is not None:
         return _of_frame(frame, form, data, notes), notes
@@ -257,6 +266,43 @@ def _infer(data: Any) -> tuple[_Side, list[str]]:
     return _Side((_column(None, series, notes),), form), notes
 
 
+def _is_row(data: Any, answers: Any) -> bool:
+    """Tell whether a series is one row whose labels are the names of its columns, and not as many values.
+
+    Labels that are texts are names, unless the model answered each value. One value alone is of a column if the series
+    has the name of one: of a row, the name is its place.
+    """
+    if not hasattr(data, "iloc") or (row := row_of(data)) is None:
+        return False
+    texts = all(isinstance(part, str) for label in row for part in (label if isinstance(label, tuple) else [label]))
+    if not texts or len(row) < len(data) or not row:
+        return False
+    return not isinstance(data.name, str) if len(row) == 1 else _count(answers) != len(row)
+
+
+def _of_lists(data: Any, answers: Any) -> _Side | None:
+    """Describe a mapping of lists as columns, where they cannot be arrays, as dates and gaps cannot."""
+    form = containers.form_of_lists(data)
+    sizes = {len(column) for column in data.values()} if form else set()
+    if len(sizes) != 1 or sizes == {0} or (sizes != {1} and _count(answers) == 1):
+        return None  # one instance, of lists of several lengths, or answered as one
+    if len(set(map(str, data))) < len(data):
+        return None
+    notes = list[str]()
+    side = _of_frame(frame_of_lists(data), form, data, notes)
+    return side if all(isinstance(spec, Column) and spec.dtype in SCALARS for spec in side.specs) else None
+
+
+def _count(answers: Any) -> int | None:
+    """Return how many answers a model gave, None if that cannot be told."""
+    if isinstance(answers, (str, bytes, Mapping)):
+        return None
+    try:
+        return int(answers.shape[0]) if hasattr(answers, "shape") else len(answers)
+    except (TypeError, IndexError):
+        return None
+
+
 def _are_tensors(data: Mapping[Any, Any]) -> bool:
     """Tell whether this is a mapping of arrays, and not of scalars or of what is nested."""
     if not data or not all(hasattr(value, "shape") or isinstance(value, (list, tuple)) for value in data.values()):
@@ -276,7 +322,8 @@ def _of_frame(frame: Any, form: str, data: Any, notes: list[str]) -> _Side:
     names = list(map(str, labels))
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"the columns {', '.join(map(repr, twice))} exist more than once")
-    python = form in containers.SINGLE or containers.is_sequence(form)
+    rows = form in {containers.ROW, containers.ROW_OF_OBJECTS}
+    python = (form in containers.SINGLE and not rows) or containers.is_sequence(form)
     dtypes = own_dtypes(data, form)
     columns = []
     for i, (name, label) in enumerate(zip(names, labels, strict=True)):
@@ -289,7 +336,7 @@ def _of_frame(frame: Any, form: str, data: Any, notes: list[str]) -> _Side:
                 label=_label_text(label),
             )
         )
-    axis = tuple(frame.columns.names) if form == "pandas.DataFrame" else ()
+    axis = tuple(frame.columns.names) if rows or form == "pandas.DataFrame" else ()
     return _Side(tuple(columns), form, () if axis == (None,) else axis)
 
 
@@ -340,6 +387,9 @@ def own_dtype(data: Any, form: str) -> str:
 
 def own_dtypes(data: Any, form: str) -> dict[str, str]:
     """Return the names and dtypes of the columns of a library that is not pandas; nothing for others."""
+    if containers.is_lists(form):
+        arrays = {str(name): column for name, column in data.items() if form_of(column) == "numpy.ndarray"}
+        return {name: str(array.dtype) for name, array in arrays.items()}
     if is_structured(data):
         return {name: str(data.dtype[name]) for name in data.dtype.names}
     if form.startswith("polars.") and hasattr(data, "collect_schema"):

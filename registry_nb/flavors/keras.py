@@ -218,8 +218,10 @@ def _array(data: Any) -> Any:
 
     if keras.ops.is_tensor(data):
         return data
+    data = framed(data)
     array = arrayed(data.toarray() if hasattr(data, "toarray") else data)
-    if array.dtype.kind == "O" and not all(isinstance(each, (str, bytes)) for each in array.flat):
+    numbers = hasattr(data, "columns") and all(dtype.kind in "biuf" for dtype in data.dtypes)  # also without rows
+    if array.dtype.kind == "O" and (numbers or not all(isinstance(each, (str, bytes)) for each in array.flat)):
         return array.astype("float64")  # a frame of several types; raises if it is not all numbers
     return array.astype(object) if array.dtype.kind == "U" else array
 
