@@ -113,9 +113,14 @@ def check(
     removed = _reclaimed(store, artifacts, older_than) if repair else []
     left = artifacts.orphans(set(files))
     due = [orphan for orphan in left if orphan.due <= datetime.now(UTC)]
-    if due:
-        size = in_bytes(sum(orphan.size for orphan in due))
-        problems.append(f"{len(due)} stored files ({size}) are used by nothing; check(repair=True) removes them")
+    for found, what, to in (
+        ([orphan for orphan in due if orphan.name.startswith("sha256:")], "stored files", problems),
+        # No problem: a writer was killed, and the next one clears up.
+        ([orphan for orphan in due if not orphan.name.startswith("sha256:")], "drafts of killed writers", notes),
+    ):
+        if found:
+            size = in_bytes(sum(orphan.size for orphan in found))
+            to.append(f"{len(found)} {what} ({size}) are used by nothing; check(repair=True) removes them")
     return Report(
         tuple(problems),
         *counts,

@@ -23,12 +23,19 @@ def copied(data: Any) -> Any:
     >>> rows
     [{'a': [1]}]
     """
+    try:
+        return _copied(data)
+    except RecursionError:  # it nests more deeply than Python goes: the model gets the caller's own
+        return data
+
+
+def _copied(data: Any) -> Any:
     if type(data).__module__.partition(".")[0] in _IMMUTABLE:
         return data
     if type(data) is dict:
-        return {key: copied(value) for key, value in data.items()}
+        return {key: _copied(value) for key, value in data.items()}
     if type(data) in (list, tuple):
-        return type(data)(map(copied, data))
+        return type(data)(map(_copied, data))
     if hasattr(data, "detach") and hasattr(data, "clone"):
         return data.detach().clone().requires_grad_(bool(data.requires_grad)) if data.requires_grad else data.clone()
     if hasattr(data, "iloc"):

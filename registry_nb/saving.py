@@ -18,6 +18,7 @@ from registry_nb.errors import (
     SecretFound,
     listed,
     pass_signals,
+    printable,
     warn,
 )
 from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
@@ -89,7 +90,7 @@ def save_model(
     some, tried, predicted = example, model, None
     loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
     if example is not None and not loaded_first:
-        some, predicted = probes.shortened(example, lambda rows: _predicted(saver, model, rows))
+        some, predicted = _shortened(saver, model, example)
     with artifacts.drafting() as folder:
         imported = _write(saver, model, folder, copied(some), code_paths)
         files = Files.of_folder(folder)
@@ -99,7 +100,7 @@ def save_model(
         if loaded_first:
             tried = _loaded_again(saver, model, files)
             if example is not None:
-                some, predicted = probes.shortened(example, lambda rows: _predicted(saver, tried, rows))
+                some, predicted = _shortened(saver, tried, example)
         elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
             _try(saver, model, files, some, predicted)
         if signature is None and example is not None:
@@ -169,10 +170,18 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
         return _answer(flavor, model, copied(example))
     except Exception as error:
         pass_signals(error)
+        what = printable(str(error))
         raise BadExample(
-            f"the model cannot predict its own example{unplain(example)} ({type(error).__name__}: {error}); give an "
+            f"the model cannot predict its own example{unplain(example)} ({type(error).__name__}: {what}); give an "
             "example that it takes, or leave example= out, and give signature= if inputs are to be checked"
         ) from error
+
+
+def _shortened(flavor: Flavor, model: Any, example: Any) -> tuple[Any, Any]:
+    try:
+        return probes.shortened(example, lambda rows: _predicted(flavor, model, rows))
+    except RecursionError:
+        raise BadExample("the example nests more deeply than Python goes; leave example= out") from None
 
 
 def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:

@@ -21,7 +21,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -87,8 +87,10 @@ def code_of(
     """
     code, installed, seen = Code(), set[str](), set[str]()
     for path in [code_paths] if isinstance(code_paths, (str, os.PathLike)) else code_paths:
-        code.sources.update(_given(os.path.abspath(os.fspath(path))))
-    waiting = list(_imports(functions, code))
+        if not isinstance(path, (str, os.PathLike)):
+            raise Invalid(f"code_paths= takes Python files and folders of them, and {shown(path)} is neither")
+        _add(model, code, _given(os.path.abspath(os.fspath(path))))
+    waiting = list(_imports(model, functions, code))
     seen |= {path.partition("/")[0].removesuffix(".py") for path in code.sources}
     for path, text in list(code.sources.items()):
         _look_at_the_live_one(model, path, text, code.state)
@@ -103,7 +105,7 @@ def code_of(
             for path, text in more.items():
                 _look_at_the_live_one(model, path, text, code.state)
                 waiting += _imports_of_text(text)
-            code.sources.update(more)
+            _add(model, code, more)
         elif root not in seen and not guessed:
             seen.add(root)
             _refuse_made_up(model, root)
@@ -124,7 +126,17 @@ def write(folder: str, code: Code) -> None:
             file.write(text)
 
 
-def _imports(functions: Iterable[FunctionType], code: Code) -> Iterator[tuple[str, bool]]:
+def _add(model: object, code: Code, sources: Mapping[str, str]) -> None:
+    for path, text in sources.items():
+        if code.sources.setdefault(path, text) != text:
+            raise _refused(
+                model,
+                f"it is made of two modules of one name ({path})",
+                "rename one of them, or register what uses it as a model of its own",
+            )
+
+
+def _imports(model: object, functions: Iterable[FunctionType], code: Code) -> Iterator[tuple[str, bool]]:
     """Name what functions import, and whether that is a guess; of a loaded model, what travelled with it goes on."""
     for function in functions:
         package = str(function.__globals__.get("__package__") or "")
@@ -132,8 +144,7 @@ def _imports(functions: Iterable[FunctionType], code: Code) -> Iterator[tuple[st
         for name, level in imported_by(function.__code__):
             full = package if level > 0 else name
             if isinstance(importer, Importer) and root_of(full) in importer.roots:
-                for path, text in importer.code.sources.items():
-                    code.sources.setdefault(path, text)
+                _add(model, code, importer.code.sources)
                 for module, values in importer.code.state.items():
                     code.state.setdefault(module, values)
             else:

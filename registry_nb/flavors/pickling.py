@@ -319,6 +319,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             getattr(value, "__closure__", None) or (), getattr(_code(value), "co_freevars", ()), strict=False
         ):
             yield f" (its variable {name!r})", cell.cell_contents
+        scope = getattr(value, "__globals__", {})
+        names = [name for name in getattr(_code(value), "co_names", ()) if name in scope]
+        yield from ((f" (its global {name!r})", scope[name]) for name in names)
 
 
 def _code(value: Any) -> Any:

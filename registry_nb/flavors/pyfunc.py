@@ -79,13 +79,13 @@ def _is_python_model(model: object) -> bool:
 def _takes_context(model: object) -> bool:
     """Recognise MLflow's ``predict(context, model_input)``: by name, or by place where it can be nothing else."""
     positional = [each for each in _parameters(getattr(model, "predict", None)) if each.kind in _KINDS]
-    if len(positional) < 2:
-        return False
-    if positional[0].name == "context":
-        return True
-    needed = [each for each in positional if each.default is inspect.Parameter.empty and each.name != "params"]
     contract = _is_python_model(model) or callable(getattr(model, "load_context", None))
-    return contract and len(needed) >= 2
+    named = len(positional) > 1 and positional[0].name == "context"
+    if contract and named:
+        return True
+    # What can be called with one argument is no MLflow's, whatever it is called: a context may be a text to search in.
+    needed = [each for each in positional if each.default is inspect.Parameter.empty and each.name != "params"]
+    return len(needed) >= 2 and (contract or named)
 
 
 def _takes_params(call: object) -> bool:

@@ -436,6 +436,35 @@ def test_what_is_written_down_by_its_name_in_this_process_is_refused(registry, r
         registry.register(lambda X, outside=OUTSIDE: [str(outside) for _ in X], "M")
 
 
+def test_the_global_that_cannot_be_pickled_is_named(registry, refused):
+    scope = {"guard": __import__("threading").Lock(), "__name__": "__main__"}
+    exec("class M:\n    def predict(self, X):\n        with guard:\n            return X\n", scope)
+    with refused(registry, Invalid, "M.predict (its global 'guard') cannot be pickled"):
+        registry.register(scope["M"](), "M")
+
+
+def test_two_modules_of_one_name_are_refused(registry, refused, tmp_path, monkeypatch):
+    def model(X):
+        import twofold_helper
+
+        return [twofold_helper.X for _ in X]
+
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "twofold_helper.py").write_text(f"X = {number}\n")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(tmp_path / str(number))
+            registry.register(model, "M")
+    one, two = registry.load("models:/M/1").unwrap(), registry.load("models:/M/2").unwrap()
+    same = "it is made of two modules of one name (twofold_helper.py)"
+    with refused(registry, Invalid, same):
+        registry.register(lambda X: [*one(X), *two(X)], "Both")
+    with refused(registry, Invalid, same):
+        registry.register(model, "M", code_paths=[tmp_path / number / "twofold_helper.py" for number in "12"])
+    with refused(registry, Invalid, "None is neither"):
+        registry.register(model, "M", code_paths=[None])
+
+
 def test_the_attribute_of_a_class_that_cannot_be_pickled_is_named(registry, refused):
     import threading
 

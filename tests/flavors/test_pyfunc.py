@@ -135,6 +135,13 @@ class OfNoBase:
         return [each + self.offset for each in rows]
 
 
+class Answers:
+    """Nothing of MLflow's: what it answers questions about is called a context."""
+
+    def predict(self, context, k=3):
+        return [(each, k) for each in context]
+
+
 class TwoInputs:
     """Nothing of MLflow's: its second parameter has a default."""
 
@@ -154,8 +161,17 @@ class TwoInputs:
         (WithoutContext(), {"more": 10}, [16]),
         (OfNoBase(), None, [6]),
         (TwoInputs(), None, [1]),
+        (Answers(), None, [(1, 3)]),
     ],
-    ids=["other names", "other names with params", "no context", "no context, params", "no base class", "not MLflow's"],
+    ids=[
+        "other names",
+        "other names with params",
+        "no context",
+        "no context, params",
+        "no base class",
+        "not MLflow's",
+        "a context that is data",
+    ],
 )
 def test_the_contract_is_recognised_by_its_shape_and_by_its_base_class(registry, model, params, expected):
     registry.register(model, "M")

@@ -14,7 +14,7 @@ import pytest
 from bad_input_planting import needed, on_disk
 
 import registry_nb as rn
-from registry_nb.errors import BadFilter, BadName, BadURI, BadValue, BadVersion, UnknownStage
+from registry_nb.errors import BadFilter, BadName, BadURI, BadValue, BadVersion, RegistryWarning, UnknownStage
 from registry_nb.notebook import views
 
 # -- names -------------------------------------------------------------------------------------------------------------
@@ -257,10 +257,12 @@ def test_half_a_character_is_refused_wherever_it_is_written(iris, refused, const
         lambda: iris.promote("Iris", 3, because=half),
         lambda: rn.Registry(iris.uri, user=half),
         lambda: iris.register(constant(1), "Iris", requirements=[half]),
-        lambda: iris.register(constant(1), "Iris", example=[{half: 1}]),
     ):
         with refused(iris, rn.Invalid):
             call()
+    with pytest.warns(RegistryWarning, match=r"a signature cannot be inferred of the input, a list: .*surrogates"):
+        iris.register(lambda X: [1 for _ in X], "Other", example=[{half: 1}])
+    assert iris.version("Other", 1).signature is None or iris.version("Other", 1).signature.inputs == ()
 
 
 def test_nan_and_infinity_come_back_and_the_file_is_json_that_anybody_reads(registry, constant):
