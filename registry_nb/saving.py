@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from registry_nb import environment, estimators, probes, redaction
 from registry_nb.copying import copied
@@ -27,6 +27,8 @@ from registry_nb.names import checked_text
 from registry_nb.records import File, SavedModel, frozen
 from registry_nb.signature import Signature, described, unplain
 from registry_nb.stores import Artifacts
+
+T = TypeVar("T")
 
 #: Larger models are not loaded back to see whether they can be: it would take their memory twice.
 _LARGE = 50 << 20
@@ -104,7 +106,7 @@ def save_model(
         elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
             _try(saver, model, files, some, predicted)
         if signature is None and example is not None:
-            signature = described(example, predicted, estimators.feature_names(model))
+            signature = _within_depth(lambda: described(example, predicted, estimators.feature_names(model)))
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
         wanted = probe and example is not None
         told = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
@@ -178,8 +180,12 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
 
 
 def _shortened(flavor: Flavor, model: Any, example: Any) -> tuple[Any, Any]:
+    return _within_depth(lambda: probes.shortened(example, lambda rows: _predicted(flavor, model, rows)))
+
+
+def _within_depth(look: Callable[[], T]) -> T:
     try:
-        return probes.shortened(example, lambda rows: _predicted(flavor, model, rows))
+        return look()
     except RecursionError:
         raise BadExample("the example nests more deeply than Python goes; leave example= out") from None
 
