@@ -18,6 +18,7 @@ from registry_nb.errors import (
     SecretFound,
     listed,
     pass_signals,
+    printable,
     warn,
 )
 from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of
@@ -170,8 +171,8 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
     except Exception as error:
         pass_signals(error)
         raise BadExample(
-            f"the model cannot predict its own example{unplain(example)} ({type(error).__name__}: {error}); give an "
-            "example that it takes, or leave example= out, and give signature= if inputs are to be checked"
+            f"the model cannot predict its own example{unplain(example)} ({_said(error)}); give an example "
+            "that it takes, or leave example= out, and give signature= if inputs are to be checked"
         ) from error
 
 
@@ -182,7 +183,7 @@ def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
         back = flavor.load(files, restricted=False)
     except Exception as error:
         pass_signals(error)
-        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+        raise _useless(model, doing, _said(error)) from error
     if not flavor.owns(back):
         raise _useless(model, doing, f"it comes back as an object of type {type(back).__name__}, which is no model")
     return back
@@ -195,10 +196,14 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any)
         again = _answer(flavor, back, copied(example)) if example is not None else predicted
     except Exception as error:
         pass_signals(error)
-        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+        raise _useless(model, doing, _said(error)) from error
     # A model that does not predict the same twice by itself proves nothing.
     if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
         raise _useless(model, doing, "it predicts otherwise than before")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {printable(str(error))}"
 
 
 def _useless(model: Any, doing: str, reason: str) -> NotSerializable:

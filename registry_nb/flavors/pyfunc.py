@@ -81,11 +81,10 @@ def _takes_context(model: object) -> bool:
     positional = [each for each in _parameters(getattr(model, "predict", None)) if each.kind in _KINDS]
     if len(positional) < 2:
         return False
-    if positional[0].name == "context":
-        return True
+    named = positional[0].name == "context"
     needed = [each for each in positional if each.default is inspect.Parameter.empty and each.name != "params"]
     contract = _is_python_model(model) or callable(getattr(model, "load_context", None))
-    return contract and len(needed) >= 2
+    return (named and contract) or (len(needed) >= 2 and (named or contract))
 
 
 def _takes_params(call: object) -> bool:
