@@ -15,7 +15,7 @@ from typing import Any
 from registry_nb import containers
 from registry_nb.columns import SCALARS, Column, Spec, Tensor, spec_of
 from registry_nb.containers import form_of
-from registry_nb.errors import Invalid, RegistryWarning, listed, printable, shown, warn
+from registry_nb.errors import Invalid, RegistryWarning, listed, pass_signals, printable, shown, warn
 from registry_nb.forms import (
     COLUMN_TYPES,
     array_of,
@@ -25,6 +25,7 @@ from registry_nb.forms import (
     frame_of_lists,
     frame_of_row,
     is_foreign,
+    is_frame,
     is_masked,
     is_of,
     is_series,
@@ -35,6 +36,7 @@ from registry_nb.forms import (
     plain_label,
     row_of,
     series_of,
+    type_of,
     zone_of,
 )
 
@@ -189,7 +191,8 @@ def unplain(data: Any) -> str:
     """Name the columns of an input that hold no scalars, for a sentence; empty if there are none."""
     try:
         specs = _infer(data)[0].specs
-    except Exception:  # noqa: BLE001  # it is said elsewhere why it has no signature
+    except Exception as error:  # noqa: BLE001  # it is said elsewhere why it has no signature
+        pass_signals(error)
         return ""
     odd = [
         f"{shown(spec.name)} {f'holds {spec.cells}s' if spec.cells else 'mixes types'}"
@@ -251,7 +254,8 @@ def _infer(data: Any, answers: Any = _OUTPUT) -> tuple[_Side, list[str]]:
     if is_foreign(data):
         return _Side((_tensor(data),), form), notes
     if containers.is_sequence(form):
-        if isinstance(data, tuple) and any(len(getattr(part, "shape", ())) > 0 for part in data):  # several inputs
+        several = isinstance(data, tuple) and any(len(getattr(part, "shape", ())) > 0 for part in data)
+        if several or any(is_frame(part) or hasattr(part, "schema") for part in data):  # inputs, or tables, each whole
             return _Side((_column(None, objects_of(data), notes),), form), notes
         try:
             return _Side((_tensor(array_of(data)),), form), notes
@@ -454,7 +458,9 @@ def _column(name: str | None, series: Any, notes: list[str], *, storage: str = "
 
 
 def _cells(series: Any) -> str:
-    kinds = {type(cell).__name__ for cell, gap in zip(series, series.isna(), strict=True) if not gap}
+    kinds = {type_of(cell) for cell, gap in zip(series, series.isna(), strict=True) if not gap}
+    if len(kinds) > 1:
+        kinds = {kind.partition("[")[0] for kind in kinds}
     return kinds.pop() if len(kinds) == 1 else ""
 
 
