@@ -138,7 +138,8 @@ class Side:
         """Return the probabilities of each class, and the classes; None and None if the model does not tell them."""
         try:
             return self.model.predict_proba(self._loaded.enforced(copied(part))), self.model.classes_
-        except Exception:  # noqa: BLE001  # whatever it raises: it answered these rows, and does not tell more
+        except Exception as error:  # noqa: BLE001  # it answered these rows, and does not tell more
+            pass_signals(error)
             return None, None
 
     def latencies(self) -> dict[str, float]:

@@ -196,13 +196,19 @@ def _history_problems(store: Store, name: str) -> list[str]:
 
 
 def _told_and_found(store: Store, name: str) -> Iterator[str]:
-    previous, seq = "", 0
+    previous, seq, newest = "", 0, 0
     for event in store.events(name):
         if event.seq != seq + 1:
             yield f"the history of {name!r} lacks its events {seq + 1} to {event.seq - 1}"
         elif event.previous != previous:
             yield f"event {event.seq} of {name!r} does not follow from the one before: one of them was changed"
         previous, seq = event.hash, event.seq
+        if event.action == "deleted" and event.version is None:  # the numbers of a new model begin again
+            newest = 0
+        elif event.action == "registered" and event.version is not None:
+            if event.version <= newest:  # a number is never given twice, not even that of a deleted version
+                yield f"event {event.seq} of {name!r} registers version {event.version} a second time"
+            newest = max(newest, event.version)
     told = replay(store.events(name))
     model = store.model(name, latest=False)
     if model is None:

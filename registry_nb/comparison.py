@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry_nb import estimators, lookup, trust
-from registry_nb.errors import Invalid, printable, sentence_of
+from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
 from registry_nb.estimators import leaf
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, Run, SavedModel, json_number
@@ -221,6 +221,7 @@ def _of_object(model: object) -> _Side:
             modules = flavor_named(name).audit(Files.of_folder(folder)).modules
         facts["requirements"] = _packages(environment.requirements_of(modules))
     except Exception as error:  # noqa: BLE001  # it may be anything, and do anything when it is asked
+        pass_signals(error)
         problem = _why(error)
     return _Side(label, model=model, facts=facts, problem=problem)
 
@@ -301,7 +302,8 @@ def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
         estimators.check_size(side.model)
         own = side.model.get_params()
         return {name: leaf(own[name]) for name in recorded if name in own} or None
-    except Exception:  # noqa: BLE001  # said where the estimator's own are compared
+    except Exception as error:  # noqa: BLE001  # said where the estimator's own are compared
+        pass_signals(error)
         return None
 
 
@@ -342,6 +344,7 @@ def _set(registry: Registry, a: _Side, b: _Side) -> Iterator[Difference]:
             return
         told = [found if isinstance(found, str) else str(found["class"]) for found in (one, other)]
     except Exception as error:  # noqa: BLE001  # an object may do anything when it is asked what it has
+        pass_signals(error)
         told = [_why(error)] * 2
     yield Difference(_ESTIMATOR, "parameters", told[0], told[1], compared=False)
 
@@ -352,6 +355,7 @@ def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Differen
         try:
             yield from [Difference(_ESTIMATOR, *change) for change in estimators.changes(one, other)]
         except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
+            pass_signals(error)
             why = _why(error)
             yield Difference(_ESTIMATOR, name, why, why, compared=False)
 
@@ -376,6 +380,7 @@ def _asked(registry: Registry, side: _Side) -> dict[str, Any] | str:
         origin = trust.origin(side.saved, side.label, registry.store)
         return estimators.settings(loading.load_model(side.saved, registry.artifacts, side.label, origin).unwrap())
     except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or wilful
+        pass_signals(error)
         return _why(error)
 
 

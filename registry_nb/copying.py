@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from registry_nb.errors import pass_signals
+
 #: Libraries whose tables nobody can write into.
 _IMMUTABLE = {"polars", "pyarrow"}
 
@@ -42,7 +44,8 @@ def _copied(data: Any) -> Any:
         return _of_pandas(data)
     try:
         return copy.deepcopy(data)
-    except Exception:  # noqa: BLE001  # a lock, a generator, whatever a class refuses: the model gets the caller's own
+    except Exception as error:  # noqa: BLE001  # a lock, a generator, whatever a class refuses
+        pass_signals(error)
         return data
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata, util
+from itertools import islice
 from typing import Any
 
 #: Where the name of the module is not that of its distribution. Others are looked up in the metadata of everything
@@ -26,6 +27,8 @@ _EXTRAS = {
 }
 #: What is offered to be pasted into a shell is one of these: a record may be a stranger's.
 _PINNED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(==[A-Za-z0-9.!+_-]+)?")
+#: Modules that are looked for here: each takes half a millisecond, and a record may be a stranger's.
+_MOST = 500
 
 
 def python_here() -> str:
@@ -86,7 +89,8 @@ def missing(environment: Mapping[str, Any], *, running: bool = False) -> str | N
     running : bool
         Also what is imported only when the model runs.
     """
-    later = environment.get("running", _recorded(environment) if environment.get("by_value") else ())
+    told = environment.get("running", tuple(_recorded(environment)) if environment.get("by_value") else ())
+    later = {name for name in told if isinstance(name, str)} if isinstance(told, (list, tuple)) else set()
     return next(
         (root for root in _recorded(environment) if (running or root not in later) and not _is_installed(root)), None
     )
@@ -141,8 +145,11 @@ def remedy(module: str, requirements: Iterable[str]) -> str:
 
 
 def _recorded(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return what `captured` can have written: of a dotted name, a search would import, and so run, what is before."""
     modules = environment.get("modules")
-    return {name: str(version) for name, version in modules.items()} if isinstance(modules, Mapping) else {}
+    told = modules.items() if isinstance(modules, Mapping) else ()
+    roots = ((name, text) for name, text in told if name.isidentifier() and isinstance(text, str))
+    return dict(islice(roots, _MOST))
 
 
 def _provides(requirement: str, root: str) -> bool:
@@ -162,7 +169,7 @@ def _is_installed(root: str) -> bool:
         return False
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _of_root(root: str) -> tuple[str, ...]:
     try:
         return (f"{_KNOWN.get(root, root)}=={metadata.version(_KNOWN.get(root, root))}",)

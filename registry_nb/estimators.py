@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from registry_nb.errors import Invalid, printable, shown
+from registry_nb.errors import Invalid, pass_signals, printable, shown
 
 #: Differences inside of one parameter, beyond which it is shown as a whole; and characters of such a whole.
 _MANY, _LONG = 10, 200
@@ -102,7 +102,8 @@ def feature_names(model: object) -> tuple[str, ...]:
     try:
         told = getattr(model, "feature_names_in_", None)
         names = () if told is None else tuple(map(str, told))
-    except Exception:  # noqa: BLE001  # whatever an attribute of somebody's class may raise
+    except Exception as error:  # noqa: BLE001  # whatever an attribute of somebody's class may raise
+        pass_signals(error)
         return ()
     made_up = all(re.fullmatch(r"(Column_|f|x)[0-9]+", name) for name in names)
     return () if made_up else names

@@ -11,8 +11,9 @@ import base64
 import binascii
 import math
 import re
-from collections import namedtuple
-from collections.abc import Callable, Mapping
+import zoneinfo
+from collections import Counter, namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -23,8 +24,13 @@ from registry_nb.containers import form_of
 from registry_nb.errors import Corrupted, printable
 from registry_nb.forms import is_masked, is_of
 
-#: Bytes that an array of texts may take, which are all as wide as the widest; and rows of a sparse matrix.
+#: Bytes that all arrays of texts may take, which are as wide as the widest; and rows that are not written one by one.
 _WIDEST, _MANY = 64 << 20, 1 << 22
+#: Arrays and columns of a file, and its tables: each takes time to be built, however little is in it.
+_MOST_ARRAYS, _MOST_TABLES = 100_000, 10_000
+#: Values of one hash: to look among more of them takes time that grows with their square.
+_ALIKE = 100
+_ZONE, _OFFSET = re.compile(r"(?:datetime64\[\w+, |tz=)([^\],]*)"), re.compile(r"(UTC)?[+-]\d\d:\d\d(:\d\d)?")
 _NUMBERS = re.compile(r"[<>=|]?(bool|u?int(8|16|32|64)|float(16|32|64)|[<>]?[iufb][1248])")
 _TIMES = re.compile(r"(datetime|timedelta)64\[(Y|M|W|D|h|m|s|ms|us|ns)\]")
 _PANDAS = re.compile(
@@ -242,11 +248,85 @@ def read(told: Any) -> Any:
         If nothing of this package wrote it.
     """
     try:
+        _check_sizes(told)
         return _read(told)
     except (*_ODD, containers.Unmakeable) as error:
         raise damaged(
             f"it holds what this release does not read ({type(error).__name__}: {printable(str(error))[:200]})"
         ) from error
+
+
+def _check_sizes(told: Any) -> None:
+    """Make sure that reading a file takes about the memory and the time of what is written in it."""
+    arrays = tables = bytes_ = rows = 0
+    left = [[told]]
+    while left:
+        one = left.pop()
+        left += [part for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, (dict, list))]
+        if not isinstance(one, dict):
+            continue
+        arrays += not _ARRAYS.isdisjoint(one)
+        tables += str(one.get("$")) in _TABLES
+        if "array" in one and one.get("dtype") in {"str", "bytes"}:
+            wide, many = _width(one["array"])
+            bytes_ += wide * many * (4 if one["dtype"] == "str" else 1)
+        if "range" in one:
+            rows += len(range(*map(int, one["range"])))
+        if one.get("$") == "sparse":
+            rows += _rows_of_sparse(one)
+        if one.get("$") == "frame" and one["columns"] and "range" in one["index"]:
+            rows -= len(range(*map(int, one["index"]["range"])))  # as many as each column has, or it is refused
+    if bytes_ > _WIDEST:
+        raise ValueError("the texts are too long for an array")
+    if rows > _MANY:
+        raise ValueError("there are more rows than can be")
+    if arrays > _MOST_ARRAYS or tables > _MOST_TABLES:
+        raise ValueError(f"it has {arrays:,} arrays and {tables:,} tables, which are more than a model takes")
+
+
+def _rows_of_sparse(told: Mapping[str, Any]) -> int:
+    """Return how many values a matrix has beside those that are written: a diagonal of DIA is as long as a row."""
+    shape = [int(length) for length in told["shape"]]
+    if not str(told["kind"]).startswith("dia_"):
+        return max(shape)
+    places = zip(told["row"]["array"], told["column"]["array"], strict=True)
+    return shape[-1] * len({int(column) - int(row) for row, column in places})
+
+
+def spread(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values that a dict or an index may look among, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If many different ones have the same hash, which takes somebody who means it.
+    """
+    hashes = list(map(_hash, values))
+    for often in {found for found, count in Counter(hashes).items() if count > _ALIKE and found is not None}:
+        if len({repr(value) for value, found in zip(values, hashes, strict=True) if found == often}) > _ALIKE:
+            raise ValueError(f"more than {_ALIKE} of its values have the same hash")
+    return values
+
+
+def _hash(value: Any) -> int | None:
+    try:
+        return hash(value)
+    except TypeError:
+        return None
+
+
+def _zone(name: Any) -> str:
+    """Return the name of a time zone that Python knows: pandas would also open a file that it names."""
+    try:
+        return name if _OFFSET.fullmatch(name) else zoneinfo.ZoneInfo(name).key
+    except OSError as error:  # a folder of zones
+        raise ValueError(f"{name} is no time zone") from error
+
+
+def _dtype(kind: str) -> str:
+    for name in _ZONE.findall(kind):
+        _zone(name)
+    return kind
 
 
 def _read(told: Any) -> Any:
@@ -268,11 +348,8 @@ def _read_array(told: Mapping[str, Any]) -> Any:
     if "shape" in told and math.prod(told["shape"]) != (0 if isinstance(nested, list) else 1):
         raise ValueError("the shape is not that of the values")
     if name in {"str", "bytes"}:
-        wide, many = _width(nested)
-        if wide * many * (4 if name == "str" else 1) > _WIDEST:
-            raise ValueError("the texts are too long for an array")
         found = np.asarray(
-            nested if name == "str" else _unbase64(nested), dtype=None if many else f"{name[0].upper()}1"
+            nested if name == "str" else _unbase64(nested), dtype=None if _width(nested)[1] else f"{name[0].upper()}1"
         )
         if found.dtype.kind not in "US":
             raise ValueError(f"the values are no {name}")
@@ -326,13 +403,13 @@ def _typed(array: Any, kind: str) -> Any:
     known = (_NUMBERS, _TIMES, _PANDAS, re.compile("category"))
     if not any(pattern.fullmatch(kind) for pattern in known):
         raise ValueError(f"{kind} is no dtype of a column here")
-    return pd.Series(array).astype(pd.api.types.pandas_dtype(kind))
+    return pd.Series(array).astype(pd.api.types.pandas_dtype(_dtype(kind)))
 
 
 def _read_objects(told: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    cells = list(map(_read, told["is"]))
+    cells = spread(list(map(_read, told["is"])))
     if math.prod(told["shape"]) != len(cells):
         raise ValueError("the shape is not that of the values")
     found = np.empty(len(cells), object)
@@ -382,34 +459,26 @@ def _read_column(told: Mapping[str, Any]) -> Any:
         dense = _read_column(told["dense"])
         return dense.astype(pd.SparseDtype(dense.dtype, _read(told["fill"])))
     if "times" in told:
-        return pd.Series(_read(told["times"])).dt.tz_localize("UTC").dt.tz_convert(str(told["zone"]))
+        return pd.Series(_read(told["times"])).dt.tz_localize("UTC").dt.tz_convert(_zone(told["zone"]))
     if "values" in told:
         values = _read(told["values"])
         return pd.Series(values, dtype=values.dtype)
     kind = str(told["dtype"])
     if not _PANDAS.fullmatch(kind):
         raise ValueError(f"{kind} is no dtype of a column here")
-    cells = list(map(_read, told["cells"]))
+    cells = spread(list(map(_read, told["cells"])))
     kind = "object" if kind == "str" and not hasattr(pd.api.types.pandas_dtype("str"), "na_value") else kind
-    return pd.Series(cells, dtype=kind)
+    return pd.Series(cells, dtype=_dtype(kind))
 
 
 def _read_frame(told: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    index = _read_bounded(told["index"], told["columns"])
+    index = _read_index(told["index"])
     parts = {i: _read_column(column).set_axis(index) for i, column in enumerate(told["columns"])}
     frame = pd.DataFrame(parts, index=index)
     frame.columns = _read_index(told["names"])
     return frame
-
-
-def _read_bounded(told: Mapping[str, Any], columns: Any) -> Any:
-    """Return the index of some columns: without columns, a range of any length would be believed."""
-    index = _read_index(told)
-    if not columns and len(index) > _MANY:
-        raise ValueError("there are more rows than can be")
-    return index
 
 
 def _read_series(told: Mapping[str, Any]) -> Any:
@@ -424,7 +493,7 @@ def _read_table(told: Mapping[str, Any]) -> Any:
     module = importlib.import_module(library)  # one of two, see _KINDS
     made = []
     for column in told["columns"]:
-        cells = list(map(_read, column["cells"]))
+        cells = spread(list(map(_read, column["cells"])))
         if library == "polars":
             kind = containers.polars_type(module, str(column["dtype"]), column["levels"])
             made.append(module.Series(column["name"], cells, dtype=kind, strict=True))
@@ -473,7 +542,12 @@ def _read_timestamp(told: Mapping[str, Any]) -> Any:
     if told["$"] == "Timedelta":
         return pd.Timedelta(np.timedelta64(int(told["is"]), told["unit"]))
     found = pd.Timestamp(np.datetime64(int(told["is"]), told["unit"]))
-    return found if told["zone"] is None else found.tz_localize("UTC").tz_convert(str(told["zone"]))
+    return found if told["zone"] is None else found.tz_localize("UTC").tz_convert(_zone(told["zone"]))
+
+
+def _read_dict(told: Mapping[str, Any]) -> Any:
+    keys = spread([_read(key) for key, _ in told["is"]])
+    return dict(zip(keys, [_read(cell) for _, cell in told["is"]], strict=True))
 
 
 def _read_missing(told: Mapping[str, Any]) -> Any:
@@ -524,7 +598,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "scalar": lambda told: _read(told["of"])[()],
     "tuple": lambda told: tuple(map(_read, told["is"])),
     "row": _read_row,
-    "dict": lambda told: {_read(key): _read(cell) for key, cell in told["is"]},
+    "dict": _read_dict,
     "objects": _read_objects,
     "fields": _read_fields,
     "complex_array": _read_complex,
@@ -539,6 +613,9 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "NA": _read_missing,
     "NaT": _read_missing,
 }
+
+_ARRAYS = {"array", "cells", "values", "codes", "dense", "times", "range", "levels"}
+_TABLES = {"frame", "series", "index", "sparse", "torch", "tensorflow", *(kind for kind in _KINDS if "." in kind)}
 
 
 # -- the proof -------------------------------------------------------------------------------------------------------

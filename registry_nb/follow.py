@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from registry_nb import lookup, trust
-from registry_nb.errors import Invalid, Refused, RegistryWarning, printable, warn
+from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
 from registry_nb.records import ModelVersion
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class Following:
         try:
             revision = self._registry.revision
         except Exception as error:  # noqa: BLE001  # a disk, a network, a file that is damaged: it serves
+            pass_signals(error)
             self._seen = None  # once it can be asked again, it is
             self._rest_until = _later(began)
             self._tell(serving[0], error, "the registry does not tell who else should")
@@ -207,6 +208,7 @@ class Following:
             same = (found.uri, found.essence) == (serving[0].uri, serving[0].essence)
             after = found, serving[1] if same else self._loaded(found)
         except Exception as error:  # noqa: BLE001  # whatever a framework raises that reads its file
+            pass_signals(error)
             self._seen, self._failed, self._retry_at = revision, found, _later(began)
             self._tell(serving[0], error, f"{found.uri} cannot" if found else "nothing else does")
             return serving
@@ -234,6 +236,7 @@ class Following:
             try:
                 callback(before, after)
             except Exception as error:  # noqa: BLE001  # it is the user's, and the prediction is not its business
+                pass_signals(error)
                 told = f"a callback of {self.uri} failed when {after.uri} began to serve"
                 warn(RegistryWarning, f"{told} ({type(error).__name__}: {printable(str(error))})")
 

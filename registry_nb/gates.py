@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 #: What was found, and the verdict.
 Found = tuple[str, str]
-#: The version, and whom it is held against.
-About = tuple[ModelVersion, Holder | None]
+#: The version, and all whom it is held against.
+About = tuple[ModelVersion, tuple[Holder, ...]]
 #: Verdicts that took long, and what they were about, by what the version is and the rule's text.
 Slow = Mapping[tuple[bytes, str], tuple[About, Found]]
 
@@ -185,7 +185,7 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
         return {}
     record = lookup.resolved(registry.store, name, version)
     slow = {text: rule for text in texts if (rule := _rule(text)) is not None and rule.kind in _SLOW}
-    about = record, _holder(registry.store, record, stage, slow)
+    about = record, _holders(registry.store, record, stage, slow)
     return {
         (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args)) for text, rule in slow.items()
     }
@@ -194,17 +194,18 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
 def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
     """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
     rows, texts = [], _texts(reader, record.name, stage)
-    holder = _holder(reader, record, stage, texts)
+    holders = _holders(reader, record, stage, texts)
     for text in texts:
         rule = _rule(text)
         if rule is None:
             found: Found | None = "this release does not know the rule", UNKNOWN
         elif rule.kind in _SLOW:
             about, found = slow.get((record.essence, text), (None, None))
-            if found is not None and rule.kind == "check" and about != (record, holder):
+            if found is not None and rule.kind == "check" and about != (record, holders):
                 found = "the version or the incumbent was changed while the function was asked; ask again", UNKNOWN
         else:
-            found = _QUICK[rule.kind](_Asked(reader, record, holder, stage), *rule.args)
+            asked = [_Asked(reader, record, holder, stage) for holder in holders or (None,)]
+            found = _worst([_QUICK[rule.kind](each, *rule.args) for each in asked])
         if found is None:
             return None
         rows.append(Verdict(text, *found))
@@ -389,11 +390,18 @@ def _verdict(passed: object) -> str:
     return PASSED if passed else FAILED
 
 
-def _holder(reader: Reader, record: ModelVersion, stage: Stage, texts: Iterable[str]) -> Holder | None:
+def _worst(found: list[Found]) -> Found:
+    """Return what was found against all holders of a stage: the rule is met if it is met against each."""
+    verdicts = [verdict for _, verdict in found]
+    worst = next(verdict for verdict in (FAILED, UNKNOWN, PASSED) if verdict in verdicts)
+    return "; ".join(dict.fromkeys(text for text, verdict in found if verdict == worst)), worst
+
+
+def _holders(reader: Reader, record: ModelVersion, stage: Stage, texts: Iterable[str]) -> tuple[Holder, ...]:
     """Look for whom the version is held against, which may take the whole history, if a rule asks."""
     known = [rule for rule in map(_rule, texts) if rule is not None]
     asked = any(rule.kind in _COMPARING or any(isinstance(one, Incumbent) for one in rule.args) for rule in known)
-    return lookup.holder(reader, record, stage) if asked else None
+    return lookup.holders(reader, record, stage) if asked else ()
 
 
 def _texts(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:

@@ -223,12 +223,12 @@ class Holder:
         return f"{self.version}, {self.note}" if self.note else str(self.version)
 
 
-def holder(reader: Reader, record: ModelVersion, stage: Stage) -> Holder | None:
-    """Return who else holds a stage, or, if nobody does, who held it last; None if nobody else ever did."""
+def holders(reader: Reader, record: ModelVersion, stage: Stage) -> tuple[Holder, ...]:
+    """Return all others that hold a stage, or, if nobody does, who held it last; none if nobody else ever did."""
     name = record.name
-    for number in sorted(reader.holders(name, stage), reverse=True):
-        if number != record.version:
-            return Holder(number, version(reader, name, number))
+    others = sorted((number for number in reader.holders(name, stage) if number != record.version), reverse=True)
+    if others:
+        return tuple(Holder(number, version(reader, name, number)) for number in others)
     gone = dict[int, Event]()
 
     def history() -> Iterator[Event]:
@@ -246,8 +246,9 @@ def holder(reader: Reader, record: ModelVersion, stage: Stage) -> Holder | None:
             continue
         there = reader.version(name, number)
         note = f"the holder of {stage} before" if own else f"the last holder of {stage}"
-        return Holder(number, there or _as_deleted(gone.get(number)), note + ", deleted since" * (there is None))
-    return None
+        note += ", deleted since" * (there is None)
+        return (Holder(number, there or _as_deleted(gone.get(number)), note),)
+    return ()
 
 
 def _as_deleted(event: Event | None) -> ModelVersion | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from registry_nb import redaction
-from registry_nb.errors import BadName, BadValue, BadVersion, Invalid, SecretFound, listed, warn
+from registry_nb.errors import BadName, BadValue, BadVersion, Invalid, SecretFound, listed, pass_signals, warn
 from registry_nb.records import Stage
 
 MAX_NAME = 255
@@ -144,6 +144,7 @@ def _told(value: object, what: str) -> str:
     try:
         text = str(value)
     except Exception as error:
+        pass_signals(error)
         raise BadValue(what=what, reason=f"has no text ({type(error).__name__}); give a text") from error
     return checked_text(text, what)
 

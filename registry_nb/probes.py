@@ -21,6 +21,7 @@ from typing import Any
 
 from registry_nb import exact, forms
 from registry_nb.errors import Corrupted, Invalid, NewerFormat, pass_signals, printable
+from registry_nb.flavors import parsed
 
 #: The name of the file.
 FILE = "probe.json"
@@ -202,6 +203,10 @@ def kept(data: Any, predicted: Any, predict: Callable[[Any], Any], tolerance: fl
     content = json.dumps(told).encode()
     if len(content) > _LARGEST:
         return _without(f"they would take {len(content) >> 20} MB as JSON")
+    try:
+        _opened(content)
+    except Corrupted as error:  # of more values than are read
+        return _without(f"they would be too many values ({error.reason})")
     return Probe(content)
 
 
@@ -259,11 +264,11 @@ def replayed(probe: bytes, predict: Callable[[Any], Any], because: tuple[str, ..
 
 def _opened(probe: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(probe)
+        told = parsed(probe)
         found = int(told.get("format", 1))
         lacking = {"input", "output", "tolerance", "deterministic"} - set(told)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise exact.damaged(f"it does not read ({type(error).__name__})") from error
+        raise exact.damaged(f"it does not read ({type(error).__name__}: {printable(str(error))[:200]})") from error
     if found > _FORMAT:
         raise NewerFormat(path=FILE, found=found, known=_FORMAT)
     if lacking and "because" not in told:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from registry_nb import agreement, forms, lookup
 from registry_nb.agreement import CLASSIFIER, REGRESSOR, Figure, Found, Labels, Numbers
 from registry_nb.answers import Side, beside, cells, column_of, length, part_of
-from registry_nb.errors import Invalid, sentence_of, shown
+from registry_nb.errors import Invalid, pass_signals, sentence_of, shown
 from registry_nb.evidence import Comparison, Failure, Importance
 from registry_nb.fingerprint import fingerprint
 from registry_nb.listing import Listing
@@ -228,6 +228,7 @@ def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: 
             for side in sides
         ]
     except Exception as error:  # whatever a model raises on rows that are not of this world
+        pass_signals(error)
         raise Invalid(
             f"a model failed while columns were shuffled ({sentence_of(error, 300)}); compare without importances=True"
         ) from error
@@ -277,6 +278,7 @@ def _fingerprint(data: Any) -> dict[str, Any]:
     try:
         return fingerprint(data)
     except Exception as error:  # noqa: BLE001  # a form that only the models read
+        pass_signals(error)
         return {"problem": sentence_of(error, 300)}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from registry_nb import containers
 from registry_nb.columns import SCALARS, Column, Spec, Tensor, spec_of
 from registry_nb.containers import form_of
-from registry_nb.errors import Invalid, RegistryWarning, listed, printable, shown, warn
+from registry_nb.errors import Invalid, RegistryWarning, listed, pass_signals, printable, shown, warn
 from registry_nb.forms import (
     COLUMN_TYPES,
     array_of,
@@ -189,7 +189,8 @@ def unplain(data: Any) -> str:
     """Name the columns of an input that hold no scalars, for a sentence; empty if there are none."""
     try:
         specs = _infer(data)[0].specs
-    except Exception:  # noqa: BLE001  # it is said elsewhere why it has no signature
+    except Exception as error:  # noqa: BLE001  # it is said elsewhere why it has no signature
+        pass_signals(error)
         return ""
     odd = [
         f"{shown(spec.name)} {f'holds {spec.cells}s' if spec.cells else 'mixes types'}"

@@ -58,7 +58,12 @@ _BACKENDS = ("jax", "tensorflow", "torch")
 _CONFIG, _MEMBERS, _ASSETS = "config.json", {"metadata.json", "config.json", "model.weights.h5"}, "assets/"
 #: Layers of Keras' own that contain code, or read files of other frameworks.
 _CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__"}
-#: Parts of Keras that are no parts of models: they download, unpack, read and write files.
+#: Parts of Keras that models are made of. The others download, unpack, read and write files, or change settings.
+_PARTS = {
+    *("activations", "constraints", "dtype_policies", "initializers", "keras", "layers", "losses", "metrics", "models"),
+    *("ops", "optimizers", "quantizers", "random", "regularizers"),
+}
+#: Those others, which parts of models have below them as well.
 _TOOLS = {"applications", "backend", "callbacks", "config", "datasets", "distribution", "export", "saving", "utils"}
 #: Up to here, to call the model is faster than its `predict`, which takes 80 ms to begin with; it is Keras' batch.
 _BATCH = 32
@@ -352,10 +357,10 @@ def _is_of_keras(described: Mapping[str, Any]) -> bool:
         return isinstance(described.get("config"), str) and ">" not in described["config"]
     if described.get("registered_name") not in {None, described["class_name"]}:
         return False  # Keras would look for a class of one's own first, and this process may have it
-    if not isinstance(module, str) or name == "function":
-        return False
+    if not isinstance(module, str) or name == "function" or not name.isidentifier():
+        return False  # with a dot in it, the name would lead on, out of the module
     root, *parts = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
-    return module.partition(".")[0] == "keras" and root not in _TOOLS and not _TOOLS & set(parts)
+    return module.partition(".")[0] == "keras" and root in _PARTS and not _TOOLS & set(parts)
 
 
 def _named(described: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import warnings
 from types import FunctionType
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable
+from registry_nb.errors import Corrupted, NotSerializable, pass_signals
 from registry_nb.flavors import Files, pickling, quarantine, sidecar
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import framed
@@ -171,7 +171,8 @@ def _comes_back(model: Any, state: dict[str, Any]) -> bool:
             equal = all(_same(getattr(model, name)(rows, **once), getattr(twin, name)(rows, **once)) for name in asked)
         known = ("classes_", "feature_names_in_", "n_features_in_", "best_iteration_", "objective_")
         return equal and all(_same(getattr(model, name, None), getattr(twin, name, None)) for name in known)
-    except Exception:  # noqa: BLE001  # whatever another release does with its own attributes
+    except Exception as error:  # noqa: BLE001  # whatever another release does with its own attributes
+        pass_signals(error)
         return False
 
 

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from registry_nb.errors import Corrupted, Invalid, NotSerializable, listed
+from registry_nb.errors import Corrupted, Invalid, NotSerializable, listed, pass_signals
 from registry_nb.flavors import Files, quarantine, sidecar
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import arrayed, framed
@@ -141,6 +141,7 @@ def _serialized(model: Any) -> bytes:
     try:
         data: bytes = model.SerializeToString()
     except Exception as error:  # protobuf's own class, by whichever implementation is installed
+        pass_signals(error)
         raise _refused(model, f"{type(error).__name__}: {error}") from error
     if len(data) > _MOST:
         raise _refused(model, "it is larger than 2 GB, which a file of ONNX without external data cannot hold")

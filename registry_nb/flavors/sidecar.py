@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
+from registry_nb.exact import spread
 from registry_nb.flavors import EXPANSION, SMALL, Files, parsed
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
@@ -135,52 +136,58 @@ def encoded(value: Any, path: str = "") -> Any:
 
 def restored(value: Any) -> Any:
     """Return the value of what `encoded` returned."""
+    return _restored(value, _Texts())
+
+
+def _restored(value: Any, texts: _Texts) -> Any:
     if isinstance(value, list):
-        return [restored(item) for item in value]
+        return [_restored(item, texts) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) != 1 or not (mark := next(iter(value))).startswith("$"):
-        return {key: restored(item) for key, item in value.items()}
+        return {key: _restored(item, texts) for key, item in value.items()}
     content = value[mark]
     if mark == "$float":
         return float(content)
     if mark == "$tuple":
-        return tuple(restored(content))
+        return tuple(_restored(content, texts))
     if mark == "$dict":
-        return {restored(key): restored(item) for key, item in content}
+        pairs = [(_restored(key, texts), _restored(item, texts)) for key, item in content]
+        return dict(zip(spread([key for key, _ in pairs]), (item for _, item in pairs), strict=True))
     if mark == "$numpy":
-        return _array(content)
+        return _array(content, texts)
     raise ValueError(f"{mark} is no mark")
 
 
-def _array(content: dict[str, Any]) -> Any:
+def _array(content: dict[str, Any], texts: _Texts) -> Any:
     import numpy as np
 
-    items, text = restored(content["items"]), content["dtype"]
+    items, text = _restored(content["items"], texts), content["dtype"]
     dtype = np.dtype(text)
     # The kinds again, and no width of text: an edited file would ask for all the memory there is.
     if dtype.kind not in _KINDS or dtype.itemsize > 8 or dtype.names is not None:
         raise ValueError(f"{text!r} is no type of an array here")
     if dtype.kind == "U":
-        check_texts(items)
+        texts.add(items)
     flat = np.array(items, dtype) if dtype.kind != "O" else np.empty(len(items), dtype)
     if dtype.kind == "O":
-        for index, item in enumerate(items):  # an assignment of all would take tuples for a second dimension
+        for index, item in enumerate(spread(items)):  # an assignment of all would take tuples for a second dimension
             flat[index] = item
     return flat[0] if content["scalar"] else flat.reshape(content["shape"])
 
 
-def check_texts(items: Collection[Any]) -> None:
-    """Make sure that texts fit into an array, where each takes as much as the longest of them.
+class _Texts:
+    """What the texts of a file take, and what its arrays of them do, where each takes as much as the longest."""
 
-    Raises
-    ------
-    ValueError
-        If they do not.
-    """
-    sizes = [len(str(item)) for item in items]
-    if 4 * max(sizes, default=0) * len(sizes) > max(SMALL, EXPANSION * sum(sizes)):
-        raise ValueError("a few of its texts are so long that an array of all would take too much memory")
+    def __init__(self) -> None:
+        self.written = self.taken = 0
+
+    def add(self, items: Collection[Any]) -> None:
+        sizes = [len(str(item)) for item in items]
+        self.written += sum(sizes)
+        self.taken += 4 * max(sizes, default=0) * len(sizes)
+        if self.taken > max(SMALL, EXPANSION * self.written):
+            raise ValueError("a few of its texts are so long that an array of all would take too much memory")
 
 
 def _damaged(reason: str) -> Corrupted:
