@@ -485,7 +485,23 @@ def test_the_word_is_about_one_place_not_what_lies_below_a_copy_or_what_it_was_m
     refused_digest(rn.Registry(tmp_path / "moved"))
 
 
-@pytest.mark.parametrize("because", ["", "  ", "\u200b", "\n"])
+@pytest.mark.parametrize("end", [b"# reviewed by me", b'{"registry": "/half", "trus', b"# a line\n", b"\n"])
+def test_a_last_line_without_an_end_swallows_no_word(reader, end):
+    def write():
+        with open(os.path.join(os.environ["REGISTRY_NB_HOME"], "trusted_registries"), "ab") as file:
+            file.write(end)
+
+    reader.trust_all(because="ours")
+    write()
+    reader.distrust_all()
+    assert rn.trusted_registries() == []
+    refused_digest(reader)
+    write()
+    reader.trust_all(because="again")
+    assert [found.because for found in rn.trusted_registries()] == ["again"]
+
+
+@pytest.mark.parametrize("because", ["", "  ", "\u200b", "\n", "\u3164", "\u2800", "\u115f\uffa0", "\u034f", "\u0301"])
 def test_a_word_without_a_reason_is_none(reader, refused, because):
     with refused(reader, rn.Invalid, "may run code as you: say why"):
         reader.trust_all(because=because)
