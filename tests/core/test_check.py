@@ -304,3 +304,19 @@ def test_the_numbers_of_a_model_that_was_deleted_may_begin_again(iris, constant)
     iris.delete("Iris")
     iris.register(constant(5), "Iris")
     assert problems(iris) == ""
+
+
+def test_bytes_of_a_version_that_is_deleted_meanwhile_are_no_problem(iris, monkeypatch):
+    verify, gone = iris.artifacts.verify, iris.version("Iris", 3).files[0]
+
+    def while_somebody_cleans(file):
+        if file == gone and iris.store.version("Iris", 3) is not None:
+            rn.Registry(iris.uri).delete("Iris", version=3)
+            (Path(iris.uri) / "artifacts" / gone.digest.removeprefix("sha256:")).unlink()
+        return verify(file)
+
+    monkeypatch.setattr(iris.artifacts, "verify", while_somebody_cleans)
+    assert problems(iris) == ""
+    monkeypatch.undo()
+    (Path(iris.uri) / "artifacts" / iris.version("Iris", 1).files[0].digest.removeprefix("sha256:")).unlink()
+    assert "models:/Iris/1: " in problems(iris)

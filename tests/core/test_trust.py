@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -572,3 +573,17 @@ def test_a_list_that_others_may_write_trusts_nothing(reader):
         refused_digest(reader)
     with pytest.raises(rn.StorageError, match="counts for nothing"):
         reader.trust_all(because="ours")
+
+
+def test_any_number_of_seals_costs_one_look_at_the_history(registry, constant, monkeypatch):
+    registry.register(constant(1), "Flower")
+    registry.rename("Flower", "Iris")
+    version = registry.version("Iris", 1)
+    (seal,) = version.seals
+    others = tuple(replace(seal, of=f"models:/N{number}/1") for number in range(2000))
+    looks, events = [], registry.store.events
+    monkeypatch.setattr(registry.store, "events", lambda *args, **how: looks.append(args) or events(*args, **how))
+    assert trust.origin(replace(version, seals=(seal, *others)), version.uri, registry.store) == "local"
+    assert len(looks) == 1
+    foreign = replace(version, seals=(*others, seal))
+    assert trust.origin(foreign, version.uri, registry.store) == "foreign", "what lies beyond the limit says nothing"
