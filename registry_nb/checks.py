@@ -98,11 +98,15 @@ def check(
         events = sum(1 for name in store.histories() for _ in store.events(name))
     except RegistryError as error:  # the records cannot be read: nothing else can be checked
         return Report(tuple(dict.fromkeys([*problems, str(error)])))
+    unsound = dict[str, str]()
     for file, owner in files.values():
         try:
             artifacts.verify(file)
         except RegistryError as error:
-            problems.append(f"{owner}: {error}")
+            unsound[file.digest] = f"{owner}: {error}"
+    if unsound:  # asked again: a version may have been deleted meanwhile, and its bytes with it
+        used = {file.digest for _, file in _files(store)}
+        problems += [problem for digest, problem in unsound.items() if digest in used]
     if deep:
         for name in store.model_names():
             for version in store.versions(name):

@@ -259,7 +259,7 @@ def read(told: Any) -> Any:
 def _check_sizes(told: Any) -> None:
     """Make sure that reading a file takes about the memory and the time of what is written in it."""
     arrays = tables = bytes_ = rows = 0
-    left = [[told]]
+    left: list[Any] = [[told]]
     while left:
         one = left.pop()
         left += [part for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, (dict, list))]

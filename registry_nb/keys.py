@@ -234,15 +234,24 @@ def add_to_list(name: str, line: str) -> None:
     with disk.storage_errors(path, "adding a line to"):
         os.makedirs(home(), mode=0o700, exist_ok=True)
         # One write: two processes cannot mix.
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             _check_list(path, os.fstat(fd))
-            disk.write_all(fd, f"{line}\n".encode())
+            begun = "\n" * _ends_within_a_line(fd)
+            disk.write_all(fd, f"{begun}{line}\n".encode())
             disk.sync(fd)
         except _Doubtful as error:
             raise StorageError(str(error)) from None
         finally:
             os.close(fd)
+
+
+def _ends_within_a_line(fd: int) -> bool:
+    """Tell whether a file's last line is of an editor, or of a killed process, that did not end it."""
+    if not os.lseek(fd, 0, os.SEEK_END):
+        return False
+    os.lseek(fd, -1, os.SEEK_END)
+    return os.read(fd, 1) != b"\n"
 
 
 class _Doubtful(Exception):

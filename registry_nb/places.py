@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from registry_nb import keys
 from registry_nb.errors import Invalid, KeyProblem, RegistryWarning, listed, shown, warn
 from registry_nb.listing import Listing
-from registry_nb.names import checked_text
+from registry_nb.names import checked_text, says_something
 
 _LIST, _VARIABLE = "trusted_registries", "REGISTRY_NB_TRUST"
 
@@ -87,7 +87,7 @@ def trust(folder: str, because: str) -> TrustedRegistry:
         If it cannot be kept.
     """
     reason = checked_text(because, "a reason")
-    if not any(character.isprintable() and not character.isspace() for character in reason):
+    if not says_something(reason):
         raise Invalid("who may write a registry that you trust may run code as you: say why, because='…'")
     found = TrustedRegistry(_place(folder), reason, datetime.now(UTC))
     _say(found, trusted=True)

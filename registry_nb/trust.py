@@ -28,11 +28,13 @@ from enum import StrEnum
 from registry_nb import keys, lifecycle, places
 from registry_nb.errors import Invalid, LibraryMissing, Untrusted, listed, shown
 from registry_nb.flavors.audit import Audit
-from registry_nb.records import ModelVersion, SavedModel, Seal
+from registry_nb.records import Event, ModelVersion, SavedModel, Seal
 from registry_nb.stores import Reader, Store
 
 #: Of a digest, and of a signer's name, at least so many digits have to be given: 64 bits are not found by trying.
 _DIGITS = 16
+#: Seals of a record that are looked at: one for each name that it had, and each key. A stranger may write any number.
+_MOST_SEALS = 100
 
 
 class Origin(StrEnum):
@@ -187,13 +189,19 @@ def _message(uri: str, essence: bytes) -> bytes:
 
 def _about(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> list[Seal]:
     """Return the seals that are about this model: its URI, or that of the same version under an earlier name."""
-    return [seal for seal in saved.seals if seal.of == uri or _was_called(uri, seal.of, reader)]
+    seals = saved.seals[:_MOST_SEALS]
+    history = tuple(_history(uri, reader)) if any(seal.of != uri for seal in seals) else ()
+    return [seal for seal in seals if seal.of == uri or _was_called(uri, seal.of, history)]
 
 
-def _was_called(uri: str, sealed: str, reader: Reader) -> bool:
-    (name, number), (was, then) = (text.removeprefix("models:/").rpartition("/")[::2] for text in (uri, sealed))
+def _history(uri: str, reader: Reader) -> Iterable[Event]:
+    return reader.events(uri.removeprefix("models:/").rpartition("/")[0]) if uri.startswith("models:/") else ()
+
+
+def _was_called(uri: str, sealed: str, history: Iterable[Event]) -> bool:
+    (_, number), (was, then) = (text.removeprefix("models:/").rpartition("/")[::2] for text in (uri, sealed))
     versions = uri.startswith("models:/") and sealed.startswith("models:/")
-    return versions and number == then and lifecycle.was_called(reader.events(name), was)
+    return versions and number == then and lifecycle.was_called(history, was)
 
 
 def _signers(seals: Iterable[Seal], essence: bytes) -> tuple[str, ...]:

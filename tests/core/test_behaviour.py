@@ -1,6 +1,7 @@
 """Does a model still predict what it predicted? Probe rows, kept as JSON, predicted again."""
 
 import json
+import struct
 from collections import UserDict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -662,3 +663,107 @@ def test_why_no_probe_was_kept_is_said_at_registration_and_whenever_it_is_asked_
     registry.policy("M", require=[probe_passes()])
     (row,) = registry.evaluate("M", 1).rows
     assert (row.verdict, row.found) == ("failed", f"models:/M/1: no probe rows were kept, because {reason}")
+
+
+def a_range(stop):
+    return {"$": "index", "of": {"range": [0, stop, 1], "names": [None]}}
+
+
+ONE_HASH = [k * (2**61 - 1) for k in range(1, 3000)]
+WIDE = {"array": ["a" * 16000] + ["b"] * 1000, "dtype": "str"}
+DIAGONALS = {
+    "$": "sparse",
+    "kind": "dia_matrix",
+    "shape": [4_000_000, 4_000_000],
+    "row": {"array": [0, 0], "dtype": "int32"},
+    "column": {"array": [0, 1], "dtype": "int32"},
+    "data": {"array": [1.0, 1.0], "dtype": "float64"},
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (a_range(300_000_000), "more rows than can be"),
+        ([a_range(1 << 21)] * 3, "more rows than can be"),
+        (DIAGONALS, "more rows than can be"),
+        ([WIDE] * 2, "the texts are too long"),
+        ({"$": "dict", "is": [[key, 0] for key in ONE_HASH]}, "same hash"),
+        ({"$": "objects", "shape": [2999], "is": ONE_HASH}, "same hash"),
+        ({"$": "dict", "is": [[{"$": "Decimal", "is": str(key)}, 0] for key in ONE_HASH]}, "same hash"),
+        ([{"$": "index", "of": {"range": [0, 1, 1], "names": [None]}}] * 10_001, "10,001 tables"),
+        ([{"array": [], "dtype": "int8"}] * 100_001, "100,001 arrays"),
+    ],
+    ids=["range", "ranges", "diagonals", "texts", "keys", "objects", "decimals", "tables", "arrays"],
+)
+def test_a_probe_that_would_take_much_more_than_its_file_is_damaged(told, reason):
+    with pytest.raises(rn.errors.Corrupted, match=reason):
+        exact.read(told)
+
+
+def test_a_probe_of_too_many_values_is_damaged_and_is_not_kept():
+    with pytest.raises(rn.errors.Corrupted, match="values, which are more than any model's"):
+        probes.replayed(b'{"format": 2, "input": [' + b"0," * 5_000_001 + b"0]}", lambda _: [1])
+    kept = probes.kept([0] * 5_000_001, 1, lambda _: 1)
+    assert "too many values" in kept.because
+
+
+def test_many_equal_values_and_keys_of_different_hashes_are_read():
+    assert exact.read({"$": "objects", "shape": [1000], "is": [7] * 1000}).tolist() == [7] * 1000
+    assert exact.read({"$": "dict", "is": [[key, key] for key in range(5000)]}) == {key: key for key in range(5000)}
+    back = exact.read({"$": "objects", "shape": [1], "is": [{"$": "tuple", "is": [[1]]}]})
+    assert back.tolist() == [([1],)], "what has no hash is in no index"
+
+
+def test_a_long_frame_with_a_range_for_its_index_is_read():
+    rows = exact._MANY + 1
+    found = exact.read(
+        {
+            "$": "frame",
+            "columns": [{"values": {"array": [0] * rows, "dtype": "int8"}}],
+            "names": {"values": {"values": {"array": ["a"], "dtype": "str"}}, "names": [None]},
+            "index": {"range": [0, rows, 1], "names": [None]},
+        }
+    )
+    assert found.shape == (rows, 1)
+
+
+@pytest.mark.parametrize("zone", ["dateutil/{}", "dateutil//{}", "/{}", "../{}", "Europe", "No/Where", 5])
+@pytest.mark.parametrize("kind", ["Timestamp", "times", "cells", "first format"])
+def test_a_zone_is_one_that_python_knows_and_never_a_path(tmp_path, zone, kind):
+    secret = tmp_path / "zone"  # which is one: whoever opens it gets an answer
+    secret.write_bytes(
+        b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 3600, 0, 0) + b"ABC\0"
+    )
+    zone = zone.format(str(secret).lstrip("/")) if isinstance(zone, str) else zone
+    dtype = f"datetime64[ns, {zone}]"
+    with pytest.raises(rn.errors.Corrupted):
+        exact.read(
+            {
+                "Timestamp": {"$": "Timestamp", "is": 0, "unit": "ns", "zone": zone},
+                "times": {
+                    "$": "series",
+                    "of": {"times": {"array": [0], "dtype": "datetime64[ns]"}, "zone": zone},
+                    "name": None,
+                    "index": {"range": [0, 1, 1], "names": [None]},
+                },
+                "cells": {
+                    "$": "series",
+                    "of": {"cells": [None], "dtype": dtype},
+                    "name": None,
+                    "index": {"range": [0, 1, 1], "names": [None]},
+                },
+                "first format": {
+                    "columns": [{"array": [0], "dtype": "int64"}],
+                    "names": ["a"],
+                    "dtypes": [dtype],
+                },
+            }[kind]
+        )
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "UTC+02:00"])
+def test_zones_that_python_knows_come_back(zone):
+    moment = pd.Timestamp("2026-01-01").tz_localize("UTC").tz_convert(zone)
+    assert exact.read(exact.written(moment)) == moment
+    assert str(exact.read(exact.written(moment)).tz) == str(moment.tz)

@@ -3,13 +3,15 @@
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tinydb import where
 
 import registry_nb as rn
-from registry_nb import checks
+from registry_nb import checks, lifecycle
+from registry_nb.records import Frozen, changed
 
 
 @pytest.fixture
@@ -276,3 +278,45 @@ def test_inspect_says_that_a_record_was_changed(iris, db):
     db.table("versions:Iris").update({"metrics": {"accuracy": 1.0}}, doc_ids=[2])
     assert iris.inspect("models:/Iris/2").altered is True
     assert iris.inspect("models:/Iris/1").altered is False
+
+
+@pytest.mark.parametrize("deleted_first", [False, True])
+def test_a_version_that_is_registered_a_second_time_is_found(iris, deleted_first):
+    """An edited record, and an appended event that agrees with it: the chain of events is intact."""
+    old = iris.version("Iris", 2)
+    new = changed(old, metrics=Frozen({"accuracy": 0.99}))
+    stamp = lifecycle.Stamp(datetime.now(UTC), "eve", "")
+    after = {"stage": "Production", "description": "", "tags": {}, "digest": new.digest, "record": new.told}
+    events = [lifecycle._event(stamp, "registered", "Iris", 2, after=after)]
+    if deleted_first:
+        events.insert(0, lifecycle._event(stamp, "deleted", "Iris", 2, before=old.to_dict()))
+    with iris.store.transaction() as tx:
+        tx.apply(lifecycle.Change("Iris", tuple(events), versions=(new,)))
+    assert iris.version("Iris", 2).metrics["accuracy"] == 0.99
+    assert f"event {8 + deleted_first} of 'Iris' registers version 2 a second time" in problems(iris)
+
+
+def test_the_numbers_of_a_model_that_was_deleted_may_begin_again(iris, constant):
+    iris.archive("Iris", 2)
+    iris.delete("Iris", version=3)
+    iris.register(constant(4), "Iris")
+    assert problems(iris) == ""
+    iris.delete("Iris")
+    iris.register(constant(5), "Iris")
+    assert problems(iris) == ""
+
+
+def test_bytes_of_a_version_that_is_deleted_meanwhile_are_no_problem(iris, monkeypatch):
+    verify, gone = iris.artifacts.verify, iris.version("Iris", 3).files[0]
+
+    def while_somebody_cleans(file):
+        if file == gone and iris.store.version("Iris", 3) is not None:
+            rn.Registry(iris.uri).delete("Iris", version=3)
+            (Path(iris.uri) / "artifacts" / gone.digest.removeprefix("sha256:")).unlink()
+        return verify(file)
+
+    monkeypatch.setattr(iris.artifacts, "verify", while_somebody_cleans)
+    assert problems(iris) == ""
+    monkeypatch.undo()
+    (Path(iris.uri) / "artifacts" / iris.version("Iris", 1).files[0].digest.removeprefix("sha256:")).unlink()
+    assert "models:/Iris/1: " in problems(iris)

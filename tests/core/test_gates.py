@@ -433,3 +433,25 @@ def test_a_rule_of_a_newer_release_is_unknown_and_does_not_pass(iris, monkeypatc
 
 def test_without_a_policy_nothing_is_found_out(iris):
     assert gates.found_before(iris, "Iris", 3, rn.Stage.PRODUCTION) == {}
+
+
+def test_a_crowded_stage_is_held_against_every_holder(registry, constant, refused):
+    for accuracy in (0.9, 0.1, 0.7, 0.95, 0.6):
+        registry.register(constant(1), "Crowd", metrics={"accuracy": accuracy})
+    registry.transition("Crowd", 5, "Production")
+    with pytest.warns(rn.errors.CrowdedStage):
+        registry.transition("Crowd", 1, "Production", archive_existing=False)
+    registry.policy("Crowd", require=[metric("accuracy") >= incumbent])
+    assert verdicts_of(registry, 3) == [("failed", "0.7; the incumbent 1 has 0.9")]
+    assert verdicts_of(registry, 2) == [("failed", "0.1; the incumbent 5 has 0.6; 0.1; the incumbent 1 has 0.9")]
+    told = "0.95; the incumbent 5 has 0.6; 0.95; the incumbent 1 has 0.9"
+    assert verdicts_of(registry, 4) == [("passed", told)]
+    with refused(registry, PolicyFailed, "the incumbent 1 has 0.9"):
+        registry.promote("Crowd", 3)
+    registry.policy("Crowd", require=[shadowed()])
+    told = "no saved comparison with 5; no saved comparison with 1"
+    assert verdicts_of(registry, 3) == [("failed", told)]
+
+
+def verdicts_of(registry, number):
+    return [(row.verdict, row.found) for row in registry.evaluate("Crowd", number).rows]

@@ -13,6 +13,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import registry_nb as rn
+from registry_nb import estimators
 from registry_nb.errors import NotSerializable, pass_signals
 from registry_nb.flavors import pickling
 from registry_nb.rules import probe_passes
@@ -242,7 +243,7 @@ def test_an_alarm_at_any_moment_leaves_no_lock_no_descriptor_and_nothing_half_do
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert [name for name in lying_in(filled) if name.startswith(".draft-")] == []
     assert hits
-    # An alarm between the system's answer and the next instruction of Python is nobody's to catch: that may happen once.
+    # An alarm between the system's answer and the next instruction is nobody's to catch: that may happen once.
     assert len(descriptors()) <= len(before) + 1
     assert len(filled.versions("Slow")) == known
     assert filled.check().ok
@@ -272,3 +273,75 @@ def test_what_is_no_signals_passes():
 def test_pickling_alone_passes_it_on(tmp_path):
     with alarm(raising(TooLong)), pytest.raises(TooLong):
         pickling.save(WhilePickled(), str(tmp_path))
+
+
+class WhileCopied:
+    """An example that the alarm meets while it is copied for the model, which overwrites what it is given."""
+
+    def __init__(self):
+        self.v = [1]
+
+    def __deepcopy__(self, memo):
+        ring()
+        raise AssertionError("the alarm comes first")
+
+
+def test_a_time_out_while_an_example_is_copied_does_not_hand_out_the_callers_own(filled):
+    class Overwriting:
+        def predict(self, X):
+            X.v[0] = -99
+            return [1]
+
+    example = WhileCopied()
+    with alarm(raising(TooLong)), pytest.raises(TooLong):
+        filled.register(Overwriting(), "Slow", example=example)
+    assert example.v == [1]
+    assert "Slow" not in [model.name for model in filled.models()]
+
+
+def test_a_time_out_while_lightgbm_is_tried_does_not_make_it_a_pickle(filled, monkeypatch):
+    lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is optional")
+    from registry_nb.flavors import lightgbm as flavor
+
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(X, X[:, 0] > 0)
+    monkeypatch.setattr(flavor, "_tried", {})
+    with monkeypatch.context() as patch, alarm(raising(TooLong)):
+        patch.setattr(flavor, "_rebuilt", lambda *_: ring())
+        with pytest.raises(TooLong):
+            filled.register(model, "Trees")
+    assert "Trees" not in [found.name for found in filled.models()]
+    assert flavor._tried == {}
+    assert {file.path for file in filled.register(model, "Trees").files} == {"model.txt", "params.json"}
+
+
+class Named:
+    @property
+    def feature_names_in_(self):
+        ring()
+
+
+class Settings(LinearRegression):
+    def get_params(self, deep=True):
+        ring()
+
+
+class Text:
+    def __str__(self):
+        ring()
+        return ""
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda registry: estimators.feature_names(Named()),
+        lambda registry: registry.register(lambda X: X, "Slow", tags={"a": Text()}),
+        lambda registry: registry.diff(Settings(), Settings()),
+    ],
+    ids=["feature names", "text", "settings"],
+)
+def test_a_time_out_is_not_taken_for_what_an_object_says_of_itself(filled, act):
+    with alarm(raising(TooLong)), pytest.raises(TooLong):
+        act(filled)
+    assert "Slow" not in [found.name for found in filled.models()]

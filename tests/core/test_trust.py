@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -485,7 +486,23 @@ def test_the_word_is_about_one_place_not_what_lies_below_a_copy_or_what_it_was_m
     refused_digest(rn.Registry(tmp_path / "moved"))
 
 
-@pytest.mark.parametrize("because", ["", "  ", "\u200b", "\n"])
+@pytest.mark.parametrize("end", [b"# reviewed by me", b'{"registry": "/half", "trus', b"# a line\n", b"\n"])
+def test_a_last_line_without_an_end_swallows_no_word(reader, end):
+    def write():
+        with open(os.path.join(os.environ["REGISTRY_NB_HOME"], "trusted_registries"), "ab") as file:
+            file.write(end)
+
+    reader.trust_all(because="ours")
+    write()
+    reader.distrust_all()
+    assert rn.trusted_registries() == []
+    refused_digest(reader)
+    write()
+    reader.trust_all(because="again")
+    assert [found.because for found in rn.trusted_registries()] == ["again"]
+
+
+@pytest.mark.parametrize("because", ["", "  ", "\u200b", "\n", "\u3164", "\u2800", "\u115f\uffa0", "\u034f", "\u0301"])
 def test_a_word_without_a_reason_is_none(reader, refused, because):
     with refused(reader, rn.Invalid, "may run code as you: say why"):
         reader.trust_all(because=because)
@@ -556,3 +573,17 @@ def test_a_list_that_others_may_write_trusts_nothing(reader):
         refused_digest(reader)
     with pytest.raises(rn.StorageError, match="counts for nothing"):
         reader.trust_all(because="ours")
+
+
+def test_any_number_of_seals_costs_one_look_at_the_history(registry, constant, monkeypatch):
+    registry.register(constant(1), "Flower")
+    registry.rename("Flower", "Iris")
+    version = registry.version("Iris", 1)
+    (seal,) = version.seals
+    others = tuple(replace(seal, of=f"models:/N{number}/1") for number in range(2000))
+    looks, events = [], registry.store.events
+    monkeypatch.setattr(registry.store, "events", lambda *args, **how: looks.append(args) or events(*args, **how))
+    assert trust.origin(replace(version, seals=(seal, *others)), version.uri, registry.store) == "local"
+    assert len(looks) == 1
+    foreign = replace(version, seals=(*others, seal))
+    assert trust.origin(foreign, version.uri, registry.store) == "foreign", "what lies beyond the limit says nothing"

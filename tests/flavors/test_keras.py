@@ -445,6 +445,18 @@ EVIL = [
     {"module": "keras.utils", "class_name": "get_file", "config": {}, "registered_name": None},
     {"module": "keras.src.utils.file_utils", "class_name": "get_file", "config": {}, "registered_name": None},
     {"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "function"},
+    {"module": "keras", "class_name": "layers.Lambda", "config": {}, "registered_name": None},
+    {
+        "module": "keras",
+        "class_name": "layers.TFSMLayer",
+        "config": {"filepath": "/"},
+        "registered_name": "layers.TFSMLayer",
+    },
+    {"module": "keras", "class_name": "config.set_max_epochs", "config": {}, "registered_name": None},
+    {"module": "keras", "class_name": "utils.get_file", "config": {}, "registered_name": None},
+    {"module": "keras.visualization", "class_name": "plot_image_gallery", "config": {}, "registered_name": None},
+    {"module": "keras.src.visualization", "class_name": "plot_image_gallery", "config": {}, "registered_name": None},
+    {"module": "keras.wrappers", "class_name": "SKLearnClassifier", "config": {}, "registered_name": None},
 ]
 #: Keras' own, and no part of a model.
 DOWNLOAD = {

@@ -156,3 +156,31 @@ def test_more_values_than_any_models_are_not_parsed(tmp_path):
     (tmp_path / sidecar.FILE).write_bytes(b"[" + b"{}," * 5_000_001 + b"{}]")
     with pytest.raises(rn.Corrupted, match="more than any model's"):
         sidecar.read(Files.of_folder(tmp_path), ["Booster"])
+
+
+COLLIDING = [k * (2**61 - 1) for k in range(1, 3000)]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"$dict": [[key, 0] for key in COLLIDING]}, "same hash"),
+        ({"$dict": [[{"$tuple": [key]}, 0] for key in COLLIDING]}, "same hash"),
+        ({"$numpy": {"dtype": "O", "shape": [2999], "items": COLLIDING, "scalar": False}}, "same hash"),
+        (
+            [{"$numpy": {"dtype": "U", "shape": [1001], "items": ["a" * 16000] + ["b"] * 1000, "scalar": False}}] * 30,
+            "too much memory",
+        ),
+    ],
+    ids=["keys", "tuples as keys", "objects", "texts of many arrays"],
+)
+def test_what_would_take_much_more_time_or_memory_than_its_file_is_damaged(tmp_path, state, reason):
+    (tmp_path / sidecar.FILE).write_text(json.dumps({"format": 1, "class": "Known", "state": {"zz": state}}))
+    with pytest.raises(rn.errors.Corrupted, match=reason):
+        sidecar.read(Files.of_folder(str(tmp_path)), {"Known"})
+
+
+def test_many_keys_of_different_hashes_come_back():
+    value = dict.fromkeys(range(20_000), 1) | {(key, "a"): 2 for key in range(500)}
+    assert through_json(value) == value
+    assert through_json(np.array([1] * 1000, dtype=object)).tolist() == [1] * 1000
