@@ -499,7 +499,9 @@ def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
     span = _SPANS.match(dtype)
     if (is_number(dtype) and is_number(found)) or (span and found.startswith(span[0])):
         return _exact(dtype, array, np.dtype(dtype), None, literal=literal)
-    raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(array.flat[0])}" if array.size else ""))
+    fine = _PYTHON.get(dtype[:3], ())
+    odd = [cell for cell in array.flat if not isinstance(cell, fine)] or list(array.flat[:1])
+    raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(odd[0])}" if odd else ""))
 
 
 def is_missing(cell: Any) -> bool:

@@ -27,6 +27,7 @@ _LIBRARIES = ("pandas", "polars", "pyarrow")
 _TENSORS = ("torch", "tensorflow")
 _MAKEABLE = {*_LIBRARIES, *_TENSORS, "numpy", "scipy.sparse"}
 _SEQUENCE = re.compile(r"(list|tuple)\[(.*)\]")
+_SERIES = frozenset({"pandas.Series", "pandas.Index", "polars.Series"})
 _LISTS = frozenset({"list", "tuple", "numpy.ndarray", "pandas.Series"})
 _INDEXES = frozenset({"Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"})
 
@@ -155,7 +156,7 @@ def shaped(form: str, array: Any) -> Any:
         return _imported(form, library).from_numpy(np.array(array, order="C"))
     if form == "tensorflow.Tensor":
         return _imported(form, library).constant(array)
-    if form in {"pandas.Series", "pandas.Index", "polars.Series"} and array.ndim == 1:
+    if form in _SERIES and array.ndim == 1:
         return getattr(_imported(form, library), name)(array)
     raise Unmakeable(f"must be given as {form}, which is what the model was shown")
 
@@ -172,6 +173,10 @@ def _nested(form: str, array: Any) -> Any:
     kind, inner = (list if found[1] == "list" else tuple), found[2]
     if is_sequence(inner) and array.ndim > 1:
         return kind(_nested(inner, row) for row in array)
+    if inner in _SERIES and array.ndim == 2:
+        return kind(shaped(inner, row) for row in array)
+    if inner.startswith(tuple(f"{library}." for library in _LIBRARIES)):
+        raise Unmakeable(f"must be given as {form}, which is what the model was shown")
     if inner.startswith(("numpy.", "torch.", "tensorflow.")):
         return kind(array) if array.ndim == 1 or inner == "numpy.ndarray" else kind(shaped(inner, row) for row in array)
     return kind(array.tolist())
@@ -317,7 +322,7 @@ def dtype_for(storage: str, values: Any) -> Any:
     dtype = np.dtype(storage)
     if dtype.kind not in "US":
         return dtype
-    widest = max((len(cell) for cell in values.tolist()), default=0)
+    widest = max((len(cell) for cell in values.tolist() if isinstance(cell, (str, bytes))), default=0)
     return np.dtype(dtype.str[:2] + str(max(widest, dtype.itemsize // (4 if dtype.kind == "U" else 1))))
 
 

@@ -520,10 +520,18 @@ def _given(spec: Tensor, form: str, data: Any) -> Any:
         return data if right else sparse(form, data if right else data.astype(spec.dtype))
     array = _array(spec, dense(data) if is_sparse else data)
     if alike and (
-        not _ARRAYS.search(form) if is_sequence(form) else dtype_name(getattr(data, "dtype", array.dtype)) == spec.dtype
+        not _ARRAYS.search(form) or all(map(_is_typed, data, [spec.dtype] * len(data)))
+        if is_sequence(form)
+        else dtype_name(getattr(data, "dtype", array.dtype)) == spec.dtype
     ):
         return data
     return shaped(form, array)
+
+
+def _is_typed(part: Any, dtype: str) -> bool:
+    """Tell whether an element of a list is an array of a dtype, or a frame of it."""
+    found = part.dtypes.tolist() if hasattr(part, "iloc") and is_frame(part) else [getattr(part, "dtype", None)]
+    return {None if each is None else dtype_name(each) for each in found} == {dtype}
 
 
 def _array(spec: Tensor, data: Any) -> Any:

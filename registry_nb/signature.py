@@ -25,6 +25,7 @@ from registry_nb.forms import (
     frame_of_lists,
     frame_of_row,
     is_foreign,
+    is_frame,
     is_masked,
     is_of,
     is_series,
@@ -251,7 +252,8 @@ def _infer(data: Any, answers: Any = _OUTPUT) -> tuple[_Side, list[str]]:
     if is_foreign(data):
         return _Side((_tensor(data),), form), notes
     if containers.is_sequence(form):
-        if isinstance(data, tuple) and any(len(getattr(part, "shape", ())) > 0 for part in data):  # several inputs
+        several = isinstance(data, tuple) and any(len(getattr(part, "shape", ())) > 0 for part in data)
+        if several or any(is_frame(part) or hasattr(part, "schema") for part in data):  # inputs, or tables, each whole
             return _Side((_column(None, objects_of(data), notes),), form), notes
         try:
             return _Side((_tensor(array_of(data)),), form), notes

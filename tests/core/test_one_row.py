@@ -11,7 +11,7 @@ from pandas.testing import assert_series_equal
 
 from registry_nb.enforcement import enforce
 from registry_nb.errors import InputAdjusted, SignatureMismatch
-from registry_nb.signature import Column, Signature, infer_signature
+from registry_nb.signature import Column, Signature, Tensor, infer_signature
 
 FRAME = pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5], "t": ["u", "v"]})
 ROW = pd.Series([1.5, 2.5], index=["a", "b"], name="row")
@@ -240,6 +240,7 @@ def test_how_long_texts_are_in_named_fields_is_no_fact():
     found = enforce(signature, {"n": [2, 3], "s": ["abcd", ""], "b": [b"xy", b""]})
     assert found.dtype == [("s", "U4"), ("b", "S2"), ("n", "i4")]
     assert found.tolist() == [("abcd", b"xy", 2), ("", b"", 3)]
+    assert "has values in 's' that are not exact in <U2" in problem(signature, {"n": [1], "s": [None], "b": [b""]})
     assert enforce(signature, {"n": [], "s": [], "b": []}).dtype == [("s", "U2"), ("b", "S1"), ("n", "i4")]
 
 
@@ -264,3 +265,45 @@ def test_a_list_of_no_rows_stays_a_list():
     assert enforce(shown([[1.5, 2.0]]), ()) == []
     assert enforce(shown(["a"]), []) == []
     assert enforce(shown({"a": ["x"]}), {"a": []}) == {"a": []}
+
+
+# -- lists of tables -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        [pd.DataFrame({"a": [1]})],
+        (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})),
+        [pl.DataFrame({"a": [1]})],
+    ],
+    ids=["pandas", "a tuple", "polars"],
+)
+def test_a_list_of_tables_is_handed_over_as_it_is(tables):
+    with pytest.warns(match="are not checked: it holds DataFrame"):
+        signature = infer_signature(tables)
+    assert enforce(signature, tables) is tables
+    assert "must be objects of type DataFrame, and is list" in problem(signature, [[[1]]])
+
+
+def test_a_list_of_series_is_a_list_of_series():
+    given = [pd.Series([0.5, 1.5], name="k"), pd.Series([2.5, 3.5])]
+    signature = shown(given)
+    assert enforce(signature, given) is given
+    for other in ([[1, 2]], [pd.Series([1, 2])], np.array([[1, 2]])):
+        (found,) = enforce(signature, other)
+        assert_series_equal(found, pd.Series([1.0, 2.0]))
+
+
+def test_what_an_earlier_release_said_of_a_list_of_tables_hands_over_tables():
+    earlier = Signature((Tensor("int64", (-1, 1, 1)),), form="list[pandas.DataFrame]")
+    given = [pd.DataFrame({"a": [1]})]
+    assert enforce(earlier, given) is given
+    assert "must be given as list[pandas.DataFrame]" in problem(earlier, [[[1]]])
+
+
+def test_the_value_that_is_wrong_is_shown():
+    assert problem(shown({"t": ["a", "b"]}), {"t": ["a", None]}) == "'t' must be str, and is object: None"
+    assert (
+        problem(shown([[0.5, 1.5]]), np.array([[1, None]], object)) == "the input must be float64, and is object: None"
+    )

@@ -171,6 +171,15 @@ def test_several_inputs_go_by_their_names_or_their_order(tmp_path):
                        flavor.predict(plain(), np.ones((1, 4)))[0])  # fmt: skip
 
 
+def test_a_frame_of_nullable_numbers_without_rows_is_no_frame_of_texts():
+    frame = pd.DataFrame({"a": np.zeros(1, "float32"), "b": pd.array([0.5], "Float64"), "c": [1.0], "d": [2]})
+    rows = flavor._array(frame[:0])
+    assert (rows.dtype, rows.shape) == ("float64", (0, 4))
+    assert flavor._array(frame).tolist() == [[0.0, 0.5, 1.0, 2.0]]
+    texts = flavor._array(pd.DataFrame({"a": np.array(["x"], object)})[:0])
+    assert (texts.dtype, texts.shape) == (object, (0, 1))
+
+
 def test_columns_of_a_frame_are_inputs_by_name():
     keras.utils.set_random_seed(0)
     a, b = keras.Input((1,), name="a"), keras.Input((1,), name="b")
