@@ -45,7 +45,18 @@ from typing import Any
 
 from registry_nb.columns import SCALARS, Column
 from registry_nb.errors import listed, shown
-from registry_nb.forms import COLUMN_TYPES, digest_of, dtype_name, is_masked, kind_of, plain, zone_of
+from registry_nb.forms import (
+    ARRAY,
+    COLUMN_TYPES,
+    array_of,
+    digest_of,
+    dtype_name,
+    is_masked,
+    kind_of,
+    plain,
+    type_of,
+    zone_of,
+)
 
 _NUMBERS = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
 _NUMBER = re.compile(r"u?int(8|16|32|64)|float(16|32|64)")
@@ -211,12 +222,13 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
     gaps = values.isna().to_numpy()
     if spec.dtype in {"boolean", "integer", "long"} and not spec.nullable:
         _refuse_gaps(spec.dtype, values, gaps)
-    kinds = {type(cell).__name__ for cell, gap in zip(values, gaps, strict=True) if not gap}
+    told = type_of if "[" in spec.cells else _type_name
+    kinds = {told(cell) for cell, gap in zip(values, gaps, strict=True) if not gap}
     if values.dtype == object and (kinds <= {spec.cells} or not spec.cells):
         if spec.dtype == "datetime" or not spec.cells:
             fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
         return values
-    make = _MAKE.get(spec.cells)
+    make = _MAKE.get(spec.cells) or _maker(spec.cells)
     if make is None and spec.cells:
         found = listed(sorted(kinds)) or str(values.dtype)
         raise Misfit(f"must be objects of type {spec.cells}, and is {found}")
@@ -257,6 +269,26 @@ def _array_from(cell: Any) -> Any:
     import numpy as np
 
     return np.asarray(cell) if isinstance(cell, (list, tuple)) else _NO
+
+
+def _maker(cells: str) -> Any:
+    """Return what makes arrays of a dtype, None for what is called otherwise."""
+    if not (found := ARRAY.fullmatch(cells)):
+        return None
+
+    def make(cell: Any) -> Any:
+        if not isinstance(cell, (list, tuple)) and not len(getattr(cell, "shape", ())):
+            return _NO
+        try:
+            return fitted_array(found[1], array_of(cell), literal=isinstance(cell, (list, tuple)))
+        except (TypeError, ValueError) as error:
+            raise Misfit(f"must be {cells}: {error}") from error
+
+    return make
+
+
+def _type_name(cell: Any) -> str:
+    return type(cell).__name__
 
 
 _NO = object()

@@ -137,7 +137,7 @@ def _width(was: Spec, now: Spec) -> tuple[str, str]:
 
 def _kind(spec: Column) -> str:
     """Name what MLflow's nested types and those that it does not have consist of; empty if that is not checked."""
-    return spec.cells if spec.storage == "object" else re.sub(r"\[.*", "", spec.storage)
+    return re.sub(r"\[.*", "", spec.cells if spec.storage == "object" else spec.storage)
 
 
 def _of_outputs(old: Sequence[Spec], new: Sequence[Spec]) -> Iterator[str]:

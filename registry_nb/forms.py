@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -41,6 +42,8 @@ COLUMN_TYPES = {
     "datetime": "datetime",
     "datetime64": "datetime",
 }
+#: An array of numpy among objects.
+ARRAY = re.compile(r"ndarray\[(bool|str|u?int(?:8|16|32|64)|float(?:16|32|64))\]")
 
 
 def is_frame(data: Any) -> bool:
@@ -365,6 +368,13 @@ def dtype_name(dtype: Any) -> str:
     kind = getattr(dtype, "kind", "")
     name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
     return {"U": "str", "S": "bytes"}.get(kind, "str" if name == "string" else str(name))
+
+
+def type_of(cell: Any) -> str:
+    """Name the type of an object; of an array of numpy, with the dtype."""
+    kind = type(cell).__name__
+    told = f"{kind}[{dtype_name(cell.dtype)}]" if kind == "ndarray" else kind
+    return told if ARRAY.fullmatch(told) else kind
 
 
 def host(data: Any) -> Any:

@@ -170,10 +170,9 @@ def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
         return _answer(flavor, model, copied(example))
     except Exception as error:
         pass_signals(error)
-        what = printable(str(error))
         raise BadExample(
-            f"the model cannot predict its own example{unplain(example)} ({type(error).__name__}: {what}); give an "
-            "example that it takes, or leave example= out, and give signature= if inputs are to be checked"
+            f"the model cannot predict its own example{unplain(example)} ({_said(error)}); give an example "
+            "that it takes, or leave example= out, and give signature= if inputs are to be checked"
         ) from error
 
 
@@ -194,7 +193,7 @@ def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
         raise
     except Exception as error:
         pass_signals(error)
-        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+        raise _useless(model, doing, _said(error)) from error
     if not flavor.owns(back):
         raise _useless(model, doing, f"it comes back as an object of type {type(back).__name__}, which is no model")
     return back
@@ -209,10 +208,14 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any)
         raise
     except Exception as error:
         pass_signals(error)
-        raise _useless(model, doing, f"{type(error).__name__}: {error}") from error
+        raise _useless(model, doing, _said(error)) from error
     # A model that does not predict the same twice by itself proves nothing.
     if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
         raise _useless(model, doing, "it predicts otherwise than before; what it answers may rest on the model alone")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {printable(str(error))}"
 
 
 def _useless(model: Any, doing: str, reason: str) -> NotSerializable:

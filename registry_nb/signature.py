@@ -36,6 +36,7 @@ from registry_nb.forms import (
     plain_label,
     row_of,
     series_of,
+    type_of,
     zone_of,
 )
 
@@ -456,7 +457,9 @@ def _column(name: str | None, series: Any, notes: list[str], *, storage: str = "
 
 
 def _cells(series: Any) -> str:
-    kinds = {type(cell).__name__ for cell, gap in zip(series, series.isna(), strict=True) if not gap}
+    kinds = {type_of(cell) for cell, gap in zip(series, series.isna(), strict=True) if not gap}
+    if len(kinds) > 1:
+        kinds = {kind.partition("[")[0] for kind in kinds}
     return kinds.pop() if len(kinds) == 1 else ""
 
 

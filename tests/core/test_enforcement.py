@@ -887,7 +887,7 @@ def test_the_model_gets_the_dtype_that_it_was_shown(shown, given):
         (np.array([1], "uint8"), [-1], "is out of range"),
         (obj(Decimal(1)), ["1"], "must be double, and is string"),
         (obj([1]), ["a"], "must be objects of type list, and is str: 'a' in row 0"),
-        (obj(np.array([1])), obj(3), "must be objects of type ndarray, and is int: 3 in row 0"),
+        (obj(np.array([1])), obj(3), "must be objects of type ndarray[int64], and is int: 3 in row 0"),
         (obj(uuid4()), ["1"], "must be objects of type UUID, and is str"),
         (obj(1, 2), obj(1, None), "its value in row 1 is missing"),
         (pd.period_range("2026-01", periods=1, freq="M"), [1], "must be period[M], and is int64: 1 in row 0"),

@@ -307,3 +307,46 @@ def test_the_value_that_is_wrong_is_shown():
     assert (
         problem(shown([[0.5, 1.5]]), np.array([[1, None]], object)) == "the input must be float64, and is object: None"
     )
+
+
+# -- arrays among other values ---------------------------------------------------------------------------------------
+
+MIXED = {"x": np.ones((2, 2)), "k": 3}
+
+
+@pytest.mark.parametrize("rows", [[[1, 2]], ((1, 2),), np.array([[1, 2]]), np.array([[1, 2]], "float32")], ids=repr)
+def test_an_array_beside_a_scalar_keeps_its_dtype(rows):
+    found = enforce(shown(MIXED), {"x": rows, "k": 3})
+    assert (found["x"].dtype, found["x"].tolist()) == ("float64", [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        ([["a"]], "'x' must be float64, and is str"),
+        ([[2**60 + 1]], "1152921504606846977 in place [0, 0]"),
+        ([[1], [1, 2]], "'x' must be ndarray[float64]: "),
+        ("q", "'x' must be objects of type ndarray[float64], and is str: 'q' in row 0"),
+    ],
+)
+def test_an_array_beside_a_scalar_of_another_dtype_is_refused(x, said):
+    assert said in problem(shown(MIXED), {"x": x, "k": 3})
+
+
+def test_arrays_in_a_tuple_and_in_a_column_keep_their_dtype():
+    given = (np.ones((2, 2)), np.ones(2))
+    assert enforce(shown(given), given) is given
+    found = enforce(shown(given), (np.ones((2, 3), int), [1, 2]))
+    assert [each.dtype for each in found] == ["float64", "float64"]
+    frame = pd.DataFrame({"v": [np.ones(2, "float32"), np.ones(3, "float32")]})
+    assert enforce(shown(frame), frame) is frame
+    (row,) = enforce(shown(frame), [{"v": [0.1, 2]}])["v"]
+    assert row.tolist() == np.array([0.1, 2], "float32").tolist()
+
+
+def test_arrays_of_which_no_dtype_is_known_stay_as_they_are():
+    several = pd.DataFrame({"v": [np.ones(2), np.ones(2, int)]})
+    assert shown(several).inputs[0].cells == "ndarray"
+    earlier = Signature((Column("v", "array", storage="object", cells="ndarray"),), form="pandas.DataFrame")
+    assert enforce(earlier, several) is several
+    assert shown(pd.DataFrame({"v": [np.array([None]), np.array([None])]})).inputs[0].cells == "ndarray"

@@ -438,12 +438,22 @@ def test_a_version_knows_a_recent_one_with_the_same_bytes(registry, constant, mo
 def test_what_cannot_be_compared_is_no_reason_to_refuse(registry):
     counted = []  # not an iterator of itertools: from Python 3.14 on, nobody can pickle those
     given = rn.infer_signature([1])
+    assert registry.register(lambda X: [Incomparable()], "Odd", example=[1], signature=given).version
     with pytest.warns(
         RegistryWarning, match="what is predicted for it, a list, has no exact form in JSON: there is no"
     ):
-        assert registry.register(lambda X: [Incomparable()], "Odd", example=[1], signature=given).version
+        assert registry.register(lambda X: [{1}], "Odd", example=[1], signature=given).version
     for odd in ([[1], [1, 2]], [], 7, {"a": 1}):
         assert registry.register(lambda X, odd=odd: odd, "Odd", example=[1], signature=given).version
     assert (
         registry.register(lambda X: counted.append(X) or [len(counted) for _ in X], "Counter", example=[1]).version == 1
     )
+
+
+def test_what_a_model_raises_is_told_in_one_line(registry, refused):
+    def raises(X):
+        raise ValueError("\x1b[31mred\nand a line")
+
+    with refused(registry, BadExample) as caught:
+        registry.register(raises, "M", example=[1.0])
+    assert r"(ValueError: \x1b[31mred\nand a line)" in str(caught.value)

@@ -393,3 +393,21 @@ def test_an_unknown_flavor_of_a_record_is_refused(registry):
     registry.store.db.table("versions:M").update({"flavor": "tensorfoo"})
     with pytest.raises(rn.Invalid, match=r"'tensorfoo' is not a flavor \(flavors:"):
         rn.Registry(registry.uri).load("models:/M/1")
+
+
+class Answers:
+    """Not MLflow's: what it is asked about is called so."""
+
+    def predict(self, context, k=3):
+        return [len(each) * k for each in context]
+
+
+class Base(Answers):
+    def predict(self, context, params=None):
+        return [len(each) for each in context]
+
+
+@pytest.mark.parametrize(("model", "expected"), [(Answers(), [6, 3]), (Base(), [2, 1])])
+def test_data_may_be_called_context(registry, model, expected):
+    registry.register(model, "M", example=["ab", "c"])
+    assert registry.load("models:/M/1").predict(["ab", "c"]) == expected
