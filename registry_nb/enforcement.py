@@ -291,8 +291,8 @@ def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bo
             and (found := _nested_column(form, data, alike)) is not None
         ):
             return found.to_frame(names[0]), False, alike
-        if form in _ROWS and (row := _one_row(specs, form, data)) is not None:
-            return row
+        if form in _ROWS and (one := _one_row(specs, form, data)) is not None:
+            return one
         if is_lists(form) and form_of_lists(data) == form:
             return frame_of_lists(data), False, True
         if is_series(data):
