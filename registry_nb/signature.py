@@ -232,7 +232,7 @@ def _infer(data: Any, answers: Any = _OUTPUT) -> tuple[_Side, list[str]]:
     form, notes = form_of(data), list[str]()
     if isinstance(data, np.ndarray) and form not in {"numpy.ndarray", "numpy.recarray", "numpy.matrix"}:
         raise ValueError(f"{form} is not known; convert it to an array of numpy")
-    if row_of(data) is data and _are_tensors(data):
+    if isinstance(data, Mapping) and row_of(data) is data and _are_tensors(data):
         each = ((str(name), value) for name, value in data.items())
         return _Side(tuple(_tensor(array_of(value), name, form_of(value)) for name, value in each), form), notes
     if answers is not _OUTPUT and is_series(data) and _is_row(data, answers):
