@@ -124,8 +124,10 @@ def infer_signature(model_input: Any, model_output: Any = None) -> Signature:
     model_input, model_output : array-like, DataFrame, Series, mapping, list of mappings, scalar, or None
         Arrays, tensors, sparse matrices and lists become tensors whose first axis is the batch; whatever has names of
         columns (frames of pandas, polars and pyarrow, structured arrays, mappings of name to scalar, named tuples, and
-        lists of those), becomes columns; a mapping of name to array becomes named tensors. Values that are missing
-        make a column nullable, not optional. Lists and mappings in a column become MLflow's nested types.
+        lists of those), becomes columns; a mapping of name to array becomes named tensors, and columns where its
+        lists hold dates or gaps. A series of pandas whose labels are texts is one row, unless the model answered each
+        of its values. Values that are missing make a column nullable, not optional. Lists and mappings in a column
+        become MLflow's nested types.
 
     Returns
     -------
