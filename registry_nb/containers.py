@@ -51,12 +51,12 @@ def form_of(data: Any) -> str:
     for library in _LIBRARIES:
         if is_of(data, library) and (is_frame(data) or is_series(data) or hasattr(data, "schema")):
             return f"{library}.{_base(data, library)}"
+    if hasattr(data, "tocoo"):
+        return f"scipy.sparse.{kind.__name__}"
     if isinstance(data, Mapping):
         return "dict" if isinstance(data, dict) else _path(kind)
     if row_of(data) is not None:
         return "namedtuple" if hasattr(data, "_fields") else _path(kind)
-    if hasattr(data, "tocoo"):
-        return f"scipy.sparse.{kind.__name__}"
     for library in _TENSORS:
         if is_of(data, library):
             return f"{library}.Tensor"

@@ -25,16 +25,11 @@ from registry_nb.casts import (
     is_missing,
     is_number,
 )
-from registry_nb.columns import SCALARS, Column, Tensor
+from registry_nb.columns import Column, Tensor
 from registry_nb.containers import (
-    ROW,
-    ROW_OF_OBJECTS,
     Unmakeable,
     dense,
     form_of,
-    form_of_lists,
-    form_of_row,
-    is_lists,
     is_sequence,
     put,
     shaped,
@@ -45,26 +40,20 @@ from registry_nb.forms import (
     array_of,
     dtype_name,
     frame_of,
-    frame_of_lists,
-    frame_of_row,
     host,
     is_foreign,
     is_frame,
     is_of,
     is_series,
-    is_structured,
     name_of,
-    objects_of,
     row_of,
     series_of,
 )
 from registry_nb.signature import Signature, label_of, own_dtype, own_dtypes
+from registry_nb.tables import EARLIER, ROWS, frame_for, is_literal, is_scalar
 
-#: What earlier releases wrote of the container: nothing, or a hint. A model is then handed what it was handed by them.
-_EARLIER = frozenset({"", "series", "records"})
 #: How long texts may be in an array is no fact of a model.
 _WIDTH = re.compile(r"(?<=^[<>|=][US])\d+$")
-_ROWS = frozenset({ROW, ROW_OF_OBJECTS})
 #: Lists whose elements have a dtype, which their names do not tell.
 _ARRAYS = re.compile(r"\[\w+\.[A-Z]|numpy\.ndarray")
 
@@ -150,13 +139,13 @@ class _Fitting:
         """Fit data to columns."""
         import pandas as pd
 
-        specs, known = self._specs, self.signature.form not in _EARLIER
+        specs, known = self._specs, self.signature.form not in EARLIER
         if self._others and (own := self._own(data)) is not None:
             return own
         form = self.signature.form
         if not known and len(specs) == 1 and specs[0].name is None:
             form = "series"
-        frame, positional, own = _frame(specs, data, form)
+        frame, positional, own = frame_for(specs, data, form)
         labels, dtypes = frame.columns.tolist(), frame.dtypes.tolist()
         spots, extras, problems = _matched(specs, labels)
         problems += _lacking(specs, data)
@@ -164,7 +153,7 @@ class _Fitting:
         if positional and specs[0].name is not None and form not in {"series", "pandas.Series", "polars.Series"}:
             notes.append("the input has no names: its columns were taken in the order of the model's")
         unsure = [(spec, spot) for spec, spot in spots if not fits(spec, dtypes[spot])]
-        changed, literal = {}, _literal(data)
+        changed, literal = {}, is_literal(data)
         for spec, spot in unsure:
             series = frame.iloc[:, spot]
             try:
@@ -179,7 +168,7 @@ class _Fitting:
         for note in notes:
             warn(InputAdjusted, note)
         names = [label_of(spec) if known or spec.integer_name else labels[spot] for spec, spot in spots]
-        named = form == "pandas.DataFrame" or form in _ROWS
+        named = form == "pandas.DataFrame" or form in ROWS
         axis = (self.signature.axis or (None,)) if named else tuple(frame.columns.names)
         same = not changed and list(map(repr, names)) == list(map(repr, labels))  # 1 is not "1"
         if same and own and not self._others and axis == tuple(frame.columns.names):
@@ -196,7 +185,7 @@ class _Fitting:
             return self._put(result, [spec for spec, _ in spots], data)
         if form == "series":
             series = result.iloc[:, 0].rename(specs[0].name)
-            return series.iloc[0] if own and _is_scalar(data) else series
+            return series.iloc[0] if own and is_scalar(data) else series
         return _mappings(result, data) if own and frame is not data else result
 
     def _own(self, data: Any) -> Any:
@@ -276,142 +265,6 @@ def _fitting_of(signature: Signature) -> _Fitting:
 # -- columns --------------------------------------------------------------------------------------------------------
 
 
-def _frame(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bool]:
-    """Return a frame, whether it was made by position, and whether the model may get the data as it is."""
-    names = [spec.name for spec in specs]
-    known = form not in _EARLIER
-    alike = known and form_of(data) == form
-    nested = any(spec.dtype not in SCALARS for spec in specs)
-    try:
-        if (
-            nested
-            and known
-            and len(specs) == 1
-            and names[0] is None
-            and (found := _nested_column(form, data, alike)) is not None
-        ):
-            return found.to_frame(names[0]), False, alike
-        if form in _ROWS and (row := _one_row(specs, form, data)) is not None:
-            return row
-        if is_lists(form) and form_of_lists(data) == form:
-            return frame_of_lists(data), False, True
-        if is_series(data):
-            series = series_of(data)
-            row = row_of(data) if hasattr(data, "iloc") else None
-            if row is not None and (len(specs) > 1 or {name_of(label) for label in row} & set(names)):
-                return frame_of([row], raw=known), False, alike
-            if len(specs) == 1:
-                name = series.name if isinstance(getattr(data, "name", None), str) else None
-                label = names[0] if name is None or names[0] is None else name
-                own = alike and (names[0] is None or data.name == names[0])
-                return series.to_frame(label), False, own if known else form == "series" and hasattr(data, "iloc")
-        frame = frame_of(data, nested=nested and (form == "dict" or _is_mixed(data)), raw=known)
-        if frame is not None:
-            if known:
-                return frame, False, frame is data if form == "pandas.DataFrame" else alike
-            return frame, False, form != "series" if frame is data else form == "records" and not is_frame(data)
-        frame = frame_of(data, columns=True)
-        if frame is not None:
-            return frame, False, False
-        frame = _by_position(specs, data)
-    except (TypeError, ValueError) as error:
-        raise Misfit(f"must be {_wanted(specs)}: {error}") from error
-    frame.columns = _labels(specs)
-    if known:
-        return frame, True, alike
-    return frame, True, form == "series" and (names[0] is None or not _is_scalar(data))
-
-
-def _labels(specs: Sequence[Column]) -> Any:
-    import pandas as pd
-
-    return pd.Index(
-        [label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs],
-        tupleize_cols=False,
-    )
-
-
-def _one_row(specs: Sequence[Column], form: str, data: Any) -> tuple[Any, bool, bool] | None:
-    """Make a frame of a series that is one row, or of as many values without names; None of what is neither."""
-    if is_series(data):
-        series = data if hasattr(data, "iloc") else series_of(data)
-    elif isinstance(data, (list, tuple)) and not any(map(_is_part, data)) and not hasattr(data, "_fields"):
-        series = objects_of(data)
-    elif is_foreign(data) or getattr(data, "ndim", 0) != 1 or is_structured(data):
-        return None
-    else:
-        series = series_of(data)
-    frame = frame_of_row(series)
-    if row_of(series) is not None:
-        return frame, False, series is data and form_of_row(series) == form
-    if len(series) != len(specs):
-        raise ValueError(f"it has {len(series)} values without names")
-    frame.columns = _labels(specs)
-    return frame, True, False
-
-
-def _is_part(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) > 0 or row_of(value) is not None
-
-
-def _nested_column(form: str, data: Any, alike: bool) -> Any:
-    """Return the elements of a list, or the only value, as one column of objects; None if it is neither."""
-    if form == "scalar" and alike:
-        return objects_of([data])
-    rows = isinstance(data, (list, tuple)) or (alike and hasattr(data, "__array__") and not is_series(data))
-    return objects_of(data) if rows and form != "scalar" else None
-
-
-def _is_mixed(data: Any) -> bool:
-    if not isinstance(data, Mapping):
-        return False
-    return len({isinstance(value, (list, tuple)) or hasattr(value, "shape") for value in data.values()}) > 1
-
-
-def _by_position(specs: Sequence[Column], data: Any) -> Any:
-    """Make a frame of an array, a list of rows, or a list of values where there is one column."""
-    import pandas as pd
-
-    width, hint = len(specs), "[[...]] around it makes it one row"
-    columns: list[Any] = [data]
-    if isinstance(data, (list, tuple)):
-        nested = [isinstance(row, (list, tuple)) or len(getattr(row, "shape", ())) > 0 for row in data]
-        if any(nested):
-            if odd := [i for i, row in enumerate(data) if not nested[i] or len(row) != width]:
-                raise ValueError(f"row {odd[0]} is {shown(data[odd[0]])}")
-            columns = list(zip(*data, strict=True))
-    elif _is_scalar(data):
-        if width > 1 or data is None:
-            raise ValueError(f"it is {shown(data)}")
-        columns = [[data]]
-    else:
-        data, hint = data.toarray() if hasattr(data, "toarray") else host(data), "reshape(1, -1) makes it one row"
-        if data.ndim == 2 and data.shape[1] == width:
-            return pd.DataFrame(data)
-        if data.ndim != 1:
-            raise ValueError(f"its shape is {data.shape}")
-        columns = [data]
-    if len(columns) != width:
-        if len(data):
-            raise ValueError(
-                f"it has one dimension with {len(data)} values" + (f"; {hint}" if len(data) == width else "")
-            )
-        columns = [data] * width
-    return pd.DataFrame(dict(enumerate(map(series_of, columns))))
-
-
-def _is_scalar(data: Any) -> bool:
-    return isinstance(data, (str, bytes)) or not hasattr(data, "__len__")
-
-
-def _literal(data: Any) -> bool:
-    """Tell whether the data is made of Python's own values, whose floats have no width."""
-    if hasattr(data, "dtype") or is_frame(data) or not (_is_scalar(data) or isinstance(data, (Mapping, list, tuple))):
-        return False
-    values = data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ()
-    return not any(hasattr(value, "dtype") for value in values)
-
-
 def _matched(specs: Sequence[Column], labels: Sequence[Any]) -> tuple[list[tuple[Column, int]], list[str], list[str]]:
     """Return each column with its place in the input, the names of what is left over, and what is wrong."""
     if specs[0].name is None:
@@ -466,12 +319,6 @@ def _mappings(frame: Any, data: Any) -> Any:
     return rows[0] if isinstance(data, Mapping) else rows
 
 
-def _wanted(specs: Sequence[Column]) -> str:
-    if specs[0].name is None:
-        return f"{len(specs)} columns" if specs[1:] else "one column"
-    return f"columns named {listed((shown(spec.name) for spec in specs), 5)}"
-
-
 # -- tensors --------------------------------------------------------------------------------------------------------
 
 
@@ -510,7 +357,7 @@ def _tensors(signature: Signature, data: Any) -> Any:
 
 def _given(spec: Tensor, form: str, data: Any) -> Any:
     """Return an array in the container that the model was shown; the data itself if it is that."""
-    if form in _EARLIER:
+    if form in EARLIER:
         return _tensor(spec, data)
     is_sparse, alike = hasattr(data, "tocoo") and hasattr(data, "dtype"), form_of(data) == form
     if is_sparse and form.startswith("scipy.sparse."):
@@ -540,7 +387,7 @@ def _array(spec: Tensor, data: Any) -> Any:
 
     if _is_untyped(spec, data):
         return np.empty([max(size, 0) for size in spec.shape], spec.dtype)
-    literal = _literal(data)
+    literal = is_literal(data)
     if is_series(data):
         series = series_of(data)
         frame = series.to_frame(series.name)
@@ -583,7 +430,7 @@ def _tensor(spec: Tensor, data: Any) -> Any:
     else:
         frame = _frame_of(data)
     if frame is not None:
-        return _stacked(spec, frame, literal=_literal(data))
+        return _stacked(spec, frame, literal=is_literal(data))
     if is_foreign(data):
         _check_shape(spec, data.shape)
         if hasattr(data, "toarray"):  # of another type, but exact: its library converts it
@@ -596,7 +443,7 @@ def _tensor(spec: Tensor, data: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise Misfit(f"must be {spec}: {error}") from error
     _check_shape(spec, array.shape)
-    cast = fitted_array(spec.dtype, array, literal=_literal(data))
+    cast = fitted_array(spec.dtype, array, literal=is_literal(data))
     return data if cast is array else cast
 
 

@@ -42,6 +42,8 @@ COLUMN_TYPES = {
     "datetime": "datetime",
     "datetime64": "datetime",
 }
+#: Up to which whole numbers are exact as floats.
+_EXACT = 2**53
 #: An array of numpy among objects.
 ARRAY = re.compile(r"ndarray\[(bool|str|u?int(?:8|16|32|64)|float(?:16|32|64))\]")
 
@@ -79,7 +81,7 @@ def is_structured(data: Any) -> bool:
 def row_of(data: Any) -> Mapping[Any, Any] | None:
     """Return one row whose values have names as a mapping, None if it is none."""
     if isinstance(data, Mapping):
-        return data
+        return None if hasattr(data, "tocoo") else data  # one of scipy's sparse matrices is a mapping too
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return dict(zip(data._fields, data, strict=True))
     if dataclasses.is_dataclass(data) and not isinstance(data, type):
@@ -393,14 +395,19 @@ def array_of(data: Any) -> Any:
     ------
     ValueError, TypeError
         If rows differ in length; or a list mixes texts or booleans with something else, where numpy would make all of
-        it text, or numbers.
+        it text, or numbers; or whole numbers with floats that cannot hold them.
     """
     import numpy as np
 
     array = host(data)
     if isinstance(data, (list, tuple)) and array.dtype.kind in "USiufc":
         odd = (str, bytes) if array.dtype.kind in "US" else (bool, np.bool_)
-        kinds = {type(cell) for cell in np.asarray(data, dtype=object).flat}
+        cells = np.asarray(data, dtype=object)
+        kinds = {type(cell) for cell in cells.flat}
         if len({issubclass(kind, odd) for kind in kinds}) > 1:
             raise ValueError(f"a list mixes {', '.join(sorted(kind.__name__ for kind in kinds))}; give it one type")
+        if array.dtype.kind == "f" and any(issubclass(kind, (int, np.integer)) for kind in kinds):
+            whole = (int(cell) for cell in cells.flat if isinstance(cell, (int, np.integer)))
+            if lossy := [cell for cell in whole if abs(cell) > _EXACT and float(cell) != cell]:
+                raise ValueError(f"a list mixes whole numbers and floats, and {lossy[0]} is not exact as a float")
     return array

@@ -321,7 +321,7 @@ def _told_of(value: Any) -> Any:
     own = type(value).__module__.partition(".")[0] not in {*sys.stdlib_module_names, *_LIBRARIES}
     if not own or isinstance(value, (type, Mapping, list, tuple, str, bytes, int, float, complex)):
         return value
-    if any(forms.is_of(value, library) for library in _LIBRARIES) or hasattr(value, "_fields"):
+    if any(forms.is_of(value, library) for library in _LIBRARIES):
         return value
     if dataclasses.is_dataclass(value):
         fields = [field.name for field in dataclasses.fields(value) if field.compare]

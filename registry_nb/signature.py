@@ -124,8 +124,10 @@ def infer_signature(model_input: Any, model_output: Any = None) -> Signature:
     model_input, model_output : array-like, DataFrame, Series, mapping, list of mappings, scalar, or None
         Arrays, tensors, sparse matrices and lists become tensors whose first axis is the batch; whatever has names of
         columns (frames of pandas, polars and pyarrow, structured arrays, mappings of name to scalar, named tuples, and
-        lists of those), becomes columns; a mapping of name to array becomes named tensors. Values that are missing
-        make a column nullable, not optional. Lists and mappings in a column become MLflow's nested types.
+        lists of those), becomes columns; a mapping of name to array becomes named tensors, and columns where its
+        lists hold dates or gaps. A series of pandas whose labels are texts is one row, unless the model answered each
+        of its values. Values that are missing make a column nullable, not optional. Lists and mappings in a column
+        become MLflow's nested types.
 
     Returns
     -------
@@ -233,7 +235,7 @@ def _infer(data: Any, answers: Any = _OUTPUT) -> tuple[_Side, list[str]]:
     form, notes = form_of(data), list[str]()
     if isinstance(data, np.ndarray) and form not in {"numpy.ndarray", "numpy.recarray", "numpy.matrix"}:
         raise ValueError(f"{form} is not known; convert it to an array of numpy")
-    if isinstance(data, Mapping) and _are_tensors(data):
+    if isinstance(data, Mapping) and row_of(data) is data and _are_tensors(data):
         each = ((str(name), value) for name, value in data.items())
         return _Side(tuple(_tensor(array_of(value), name, form_of(value)) for name, value in each), form), notes
     if answers is not _OUTPUT and is_series(data) and _is_row(data, answers):

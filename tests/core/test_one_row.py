@@ -349,4 +349,32 @@ def test_arrays_of_which_no_dtype_is_known_stay_as_they_are():
     assert shown(several).inputs[0].cells == "ndarray"
     earlier = Signature((Column("v", "array", storage="object", cells="ndarray"),), form="pandas.DataFrame")
     assert enforce(earlier, several) is several
+    assert enforce(earlier, [{"v": [1, 2]}])["v"][0].tolist() == [1, 2]
+    assert "must be objects of type ndarray, and is str: 'q' in row 0" in problem(earlier, [{"v": "q"}])
     assert shown(pd.DataFrame({"v": [np.array([None]), np.array([None])]})).inputs[0].cells == "ndarray"
+
+
+def test_values_without_dimensions_are_no_scalars_of_a_column():
+    with pytest.warns(match="column 'v' holds ndarray"):
+        (column,) = infer_signature(pd.DataFrame({"v": pd.Series([np.array(1.0), np.array(2.0)], dtype=object)})).inputs
+    assert (column.dtype, column.cells) == ("any", "ndarray[float64]")
+
+
+def test_named_fields_in_another_order_are_put_in_order():
+    given = np.array([("x", 1)], dtype=[("s", "U1"), ("n", "i4")])
+    assert enforce(shown(given), given[["n", "s"]]).tolist() == [("x", 1)]
+
+
+def test_times_that_pyarrow_would_round_are_refused():
+    pa = pytest.importorskip("pyarrow")
+    signature = shown(pa.table({"t": pa.array([datetime(2026, 1, 1)], pa.timestamp("s"))}))
+    assert "values in 't' that are not exact in timestamp[s]" in problem(
+        signature, {"t": [datetime(2026, 1, 1, 0, 0, 0, 1)]}
+    )
+
+
+def test_a_whole_number_among_floats_is_not_rounded():
+    for signature in (shown(np.zeros((1, 2), int)), shown(np.zeros((1, 2)))):
+        said = "a list mixes whole numbers and floats, and 9007199254740993 is not exact as a float"
+        assert said in problem(signature, [[2**53 + 1, 0.0]])
+    assert enforce(shown(np.zeros((1, 2), int)), [[2**60, 0.0]]).tolist() == [[2**60, 0]]

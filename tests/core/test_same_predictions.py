@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import threading
+from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
@@ -92,7 +93,8 @@ def copies():
     class Other:
         pass
 
-    return SimpleNamespace(Label=Label, Text=Text, Flags=Flags, Result=Result, Plain=Plain, Other=Other)
+    Pair = namedtuple("Pair", "label share")  # noqa: PYI024
+    return SimpleNamespace(Pair=Pair, Label=Label, Text=Text, Flags=Flags, Result=Result, Plain=Plain, Other=Other)
 
 
 ONE, TWO = copies(), copies()
@@ -111,6 +113,8 @@ OWN = {
         c.Other() if x == 1 else c.Plain(1),
     ],
     "ragged arrays": lambda c, x: np.array([np.ones(1), np.ones(2) * x, 0][:2], object),
+    "named tuples": lambda c, x: [c.Pair(c.Label(x), 0.5)],
+    "an object in a named tuple": lambda c, x: [c.Plain(c.Pair(0.5, x))],
     "a member in a row": lambda c, x: ({"y": c.Label(x)}, 1),
 }
 
@@ -155,7 +159,21 @@ def test_objects_that_refer_to_each_other_or_cannot_be_taken_apart_are_no_proof(
         def __reduce_ex__(self, protocol):
             raise RuntimeError("no")
 
+    class Silent(Closed):
+        def __eq__(self, other):
+            raise TypeError("not comparable")
+
+    assert probes.same([Silent()], [Silent()])
     closed = Closed()
     assert probes.same(closed, closed)
     assert not probes.same(closed, Closed())
     assert "there is no form for a Closed" in probes.kept([[0.5]], closed, lambda _: closed).because
+
+
+def test_a_class_of_ones_own_that_is_a_series_is_compared_as_one():
+    class Scores(pd.Series):
+        pass
+
+    probe = probes.kept([[0.5]], Scores([1.5]), lambda _: Scores([1.5]))
+    assert probe.because == ""
+    assert probes.replayed(probe.content, lambda _: pd.Series([2.5])) == probes.Behaviour(1, 1)
