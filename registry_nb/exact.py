@@ -12,8 +12,8 @@ import binascii
 import math
 import re
 import zoneinfo
-from collections import Counter, namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -23,13 +23,8 @@ from registry_nb import containers
 from registry_nb.containers import form_of
 from registry_nb.errors import Corrupted, printable
 from registry_nb.forms import is_masked, is_of
+from registry_nb.sizes import MOST_ROWS, check_sizes, spread, width
 
-#: Bytes that all arrays of texts may take, which are as wide as the widest; and rows that are not written one by one.
-_WIDEST, _MANY = 64 << 20, 1 << 22
-#: Arrays and columns of a file, and its tables: each takes time to be built, however little is in it.
-_MOST_ARRAYS, _MOST_TABLES = 100_000, 10_000
-#: Values of one hash: to look among more of them takes time that grows with their square.
-_ALIKE = 100
 _ZONE, _OFFSET = re.compile(r"(?:datetime64\[\w+, |tz=)([^\],]*)"), re.compile(r"(UTC)?[+-]\d\d:\d\d(:\d\d)?")
 _NUMBERS = re.compile(r"[<>=|]?(bool|u?int(8|16|32|64)|float(16|32|64)|[<>]?[iufb][1248])")
 _TIMES = re.compile(r"(datetime|timedelta)64\[(Y|M|W|D|h|m|s|ms|us|ns)\]")
@@ -88,7 +83,7 @@ def written(value: Any) -> Any:
         return _table(value)
     if hasattr(value, "tocoo"):
         found = value.tocoo()
-        if max(found.shape) > _MANY:
+        if max(found.shape) > MOST_ROWS:
             raise Unwritable(f"it is a sparse matrix of {found.shape}")
         parts = {"row": _array(found.row), "column": _array(found.col), "data": _array(found.data)}
         return {"$": "sparse", "kind": kind.__name__, "shape": list(map(int, found.shape)), **parts}
@@ -248,71 +243,12 @@ def read(told: Any) -> Any:
         If nothing of this package wrote it.
     """
     try:
-        _check_sizes(told)
+        check_sizes(told, _TABLES)
         return _read(told)
     except (*_ODD, containers.Unmakeable) as error:
         raise damaged(
             f"it holds what this release does not read ({type(error).__name__}: {printable(str(error))[:200]})"
         ) from error
-
-
-def _check_sizes(told: Any) -> None:
-    """Make sure that reading a file takes about the memory and the time of what is written in it."""
-    arrays = tables = bytes_ = rows = 0
-    left: list[Any] = [[told]]
-    while left:
-        one = left.pop()
-        left += [part for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, (dict, list))]
-        if not isinstance(one, dict):
-            continue
-        arrays += not _ARRAYS.isdisjoint(one)
-        tables += str(one.get("$")) in _TABLES
-        if "array" in one and one.get("dtype") in {"str", "bytes"}:
-            wide, many = _width(one["array"])
-            bytes_ += wide * many * (4 if one["dtype"] == "str" else 1)
-        if "range" in one:
-            rows += len(range(*map(int, one["range"])))
-        if one.get("$") == "sparse":
-            rows += _rows_of_sparse(one)
-        if one.get("$") == "frame" and one["columns"] and "range" in one["index"]:
-            rows -= len(range(*map(int, one["index"]["range"])))  # as many as each column has, or it is refused
-    if bytes_ > _WIDEST:
-        raise ValueError("the texts are too long for an array")
-    if rows > _MANY:
-        raise ValueError("there are more rows than can be")
-    if arrays > _MOST_ARRAYS or tables > _MOST_TABLES:
-        raise ValueError(f"it has {arrays:,} arrays and {tables:,} tables, which are more than a model takes")
-
-
-def _rows_of_sparse(told: Mapping[str, Any]) -> int:
-    """Return how many values a matrix has beside those that are written: a diagonal of DIA is as long as a row."""
-    shape = [int(length) for length in told["shape"]]
-    if not str(told["kind"]).startswith("dia_"):
-        return max(shape)
-    places = zip(told["row"]["array"], told["column"]["array"], strict=True)
-    return shape[-1] * len({int(column) - int(row) for row, column in places})
-
-
-def spread(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values that a dict or an index may look among, or refuse them.
-
-    Raises
-    ------
-    ValueError
-        If many different ones have the same hash, which takes somebody who means it.
-    """
-    hashes = list(map(_hash, values))
-    for often in {found for found, count in Counter(hashes).items() if count > _ALIKE and found is not None}:
-        if len({repr(value) for value, found in zip(values, hashes, strict=True) if found == often}) > _ALIKE:
-            raise ValueError(f"more than {_ALIKE} of its values have the same hash")
-    return values
-
-
-def _hash(value: Any) -> int | None:
-    try:
-        return hash(value)
-    except TypeError:
-        return None
 
 
 def _zone(name: Any) -> str:
@@ -349,7 +285,7 @@ def _read_array(told: Mapping[str, Any]) -> Any:
         raise ValueError("the shape is not that of the values")
     if name in {"str", "bytes"}:
         found = np.asarray(
-            nested if name == "str" else _unbase64(nested), dtype=None if _width(nested)[1] else f"{name[0].upper()}1"
+            nested if name == "str" else _unbase64(nested), dtype=None if width(nested)[1] else f"{name[0].upper()}1"
         )
         if found.dtype.kind not in "US":
             raise ValueError(f"the values are no {name}")
@@ -366,14 +302,6 @@ def _read_array(told: Mapping[str, Any]) -> Any:
 
 def _are_integers(nested: Any) -> bool:
     return all(map(_are_integers, nested)) if isinstance(nested, list) else isinstance(nested, int)
-
-
-def _width(nested: Any) -> tuple[int, int]:
-    """Return the length of the longest text, and how many there are."""
-    if not isinstance(nested, list):
-        return len(nested), 1
-    each = list(map(_width, nested))
-    return max((wide for wide, _ in each), default=0), sum(many for _, many in each)
 
 
 def _unbase64(nested: Any) -> Any:
@@ -511,7 +439,10 @@ def _read_table(told: Mapping[str, Any]) -> Any:
 def _read_sparse(told: Mapping[str, Any]) -> Any:
     import scipy.sparse
 
-    if not re.fullmatch(r"(csr|csc|coo|bsr|dia|dok|lil)_(matrix|array)", told["kind"]) or max(told["shape"]) > _MANY:
+    if (
+        not re.fullmatch(r"(csr|csc|coo|bsr|dia|dok|lil)_(matrix|array)", told["kind"])
+        or max(told["shape"]) > MOST_ROWS
+    ):
         raise ValueError("this is no sparse matrix")
     places = _read(told["row"]), _read(told["column"])
     found = scipy.sparse.coo_array((_read(told["data"]), places), shape=tuple(told["shape"]))
@@ -614,7 +545,6 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "NaT": _read_missing,
 }
 
-_ARRAYS = {"array", "cells", "values", "codes", "dense", "times", "range", "levels"}
 _TABLES = {"frame", "series", "index", "sparse", "torch", "tensorflow", *(kind for kind in _KINDS if "." in kind)}
 
 

@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
-from registry_nb.exact import spread
 from registry_nb.flavors import EXPANSION, SMALL, Files, parsed
+from registry_nb.sizes import spread
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
 

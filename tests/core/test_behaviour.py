@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb import exact, probes
+from registry_nb import exact, probes, sizes
 from registry_nb.errors import BehaviourChanged, EnvironmentChanged
 from registry_nb.rules import probe_passes
 
@@ -716,7 +716,7 @@ def test_many_equal_values_and_keys_of_different_hashes_are_read():
 
 
 def test_a_long_frame_with_a_range_for_its_index_is_read():
-    rows = exact._MANY + 1
+    rows = sizes.MOST_ROWS + 1
     found = exact.read(
         {
             "$": "frame",

@@ -1,0 +1,84 @@
+"""May a file be read in about the time and the memory that it takes itself? What is in it may be a stranger's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+__all__ = ["MOST_ROWS", "check_sizes", "spread", "width"]
+
+#: Bytes that all arrays of texts may take, which are as wide as the widest; and rows that are not written one by one.
+_WIDEST, MOST_ROWS = 64 << 20, 1 << 22
+#: Arrays and columns of a file, and its tables: each takes time to be built, however little is in it.
+_MOST_ARRAYS, _MOST_TABLES = 100_000, 10_000
+#: Values of one hash: to look among more of them takes time that grows with their square.
+_ALIKE = 100
+_ARRAYS = {"array", "cells", "values", "codes", "dense", "times", "range", "levels"}
+
+
+def check_sizes(told: Any, kinds: Collection[str]) -> None:
+    """Make sure that reading a file takes about the memory and the time of what is written in it."""
+    arrays = tables = bytes_ = rows = 0
+    left: list[Any] = [[told]]
+    while left:
+        one = left.pop()
+        left += [part for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, (dict, list))]
+        if not isinstance(one, dict):
+            continue
+        arrays += not _ARRAYS.isdisjoint(one)
+        tables += str(one.get("$")) in kinds
+        if "array" in one and one.get("dtype") in {"str", "bytes"}:
+            wide, many = width(one["array"])
+            bytes_ += wide * many * (4 if one["dtype"] == "str" else 1)
+        if "range" in one:
+            rows += len(range(*map(int, one["range"])))
+        if one.get("$") == "sparse":
+            rows += _rows_of_sparse(one)
+        if one.get("$") == "frame" and one["columns"] and "range" in one["index"]:
+            rows -= len(range(*map(int, one["index"]["range"])))  # as many as each column has, or it is refused
+    if bytes_ > _WIDEST:
+        raise ValueError("the texts are too long for an array")
+    if rows > MOST_ROWS:
+        raise ValueError("there are more rows than can be")
+    if arrays > _MOST_ARRAYS or tables > _MOST_TABLES:
+        raise ValueError(f"it has {arrays:,} arrays and {tables:,} tables, which are more than a model takes")
+
+
+def _rows_of_sparse(told: Mapping[str, Any]) -> int:
+    """Return how many values a matrix has beside those that are written: a diagonal of DIA is as long as a row."""
+    shape = [int(length) for length in told["shape"]]
+    if not str(told["kind"]).startswith("dia_"):
+        return max(shape)
+    places = zip(told["row"]["array"], told["column"]["array"], strict=True)
+    return shape[-1] * len({int(column) - int(row) for row, column in places})
+
+
+def spread(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values that a dict or an index may look among, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If many different ones have the same hash, which takes somebody who means it.
+    """
+    hashes = list(map(_hash, values))
+    for often in {found for found, count in Counter(hashes).items() if count > _ALIKE and found is not None}:
+        if len({repr(value) for value, found in zip(values, hashes, strict=True) if found == often}) > _ALIKE:
+            raise ValueError(f"more than {_ALIKE} of its values have the same hash")
+    return values
+
+
+def _hash(value: Any) -> int | None:
+    try:
+        return hash(value)
+    except TypeError:
+        return None
+
+
+def width(nested: Any) -> tuple[int, int]:
+    """Return the length of the longest text, and how many there are."""
+    if not isinstance(nested, list):
+        return len(nested), 1
+    each = list(map(width, nested))
+    return max((wide for wide, _ in each), default=0), sum(many for _, many in each)
