@@ -49,7 +49,8 @@ def fingerprint(data: Any) -> dict[str, Any]:
         return _of_several(list(data) if isinstance(data, Mapping) else list(range(len(data))), list(several))
     if hasattr(data, "tocsr"):
         return _of_sparse(data)
-    frame = forms.frame_of(data, columns=True)
+    named = getattr(getattr(data, "dtype", None), "names", None)
+    frame = forms.frame_of(data.reshape(-1) if named else data, columns=True)
     if frame is None and forms.is_series(data):
         frame = forms.series_of(data).to_frame()
     return _of_array(forms.host(data), data) if frame is None else _of_frame(frame)
@@ -108,8 +109,6 @@ def _of_array(array: Any, data: Any) -> dict[str, Any]:
 
     if array.dtype == object and not array.ndim and array.item() is data:
         raise Invalid(f"{type(data).__name__} is no table, array or list")
-    if array.dtype.names:
-        return _of_frame(_columns(array))
     if array.dtype.kind in "OUS":
         return _of_frame(_as_frame(array))
     rows = len(array) if array.ndim else 1
@@ -126,12 +125,6 @@ def _as_frame(array: Any) -> Any:
     import pandas as pd
 
     return pd.DataFrame(array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1))
-
-
-def _columns(array: Any) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame({name: list(array[name].reshape(-1)) for name in array.dtype.names})
 
 
 def _readable(name: object) -> str:

@@ -212,6 +212,7 @@ def test_the_past_cannot_be_changed(story, refused, call):
 def test_nor_can_its_bytes(story, refused):
     past = story.at(day(4))
     for call in (
+        lambda: past.artifacts.drafting(),
         lambda: past.artifacts.put("a", "b"),
         lambda: past.check(),
         lambda: past.artifacts.writing(),

@@ -119,3 +119,11 @@ def test_lists_are_counted_and_texts_escaped_and_cut():
     assert shown("ä") == "'ä'"
     assert shown("x" * 200) == "'" + "x" * 79 + "…"
     assert shown(None) == "None"
+
+
+def test_what_cannot_tell_what_it_is_is_shown_by_its_class():
+    class Untold:
+        def __repr__(self):
+            raise RuntimeError("no text")
+
+    assert errors.shown(Untold()) == "<Untold>"

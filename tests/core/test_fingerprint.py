@@ -106,3 +106,11 @@ def test_of_large_data_only_a_part_is_read_and_that_is_said(monkeypatch):
 def test_equal_lists_are_equal(values):
     frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
     assert fingerprint(frame) == fingerprint(frame.copy())
+
+
+def test_named_fields_are_columns_however_many_dimensions_their_array_has():
+    fields = [("a", "i4"), ("b", "U2")]
+    flat = np.array([(1, "x"), (2, "y"), (3, "z"), (4, "")], dtype=fields)
+    assert fingerprint(flat)["names"] == ["a", "b"]
+    assert fingerprint(flat.reshape(2, 2)) == fingerprint(flat)
+    assert fingerprint(flat[0])["rows"] == 1
