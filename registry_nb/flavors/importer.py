@@ -12,6 +12,7 @@ import builtins
 import importlib.util
 import itertools
 import json
+import re
 import sys
 import threading
 import weakref
@@ -35,6 +36,7 @@ STATE = "state.json"
 
 _on_trial = ContextVar("_on_trial", default=False)
 _numbers = itertools.count(1)
+_OWN_NAME = re.compile(r"^_model_code_\d+\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Importer:
 
     def adopt(self, module: str, values: Mapping[str, Any]) -> None:
         """Put objects of the pickle into the place of those of their names in a module, now and when it runs."""
+        module = _OWN_NAME.sub("", module)  # of a model that was loaded and is registered again
         if root_of(module) in self.roots:
             self._adopted.setdefault(module, {}).update(values)
             if module in self._modules:
@@ -198,14 +201,19 @@ class _StandIn:
     def __init__(self, module: ModuleType) -> None:
         object.__setattr__(self, "_found", weakref.ref(module))
 
+    def stands_for(self) -> ModuleType | None:
+        """Return the module, or None if it is gone."""
+        found: ModuleType | None = object.__getattribute__(self, "_found")()
+        return found
+
     def __getattribute__(self, name: str) -> Any:
-        module = object.__getattribute__(self, "_found")()
+        module = _StandIn.stands_for(self)
         if module is None:
             raise AttributeError(name)
         return getattr(module, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(object.__getattribute__(self, "_found")(), name, value)
+        setattr(_StandIn.stands_for(self), name, value)
 
 
 def _leave(entered: list[str]) -> None:

@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
 from types import ModuleType
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 __all__ = ["is_installed", "loaded", "location", "root_of"]
@@ -48,7 +49,14 @@ def loaded() -> list[ModuleType]:
             del _own[name]
         _judged.clear()
         _judged.update(modules)
-    return list(_own.values())
+    return [module for module in map(_itself, _own.values()) if module is not None]
+
+
+def _itself(module: Any) -> ModuleType | None:
+    """Return the module that another object only stands for, as that of a loaded model; None if it is gone."""
+    stands_for = getattr(type(module), "stands_for", None)
+    found: ModuleType | None = stands_for(module) if stands_for else module
+    return found
 
 
 def location(root: str) -> str | None:

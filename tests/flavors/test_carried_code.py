@@ -594,6 +594,28 @@ def test_a_module_that_was_loaded_under_another_name_travels_under_that(registry
     assert registry.load("models:/M/1").predict([1]) == [7]
 
 
+def test_an_object_that_a_loaded_model_has_made_belongs_to_its_class_when_it_is_registered_again(
+    registry, tmp_path, monkeypatch
+):
+    (tmp_path / "keeping_helper.py").write_text("class Item:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Keeps:
+        item = None
+
+        def predict(self, X):
+            import keeping_helper
+
+            known, self.item = isinstance(self.item, keeping_helper.Item), self.item or keeping_helper.Item()
+            return [known for _ in X]
+
+    registry.register(Keeps(), "M")
+    loaded = registry.load("models:/M/1")
+    assert [loaded.predict([1]), loaded.predict([1])] == [[False], [True]]
+    registry.register(loaded, "M")
+    assert registry.load("models:/M/2").predict([1]) == [True]
+
+
 def test_what_a_model_no_longer_needs_leaves_the_process(registry, tmp_path, monkeypatch):
     import gc
 
