@@ -305,12 +305,13 @@ def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
 
 def _filled(spec: Column, values: Any) -> Any:
     """Return an array of the dtype that the model was shown; how long texts may be, is no fact of a model."""
-    import numpy as np
+    import pandas as pd
 
-    array = values.astype(dtype_for(spec.storage, values))
-    if not (array == values).all() and not (
-        values.dtype.kind in "fcmM" and np.array_equal(array, values, equal_nan=True)
-    ):
+    dtype, there = dtype_for(spec.storage, values), ~pd.isna(values)
+    if not there.all() and dtype.kind not in "fcmMO":
+        raise Unmakeable(f"lacks a value in {spec.name!r}, which {spec.storage} cannot say")
+    array = values.astype(dtype)
+    if not (array[there] == values[there]).all():
         raise Unmakeable(f"has values in {spec.name!r} that are not exact in {spec.storage}")
     return array
 

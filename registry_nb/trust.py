@@ -28,7 +28,7 @@ from enum import StrEnum
 from registry_nb import keys, lifecycle, places
 from registry_nb.errors import Invalid, LibraryMissing, Untrusted, listed, shown
 from registry_nb.flavors.audit import Audit
-from registry_nb.records import Event, ModelVersion, SavedModel, Seal
+from registry_nb.records import ModelVersion, SavedModel, Seal
 from registry_nb.stores import Reader, Store
 
 #: Of a digest, and of a signer's name, at least so many digits have to be given: 64 bits are not found by trying.
@@ -189,19 +189,20 @@ def _message(uri: str, essence: bytes) -> bytes:
 
 def _about(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> list[Seal]:
     """Return the seals that are about this model: its URI, or that of the same version under an earlier name."""
-    seals = saved.seals[:_MOST_SEALS]
-    history = tuple(_history(uri, reader)) if any(seal.of != uri for seal in seals) else ()
-    return [seal for seal in seals if seal.of == uri or _was_called(uri, seal.of, history)]
+    name, number = _name_in(uri), uri.rpartition("/")[2]
+    seals = [seal for seal in saved.seals[:_MOST_SEALS] if seal.of == uri or _is_of_number(number, seal.of, uri)]
+    # The history is long, and read at most once: most seals are about the name that the version has.
+    history = tuple(reader.events(name)) if any(seal.of != uri for seal in seals) else ()
+    return [seal for seal in seals if seal.of == uri or lifecycle.was_called(history, _name_in(seal.of))]
 
 
-def _history(uri: str, reader: Reader) -> Iterable[Event]:
-    return reader.events(uri.removeprefix("models:/").rpartition("/")[0]) if uri.startswith("models:/") else ()
+def _is_of_number(number: str, sealed: str, uri: str) -> bool:
+    """Tell whether a seal is about a version of this number, of whatever model."""
+    return all(text.startswith("models:/") for text in (uri, sealed)) and sealed.rpartition("/")[2] == number
 
 
-def _was_called(uri: str, sealed: str, history: Iterable[Event]) -> bool:
-    (_, number), (was, then) = (text.removeprefix("models:/").rpartition("/")[::2] for text in (uri, sealed))
-    versions = uri.startswith("models:/") and sealed.startswith("models:/")
-    return versions and number == then and lifecycle.was_called(history, was)
+def _name_in(uri: str) -> str:
+    return uri.removeprefix("models:/").rpartition("/")[0]
 
 
 def _signers(seals: Iterable[Seal], essence: bytes) -> tuple[str, ...]:

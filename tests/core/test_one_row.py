@@ -240,7 +240,7 @@ def test_how_long_texts_are_in_named_fields_is_no_fact():
     found = enforce(signature, {"n": [2, 3], "s": ["abcd", ""], "b": [b"xy", b""]})
     assert found.dtype == [("s", "U4"), ("b", "S2"), ("n", "i4")]
     assert found.tolist() == [("abcd", b"xy", 2), ("", b"", 3)]
-    assert "has values in 's' that are not exact in <U2" in problem(signature, {"n": [1], "s": [None], "b": [b""]})
+    assert "lacks a value in 's', which <U2 cannot say" in problem(signature, {"n": [1], "s": [None], "b": [b""]})
     assert enforce(signature, {"n": [], "s": [], "b": []}).dtype == [("s", "U2"), ("b", "S1"), ("n", "i4")]
 
 
@@ -358,6 +358,17 @@ def test_values_without_dimensions_are_no_scalars_of_a_column():
     with pytest.warns(match="column 'v' holds ndarray"):
         (column,) = infer_signature(pd.DataFrame({"v": pd.Series([np.array(1.0), np.array(2.0)], dtype=object)})).inputs
     assert (column.dtype, column.cells) == ("any", "ndarray[float64]")
+
+
+@pytest.mark.parametrize("gap", [None, pd.NA, np.nan])
+@pytest.mark.parametrize("dtype", ["object", "string"])
+def test_a_text_that_is_missing_has_no_place_in_a_named_field(gap, dtype):
+    signature = shown(np.array([("x", 1.0)], dtype=[("s", "U1"), ("n", "f8")]))
+    frame = pd.DataFrame({"s": pd.Series([gap, "y"], dtype=dtype), "n": [1.0, np.nan]})
+    assert "in 's'" in problem(signature, frame)
+    made = enforce(signature, frame.iloc[1:])
+    assert made["s"].tolist() == ["y"]
+    assert np.isnan(made["n"]).all()
 
 
 def test_named_fields_in_another_order_are_put_in_order():

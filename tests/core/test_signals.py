@@ -20,6 +20,9 @@ from registry_nb.rules import probe_passes
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no alarm")
 
+#: In a shell's background it is ignored.
+INTERRUPTED = signal.getsignal(signal.SIGINT)
+
 
 class TooLong(Exception):
     """A user's own time-out."""
@@ -144,7 +147,7 @@ def test_a_time_out_while_a_model_is_registered_is_no_verdict_about_it(filled, h
     assert type(raised.value) is kind
     assert (descriptors(), lying_in(filled), filled.history()) == before
     assert filled.register(lambda X: X, "Other").version == 1, "no lock is held"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is INTERRUPTED
 
 
 def test_a_time_out_while_what_cannot_be_pickled_is_looked_for_is_one_too(filled):
@@ -240,7 +243,7 @@ def test_an_alarm_at_any_moment_leaves_no_lock_no_descriptor_and_nothing_half_do
         except kind:
             hits += 1
             known = len(filled.versions("Slow"))
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is INTERRUPTED
         assert [name for name in lying_in(filled) if name.startswith(".draft-")] == []
     assert hits
     # An alarm between the system's answer and the next instruction is nobody's to catch: that may happen once.
