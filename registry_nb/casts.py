@@ -218,15 +218,21 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
     import pandas as pd
 
     values = plain(series)
-    values = values.astype(object) if kind_of(values) == "category" else values
+    coded = kind_of(values) == "category"
+    values = values.astype(object) if coded else values
     gaps = values.isna().to_numpy()
     if spec.dtype in {"boolean", "integer", "long"} and not spec.nullable:
         _refuse_gaps(spec.dtype, values, gaps)
+    marks = {"None": None, "nan": float("nan"), "<NA>": pd.NA, "NaT": pd.NaT}
     told = type_of if "[" in spec.cells else _type_name
     kinds = {told(cell) for cell, gap in zip(values, gaps, strict=True) if not gap}
     if values.dtype == object and (kinds <= {spec.cells} or not spec.cells):
         if spec.dtype == "datetime" or not spec.cells:
             fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
+        if gaps.any() and spec.missing in marks:
+            return _marked(values, gaps, marks[spec.missing])
+        if coded:  # a code for what is missing is no mark that a model knows
+            _refuse_gaps(f"objects of type {spec.cells}", values, gaps)
         return values
     make = _MAKE.get(spec.cells) or _maker(spec.cells)
     if make is None and spec.cells:
@@ -235,7 +241,6 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
     if spec.dtype in SCALARS:
         values = fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
     gaps = values.isna().to_numpy()
-    marks = {"None": None, "nan": float("nan"), "<NA>": pd.NA, "NaT": pd.NaT}
     if gaps.any() and spec.missing not in marks:
         _refuse_gaps(f"objects of type {spec.cells}", values, gaps)
     made = np.empty(len(values), object)
@@ -246,6 +251,17 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
             raise Misfit(f"must be objects of type {spec.cells}, and is {kind}: {shown(cell)} in row {row}")
         made[row] = new
     return pd.Series(made, index=series.index, name=series.name, dtype=object)
+
+
+def _marked(values: Any, gaps: Any, mark: Any) -> Any:
+    """Return objects in which the mark that the model was shown stands for what is missing; the same if it does."""
+    import pandas as pd
+
+    cells = values.to_numpy(copy=True)
+    if {repr(cell) for cell in cells[gaps]} == {repr(mark)}:
+        return values
+    cells[gaps] = mark
+    return pd.Series(cells, index=values.index, name=values.name, dtype=object)
 
 
 def _date_of(cell: Any) -> Any:

@@ -360,6 +360,20 @@ def test_values_without_dimensions_are_no_scalars_of_a_column():
     assert (column.dtype, column.cells) == ("any", "ndarray[float64]")
 
 
+def test_what_is_missing_in_a_category_gets_the_mark_that_was_shown_or_is_refused():
+    void = pd.DataFrame({"s": pd.Categorical([None, None], ["a", "b"]), "n": [0, 0]})
+    for shown_texts in ([None, None], ["a", None]):
+        rows = [{"s": text, "n": 1} for text in shown_texts]
+        assert enforce(shown(rows), void) == [{"s": None, "n": 0}] * 2
+    assert "its value in row 0 is missing" in problem(shown([{"s": "a", "n": 1}]), void)
+    frame = pd.DataFrame({"s": pd.Series(["a", np.nan], dtype=object)})
+    assert enforce(shown(frame), pd.DataFrame({"s": pd.Series(["b", None], dtype=object)}))["s"].isna().tolist() == [
+        False,
+        True,
+    ]
+    assert enforce(shown(frame), pd.DataFrame({"s": pd.Series(["b", None], dtype=object)}))["s"][1] is not None
+
+
 @pytest.mark.parametrize("gap", [None, pd.NA, np.nan])
 @pytest.mark.parametrize("dtype", ["object", "string"])
 def test_a_text_that_is_missing_has_no_place_in_a_named_field(gap, dtype):
