@@ -71,9 +71,8 @@ def load(files: Files, *, restricted: bool) -> Any:
     if restricted:
         raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask whoever made it")
     with files.open(FILE) as file:
-        importer = importer_of(files)
         # Of a model without code there is nothing to keep apart, and Python's own unpickler takes half the time.
-        return Unpickler(file, importer).load() if files.carries_code or importer else pickle.load(file)
+        return Unpickler(file, importer_of(files)).load() if files.carries_code else pickle.load(file)
 
 
 class Unpickler(pickle.Unpickler):

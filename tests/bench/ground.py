@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -14,6 +14,7 @@ from typing import Any
 
 from registry_nb import Registry, lifecycle
 from registry_nb.lifecycle import Stamp
+from registry_nb.trust import Sealer
 
 NAME = "Iris"
 #: The alias that every filled registry has, and the share of its versions below the one in Production.
@@ -62,13 +63,15 @@ class Ground:
 def fill(registry: Registry, versions: int) -> None:
     """Register a small model once, and its record again and again, many in one commit; one is in Production."""
     first = registry.register(small_model(), NAME, example=iris()[0][:5], metrics={"accuracy": 0.97}, because="first")
+    sealer = Sealer(first)  # who registered them is who loads them
     for start in range(2, versions + 1, _BATCH):
         with registry.store.transaction() as tx:
             model = tx.model(NAME, latest=False)
             for number in range(start, min(start + _BATCH, versions + 1)):
                 stamp = Stamp(datetime.now(UTC), registry.user, "bench", "one of many")
                 facts = {"metrics": {"accuracy": 0.97}, "tags": {"team": "bench"}}
-                tx.apply(lifecycle.registered(model, number, NAME, first.saved, stamp, **facts))
+                saved = replace(first.saved, seals=sealer.seals(f"models:/{NAME}/{number}"))
+                tx.apply(lifecycle.registered(model, number, NAME, saved, stamp, **facts))
     registry.promote(NAME, (versions + 1) // 2, because="the middle")
     registry.alias(NAME, ALIAS, max(1, versions // 3))
 
