@@ -25,6 +25,7 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named, pickling
+from registry_nb.flavors.importer import FOLDER
 from registry_nb.flavors.inputs import framed
 from registry_nb.records import File, ModelVersion, SavedModel
 from registry_nb.stores import Artifacts, disk
@@ -323,7 +324,7 @@ def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bo
         file = artifacts.open(stored[path])
         return _bounded(file, stored[path]) if strange and stored[path].codec else file
 
-    carries_code = version.environment.get("by_value", True) or any(path.startswith("code/") for path in stored)
+    carries_code = version.environment.get("by_value", True) or any(path.startswith(f"{FOLDER}/") for path in stored)
     return Files(stored, opened, carries_code=bool(carries_code))
 
 

@@ -3,7 +3,7 @@
 cloudpickle takes along what a function uses by its global names. An ``import helper`` inside ``predict`` it does not
 see: a process elsewhere would not find ``helper``, and one beside the sources would run whatever the file says by then.
 So the files of such modules are kept beside the model, under ``code/``. An `Importer` runs them for the functions of
-that one model, and never enters them into ``sys.modules``: two versions of a model keep their own code in one process.
+that one model, under names that no other model's modules have: two versions keep their own code in one process.
 To put their folder on ``sys.path``, as MLflow does, was the alternative: the first version that is loaded wins there.
 
 A file is not all that there is to a module. What a notebook has set in it since (``config.THRESHOLD = 5``) travels
@@ -93,8 +93,7 @@ def code_of(
     waiting = list(_imports(model, functions, code))
     seen |= {path.partition("/")[0].removesuffix(".py") for path in code.sources}
     for path, text in list(code.sources.items()):
-        _look_at_the_live_one(model, path, text, code.state)
-        waiting += _imports_of_text(text)
+        waiting += _looked_at(model, path, text, code)
     while waiting:
         name, guessed = waiting.pop()
         root = root_of(name)
@@ -103,8 +102,7 @@ def code_of(
             seen.add(root)
             more = _read(place, model, root)
             for path, text in more.items():
-                _look_at_the_live_one(model, path, text, code.state)
-                waiting += _imports_of_text(text)
+                waiting += _looked_at(model, path, text, code)
             _add(model, code, more)
         elif root not in seen and not guessed:
             seen.add(root)
@@ -151,11 +149,22 @@ def _imports(model: object, functions: Iterable[FunctionType], code: Code) -> It
                 yield full, level < 0
 
 
-def _imports_of_text(text: str) -> Iterator[tuple[str, bool]]:
+def _parsed(text: str) -> ast.Module | None:
     try:
-        tree = ast.parse(text)
+        return ast.parse(text)
     except (SyntaxError, ValueError):  # it will not run either
+        return None
+
+
+def _looked_at(model: object, path: str, text: str, code: Code) -> Iterator[tuple[str, bool]]:
+    """Hold a file against the module that was imported from it, and name what it imports."""
+    if (tree := _parsed(text)) is None:
         return
+    _look_at_the_live_one(model, path, tree, code.state)
+    yield from _imports_of_text(text, tree)
+
+
+def _imports_of_text(text: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
     by_text = any(name in text for name in _BY_TEXT)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -166,17 +175,16 @@ def _imports_of_text(text: str) -> Iterator[tuple[str, bool]]:
             yield str(node.value), True
 
 
-def _look_at_the_live_one(model: object, path: str, text: str, state: dict[str, dict[str, str]]) -> None:
+def _look_at_the_live_one(model: object, path: str, tree: ast.Module, state: dict[str, dict[str, str]]) -> None:
     """Hold a file against the module of this process that was imported from it: what it was set to, and its code."""
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     live = sys.modules.get(name)
     if live is None:
         return
     try:
-        tree, compiled = ast.parse(text), compile(text, path, "exec")
-    except (SyntaxError, ValueError):
+        written = {each.co_qualname: each for each in _codes(compile(tree, path, "exec"))}
+    except (SyntaxError, ValueError):  # what only the compiler finds, as a return outside of a function
         return
-    written = {each.co_qualname: each for each in _codes(compiled)}
     for function in _functions(live):
         other = written.get(function.__code__.co_qualname)
         if other is not None and _differ(function.__code__, other):

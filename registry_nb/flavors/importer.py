@@ -234,8 +234,9 @@ def trial() -> Iterator[None]:
 def importer_of(files: Files) -> Importer:
     """Return what imports the modules that travel with a model."""
     names = [name for name in sorted(files.names) if name.startswith(f"{FOLDER}/")]
-    code = Code({name.removeprefix(f"{FOLDER}/"): files.read(name).decode("utf-8") for name in names})
-    return Importer(Code(code.sources, json.loads(code.sources.pop(STATE, "{}"))), strict=_on_trial.get())
+    sources = {name.removeprefix(f"{FOLDER}/"): files.read(name).decode("utf-8") for name in names}
+    state = json.loads(sources.pop(STATE, "{}"))
+    return Importer(Code(sources, state), strict=_on_trial.get())
 
 
 def _unseen(root: str) -> NotSerializable:
