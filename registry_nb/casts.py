@@ -537,11 +537,11 @@ def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
     """Return an array as one of the dtype; the same object if it is that already."""
     import numpy as np
 
+    if dtype == "object":
+        return _texts(array)
     found = dtype_name(array.dtype)
     if found == dtype:
         return array
-    if found == "str" and dtype == "object":
-        return array.astype(object)
     if found == "object" and dtype == "str" and all(isinstance(cell, str) for cell in array.flat):
         return array
     span = _SPANS.match(dtype)
@@ -550,6 +550,18 @@ def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
     fine = _PYTHON.get(dtype[:3], ())
     odd = [cell for cell in array.flat if not isinstance(cell, fine)] or list(array.flat[:1])
     raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(odd[0])}" if odd else ""))
+
+
+def _texts(array: Any) -> Any:
+    """Return an array of texts, with None for those that are missing; the same object if it is that already."""
+    cells = array.astype(object, copy=False)
+    if odd := [cell for cell in cells.flat if not isinstance(cell, str) and not is_missing(cell)]:
+        raise Misfit(f"must be texts, and holds {shown(odd[0])}")
+    if all(cell is None or isinstance(cell, str) for cell in cells.flat):
+        return cells
+    cells = cells.copy()
+    cells.flat[[i for i, cell in enumerate(cells.flat) if not isinstance(cell, str)]] = None
+    return cells
 
 
 def is_missing(cell: Any) -> bool:

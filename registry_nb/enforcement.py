@@ -22,7 +22,6 @@ from registry_nb.casts import (
     fitted_array,
     fitted_column,
     fitted_numbers,
-    is_missing,
     is_number,
 )
 from registry_nb.columns import Column, Tensor
@@ -476,12 +475,7 @@ def _stacked(spec: Tensor, frame: Any, *, literal: bool) -> Any:
     flat = len(spec.shape) == 1 and frame.shape[1] == 1
     _check_shape(spec, frame.shape[:1] if flat else frame.shape)
     if spec.dtype == "object":
-        array = frame.astype(object).to_numpy(copy=True)
-        if odd := [cell for cell in array.flat if not isinstance(cell, str) and not is_missing(cell)]:
-            raise Misfit(f"must be texts, and holds {shown(odd[0])}")
-        for place, cell in np.ndenumerate(array):
-            array[place] = cell if isinstance(cell, str) else None
-        return array[:, 0] if flat else array
+        frame = frame.astype(object)
     if not is_number(spec.dtype):
         array = frame.to_numpy()
         return fitted_array(spec.dtype, array[:, 0] if flat else array, literal=literal)

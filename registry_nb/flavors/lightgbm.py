@@ -11,6 +11,7 @@ derived from one of LightGBM's are scikit-learn's flavor to pickle.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
 from types import FunctionType
@@ -20,6 +21,7 @@ from registry_nb.errors import Corrupted, NotSerializable, pass_signals
 from registry_nb.flavors import Files, pickling, quarantine, sidecar
 from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import framed
+from registry_nb.forms import is_of
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
@@ -79,12 +81,18 @@ def load(files: Files, *, restricted: bool) -> Any:
 
 def predict(model: Any, data: Any) -> Any:
     """Apply the model."""
-    data = framed(data)
+    # Of its own containers, a table is the one that it also takes without rows, as it refuses a frame.
+    data = data if _is_read_as_table(data) else framed(data)
     if isinstance(data, (list, tuple)):
         import numpy as np
 
         data = np.asarray(data)
     return model.predict(data)
+
+
+def _is_read_as_table(data: Any) -> bool:
+    """Tell whether LightGBM reads this as a table of pyarrow, which needs cffi."""
+    return type(data).__name__ == "Table" and is_of(data, "pyarrow") and importlib.util.find_spec("cffi") is not None
 
 
 def examine(files: Files) -> None:

@@ -585,9 +585,14 @@ def test_a_model_that_was_shown_lists_gets_lists_of_the_same_numbers():
     assert enforce(infer_signature((1, 2)), [3.0, 4.0]) == (3, 4)
     assert type(enforce(infer_signature([np.float32(1)]), [2])[0]) is np.float32
     texts = infer_signature(["a", None])
-    for data in (["b", None], pd.Series(["b", None]), pl.Series(["b", None]), np.array(["b", None], dtype=object)):
+    gapped = np.array(["b", np.nan], dtype=object)
+    for data in (["b", None], pd.Series(["b", None]), pl.Series(["b", None]), np.array(["b", None], object), gapped):
         assert enforce(texts, data) == ["b", None]
-    assert "must be texts, and holds 1" in problems(texts, pd.Series([1]))[0]
+    assert np.isnan(gapped[1])  # the caller's
+    for data in (pd.Series([1]), [1], np.array([1]), [1, None], np.array([1, "b"], object)):
+        assert "must be texts, and holds 1" in problems(texts, data)[0]
+    assert "must be texts, and holds Decimal('1')" in problems(texts, [Decimal(1)])[0]
+    assert "must be texts, and holds b'x'" in problems(texts, [b"x"])[0]
     ragged = infer_signature([[1], [1, 2]])
     for data in ([[3], [4, 5]], [(3,), (4, 5)], [np.array([3]), np.array([4, 5])]):
         assert enforce(ragged, data) == [[3], [4, 5]]

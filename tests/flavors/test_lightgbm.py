@@ -277,3 +277,15 @@ def test_a_file_that_is_cut_short_is_damaged(tmp_path, share):
     for restricted in (False, True):
         with pytest.raises(rn.Corrupted, match="it ends before its trees do"):
             flavor.load(Files.of_folder(tmp_path), restricted=restricted)
+
+
+def test_a_table_of_pyarrow_without_rows_is_answered_with_none_as_by_lightgbm_itself(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("cffi")
+    table = pa.Table.from_pandas(FRAME)
+    model = lgb.LGBMRegressor(n_estimators=3, **QUIET).fit(table, Y.astype(float))
+    registry = rn.Registry(tmp_path / "r", user="ada")
+    registry.register(model, "Iris", example=table[:5])
+    loaded = registry.load("models:/Iris/1")
+    assert loaded.predict(table[:0]).shape == model.predict(table[:0]).shape == (0,)
+    assert loaded.predict(FRAME).tolist() == loaded.predict(table).tolist() == model.predict(table).tolist()

@@ -94,8 +94,6 @@ def shown_as(container, known, kind):
             text_of_levels = kind == "text" and dtype in ("category?", "Categorical?", "dictionary?")  # the data's own
             if container.make is matrix and dtype.startswith("object"):  # nothing is said of its values
                 continue
-            if container is CONTAINERS["dict of lists"] and KIND[type] in (Instant, Moment):  # read as one row of lists
-                continue
             if not text_of_levels and re.fullmatch(known.dtypes, dtype):
                 yield type, dtype
 
@@ -130,13 +128,18 @@ def kind_of(spec):
     return next(kind for kind, types in SHOWN.items() if spec.type in types)
 
 
+def has_gaps(one):
+    """Tell whether a value is missing in each column that may lack some, in what a subject is shown."""
+    return one.shown in MODELS[one.model].gaps and one.seed % 2 == 1
+
+
 def shown_table(one, size, seed):
     """Build a table of values such as the model is shown, in its container."""
     chance = random.Random(f"{one.name} {seed}")
     columns = []
     for spec in one.specs:
         cells = [cell_of(spec.type, drawn(chance, kind_of(spec))) for _ in range(size)]
-        if spec.holds_gaps and one.shown in MODELS[one.model].gaps and one.seed % 2 and size > 2:
+        if spec.holds_gaps and has_gaps(one) and size > 2:
             cells[1] = None
         columns.append(replace(spec, cells=tuple(cells)))
     return CONTAINERS[one.shown].make(columns)
@@ -161,10 +164,10 @@ class Case:
 
 
 def unchecked(one):
-    """Tell whether a subject was shown lists of several types, or of times: nothing is said of their places."""
+    """Tell whether a subject was shown lists of several types, of times or with gaps: their places are not checked."""
     types = {spec.type for spec in one.specs}
     timed = not {Instant, Moment}.isdisjoint(map(KIND.get, types))
-    return one.shown in ("lists", "tuples") and (len(types) > 1 or timed)
+    return one.shown in ("lists", "tuples") and (len(types) > 1 or timed or has_gaps(one))
 
 
 def meant_table(case):
@@ -384,14 +387,14 @@ class Model:
     tolerance: float = 1e-5
 
 
-#: A row is shown as a series of values, and the other two as a frame, or a mapping, like any other.
+#: An echo has an answer for each value of a row, so that it counts as a series; the others as a frame, or a mapping.
 NOT_SHOWN = ("row", "dict of Series", "DataFrame, index")
 _ARRAYS = ("array", "lists", "csr")
 MODELS = {
     "echo": Model(
         "pyfunc", echoed, tuple(name for name in CONTAINERS if name not in NOT_SHOWN),
         tuple(SHOWN), dtypes=".*", labels=("text", "number", "tuple"), narrow=True,
-        gaps=tuple({*CONTAINERS} - {"lists", "tuples", "dict of lists"}),
+        gaps=tuple(CONTAINERS),
         tolerance=0,
     ),
     "version 1": Model("pyfunc", scaled(1), ("DataFrame", "array", "lists"), ("real",), gaps=()),

@@ -91,9 +91,7 @@ def cases(draw, model):
     ]
     name = draw(st.sampled_from(fitting) | st.just(one.shown))
     container = CONTAINERS[name]
-    size = container.size or draw(
-        st.sampled_from((1, 1, 1, 2, 2, 2, 3, 3, 3, 0 if model == "echo" and not container.literal else 1))
-    )
+    size = container.size or draw(st.sampled_from((1, 1, 1, 2, 2, 2, 3, 3, 3, 0 if not container.literal else 1)))
     twist = draw(st.sampled_from(("plain",) * 4 + ("permuted",) * 3 + ("extra", "lacking", "doubled", "other kind")))
     disguised, lacks = draw(st.sampled_from((False, False, True))), draw(st.sampled_from((False, False, False, True)))
     columns = []
@@ -235,7 +233,6 @@ def straight(case):
         case.container == case.subject.shown
         and len(columns) == len(specs)
         and all(column.cells and None not in column.cells for column in columns)
-        and not (case.container == "structured" and any(column.type == "str" for column in columns))  # of one width
         and all(
             (given.type, given.dtype, given.levels) == (spec.type, spec.dtype, spec.levels)
             and spec.name in (given.name, None)
