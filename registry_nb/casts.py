@@ -231,7 +231,8 @@ def _objects(spec: Column, series: Any, notes: list[str], *, literal: bool) -> A
             fitted_column(replace(spec, storage="", cells=""), values, notes, literal=literal)
         if gaps.any() and spec.missing in marks:
             return _marked(values, gaps, marks[spec.missing])
-        if coded:  # a code for what is missing is no mark that a model knows
+        # A code for what is missing is no mark that a model knows, and a list of rows has no place for one.
+        if coded or (spec.name is None and spec.dtype not in SCALARS):
             _refuse_gaps(f"objects of type {spec.cells}", values, gaps)
         return values
     make = _MAKE.get(spec.cells) or _maker(spec.cells)

@@ -597,6 +597,8 @@ def test_a_model_that_was_shown_lists_gets_lists_of_the_same_numbers():
     for data in ([[3], [4, 5]], [(3,), (4, 5)], [np.array([3]), np.array([4, 5])]):
         assert enforce(ragged, data) == [[3], [4, 5]]
     assert "must be objects of type list" in problems(ragged, [3])[0]
+    for data in ([None], np.array([[None]], object), [[1], None]):
+        assert "objects of type list" in problems(ragged, data)[0]
     assert enforce(infer_signature((np.zeros(2), np.zeros(3))), (np.ones(2), np.ones(3)))[1].tolist() == [1, 1, 1]
     pair = np.ones(2), np.ones((2, 3))
     assert enforce(infer_signature(pair), pair) is pair

@@ -4,3 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+#: What needs every framework is imported by the test that skips without them, and holds no test itself.
+collect_ignore = ["differential.py", "plain_tables.py"]
