@@ -1,4 +1,4 @@
-"""A model registry that lives where the model is born: in the notebook.
+"""A model registry inside your notebook.
 
 >>> import registry_nb as rn
 >>> registry = rn.Registry("my_models")

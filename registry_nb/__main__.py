@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"  {at} {event.user} {event.action:<12} version {event.version}  {moved:<24} {event.because}")
 
     report = registry.check()
-    problems = "; ".join(report.problems) or "everything holds together"
+    problems = "; ".join(report.problems) or "no problems found"
     print(f"\nCheck: {report.versions} versions, {report.events} events, {report.files} files: {problems}")
 
 

@@ -178,7 +178,7 @@ def _asof(asked: Asked, model: str, at: float) -> Json:
 def _check(asked: Asked, deep: bool = False) -> Json:
     asked.say("loading every model…" if deep else "checking every byte…")
     report = asked.registry.check(deep=deep)
-    lines = list(report.problems) or [f"everything holds together: {looked_at(report)}"]
+    lines = list(report.problems) or [f"no problems found: {looked_at(report)}"]
     return {"ok": report.ok, "lines": [*lines, *report.notes]}
 
 

@@ -177,7 +177,7 @@ def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     ref = given.words[: 1 if "=" in "".join(given.words[1:2]) else 2]  # a model's name may have a = in it
     if len(ref) == len(given.words):
-        raise UsageError("no tag is given; %registry tag Iris/3 reviewed=yes is how it is written")
+        raise UsageError("no tag is given; give one: %registry tag Iris/3 reviewed=yes")
     name, which = reference(ref, needs="tag Iris/3 reviewed=yes", model_too=True)
     return registry.tag(name, pairs(given.words[len(ref) :]), version=which)
 
@@ -194,7 +194,7 @@ def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     words = given.words
     ref = words[: 2 if len(words) > 2 and not is_whole(words[0]) and _is_which(words[1]) else 1]
     if len(ref) == len(words):
-        raise UsageError("no tag is named; %registry untag Iris/3 reviewed is how it is written")
+        raise UsageError("no tag is named; name one: %registry untag Iris/3 reviewed")
     name, which = reference(ref)
     return registry.untag(name, *words[len(ref) :], version=which)
 

@@ -30,7 +30,7 @@ def _asof(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "timeline",
     "Decide",
-    "who was in production when, and why",
+    "production history: which version, from when to when, and why",
     "timeline Iris",
     NAME,
     argument("--stage", metavar="STAGE", type=Stage, help="only Production, or only Staging"),

@@ -161,7 +161,7 @@ def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False)
             )
         first, which = uri.name, uri.which
     if which is None and needs and not model_too:
-        raise UsageError(f"which version of {shown(first)}? {needs!r} is how it is written")
+        raise UsageError(f"which version of {shown(first)}? give one: %registry {needs}")
     return first, which
 
 

@@ -158,7 +158,7 @@ def _parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
             there = f" (options: {', '.join(known)})" if known else ""
             parser.error(f"{verb.name} has no option {shown(option)}{close(option, known)}{there}")
     if rest:
-        parser.error(f"{shown(' '.join(rest))} is more than {verb.name} takes")
+        parser.error(f"unexpected argument {shown(' '.join(rest))} of {verb.name}")
     for name, value in vars(given).items():
         if isinstance(value, list):
             setattr(given, name, [unshielded(word) for word in value])

@@ -366,7 +366,7 @@ def looked_at(report: Report) -> str:
 
 
 def _report(report: Report) -> Sheet:
-    verdict = Cell("everything holds together", kind="good") if report.ok else Cell("not all is well", kind="bad")
+    verdict = Cell("no problems found", kind="good") if report.ok else Cell("problems found", kind="bad")
     facts = [("verdict", verdict), ("looked at", Cell(looked_at(report)))]
     if report.removed:
         text = f"{counted(len(report.removed), 'unused file')}, {in_bytes(report.reclaimed)}"

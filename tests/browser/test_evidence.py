@@ -168,7 +168,7 @@ def test_the_inbox_lists_who_waits_and_opens_the_version(panel):
 
 def test_an_empty_inbox_says_how_one_asks(panel):
     shown = panel(model="", view="requests", replies={"inbox": good({"requests": []})})
-    expect(shown.page.get_by_text("Nobody waits for an answer.")).to_be_visible()
+    expect(shown.page.get_by_text("No open requests.")).to_be_visible()
 
 
 def compared(shown, keep=False):

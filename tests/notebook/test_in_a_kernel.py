@@ -37,7 +37,7 @@ EVERY = {
         "'accuracy'?",
     ),
     "inspect": ("inspect Iris/2", "origin", "inspect Iris ", "Production", "inspect Iris/9", "has no version 9"),
-    "check": ("check", "everything holds together", "check --d", "--deep", "check --depe", "did you mean '--deep'?"),
+    "check": ("check", "no problems found", "check --d", "--deep", "check --depe", "did you mean '--deep'?"),
     "cells": ("cells Iris 1", "not registered from a notebook", "cells Iris ", "2", "cells Iris", "which version"),
     "panel": ("panel Iris", 'registry.panel("Iris")', "panel I", "Iris", "panel Irs", "did you mean 'Iris'?"),
     "register": (

@@ -378,7 +378,7 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
         ("promote Iris 2 --becuse x", UsageError, "no option '--becuse'; did you mean '--because'?"),
         ("promote Iris 2 --because", UsageError, "expected one argument"),
         ("rollback Iris --to two", UsageError, "invalid int value: 'two'"),
-        ("runs a b", UsageError, "'b' is more than runs takes"),
+        ("runs a b", UsageError, "unexpected argument 'b'"),
         ("use postgresql://x/y", rn.Invalid, "is not a registry"),
         ("load Iris/1 as for", UsageError, "cannot be the name of a variable"),
         ("rollback Iris", rn.Refused, "cannot be rolled back"),

@@ -48,7 +48,7 @@ function requestsView(ctx) {
       if (mine !== asked) return;
       keepFocus(ctx.root, node, () => node.replaceChildren(requests.length
         ? requestRows(ctx, requests, { withModel: true })
-        : h("p.muted", {}, "Nobody waits for an answer. On a version's page, “Move to…” asks for one.")));
+        : h("p.muted", {}, "No open requests. On a version's page, “Move to…” asks for one.")));
     } catch (error) {
       if (mine === asked) node.replaceChildren(h("p.trouble", {}, visible(error.message)));
     }

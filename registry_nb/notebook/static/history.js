@@ -77,7 +77,7 @@ function historyView(ctx) {
           one.to === null ? "now" : exact(one.to), visible(one.by, 60), visible(one.because ?? "", 400)])));
     words.open = tabled;
     node.replaceChildren(...[
-      model && events.length ? section("Who was in production when", picture, back(scale, line), picture ? words : null)
+      model && events.length ? section("Production history", picture, back(scale, line), picture ? words : null)
         : null,
       answer.forced ? h("p.badge.warn", {}, icon("warn"),
         `${plural(answer.forced, "promotion")} went past the policy`) : null,

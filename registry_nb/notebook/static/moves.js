@@ -91,7 +91,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     }),
     alias: (version) => dialog({
       title: `An alias for ${both(state.model, version)}`, yes: "Set alias",
-      fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; it moves here from where it pointed",
+      fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; if the alias exists, it moves to this version",
         required: true }],
       run: change("alias", { model: state.model, version }),
     }),

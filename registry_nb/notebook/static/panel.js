@@ -5,7 +5,7 @@ const VIEWS = { models: modelsView, versions: versionsView, board: boardView, ve
 const TABS = [["versions", "Versions"], ["board", "Board"], ["compare", "Compare"], ["history", "History"]];
 const DRAWN_HERE = ["models", "versions", "board", "register"]; // the other views wait for the kernel
 const FRESH = 2500;
-const NO_KERNEL = "No kernel answers, so this is a picture of the registry as it was.";
+const NO_KERNEL = "No kernel answers: this is a snapshot of the registry.";
 
 async function render({ model, el, signal }) {
   const host = h("div", { "data-lm-suppress-shortcuts": "true" });
