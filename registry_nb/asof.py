@@ -100,11 +100,13 @@ def timeline(registry: Registry, name: str, stage: Stage | str | None = None) ->
         known(store, name)
     past = store if isinstance(store, Past) else Past(store, registry.artifacts, _END)
     turns = past.turns(name)
-    return Listing(
+    stints = [
         Stint(turn.stage, turn.version, start, end, turn.by, turn.because)
         for turn, start, end in turns
         if only in (None, turn.stage)
-    )
+    ]
+    where = "Production or Staging" if only is None else str(only)
+    return Listing(stints, empty=f"no version of {name!r} was in {where}; promote({name!r}, <version>) begins a stint")
 
 
 # -- the records ------------------------------------------------------------------------------------------------------

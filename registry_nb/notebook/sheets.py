@@ -49,7 +49,6 @@ __all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "
 LIMIT = 50
 #: Rows of one table of a report.
 _PART = 12
-_EMPTY = "Nothing is there yet, or nothing fits the filter; %registry register VARIABLE as NAME makes a first version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     rest = len(listing) - len(shown)
     note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
     if not listing:
-        return Sheet("nothing found", note=_EMPTY)
+        return Sheet("nothing found", note=visible(listing.empty))
     first = listing[0]
     head: tuple[str, ...]
     if isinstance(first, ModelVersion):
@@ -260,7 +259,7 @@ def _model(model: RegisteredModel) -> Sheet:
     ]
     latest = model.latest_versions
     further = (replace(_versions(latest, len(latest), ""), title="the newest version in each stage"),) if latest else ()
-    note = "" if latest else "no versions yet"
+    note = "" if latest else "no versions"
     return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
 
 
