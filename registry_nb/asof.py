@@ -363,12 +363,17 @@ class Past:
         if called := self.called(name):
             raise ModelNotFound(f"{shown(name)} was called {shown(called)} on {then}", name=name, models=names)
         if not names:
-            begins = min(
-                (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),
-                default=None,
-            )
-            since = f"the history begins on {_local(begins)}" if begins else "it has no history yet"
-            raise ModelNotFound(f"the registry was empty on {then}; {since}", name=name, models=())
+            raise ModelNotFound(self.emptiness, name=name, models=())
+
+    @property
+    def emptiness(self) -> str:
+        """Say that there was nothing, and since when there is something."""
+        begins = min(
+            (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),
+            default=None,
+        )
+        since = f"the history begins on {_local(begins)}" if begins else "it has no history yet"
+        return f"the registry was empty on {_local(self.moment)}; {since}"
 
 
 class _Bytes:

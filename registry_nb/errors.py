@@ -30,7 +30,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-
 #: What to do where the thing that was asked for may be in another registry.
 ELSEWHERE = 'registry_nb.set_registry("FOLDER") or Registry("FOLDER") opens another registry'
 

@@ -100,6 +100,8 @@ def runs(store: Store, filter: str, order_by: Keys, limit: int | None) -> Listin
 def _no_models(store: Store, filter: str) -> str:
     if names := store.model_names():
         return f"no model {_fits(filter)} (models: {listed(names)})"
+    if (then := getattr(store, "emptiness", None)) is not None:  # it is the past, which has another reason
+        return str(then)
     make = 'registry.register(model, "Iris") makes the first version of one'
     return f"there are no models{_in(store)}; {make}; {ELSEWHERE}"
 

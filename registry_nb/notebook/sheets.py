@@ -19,6 +19,7 @@ from registry_nb.evidence import Comparison
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
 from registry_nb.loading import Inspection, LoadedModel
+from registry_nb.location import described
 from registry_nb.notebook.cells import (
     Cell,
     counted,
@@ -401,7 +402,8 @@ def _registry(registry: Registry) -> Sheet:
     except RegistryError as error:  # a damaged registry can still be told from another
         models = Cell(visible(error), kind="bad")
     facts = [("where", long_cell(registry.uri)), ("models", models), ("you are", text_cell(registry.user))]
-    return Sheet("registry", facts=facts)
+    note = "" if registry.store.exists else described(registry.store.location, exists=False)
+    return Sheet("registry", facts=facts, note=f"{visible(note)}; the first write makes it" if note else "")
 
 
 _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {

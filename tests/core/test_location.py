@@ -272,7 +272,7 @@ def test_an_empty_listing_says_what_makes_a_record_or_that_the_filter_fits_none(
 def test_a_metric_in_a_filter_or_an_order_without_its_prefix_is_told(registry, constant):
     registry.register(constant(1), "Iris", metrics={"accuracy": 0.9}, tags={"team": "risk"})
     for how in ({"filter": "accuracy > 0.5"}, {"order_by": "accuracy"}, {"name": "Iris", "filter": "accuracy > 0.5"}):
-        with pytest.raises(rn.Invalid, match="has no field 'accuracy'; did you mean 'metrics.accuracy'"):
+        with pytest.raises(rn.Invalid, match=r"did you mean 'metrics.accuracy'"):
             registry.versions(**how)
     with pytest.raises(rn.Invalid, match=r"did you mean 'tags.team'"):
         registry.versions("Iris", "team = 'risk'")
