@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -171,8 +172,8 @@ def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
     *ref, text = given.words
     if len(ref) > (1 if ref and is_whole(ref[0]) else 2):
         raise Misread("a text with blanks stands in quotes")
-    if not ref:
-        raise Misread("a text is missing")
+    if not ref or (len(ref) == 1 and not is_whole(ref[0]) and re.fullmatch(r"[vV]?\d+|@\S+|latest", text)):
+        raise Misread("a text in quotes is missing")
     name, which = reference(ref, needs='describe Iris/3 "trained on the May data"', model_too=True)
     return registry.describe(name, text, version=which)
 
@@ -208,6 +209,8 @@ def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     if len(ref) == len(words):
         raise Misread("the key of a tag is missing")
     name, which = reference(ref)
+    if which is None and len(words) == 2 and words[1].isdecimal() and words[1] not in registry.model(name).tags:
+        raise Misread("the key of a tag is missing")
     return registry.untag(name, *words[len(ref) :], version=which)
 
 

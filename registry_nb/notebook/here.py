@@ -61,7 +61,7 @@ class Here:
         written = name.raw if isinstance(name, Word) else name
         if _is_expression(written) and not written.isidentifier():
             return self.value(written)
-        raise UsageError(
+        raise Misread(
             f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
         )
 

@@ -89,15 +89,15 @@ def advised(error: Exception, line: str, here: Here) -> str:
         return text
     words = _loosely(line)
     found = remedies.meant(words, session.get_registry(), here.has)
-    short = found is not None and len(found.line) <= _LONGEST
-    if found is not None and short and not (found.missing and isinstance(error, RegistryError)):
+    if found is not None and len(found.line) <= _LONGEST:
         if found.missing:
-            return f"Give {remedies.listed(found.missing)}: {found.line}"
+            missing = f"Give {remedies.listed(found.missing)}: {found.line}"
+            return missing if isinstance(error, Misread) else f"{text}; an example: {found.line}"
         if "did you mean" in text:
             return f"{text}{' ' if text.endswith('?') else '; '}write {found.line}"
         return f"{text}; did you mean {found.line}?"
-    if isinstance(error, Misread) and "%registry" not in text:
-        verb = VERBS.get(words[0]) if words else None
+    if isinstance(error, Misread) and "did you mean" not in text:
+        verb = remedies.verb_of(words, session.get_registry())
         return f"{text}; an example: `%registry {verb.example}`" if verb else f"{text}; %registry alone lists the verbs"
     return text
 
@@ -126,6 +126,8 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     words = _split(written.removesuffix(";"))
     if cell is not None:
         _run_cell(magics.shell, words, cell)
+    if words and re.match(r"[\w.]+\(", words[0]):  # Python's way to write a call
+        _known(words[0])
     words = [here.expanded(word) for word in words]
     asks = [word for word in words if word not in {"-h", "--help"}]
     if not asks or asks == ["help"]:

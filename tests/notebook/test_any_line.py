@@ -1,4 +1,4 @@
-"""No line of words, however mangled, ends in anything but an answer or one sentence; and a failed one changes nothing."""
+"""No line, however mangled, ends in anything but an answer or one sentence; and a failed one changes nothing."""
 
 import io
 import sys
@@ -17,12 +17,71 @@ MODELS = ["Iris", "Wine quality", '"Wine quality"', "Irs", "iris", "Nope", "Iris
 WHICH = ["1", "3", "7", "0", "-1", "v2", "latest", "Production", "prod", "None", "@champion", "@nope", "9" * 20]
 OPTIONS = [option for verb in VERBS.values() for names, _ in verb.arguments for option in names if option[0] == "-"]
 ODD = [
-    *["'", '"', "it's", "\\", "{", "}", "{}", "{{", "$", "$model", "$nope", "{score}", "{1/0}", "(", "[", "X[", "X[ :1 ]", "X[:1]"],
-    *["=", "==", ">", ">=", "a=b", "=b", "a=", "accuracy>0.5", "metrics.accuracy > 0.5", "\u2014because", "\u2013", "--", "-", "---x"],
-    *["as", "to", ",", ";", "#", "%", "\u202e", "\x00", "\ud800", "\U0001f338", "e\u0301", "\u200b", "\ue000", "*" * 300, "((((((("],
-    *["model", "reviewed=yes", 'metric("accuracy") >= 0.9', 'metric("accuracy")', "yesterday", "0.9", "nan", "runs:/x/y"],
-    *["promote(\"Iris\",", "3)", "registry.promote('Iris', 3)", "lambda: 0", "\"first fit\"", "folder", "sha256:ab"],
-]  # fmt: skip
+    *[
+        "'",
+        '"',
+        "it's",
+        "\\",
+        "{",
+        "}",
+        "{}",
+        "{{",
+        "$",
+        "$model",
+        "$nope",
+        "{score}",
+        "{1/0}",
+        "(",
+        "[",
+        "X[",
+        "X[ :1 ]",
+        "X[:1]",
+    ],
+    *[
+        "=",
+        "==",
+        ">",
+        ">=",
+        "a=b",
+        "=b",
+        "a=",
+        "accuracy>0.5",
+        "metrics.accuracy > 0.5",
+        "\u2014because",
+        "\u2013",
+        "--",
+        "-",
+        "---x",
+    ],
+    *[
+        "as",
+        "to",
+        ",",
+        ";",
+        "#",
+        "%",
+        "\u202e",
+        "\x00",
+        "\ud800",
+        "\U0001f338",
+        "e\u0301",
+        "\u200b",
+        "\ue000",
+        "*" * 300,
+        "(((((((",
+    ],
+    *[
+        "model",
+        "reviewed=yes",
+        'metric("accuracy") >= 0.9',
+        'metric("accuracy")',
+        "yesterday",
+        "0.9",
+        "nan",
+        "runs:/x/y",
+    ],
+    *['promote("Iris",', "3)", "registry.promote('Iris', 3)", "lambda: 0", '"first fit"', "folder", "sha256:ab"],
+]
 WORD = st.one_of(
     st.sampled_from([*VERBS]),
     st.sampled_from(MODELS),
@@ -108,7 +167,9 @@ def test_every_line_ends_in_an_answer_or_in_one_sentence_and_a_failed_one_change
         assert 10 < len(said) < 1200
         assert not [odd for odd in ("object at 0x", "Traceback", "NoneType", "argparse", "\ue000") if odd in said]
         if isinstance(error, UsageError):
-            assert "%registry" in said or "cannot be evaluated" in said or "no variable" in said, said
+            assert (
+                "%registry" in said or "did you mean" in said or "cannot be evaluated" in said or "no variable" in said
+            ), said
         assert registry.history() == before
         assert set(shell.user_ns) == variables
     else:
