@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from registry_nb import lifecycle, lookup, process
-from registry_nb.errors import Invalid
+from registry_nb.errors import Invalid, Refused
 from registry_nb.listing import Listing
 from registry_nb.records import Event, ModelVersion, Stage
 from registry_nb.stores import Reader
@@ -113,6 +113,8 @@ def reject(
     NotFound
     Invalid
         If it is in that stage already.
+    Refused
+        If nobody asked for it, and one has not approved it.
     """
     return _said(registry, "rejected", name, version, to, because)
 
@@ -132,7 +134,9 @@ def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
     store = registry.store
     names = store.model_names() if name is None else [lookup.known(store, name)]
     found = (one for each in names for one in waiting(store, each, store.events(each)))
-    return Listing(sorted(found, key=lambda one: one.at))
+    of = "" if name is None else f" for {names[0]!r}"
+    empty = f"there are no open requests{of}; request(name, version) asks for a version to get a stage"
+    return Listing(sorted(found, key=lambda one: one.at), empty=empty)
 
 
 def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
@@ -150,8 +154,21 @@ def _said(registry: Registry, action: str, name: str, version: Which, to: Stage 
             raise Invalid(
                 f"version {record.version} of {record.name!r} is in {stage} already; there is nothing to ask for"
             )
+        if action == "rejected":
+            _expect_something_to_reject(tx, record, stage, registry.user)
         tx.apply(lifecycle.answered(record, stage, stamp, action=action))
     return record
+
+
+def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Stage, user: str) -> None:
+    """Refuse a rejection that would close no request and take back no approval of this user."""
+    events = list(reader.events(record.name, version=record.version))
+    asked = any(one.stage is stage for one in waiting(reader, record.name, events))
+    if not asked and user not in _yes(events, record, stage):
+        raise Refused(
+            f"nobody asked for version {record.version} of {record.name!r} to go to {stage}, and you have not approved "
+            "it, so there is nothing to reject; inbox() lists the open requests"
+        )
 
 
 def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]:

@@ -100,11 +100,13 @@ def timeline(registry: Registry, name: str, stage: Stage | str | None = None) ->
         known(store, name)
     past = store if isinstance(store, Past) else Past(store, registry.artifacts, _END)
     turns = past.turns(name)
-    return Listing(
+    stints = [
         Stint(turn.stage, turn.version, start, end, turn.by, turn.because)
         for turn, start, end in turns
         if only in (None, turn.stage)
-    )
+    ]
+    where = "Production or Staging" if only is None else str(only)
+    return Listing(stints, empty=f"no version of {name!r} was in {where}; promote({name!r}, <version>) begins a stint")
 
 
 # -- the records ------------------------------------------------------------------------------------------------------
@@ -361,12 +363,17 @@ class Past:
         if called := self.called(name):
             raise ModelNotFound(f"{shown(name)} was called {shown(called)} on {then}", name=name, models=names)
         if not names:
-            begins = min(
-                (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),
-                default=None,
-            )
-            since = f"the history begins on {_local(begins)}" if begins else "it has no history yet"
-            raise ModelNotFound(f"the registry was empty on {then}; {since}", name=name, models=())
+            raise ModelNotFound(self.emptiness, name=name, models=())
+
+    @property
+    def emptiness(self) -> str:
+        """Say that there was nothing, and since when there is something."""
+        begins = min(
+            (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),
+            default=None,
+        )
+        since = f"the history begins on {_local(begins)}" if begins else "it has no history yet"
+        return f"the registry was empty on {_local(self.moment)}; {since}"
 
 
 class _Bytes:

@@ -92,7 +92,7 @@ class Diff(Listing[Difference]):
     __slots__ = ("a", "b")
 
     def __init__(self, differences: Iterable[Difference], a: str, b: str) -> None:
-        super().__init__(differences)
+        super().__init__(differences, empty=f"{a} and {b} do not differ; equal=True lists what is the same")
         self.a, self.b = a, b
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,6 +30,9 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+#: What to do where the thing that was asked for may be in another registry.
+ELSEWHERE = 'registry_nb.set_registry("FOLDER") or Registry("FOLDER") opens another registry'
+
 
 class RegistryError(Exception):
     """The root of everything that this package raises on purpose.
@@ -87,11 +90,17 @@ class ModelNotFound(NotFound):
 
     name: str
     models: Sequence[str]
+    place: str = ""
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        there = f"(models: {listed(self.models)})" if self.models else "(the registry has no models yet)"
-        return f"there is no registered model {self.name!r}{close(self.name, self.models)} {there}"
+        meant = close(self.name, self.models)
+        if self.models:
+            there = f"models: {listed(self.models)}" + (f"; registry: {self.place}" if self.place else "")
+        else:
+            there = "the registry has no models yet" + (f": {self.place}" if self.place else "")
+        elsewhere = f"; {ELSEWHERE}" if self.place and not meant else ""
+        return f"there is no registered model {self.name!r}{meant} ({there}){elsewhere}"
 
 
 class VersionNotFound(NotFound):
@@ -103,7 +112,7 @@ class VersionNotFound(NotFound):
 
     def sentence(self) -> str:
         """Write the message from the facts."""
-        there = f"the newest is {self.newest}" if self.newest else "it has no versions"
+        there = f"the newest is {self.newest}" if self.newest else f"it has no versions; {first_version(self.name)}"
         return f"model {self.name!r} has no version {self.version}; {there}"
 
 
@@ -140,11 +149,13 @@ class RunNotFound(NotFound):
     run_id: str
     path: str | None
     paths: Sequence[str]
+    place: str = ""
 
     def sentence(self) -> str:
         """Write the message from the facts."""
         if self.path is None:
-            return f"there is no run {self.run_id!r}; runs() lists those that exist"
+            there = f" (registry: {self.place})" if self.place else ""
+            return f"there is no run {self.run_id!r}{there}; runs() lists those that exist"
         there = f"(models of the run: {listed(self.paths)})" if self.paths else "(it logged no model)"
         return f"run {self.run_id!r} logged no model as {self.path!r}{close(self.path, self.paths)} {there}"
 
@@ -218,6 +229,7 @@ class BadFilter(Invalid):
     filter: str
     position: int
     reason: str
+    field: str = ""
 
     def sentence(self) -> str:
         """Write the message from the facts."""
@@ -540,6 +552,11 @@ def close(given: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(given.casefold(), by_fold, n=1, cutoff=0.5)
     meant = by_fold[match[0]] if match else given
     return f"; did you mean {meant!r}?" if meant != given else ""
+
+
+def first_version(name: str) -> str:
+    """Say what makes the first version of a model."""
+    return f"register(model, {name!r}) makes the first"
 
 
 def sentence_of(error: BaseException, most: int = 1000) -> str:

@@ -313,7 +313,7 @@ def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]
     if prefix.lower() not in known:
         names = [*known, *(f"{mapping}.<key>" for mapping in _MAPPINGS[noun])]
         reason = f"a {noun} has no field {prefix!r}{close(prefix, known)} (fields: {listed(names, 24)})"
-        raise BadFilter(filter=text, position=position, reason=reason)
+        raise BadFilter(filter=text, position=position, reason=reason, field=prefix)
     return known[prefix.lower()]
 
 

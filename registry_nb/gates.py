@@ -143,7 +143,7 @@ def policy(
     stage, stamp = lookup.serving(to, "guard the way"), process.stamp(registry.user, because)
     if require is None:
         name = lookup.known(registry.store, name)
-        return Listing(map(_readable, _texts(registry.store, name, stage)))
+        return Listing(map(_readable, _texts(registry.store, name, stage)), empty=_no_policy(name, stage))
     if isinstance(require, (str, Rule)):
         require = [require]
     if not isinstance(require, Iterable):
@@ -153,7 +153,12 @@ def policy(
     with lookup.changing(registry.store, name) as tx:
         name = lookup.known(tx, name)
         tx.apply(lifecycle.guarded(lookup.own(tx, name), stage, wanted, stamp))
-    return Listing(map(rules.parsed, wanted))
+    return Listing(map(rules.parsed, wanted), empty=_no_policy(name, stage))
+
+
+def _no_policy(name: str, stage: Stage) -> str:
+    example = "require=['metric(\"accuracy\") >= 0.9']"
+    return f"{name!r} has no policy for {stage}; policy({name!r}, to={str(stage)!r}, {example}) sets one"
 
 
 def evaluate(registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION) -> Evaluation:

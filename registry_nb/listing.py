@@ -18,16 +18,23 @@ R_co = TypeVar("R_co", covariant=True)
 class Listing(Sequence[R_co], Generic[R_co]):
     """An immutable sequence of records that becomes a table in a notebook and a frame in pandas.
 
+    Parameters
+    ----------
+    records : iterable
+    empty : str
+        What to say where it has no records: where it was looked, and what makes one.
+
     Examples
     --------
     >>> Listing([1, 2, 3])[:2]
     Listing([1, 2])
     """
 
-    __slots__ = ("_records",)
+    __slots__ = ("_records", "empty")
 
-    def __init__(self, records: Iterable[R_co] = ()) -> None:
+    def __init__(self, records: Iterable[R_co] = (), *, empty: str = "") -> None:
         self._records = tuple(records)
+        self.empty = empty
 
     @overload
     def __getitem__(self, index: int) -> R_co: ...

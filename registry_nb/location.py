@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
-from registry_nb.errors import Invalid
+from registry_nb.errors import Invalid, printable
 
 _FOLDER = ".registry_nb"
+#: The file of the records: it makes a folder a registry.
+_RECORDS = "registry.jsonl"
+#: Entries of a folder that are looked at for a name that was meant.
+_MOST = 1000
 
 
 def located(uri: str | os.PathLike[str] | None) -> str:
@@ -38,3 +43,37 @@ def _nearest() -> str:
         if (folder / _FOLDER).is_dir():
             return str(folder / _FOLDER)
     return str(here / _FOLDER)
+
+
+def described(folder: str | None, *, exists: bool) -> str:
+    """Say where a registry is, and whether it is there; nothing for one that is in no folder.
+
+    Parameters
+    ----------
+    folder : str or None
+    exists : bool
+        Whether anything was ever written.
+    """
+    if folder is None:
+        return ""
+    if exists:
+        return printable(folder)
+    if os.path.isdir(folder):
+        return f"nothing was written to {printable(folder)} yet"
+    near = neighbour(folder)
+    beside = f", but {printable(near)} does" if near else ""
+    return f"the folder {printable(folder)} does not exist{beside}"
+
+
+def neighbour(folder: str) -> str | None:
+    """Return the registry beside a folder whose name is close to the folder's, if there is one."""
+    parent, name = os.path.split(folder)
+    try:
+        with os.scandir(parent) as entries:
+            beside = [entry.name for entry, _ in zip(entries, range(_MOST), strict=False)]
+    except OSError:
+        return None
+    for close in difflib.get_close_matches(name, beside, n=3):
+        if os.path.isfile(os.path.join(parent, close, _RECORDS)):
+            return os.path.join(parent, close)
+    return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from registry_nb import lifecycle, process
 from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
+from registry_nb.location import described
 from registry_nb.names import checked_name
 from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.stores import Reader, Store, Transaction
@@ -44,8 +45,13 @@ def known(reader: Reader, name: str) -> str:
     """Return the name as it is registered, or say which names there are."""
     name = checked_name(name)
     if reader.model(name, latest=False) is None:
-        raise ModelNotFound(name=name, models=tuple(reader.model_names()))
+        raise ModelNotFound(name=name, models=tuple(reader.model_names()), place=place(reader))
     return name
+
+
+def place(reader: Reader) -> str:
+    """Say in which folder a registry is, and whether it is there."""
+    return described(reader.location, exists=reader.exists)
 
 
 def changing(store: Store, name: str) -> AbstractContextManager[Transaction]:
@@ -151,7 +157,7 @@ def found(store: Store, uri: str) -> Found:
     run = store.run(parsed.run_id)
     if run is None or parsed.path not in run.models:
         paths = tuple(run.models) if run else ()
-        raise RunNotFound(run_id=parsed.run_id, path=parsed.path if run else None, paths=paths)
+        raise RunNotFound(run_id=parsed.run_id, path=parsed.path if run else None, paths=paths, place=place(store))
     return Found(f"runs:/{run.run_id}/{parsed.path}", run.models[parsed.path], run)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from registry_nb import collector, lookup
+from registry_nb.errors import ELSEWHERE, BadFilter, first_version, listed, shown
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.listing import Listing
 from registry_nb.moments import moment
@@ -16,27 +17,53 @@ from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import Store
 
 Keys = str | Sequence[str]
+#: Versions among which a metric is looked for that a filter names without its prefix.
+_LATEST = 20
 
 
 def models(store: Store, filter: str, order_by: Keys, limit: int | None) -> Listing[RegisteredModel]:
     """List registered models."""
     chosen = parse_filter(filter, "model")
     found = [model for model in store.models() if chosen.matches(model)]
-    return Listing(ordered(found, order_by, "model")[: checked_limit(limit)])
+    found = ordered(found, order_by, "model")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_models(store, filter))
 
 
 def versions(store: Store, name: str | None, filter: str, order_by: Keys, limit: int | None) -> Listing[ModelVersion]:
     """List versions of one model, or of all."""
-    chosen = parse_filter(filter, "version")
+    try:
+        chosen = parse_filter(filter, "version")
+        ordered((), order_by, "version")
+    except BadFilter as error:
+        raise _prefixed(error, store, name) from None
     if name is not None:
-        names = [lookup.known(store, name)]
+        name = lookup.known(store, name)
+        names = [name]
     else:
         names = [chosen.equals["name"]] if "name" in chosen.equals else store.model_names()
     stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
     only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
     with collector.paused():
         found = [version for each in names for version in store.versions(each, stage=only) if chosen.matches(version)]
-    return Listing(ordered(found, order_by, "version")[: checked_limit(limit)])
+    found = ordered(found, order_by, "version")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_versions(store, name, filter))
+
+
+def _prefixed(error: BadFilter, store: Store, name: str | None) -> BadFilter:
+    """Say that a field is a metric, a parameter or a tag, if one of the newest versions has such a one."""
+    if not error.field:
+        return error
+    names = store.model_names() if name is None else [name]
+    for each in names:
+        newest = store.newest(each) if isinstance(each, str) else 0
+        for number in range(newest, max(newest - _LATEST, 0), -1):
+            record = store.version(each, number)
+            for prefix in ("metrics", "params", "tags"):
+                if record is not None and error.field in getattr(record, prefix):
+                    field = f"{prefix}.{error.field}"
+                    reason = f"a version has no field {error.field!r}; did you mean {field!r}?"
+                    return BadFilter(filter=error.filter, position=error.position, reason=reason, field=field)
+    return error
 
 
 def history(
@@ -55,11 +82,55 @@ def history(
     with collector.paused():
         found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
     keep = checked_limit(limit)
-    return Listing(found if keep is None else found[len(found) - min(keep, len(found)) :])
+    found = found if keep is None else found[len(found) - min(keep, len(found)) :]
+    return Listing(found, empty="" if found else _no_events(store, name))
 
 
 def runs(store: Store, filter: str, order_by: Keys, limit: int | None) -> Listing[Run]:
     """List runs."""
     chosen = parse_filter(filter, "run")
     found = [run for run in map(lookup.as_seen, store.runs()) if chosen.matches(run)]
-    return Listing(ordered(found, order_by, "run")[: checked_limit(limit)])
+    found = ordered(found, order_by, "run")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_runs(store, filter))
+
+
+# -- what an empty listing says --------------------------------------------------------------------------------------
+
+
+def _no_models(store: Store, filter: str) -> str:
+    if names := store.model_names():
+        return f"no model {_fits(filter)} (models: {listed(names)})"
+    if (then := getattr(store, "emptiness", None)) is not None:  # it is the past, which has another reason
+        return str(then)
+    make = 'registry.register(model, "Iris") makes the first version of one'
+    return f"there are no models{_in(store)}; {make}; {ELSEWHERE}"
+
+
+def _no_versions(store: Store, name: str | None, filter: str) -> str:
+    if name is None:
+        return f"no version {_fits(filter)}" if any(map(store.newest, store.model_names())) else _no_models(store, "")
+    if store.newest(name):
+        return f"no version of {name!r} {_fits(filter)}; versions({name!r}) lists them all"
+    return f"model {name!r} has no versions; {first_version(name)}"
+
+
+def _no_events(store: Store, name: str | None) -> str:
+    if name is None and not store.histories():
+        return f"there is no history{_in(store)}; it begins with the first version; {ELSEWHERE}"
+    of = "" if name is None else f" of {name!r}"
+    return f"the history{of} has no event of that time or within that limit; without both it is whole"
+
+
+def _no_runs(store: Store, filter: str) -> str:
+    if next(store.runs(), None) is not None:
+        return f"no run {_fits(filter)}"
+    return f"there are no runs{_in(store)}; 'with registry_nb.start_run():' around a training makes one"
+
+
+def _fits(filter: str) -> str:
+    return f"fits the filter {shown(filter)}" if filter else "is within the limit"
+
+
+def _in(store: Store) -> str:
+    there = lookup.place(store)
+    return f" ({there})" if there else ""

@@ -309,7 +309,7 @@ class Registry:
         """
         run = self.store.run(run_id)
         if run is None:
-            raise RunNotFound(run_id=run_id, path=None, paths=())
+            raise RunNotFound(run_id=run_id, path=None, paths=(), place=lookup.place(self.store))
         return lookup.as_seen(run)
 
     timeline = asof.timeline

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from registry_nb import process
 from registry_nb.errors import Invalid, Refused, RegistryError, RunNotFound, close, listed
+from registry_nb.lookup import place
 from registry_nb.names import checked_key, checked_metrics, checked_name, checked_params, checked_tags, checked_text
 from registry_nb.records import Frozen, Run, RunStatus, SavedModel
 from registry_nb.saving import save_model
@@ -197,7 +198,7 @@ class Tracking:
         """Return a run."""
         run = self._store.run(run_id)
         if run is None:
-            raise RunNotFound(run_id=run_id, path=None, paths=())
+            raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
         return run
 
     def log(
@@ -311,7 +312,7 @@ class Tracking:
         with self._store.transaction() as tx:
             run = tx.run(run_id)
             if run is None:
-                raise RunNotFound(run_id=run_id, path=None, paths=())
+                raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
             changed = change(run)
             tx.put_run(changed)
         return changed

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from IPython.core.error import UsageError
-
 from registry_nb import lookup
 from registry_nb.checks import is_altered
-from registry_nb.errors import Invalid, shown
+from registry_nb.errors import shown
 from registry_nb.notebook.cells import visible
 from registry_nb.notebook.grammar import (
     BECAUSE,
@@ -19,20 +18,23 @@ from registry_nb.notebook.grammar import (
     REF,
     REFERENCE,
     STAGES,
+    TO,
     YES,
+    Misread,
     Notebook,
     argument,
+    is_which,
     is_whole,
     numbers,
     pairs,
     reference,
+    staged,
     then_as,
     uri_of,
     verb,
 )
 from registry_nb.notebook.sheets import Page, Sheet, cells_of, source_of
 from registry_nb.registry import Registry
-from registry_nb.uris import parse_which
 
 # -- Register --------------------------------------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]
         return numbers(given.metric)
     found = notebook.value(given.metrics)
     if not isinstance(found, Mapping):
-        raise UsageError(f"--metrics takes a dict of numbers, and {shown(given.metrics)} is a {type(found).__name__}")
+        raise Misread(f"--metrics takes a dict of numbers, and {shown(given.metrics)} is a {type(found).__name__}")
     return {**found, **numbers(given.metric)} if given.metric else found
 
 
@@ -99,15 +101,16 @@ def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]
     "a version to Production, alone; whoever held it is archived",
     'promote Iris 3 --because "0.97 on holdout"',
     REF,
-    argument("--to", default="Production", metavar="STAGE", help="Production or Staging"),
+    TO,
     BECAUSE,
     argument("--expected", type=int, metavar="V", help="who holds the stage now, as far as you know; 0 for nobody"),
     argument("--force", action="store_true", help="override a failing policy"),
     changes=True,
 )
 def _promote(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="promote Iris 3")
-    return registry.promote(name, which, given.to, because=given.because, expected=given.expected, force=given.force)
+    ref, to = staged(given.ref, given.to)
+    name, which = reference(ref, needs="promote Iris 3")
+    return registry.promote(name, which, to, because=given.because, expected=given.expected, force=given.force)
 
 
 @verb(
@@ -127,7 +130,10 @@ def _stage(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 
 @verb("archive", "Move", "a version out of the way", "archive Iris 1", REF, BECAUSE, changes=True)
 def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="archive Iris 1")
+    ref, stage = staged(given.ref, None)
+    if len(ref) < len(given.ref) and stage.casefold() != "archived":
+        raise Misread(f"archive moves to Archived, not to {shown(stage)}")
+    name, which = reference(ref, needs="archive Iris 1")
     return registry.archive(name, which, because=given.because)
 
 
@@ -137,14 +143,18 @@ def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Production to the version that held it before",
     'rollback Iris --because "complaints"',
     NAME,
+    argument("where", nargs="?", metavar="STAGE", help="Production or Staging; Production, if not given"),
     argument("--to", type=int, metavar="V", help="an earlier holder, if not the last one"),
-    argument("--stage", default="Production", metavar="STAGE", help="Production or Staging"),
+    argument("--stage", metavar="STAGE", help="the same"),
     BECAUSE,
     argument("--dry-run", action="store_true", help="only tell which version it would be"),
     changes=True,
 )
 def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    return registry.rollback(given.name, stage=given.stage, to=given.to, because=given.because, dry_run=given.dry_run)
+    _words, stage = staged([given.name, "", *([] if given.where is None else [given.where])], given.stage)
+    if given.where is not None and stage != given.where:
+        raise Misread(f"Unexpected argument {shown(given.where)}: rollback takes a stage; an earlier holder is --to")
+    return registry.rollback(given.name, stage=stage, to=given.to, because=given.because, dry_run=given.dry_run)
 
 
 # -- Describe --------------------------------------------------------------------------------------------------------
@@ -161,7 +171,9 @@ def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     *ref, text = given.words
     if len(ref) > (1 if ref and is_whole(ref[0]) else 2):
-        raise UsageError('a text with blanks stands in quotes: %registry describe Iris/3 "trained on the May data"')
+        raise Misread("a text with blanks stands in quotes")
+    if not ref or (len(ref) == 1 and not is_whole(ref[0]) and re.fullmatch(r"[vV]?\d+|@\S+|latest", text)):
+        raise Misread("a text in quotes is missing")
     name, which = reference(ref, needs='describe Iris/3 "trained on the May data"', model_too=True)
     return registry.describe(name, text, version=which)
 
@@ -177,7 +189,7 @@ def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     ref = given.words[: 1 if "=" in "".join(given.words[1:2]) else 2]  # a model's name may have a = in it
     if len(ref) == len(given.words):
-        raise UsageError("no tag is given; give one: %registry tag Iris/3 reviewed=yes")
+        raise Misread("a tag as key=value is missing")
     name, which = reference(ref, needs="tag Iris/3 reviewed=yes", model_too=True)
     return registry.tag(name, pairs(given.words[len(ref) :]), version=which)
 
@@ -189,23 +201,17 @@ def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "untag Iris/3 reviewed",
     argument("words", metavar="REF KEY…", nargs="+", help="Iris, Iris 3 or Iris/3; then the tags that go"),
     changes=True,
+    idle="there is no such tag",
 )
 def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     words = given.words
-    ref = words[: 2 if len(words) > 2 and not is_whole(words[0]) and _is_which(words[1]) else 1]
+    ref = words[: 2 if len(words) > 2 and not is_whole(words[0]) and is_which(words[1]) else 1]
     if len(ref) == len(words):
-        raise UsageError("no tag is named; name one: %registry untag Iris/3 reviewed")
+        raise Misread("the key of a tag is missing")
     name, which = reference(ref)
+    if which is None and len(words) == 2 and words[1].isdecimal() and words[1] not in registry.model(name).tags:
+        raise Misread("the key of a tag is missing")
     return registry.untag(name, *words[len(ref) :], version=which)
-
-
-def _is_which(word: str) -> bool:
-    """Tell whether a word behind a model's name means one of its versions, rather than a tag of it."""
-    try:
-        parse_which(word)
-    except Invalid:
-        return False
-    return True
 
 
 @verb(
@@ -218,6 +224,8 @@ def _is_which(word: str) -> bool:
 )
 def _alias(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     *ref, alias = given.words
+    if len(ref) == 2 and not is_which(ref[1]) and is_which(alias) and not alias.startswith("@"):
+        ref, alias = [ref[0], alias], ref[1]  # as Python writes it
     name, which = reference(ref, needs="alias Iris 3 champion")
     return registry.alias(name, alias.removeprefix("@"), which)
 
@@ -296,7 +304,7 @@ def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> 
         target = words[-1]
         del words[-2:]
         if not target.isidentifier() or keyword.iskeyword(target):
-            raise UsageError(f"{shown(target)} cannot be the name of a variable")
+            raise Misread(f"{shown(target)} cannot be the name of a variable")
     uri = uri_of(words, needs="load Iris/Production")
     model = registry.load(uri, trust=given.trust, verify="behaviour" if given.verify else None)
     if target is not None:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from registry_nb.notebook.grammar import BECAUSE, NAME, REF, Notebook, argument, named, reference, verb
-from registry_nb.records import Stage
+from registry_nb.errors import shown
+from registry_nb.notebook.grammar import (
+    BECAUSE,
+    NAME,
+    REF,
+    TO,
+    Misread,
+    Notebook,
+    Word,
+    argument,
+    named,
+    reference,
+    staged,
+    verb,
+    version_in,
+)
 from registry_nb.registry import Registry
-from registry_nb.uris import parse_which
 
 
 @verb(
@@ -33,13 +48,13 @@ def _asof(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "production history: which version, from when to when, and why",
     "timeline Iris",
     NAME,
-    argument("--stage", metavar="STAGE", type=Stage, help="only Production, or only Staging"),
+    argument("where", nargs="?", metavar="STAGE", help="only Production, or only Staging"),
+    argument("--stage", metavar="STAGE", help="the same"),
 )
 def _timeline(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    return registry.timeline(given.name, given.stage)
-
-
-TO = argument("--to", default="Production", metavar="STAGE", help="Production or Staging")
+    if given.stage is not None and given.where is not None:
+        raise Misread(f"{shown(given.where)} and --stage {shown(given.stage)} are two stages; leave one of them out")
+    return registry.timeline(given.name, given.stage or given.where)
 
 
 @verb(
@@ -55,33 +70,52 @@ TO = argument("--to", default="Production", metavar="STAGE", help="Production or
     changes=True,
 )
 def _policy(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    if not given.rules and not given.none:
-        return registry.policy(given.name, to=given.to)
-    return registry.policy(given.name, require=[] if given.none else given.rules, to=given.to, because=given.because)
+    words, to = staged([given.name, "", *given.rules], given.to)
+    rules = _rules(words[2:])
+    if not rules and not given.none:
+        return registry.policy(given.name, to=to)
+    return registry.policy(given.name, require=[] if given.none else rules, to=to, because=given.because)
+
+
+def _rules(words: Sequence[str]) -> list[str]:
+    """Join the words of each rule: one begins with its name and a bracket, unless an operator stands before it."""
+    rules = list[str]()
+    for word in words:
+        text = word.raw if isinstance(word, Word) and not word.filled else str(word)
+        begins = re.match(r"\w+\(", text) and not (rules and re.search(r"[-+<>=!,(]\s*$", rules[-1]))
+        if not rules or begins:
+            rules.append(text)
+        else:
+            rules[-1] += f" {text}"
+    return rules
 
 
 @verb("evaluate", "Decide", "may a version get a stage? each rule, and what was found", "evaluate Iris 3", REF, TO)
 def _evaluate(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="evaluate Iris 3")
-    return registry.evaluate(name, which, to=given.to)
+    ref, to = staged(given.ref, given.to)
+    name, which = reference(ref, needs="evaluate Iris 3")
+    return registry.evaluate(name, which, to=to)
 
 
 @verb("request", "Decide", "ask for a version to get a stage", "request Iris 3", REF, TO, BECAUSE, changes=True)
 def _request(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="request Iris 3")
-    return registry.request(name, which, to=given.to, because=given.because)
+    ref, to = staged(given.ref, given.to)
+    name, which = reference(ref, needs="request Iris 3")
+    return registry.request(name, which, to=to, because=given.because)
 
 
 @verb("approve", "Decide", "say yes to a version", "approve Iris 3", REF, TO, BECAUSE, changes=True)
 def _approve(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="approve Iris 3")
-    return registry.approve(name, which, to=given.to, because=given.because)
+    ref, to = staged(given.ref, given.to)
+    name, which = reference(ref, needs="approve Iris 3")
+    return registry.approve(name, which, to=to, because=given.because)
 
 
 @verb("reject", "Decide", "say no to a version", "reject Iris 3", REF, TO, BECAUSE, changes=True)
 def _reject(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    name, which = reference(given.ref, needs="reject Iris 3")
-    return registry.reject(name, which, to=given.to, because=given.because)
+    ref, to = staged(given.ref, given.to)
+    name, which = reference(ref, needs="reject Iris 3")
+    return registry.reject(name, which, to=to, because=given.because)
 
 
 @verb(
@@ -113,8 +147,8 @@ def _inbox(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 def _shadow(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     found = registry.shadow(
         given.name,
-        parse_which(given.a),
-        parse_which(given.b),
+        version_in(given.a),
+        version_in(given.b),
         notebook.value(given.data),
         None if given.truth is None else notebook.value(given.truth),
         by=given.by,

@@ -6,14 +6,18 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, NoReturn, Protocol, Self
 
 from IPython.core.error import UsageError
 
-from registry_nb.errors import shown
+from registry_nb.errors import Invalid, UnknownStage, close, shown
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
+
+
+class Misread(UsageError):
+    """A line that cannot be read: it is told together with the line as it would be right."""
 
 
 class Expanded(str):
@@ -108,6 +112,48 @@ class Verb:
     arguments: Sequence[Argument]
     action: Action
     changes: bool
+    idle: str
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are sentences."""
+
+    def error(self, message: str) -> NoReturn:
+        message = message.replace(DASHED, "")
+        for pattern, sentence in _COMPLAINTS.items():
+            message = re.sub(pattern, sentence, message)
+        raise Misread(message)
+
+
+_COMPLAINTS = {
+    r"(?s)^the following arguments are required: (.*)": r"missing: \1",
+    r"(?s)^argument (--[\w-]+): invalid int value: (.*)": r"\1 is a whole number, not \2",
+    r"^argument (--[\w-]+): expected one argument$": r"\1 needs a value behind it",
+    r"^argument (--[\w-]+): ignored explicit argument .*": r"\1 takes no value",
+    r"^argument [\w-]+: ": "",
+}
+
+
+def parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
+    """Read the words behind a verb."""
+    parser = _Parser(prog=f"%registry {verb.name}", add_help=False, allow_abbrev=False)
+    for names, how in verb.arguments:
+        parser.add_argument(*names, **{key: value for key, value in how.items() if key != "help"})
+    given, rest = parser.parse_known_intermixed_args(words)
+    known = [name for names, _ in verb.arguments for name in names if name.startswith("--")]
+    for word in rest:
+        if word.startswith("-"):
+            option = word.partition("=")[0]
+            there = f" (options: {', '.join(known)})" if known else ""
+            raise Misread(f"{verb.name} has no option {shown(option)}{close(option, known)}{there}")
+    if rest:
+        raise Misread(f"Unexpected argument {shown(unshielded(rest[0]))}")
+    for name, value in vars(given).items():
+        if isinstance(value, list):
+            setattr(given, name, [unshielded(word) for word in value])
+        elif isinstance(value, str):
+            setattr(given, name, unshielded(value))
+    return given
 
 
 #: Filled by the modules that define verbs.
@@ -115,12 +161,18 @@ VERBS: dict[str, Verb] = {}
 
 
 def verb(
-    name: str, group: str, summary: str, example: str, *arguments: Argument, changes: bool = False
+    name: str,
+    group: str,
+    summary: str,
+    example: str,
+    *arguments: Argument,
+    changes: bool = False,
+    idle: str = "it was so already",
 ) -> Callable[[Action], Action]:
-    """Put a function into the table of verbs."""
+    """Put a function into the table of verbs; `idle` says why a change changed nothing."""
 
     def add(action: Action) -> Action:
-        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes)
+        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle)
         return action
 
     return add
@@ -143,26 +195,64 @@ REF = argument("ref", metavar="REF", nargs="+", help=REFERENCE)
 FILTER = argument("filter", nargs="?", default="", metavar="FILTER", help="such as \"user = 'ada'\"")
 LIMIT = argument("--limit", type=int, metavar="N", help="not more than so many")
 BECAUSE = argument("--because", metavar="TEXT", default="", help="the reason, for the history")
+TO = argument("--to", metavar="STAGE", help="Production or Staging; Production, if not given")
 YES = argument("--yes", action="store_true", help="do not ask")
 
 
 def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False) -> tuple[str, Any]:
     """Read ``Iris``, ``Iris 3``, ``Iris/3``, ``Iris@champion``, with or without ``models:/``."""
-    if not 1 <= len(words) <= 2:
-        raise UsageError(f"a model, and perhaps a version, is needed here: %registry {needs or 'show Iris 3'}")
+    if not words:
+        raise Misread("a model is missing")
+    if len(words) > 2:
+        raise Misread(f"Unexpected argument {shown(words[2])} behind a model and a version")
     first = named(words[0])
-    which: Which | None = parse_which(words[1]) if len(words) == 2 else None
+    if len(words) == 2 and is_which(first) and not is_which(words[1]):
+        raise Misread(f"the model stands before the version, and {shown(words[0])} is a version")
+    which = version_in(words[1]) if len(words) == 2 else None
     if is_whole(first):
         uri = parse_uri(f"models:/{first}")
         assert isinstance(uri, ModelURI)
         if len(words) == 2:
-            raise UsageError(
+            raise Misread(
                 f"{shown(words[0])} names a version already, and {shown(words[1])} another one; leave one of them out"
             )
         first, which = uri.name, uri.which
     if which is None and needs and not model_too:
-        raise UsageError(f"which version of {shown(first)}? give one: %registry {needs}")
+        raise Misread(f"a version of {shown(first)} is missing")
     return first, which
+
+
+def is_which(word: str) -> bool:
+    """Tell whether a word can mean a version."""
+    try:
+        parse_which(word)
+    except Invalid:
+        return False
+    return True
+
+
+def version_in(word: str) -> Which:
+    """Read the word that names a version."""
+    try:
+        return parse_which(word)
+    except UnknownStage:
+        raise Misread(
+            f"{shown(word)} is not a version: that is a number, latest, @alias or a stage ({STAGES})"
+        ) from None
+
+
+def staged(words: Sequence[str], to: str | None) -> tuple[Sequence[str], str]:
+    """Read ``Iris 1 Production`` and ``Iris/1 Production``, as Python writes it: the stage may be the last word."""
+    enough = 1 if words and is_whole(words[0]) else 2
+    if len(words) != enough + 1 or _stage_of(words[-1]) is None:
+        return words, to or "Production"
+    if to is not None and _stage_of(to) != _stage_of(words[-1]):
+        raise Misread(f"{shown(words[-1])} and --to {shown(to)} are two stages; leave one of them out")
+    return words[:-1], words[-1]
+
+
+def _stage_of(word: str) -> Stage | None:
+    return next((stage for stage in Stage if stage.casefold() == word.casefold()), None)
 
 
 def is_whole(word: str) -> bool:
@@ -184,7 +274,7 @@ def two_uris(words: Sequence[str], *, needs: str) -> tuple[str, str]:
         words = [*words[:2], words[0], words[2]]
     first = 1 if is_whole(words[0]) else 2
     if not words[first:]:
-        raise UsageError(f"two versions are needed here: %registry {needs}")
+        raise Misread("a second version is missing")
     return uri_of(words[:first], needs=needs), uri_of(words[first:], needs=needs)
 
 
@@ -196,7 +286,7 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
         if isinstance(word, Word) and word.key:  # what was filled in may have such signs, too
             key, value = word.key[:-1], word[len(word.key) :]
         if not equals or not key:
-            raise UsageError(f"{shown(word)} is not key=value")
+            raise Misread(f"{shown(word)} is not key=value")
         whole = isinstance(word, Expanded) and word.key == f"{key}="
         found[key] = Expanded("", word.value, word.source) if whole and isinstance(word, Expanded) else value
     return found
@@ -209,7 +299,7 @@ def numbers(words: Iterable[str]) -> dict[str, float]:
         try:
             found[key] = float(value)
         except ValueError:
-            raise UsageError(f"metric {shown(key)} is a number, not {shown(value)}") from None
+            raise Misread(f"metric {shown(key)} is a number, not {shown(value)}") from None
     return found
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
-from registry_nb.errors import close, shown
+from registry_nb.errors import close, pass_signals, shown
 from registry_nb.notebook.cells import predicts
-from registry_nb.notebook.grammar import Expanded, Shielded, Word, shielded
+from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
 
@@ -25,9 +25,17 @@ QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
 BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED})*\}}"""
 for _ in range(3):
     BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED}|{BRACES})*\}}"""
+#: Brackets of a call or an index, which may have strings and brackets in them.
+BRACKETS = rf"""(?:\((?>[^()\[\]{{}}"']|{QUOTED})*\)|\[(?>[^()\[\]{{}}"']|{QUOTED})*\])"""
+for _ in range(3):
+    _INNER = rf"""(?>[^()\[\]{{}}"']|{QUOTED}|{BRACES}|{BRACKETS})*"""
+    BRACKETS = rf"(?:\({_INNER}\)|\[{_INNER}\])"
 _NAME = r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)"
 #: A whole word, or a whole value, that is an expression.
-_WHOLE = re.compile(rf"((?:[\w.-]+=)*)(?:{_NAME}|({BRACES}))", re.DOTALL)
+_WHOLE = re.compile(
+    rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))",
+    re.DOTALL,
+)
 #: What a word is made of.
 _PART = re.compile(rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)", re.DOTALL)
 #: What a verb asks before it acts is no part of the Python that does the same.
@@ -53,9 +61,17 @@ class Here:
         written = name.raw if isinstance(name, Word) else name
         if _is_expression(written) and not written.isidentifier():
             return self.value(written)
-        raise UsageError(
+        raise Misread(
             f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
         )
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a variable."""
+        return name in self._names
+
+    def registries(self) -> list[tuple[str, Registry]]:
+        """Return the variables that are registries."""
+        return [(name, self._names[name]) for name in self.names() if isinstance(self._names[name], Registry)]
 
     def models(self) -> list[str]:
         """Name the variables that could be registered."""
@@ -77,9 +93,11 @@ class Here:
         try:
             found = eval(expression, self._names)  # noqa: S307  # the user's own cell
         except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
+            pass_signals(error)
             meant = close(error.name, self.names()) if isinstance(error, NameError) and error.name else ""
             told = f"{type(error).__name__}: {error}"
-            raise UsageError(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
+            kind = Misread if isinstance(error, SyntaxError) else UsageError  # the line may have been meant otherwise
+            raise kind(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
         return self._seen(found, expression)
 
     def assign(self, name: str, value: Any) -> None:
@@ -167,7 +185,7 @@ def _unquoted(word: str) -> str:
 def _is_expression(source: str) -> bool:
     try:
         ast.parse(source.strip(), mode="eval")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it nests too deeply
         return False
     return True
 
@@ -245,7 +263,9 @@ def _plain(value: Any) -> Any:
 
 def _is_left_out(value: Any, default: Any) -> bool:
     """Whether a call means the same without it; only of plain values: an array has its own idea of equality."""
-    if value is default or (isinstance(value, (dict, list)) and not value):
+    if value is default or (isinstance(value, dict) and not value):
         return True
+    if isinstance(value, list) and not value:
+        return default is not None  # of `policy`, an empty list is not the same as none
     alike = type(value) is type(default) or (isinstance(value, str) and isinstance(default, Stage))
     return isinstance(value, (str, int, float)) and alike and bool(value == default)

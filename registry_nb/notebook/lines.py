@@ -5,30 +5,37 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import itertools
 import re
 import sys
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from IPython.core.error import UsageError
 
 from registry_nb import provenance, session
-from registry_nb.errors import RegistryError, RegistryWarning, close, shown
+from registry_nb.comparison import Diff
+from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, RegistryWarning, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import SERVING
+from registry_nb.notebook import remedies
 from registry_nb.notebook.cells import visible
-from registry_nb.notebook.grammar import DASHED, shielded, unshielded
-from registry_nb.notebook.here import BRACES, QUOTED, Echo, Here
+from registry_nb.notebook.grammar import DASHED, Misread, Shielded, parsed, shielded
+from registry_nb.notebook.here import BRACES, BRACKETS, QUOTED, Echo, Here
 from registry_nb.notebook.sheets import same_bytes
+from registry_nb.notebook.told import sentence
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
-from registry_nb.records import Stage
+from registry_nb.records import Event, Stage
 from registry_nb.redaction import masked
 from registry_nb.registry import Registry
 
-#: Words separated by blanks; quotes hold a word together, and so do braces.
-_WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|[^\s"'\\]|\\.)+""", re.DOTALL)
+#: Words separated by blanks; quotes hold a word together, and so do braces, and brackets behind a name.
+_WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|(?<=[\w\])]){BRACKETS}|[^\s"'\\]|\\.)+""", re.DOTALL)
+#: Characters of a line that is proposed.
+_LONGEST = 300
 #: An option and its value, as one word.
 _OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
@@ -46,12 +53,18 @@ def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | Non
     local : mapping or None
         The variables of the function that the line stands in.
     """
+    here = Here(magics.shell, local)
     try:
-        return _answered(magics, line, cell, Here(magics.shell, local))
+        return _answered(magics, line, cell, here)
+    except Misread as error:
+        raise UsageError(_one_line(advised(error, line, here))) from None
     except UsageError as error:
         raise UsageError(_one_line(error)) from None
     except RegistryError as error:
-        told = f"{type(error).__name__}: {_one_line(error)}"
+        error.args = (_one_line(advised(error, line, here)),)
+        if isinstance(error, ImportError):  # which keeps it twice
+            error.msg = error.args[0]
+        told = f"{type(error).__name__}: {error}"
         # IPython's hook; not a lambda, which would keep the error from crossing to another process.
         error._render_traceback_ = functools.partial(list, (told,))  # type: ignore[attr-defined]
         raise
@@ -67,11 +80,54 @@ def options(verb: Verb) -> list[str]:
     return [name for names, _ in verb.arguments for name in names if name.startswith("--")]
 
 
+def advised(error: Exception, line: str, here: Here) -> str:
+    """Say what is wrong with a line, and the line as it would be right, in words of ``%registry``."""
+    text = remedies.in_a_line(str(error))
+    if isinstance(error, ModelNotFound):
+        text = _elsewhere(text, error.name, here)
+    if not isinstance(error, (Misread, Invalid, NotFound)):
+        return text
+    words = _loosely(line)
+    found = remedies.meant(words, session.get_registry(), here.has)
+    if found is not None and len(found.line) <= _LONGEST:
+        if found.missing:
+            missing = f"Give {remedies.listed(found.missing)}: {found.line}"
+            return missing if isinstance(error, Misread) else f"{text}; an example: {found.line}"
+        if "did you mean" in text:
+            return f"{text}{' ' if text.endswith('?') else '; '}write {found.line}"
+        return f"{text}; did you mean {found.line}?"
+    if isinstance(error, Misread) and "did you mean" not in text:
+        verb = remedies.verb_of(words, session.get_registry())
+        return f"{text}; an example: `%registry {verb.example}`" if verb else f"{text}; %registry alone lists the verbs"
+    return text
+
+
+def _elsewhere(text: str, name: str, here: Here) -> str:
+    """Name the variable that is another registry and has the model, if there is one."""
+    current = session.get_registry().uri
+    for variable, registry in here.registries():
+        with contextlib.suppress(RegistryError):
+            if registry.uri != current and name in registry.store.model_names():
+                there = f"the registry of the variable {variable} has it: `%registry use {{{variable}.uri}}`"
+                return f"{text.removesuffix(remedies.ELSEWHERE).rstrip('; ')}; {there}"
+    return text
+
+
+def _loosely(line: str) -> list[str]:
+    """Split a line into words, also one whose quotes are not in order."""
+    try:
+        return [f"{DASHED}{word.word}" if isinstance(word, Shielded) else word for word in _split(line.rstrip(" ;"))]
+    except UsageError:
+        return [word.strip("'\"") or word for word in line.split()]
+
+
 def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     written = line.rstrip()
     words = _split(written.removesuffix(";"))
     if cell is not None:
         _run_cell(magics.shell, words, cell)
+    if words and re.match(r"[\w.]+\(", words[0]):  # Python's way to write a call
+        _known(words[0])
     words = [here.expanded(word) for word in words]
     asks = [word for word in words if word not in {"-h", "--help"}]
     if not asks or asks == ["help"]:
@@ -79,10 +135,12 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     if asks[0] == "help" or asks != words:
         return page(_known(asks[1] if asks[0] == "help" else asks[0]))
     verb = _known(words[0])
-    given = _parsed(verb, words[1:])
+    given = parsed(verb, words[1:])
     registry = session.get_registry()
     echo = verb.changes and magics.echo and not written.endswith(";")
-    before = _holders(registry, _model(given)) if echo else {}
+    names = _models(verb, given) if echo else []
+    before = _holders(registry, names[0]) if names else {}
+    marks = {name: _last(registry, name) for name in names}
     called = Echo(registry, here)
     if "yes" in given and not magics.confirm:
         given.yes = True
@@ -91,11 +149,15 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
         result = verb.action(here, cast("Registry", called), given)
     result = registry if result is called else result
     if echo and called.lines:
-        now = getattr(given, "new", None) or _model(given)
-        moves = [*_moves(registry, now, before), same_bytes(cast("Any", result)) if verb.name == "register" else ""]
+        moves = _moves(registry, names[-1] if verb.name == "rename" else names[0], before)
+        if not moves and not is_question(verb, given):
+            moves = [_done(registry, marks, verb)]
+        twin = same_bytes(cast("Any", result)) if verb.name == "register" else ""
         python = visible(masked("; ".join(called.lines))[0])
-        told = "   ".join(filter(None, [*moves, python]))
+        told = "   ".join(filter(None, [*moves, twin, python]))
         magics.shell.display_pub.publish({"text/plain": told})
+    if isinstance(result, Listing) and not isinstance(result, Diff) and not result:
+        result = Listing(empty=remedies.in_a_line(result.empty))
     return result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
 
 
@@ -103,7 +165,7 @@ def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
     """Run a cell whose line is in order; its ``$name`` and ``{expression}`` are about what the cell makes."""
     if words[:1] != ["register"]:
         raise UsageError("%%registry runs a cell and registers what it made: %%registry register model as Iris")
-    _parsed(VERBS["register"], words[1:])
+    parsed(VERBS["register"], words[1:])
     if _awaits(shell, cell):
         raise UsageError("%%registry cannot run a cell that awaits; run it by itself, then %registry register …")
     if not shell.run_cell(cell, store_history=False).success:
@@ -129,7 +191,7 @@ def _split(line: str) -> list[str]:
         word = _WORD.match(line, position)
         end = word.end() if word else position
         if end < len(line) and not line[end].isspace():
-            raise UsageError(
+            raise Misread(
                 f'a quote is not closed: {shown(line[end:])}; a text with an apostrophe is written "it\'s late"'
             )
         option = _OPTION.fullmatch(line, position, end)
@@ -138,45 +200,16 @@ def _split(line: str) -> list[str]:
     return words
 
 
-class _Parser(argparse.ArgumentParser):
-    verb: Verb
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message.replace(DASHED, '')}; an example: %registry {self.verb.example}")
-
-
-def _parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog=f"%registry {verb.name}", add_help=False, allow_abbrev=False)
-    parser.verb = verb
-    for names, how in verb.arguments:
-        parser.add_argument(*names, **{key: value for key, value in how.items() if key != "help"})
-    given, rest = parser.parse_known_intermixed_args(words)
-    for word in rest:
-        known = options(verb)
-        if word.startswith("-"):
-            option = word.partition("=")[0]
-            there = f" (options: {', '.join(known)})" if known else ""
-            parser.error(f"{verb.name} has no option {shown(option)}{close(option, known)}{there}")
-    if rest:
-        parser.error(f"unexpected argument {shown(' '.join(rest))} of {verb.name}")
-    for name, value in vars(given).items():
-        if isinstance(value, list):
-            setattr(given, name, [unshielded(word) for word in value])
-        elif isinstance(value, str):
-            setattr(given, name, unshielded(value))
-    return given
-
-
 def _known(name: str) -> Verb:
     if name not in VERBS:
-        raise UsageError(f"%registry has no verb {shown(name)}{close(name, VERBS)}; %registry alone lists the verbs")
+        raise Misread(f"there is no verb {shown(name)}")
     return VERBS[name]
 
 
 # -- what is told ----------------------------------------------------------------------------------------------------
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: object) -> str:
     return " ".join(visible(error).split())
 
 
@@ -202,11 +235,34 @@ def _one_line_warnings() -> Iterator[None]:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _model(given: argparse.Namespace) -> str:
-    """Return the name of the model that a line is about."""
+def is_question(verb: Verb, given: argparse.Namespace) -> bool:
+    """Tell whether a line of a verb that changes something only asks."""
+    return bool(vars(given).get("dry_run")) or (verb.name == "policy" and not given.rules and not given.none)
+
+
+def _models(verb: Verb, given: argparse.Namespace) -> list[str]:
+    """Return the names of the models that a line is about; where there are two, the new one is the second."""
     about: Any = getattr(given, "ref", None) or getattr(given, "words", None) or given.name
     first = about if isinstance(about, str) else about[0]
-    return re.split(r"[/@]", first.removeprefix("models:/"))[0]
+    names = [re.split(r"[/@]", first.removeprefix("models:/"))[0]]
+    new = given.words[-1] if verb.name == "copy" else getattr(given, "new", None)
+    return names if new is None else [*names, unicodedata.normalize("NFC", str(new))]
+
+
+def _last(registry: Registry, name: str) -> str:
+    return next((event.id for event in registry.store.events(name, newest_first=True)), "")
+
+
+def _done(registry: Registry, marks: Mapping[str, str], verb: Verb) -> str:
+    """Say what the line did, as the history tells it."""
+    events = list[Event]()
+    old = set(marks.values())  # of both names: a renamed model keeps its history
+    for name in marks:
+        newer = itertools.takewhile(lambda event: event.id not in old, registry.store.events(name, newest_first=True))
+        events += [event for event in newer if event.user == registry.user]
+    if not events:
+        return f"Nothing changed: {verb.idle}"
+    return visible(masked(sentence(events[::-1]))[0])
 
 
 def _holders(registry: Registry, name: str) -> dict[Stage, Sequence[int]]:

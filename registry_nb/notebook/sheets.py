@@ -19,6 +19,7 @@ from registry_nb.evidence import Comparison
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
 from registry_nb.loading import Inspection, LoadedModel
+from registry_nb.location import described
 from registry_nb.notebook.cells import (
     Cell,
     counted,
@@ -49,7 +50,6 @@ __all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "
 LIMIT = 50
 #: Rows of one table of a report.
 _PART = 12
-_EMPTY = "Nothing is there yet, or nothing fits the filter; %registry register VARIABLE as NAME makes a first version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     rest = len(listing) - len(shown)
     note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
     if not listing:
-        return Sheet("nothing found", note=_EMPTY)
+        return Sheet("nothing found", note=visible(listing.empty))
     first = listing[0]
     head: tuple[str, ...]
     if isinstance(first, ModelVersion):
@@ -260,7 +260,7 @@ def _model(model: RegisteredModel) -> Sheet:
     ]
     latest = model.latest_versions
     further = (replace(_versions(latest, len(latest), ""), title="the newest version in each stage"),) if latest else ()
-    note = "" if latest else "no versions yet"
+    note = "" if latest else "no versions"
     return Sheet(visible(model.name), facts=[fact for fact in facts if fact[1].text], note=note, further=further)
 
 
@@ -402,7 +402,8 @@ def _registry(registry: Registry) -> Sheet:
     except RegistryError as error:  # a damaged registry can still be told from another
         models = Cell(visible(error), kind="bad")
     facts = [("where", long_cell(registry.uri)), ("models", models), ("you are", text_cell(registry.user))]
-    return Sheet("registry", facts=facts)
+    note = "" if registry.store.exists else described(registry.store.location, exists=False)
+    return Sheet("registry", facts=facts, note=f"{visible(note)}; the first write makes it" if note else "")
 
 
 _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {

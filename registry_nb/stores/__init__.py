@@ -39,6 +39,14 @@ class Orphan:
 class Reader(Protocol):
     """What can be asked of the records. Every answer is committed state, or the transaction's own view inside one."""
 
+    @property
+    def location(self) -> str | None:
+        """The folder in which it is, or None: only what is one can be trusted as a whole."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
         """Return a model; without `latest`, only its own record, which is all that a change needs."""
 
@@ -94,14 +102,6 @@ class Store(Reader, Protocol):
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin a unit of work; one at a time, over all processes."""
-
-    @property
-    def location(self) -> str | None:
-        """The folder in which it is, or None: only what is one can be trusted as a whole."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether anything was ever written."""
 
     @property
     def revision(self) -> int:

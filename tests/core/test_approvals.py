@@ -146,3 +146,20 @@ def test_one_person_is_one_name_however_it_is_typed(iris, typed):
 def test_nobody_is_no_user(iris, blank):
     with pytest.raises(rn.Invalid, match="not blank"):
         rn.Registry(iris.uri, user=blank)
+
+
+def test_a_rejection_needs_a_request_or_an_approval_of_ones_own(iris):
+    grace = rn.Registry(iris.uri, user="grace")
+    grace.approve("Iris", 3)
+    before = iris.history()
+    with pytest.raises(rn.Refused, match=r"nobody asked for version 3 of 'Iris' to go to Production.*inbox\(\)"):
+        iris.reject("Iris", 3)  # it would take back nothing: the approval is another's
+    assert iris.history() == before
+    grace.reject("Iris", 3)
+    with pytest.raises(rn.Refused):
+        grace.reject("Iris", 3)
+    iris.request("Iris", 3)
+    with pytest.raises(rn.Refused, match="Staging"):
+        grace.reject("Iris", 3, to="Staging")
+    grace.reject("Iris", 3)
+    assert list(iris.inbox()) == []

@@ -168,7 +168,7 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(iris, refused):
         lambda: iris.copy("models:/Irsi/1", "New"),
         lambda: iris.load("models:/Irsi/Production"),
     ):
-        with refused(iris, ModelNotFound, "did you mean 'Iris'? (models: Iris)") as caught:
+        with refused(iris, ModelNotFound, "did you mean 'Iris'? (models: Iris; registry: ") as caught:
             call()
         assert isinstance(caught.value, LookupError)
         assert caught.value.code == "RESOURCE_DOES_NOT_EXIST"

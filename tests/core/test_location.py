@@ -183,3 +183,102 @@ def test_a_slip_where_there_is_no_registry_makes_none(tmp_path, slip):
     with pytest.raises(rn.NotFound, match="the registry has no models yet"):
         slip(rn.Registry(tmp_path / "registry"))
     assert list(tmp_path.iterdir()) == []
+
+
+def nothing_there(call):
+    """The sentence of a call that finds nothing, or of an empty listing."""
+    try:
+        found = call()
+    except rn.NotFound as error:
+        return str(error)
+    assert len(found) == 0
+    return found.empty
+
+
+ASKING = [
+    lambda registry: registry.model("Iris"),
+    lambda registry: registry.version("Iris", 1),
+    lambda registry: registry.promote("Iris", 1),
+    lambda registry: registry.history("Iris"),
+    lambda registry: registry.load("models:/Iris/1"),
+    lambda registry: registry.run("abc"),
+    lambda registry: registry.load("runs:/abc/model"),
+    lambda registry: registry.models(),
+    lambda registry: registry.versions(),
+    lambda registry: registry.history(),
+    lambda registry: registry.runs(),
+]
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_what_finds_nothing_says_in_which_folder_it_looked_and_whether_it_is_there(tmp_path, constant, asking):
+    missing = tmp_path / "my_modles"
+    said = nothing_there(lambda: asking(rn.Registry(missing)))
+    assert f"the folder {missing} does not exist" in said
+    assert "but" not in said
+    rn.Registry(tmp_path / "my_models").register(constant(1), "Other")
+    assert f"does not exist, but {tmp_path / 'my_models'} does" in nothing_there(lambda: asking(rn.Registry(missing)))
+    missing.mkdir()
+    assert f"nothing was written to {missing} yet" in nothing_there(lambda: asking(rn.Registry(missing)))
+    rn.Registry(missing).create_model("Gone")
+    rn.Registry(missing).delete("Gone")
+    if not said.startswith("there is no history"):  # there is one now
+        assert str(missing) in nothing_there(lambda: asking(rn.Registry(missing)))
+
+
+def test_a_folder_that_may_not_be_read_is_no_reason_to_fail_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.scandir", lambda path: (_ for _ in ()).throw(PermissionError(path)))
+    with pytest.raises(rn.NotFound, match="does not exist"):
+        rn.Registry(tmp_path / "none").model("Iris")
+
+
+def test_what_is_no_folder_is_not_named(registry, constant):
+    registry.register(constant(1), "Iris")
+    registry.store.location = None
+    with pytest.raises(rn.NotFound) as raised:
+        registry.model("Wine")
+    assert str(raised.value) == "there is no registered model 'Wine' (models: Iris)"
+
+
+def test_an_empty_listing_says_what_makes_a_record_or_that_the_filter_fits_none(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"accuracy": 0.9})
+    registry.create_model("Empty")
+    for listing, says in [
+        (registry.models("name = 'x'"), "no model fits the filter \"name = 'x'\" (models: Empty, Iris)"),
+        (registry.models(limit=0), "no model is within the limit (models: Empty, Iris)"),
+        (registry.versions("Empty"), "model 'Empty' has no versions; register(model, 'Empty') makes the first"),
+        (registry.versions("Iris", "user = 'x'"), "versions('Iris') lists them all"),
+        (registry.versions(filter="user = 'x'"), "no version fits the filter"),
+        (registry.history("Iris", since="2099-01-01"), "the history of 'Iris' has no event of that time"),
+        (registry.history(limit=0), "the history has no event"),
+        (registry.policy("Iris"), "'Iris' has no policy for Production; policy('Iris', to='Production', require=["),
+        (registry.inbox(), "request(name, version)"),
+        (registry.inbox("Iris"), "for 'Iris'"),
+        (registry.timeline("Iris"), "no version of 'Iris' was in Production or Staging; promote('Iris', <version>)"),
+        (registry.timeline("Iris", "Staging"), "was in Staging"),
+        (registry.runs(), "registry_nb.start_run()"),
+        (registry.diff("models:/Iris/1", "models:/Iris/1"), "do not differ"),
+    ]:
+        assert len(listing) == 0
+        assert says in listing.empty
+    assert registry.models().empty == ""
+    from registry_nb.session import get_tracking
+
+    with get_tracking(registry).start_run():
+        pass
+    assert registry.runs("status = 'FAILED'").empty == "no run fits the filter \"status = 'FAILED'\""
+
+
+def test_a_metric_in_a_filter_or_an_order_without_its_prefix_is_told(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"accuracy": 0.9}, tags={"team": "risk"})
+    for how in ({"filter": "accuracy > 0.5"}, {"order_by": "accuracy"}, {"name": "Iris", "filter": "accuracy > 0.5"}):
+        with pytest.raises(rn.Invalid, match=r"did you mean 'metrics.accuracy'"):
+            registry.versions(**how)
+    with pytest.raises(rn.Invalid, match=r"did you mean 'tags.team'"):
+        registry.versions("Iris", "team = 'risk'")
+    for wrong in ("nothing > 1", "accuracy > "):
+        with pytest.raises(rn.Invalid) as raised:
+            registry.versions("Iris", wrong)
+        assert "metrics.accuracy" not in str(raised.value)
+    with pytest.raises(rn.Invalid, match="fields: "):
+        registry.versions(7, "accuracy > 0.5")

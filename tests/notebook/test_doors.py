@@ -63,7 +63,7 @@ def test_a_terminal_shows_text_and_goes_on_after_an_error(tmp_path):
     shown = done.stdout + done.stderr
     assert "Production: – → 1   registry.promote('Iris', 1, 'Production')" in shown
     assert "VersionNotFound: model 'Iris' has no version 7; the newest is 1" in shown
-    assert "did you mean 'promote'?" in shown
+    assert "did you mean `%registry promote Iris 1`?" in shown
     assert "Traceback" not in shown
     assert re.search(r"None → Production\n", shown)
     assert "a <b>baseline</b>" in shown
@@ -217,12 +217,12 @@ def test_a_line_of_a_thread_that_ends_within_another_leaves_the_warnings_as_they
         ("register model as Iris --example boom()", "RuntimeError: one two \\x1b[31m"),
         ("promote Iris/1 2", "leave one of them out"),
         ("describe Iris/1 a b", "stands in quotes"),
-        ("compare Iris/1", "two versions are needed"),
-        ("untag Iris", "no tag is named"),
+        ("compare Iris/1", "a second version is missing"),
+        ("untag Iris", "Give the key of a tag: `%registry untag Iris reviewed`"),
         ("register model as Iris --example X --metric " + "x" * 10_000, "is not key=value"),
         ("x" * 10_000, "%registry alone lists the verbs"),
         ("describe Iris '" + "x" * 10_000, "a quote is not closed"),
-        ("%register model as Iris", "has no verb '%register'; did you mean 'register'?"),
+        ("%register model as Iris", "there is no verb '%register'; did you mean `%registry register model as Iris`?"),
     ],
 )
 def test_more_wrong_lines_say_what_to_do_in_one_sentence_and_change_nothing(notebook, line, says):

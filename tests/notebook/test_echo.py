@@ -99,10 +99,10 @@ def test_the_python_line_runs_and_does_the_same(three, tmp_path, line, python):
             "register model as Iris --stage Production",
             "Production: 2 → 4; 2 is archived   the same bytes as version 3",
         ),
-        ("register {lambda X: X} as Iris", ""),
-        ("rename Iris Flower", ""),
-        ("copy Iris/2 Flower", ""),
-        ("tag Iris/2 a=b", ""),
+        ("register {lambda X: X} as Iris", "Registered Iris 4"),
+        ("rename Iris Flower", "Renamed Iris to Flower"),
+        ("copy Iris/2 Flower", "Registered Flower 1; created Flower"),
+        ("tag Iris/2 a=b", "Tagged Iris 2: a=b"),
     ],
 )
 def test_it_says_who_holds_the_stage_now_and_who_was_archived(three, line, says):

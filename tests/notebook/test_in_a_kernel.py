@@ -26,7 +26,7 @@ EVERY = {
         "compare Iris/1 Iris/",
         "Iris/2",
         "compare Iris 1",
-        "two versions are needed",
+        "Give a version",
     ),
     "plot": (
         "plot Iris accuracy",
@@ -38,7 +38,7 @@ EVERY = {
     ),
     "inspect": ("inspect Iris/2", "origin", "inspect Iris ", "Production", "inspect Iris/9", "has no version 9"),
     "check": ("check", "no problems found", "check --d", "--deep", "check --depe", "did you mean '--deep'?"),
-    "cells": ("cells Iris 1", "not registered from a notebook", "cells Iris ", "2", "cells Iris", "which version"),
+    "cells": ("cells Iris 1", "not registered from a notebook", "cells Iris ", "2", "cells Iris", "Give a version"),
     "panel": ("panel Iris", 'registry.panel("Iris")', "panel I", "Iris", "panel Irs", "did you mean 'Iris'?"),
     "register": (
         "register model as Iris --metrics {'accuracy': 0.5} --alias third",
@@ -70,7 +70,7 @@ EVERY = {
         "archive Iris/P",
         "Iris/Production",
         "archive Iris",
-        "which",
+        "Give a version",
     ),
     "rollback": (
         "rollback Iris --dry-run",
@@ -81,19 +81,19 @@ EVERY = {
         "cannot be rolled back",
     ),
     "describe": ("describe Iris/1 'a <b>'", "a <b>", "describe I", "Iris", "describe Iris/1 a b", "stands in quotes"),
-    "tag": ("tag Iris/1 seen=yes", "seen=yes", "tag Iris/2 te", "team=", "tag Iris/1 seen", "reviewed=yes"),
+    "tag": ("tag Iris/1 seen=yes", "seen=yes", "tag Iris/2 te", "team=", "tag Iris/1 seen", "seen=yes"),
     "untag": (
         "untag Iris 2 team",
         "registry.untag('Iris', 'team', version=2)",
         "untag Iris/2 t",
         "team",
         "untag Iris",
-        "no tag",
+        "Give the key of a tag",
     ),
     "alias": ("alias Iris 1 old", "@old=1", "alias Iris 1 ch", "champion", "alias Iris 1 latest", "reserved"),
     "unalias": ("unalias Iris champion", "Iris", "unalias Iris c", "champion", "unalias Iris champ", "'champion'?"),
     "rename": ("rename Iris Flower", "Flower", "rename I", "Iris", "rename Irs Flower", "did you mean 'Iris'?"),
-    "copy": ("copy Iris/1 Flower", "Flower 1", "copy Iris/1 I", "Iris", "copy Iris Flower", "which version"),
+    "copy": ("copy Iris/1 Flower", "Flower 1", "copy Iris/1 I", "Iris", "copy Iris Flower", "Give a version"),
     "delete": (
         "delete Iris/2 --yes",
         "Iris 2 is deleted",
@@ -137,7 +137,7 @@ EVERY = {
         "policy Iris 'accuracy > 0.9'",
         "is not a rule",
     ),
-    "evaluate": ("evaluate Iris 2", "there is no policy", "evaluate Iris ", "2", "evaluate Iris", "which version"),
+    "evaluate": ("evaluate Iris 2", "there is no policy", "evaluate Iris ", "2", "evaluate Iris", "Give a version"),
     "request": (
         "request Iris 2 --because better",
         "better",
@@ -147,8 +147,15 @@ EVERY = {
         "is in Production already",
     ),
     "approve": ("approve Iris 2", "registry.approve('Iris', 2)", "approve I", "Iris", "approve Iris 7", "no version 7"),
-    "reject": ("reject Iris 2", "registry.reject('Iris', 2)", "reject Iris 2 --b", "--because", "reject Iris", "which"),
-    "inbox": ("inbox Iris", "nothing found", "inb", "inbox", "inbox Irs", "did you mean 'Iris'?"),
+    "reject": (
+        "reject Iris 2 --to Staging",
+        "Rejected Iris 2 for Staging   registry.reject('Iris', 2, to='Staging')",
+        "reject Iris 2 --b",
+        "--because",
+        "reject Iris",
+        "Give a version",
+    ),
+    "inbox": ("inbox Iris", "1 request", "inb", "inbox", "inbox Irs", "did you mean 'Iris'?"),
     "shadow": (
         "shadow Iris 1 2 --data {[[0],[1]]}",
         "1 and 2 agree on 0 of 2 rows",
@@ -230,6 +237,7 @@ def made(tmp_path_factory, constant):
     registry.register(constant(2), "Iris", metrics={"accuracy": 0.6}, tags={"team": "risk"}, aliases=["champion"])
     registry.promote("Iris", 2)
     registry.promote("Iris", 1)
+    registry.request("Iris", 2, to="Staging")
     return registry
 
 

@@ -60,7 +60,11 @@ def test_an_error_marks_the_cell_as_failed_with_one_line(tmp_path, monkeypatch):
     assert raised.value.ename == "ModelNotFound"
     error = notebook.cells[1].outputs[0]
     assert (error.output_type, error.ename) == ("error", "ModelNotFound")
-    assert error.traceback == ["ModelNotFound: there is no registered model 'Nope' (the registry has no models yet)"]
+    (told,) = error.traceback
+    assert told.startswith(
+        "ModelNotFound: there is no registered model 'Nope' (the registry has no models yet: the folder "
+    )
+    assert told.endswith(" does not exist); `%registry use FOLDER` opens another registry")
     assert notebook.cells[2].execution_count is None, "Run all stops there"
     assert list(tmp_path.iterdir()) == [], "a failed line makes no registry"
 

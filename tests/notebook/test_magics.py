@@ -184,9 +184,9 @@ def test_the_same_bytes_again_are_told_and_not_refused(notebook, capsys):
     notebook.run("%registry register model as Iris")
     assert "the same bytes" not in notebook.published[0]["text/plain"]
     second = notebook.run("%registry register model as Iris")
-    assert notebook.published == [{"text/plain": "the same bytes as version 1   registry.register(model, 'Iris')"}], (
-        "run all, twice"
-    )
+    assert notebook.published == [
+        {"text/plain": "Registered Iris 2   the same bytes as version 1   registry.register(model, 'Iris')"}
+    ], "run all, twice"
     assert (second.version, second.provenance["same_bytes_as"]) == (2, 1)
     assert ", the same bytes as version 1" in notebook.shown(second)["text/plain"]
     assert ", the same bytes as version 1" in notebook.shown(second)["text/html"]
@@ -368,17 +368,17 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
 @pytest.mark.parametrize(
     ("line", "kind", "says"),
     [
-        ("promot Iris 2", UsageError, "did you mean 'promote'?"),
+        ("promot Iris 2", UsageError, "there is no verb 'promot'; did you mean `%registry promote Iris 2`?"),
         ("promote Iris 7", rn.NotFound, "model 'Iris' has no version 7; the newest is 3"),
         ("promote Iris 2 --to Prod", rn.Invalid, "did you mean 'Production'?"),
-        ("promote Iris", UsageError, "which version of 'Iris'?"),
-        ("promote", UsageError, "REF"),
-        ("promote Iris 2 3 4", UsageError, "a model, and perhaps a version"),
+        ("promote Iris", UsageError, "Give a version: `%registry promote Iris 3`"),
+        ("promote", UsageError, "Give a model and a version: `%registry promote Iris 3`"),
+        ("promote Iris 2 3 4", UsageError, "Unexpected argument '3'"),
         ("promote Iris 2 --expected 1", rn.Conflict, "expected to be held by version 1"),
         ("promote Iris 2 --becuse x", UsageError, "no option '--becuse'; did you mean '--because'?"),
-        ("promote Iris 2 --because", UsageError, "expected one argument"),
-        ("rollback Iris --to two", UsageError, "invalid int value: 'two'"),
-        ("runs a b", UsageError, "unexpected argument 'b'"),
+        ("promote Iris 2 --because", UsageError, "--because needs a value behind it"),
+        ("rollback Iris --to two", UsageError, "--to is a whole number, not 'two'"),
+        ("runs a b", UsageError, "Unexpected argument 'b'"),
         ("use postgresql://x/y", rn.Invalid, "is not a registry"),
         ("load Iris/1 as for", UsageError, "cannot be the name of a variable"),
         ("rollback Iris", rn.Refused, "cannot be rolled back"),
@@ -387,7 +387,7 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
         ("show 'Iris", UsageError, "a quote is not closed"),
         ("register modl as Iris", UsageError, "did you mean 'model'?"),
         ("register model Iris", UsageError, "the word 'as' stands before the model's name, not 'Iris'"),
-        ("register model as", UsageError, "NAME; an example: %registry register model as Iris"),
+        ("register model as", UsageError, "Give a name: `%registry register model as Iris`"),
         ("register model as a/b", rn.Invalid, "/ is not allowed"),
         ("register X as Iris", rn.Invalid, "no predict"),
         ("register model as Iris --metric accuracy=high", UsageError, "is a number"),
@@ -396,7 +396,7 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
         ("tag Iris/3 reviewed", UsageError, "reviewed=yes"),
         ("load Iris/1 as 1x", UsageError, "cannot be the name of a variable"),
         ('versions Iris "metrics.accuracy > "', rn.Invalid, "position 19"),
-        ("help promot", UsageError, "did you mean 'promote'?"),
+        ("help promot", UsageError, "did you mean `%registry help promote`?"),
     ],
 )
 def test_a_wrong_line_says_what_to_do_in_one_sentence_and_changes_nothing(three, line, kind, says):

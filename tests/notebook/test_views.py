@@ -174,9 +174,9 @@ def test_a_damaged_registry_can_still_be_shown(tmp_path):
     assert "rnb-bad" in views.html(rn.Registry(tmp_path, user="ada"))
 
 
-def test_an_empty_listing_says_what_to_type():
-    assert "%registry register" in views.text(rn.Listing([]))
-    assert "%registry register" in views.html(rn.Listing([]))
+def test_an_empty_listing_says_why_it_is_empty():
+    assert "no <models> yet" in views.text(rn.Listing(empty="no <models> yet"))
+    assert "no &lt;models&gt; yet" in views.html(rn.Listing(empty="no <models> yet"))
 
 
 def test_events_say_what_changed():
