@@ -42,6 +42,7 @@ from registry_nb.names import (
     checked_text,
 )
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage, changed
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 from registry_nb.stores import GRACE, Artifacts, Store, open_store
 from registry_nb.trust import Sealer
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from registry_nb.notebook.pictures import Picture
 
 
-class Registry:
+class Registry(Shown):
     """A model registry: a folder that several notebooks use at once.
 
     Opening is lazy and cheap; the folder is made by the first write. Safe to share between threads and after ``fork``.
@@ -98,7 +99,7 @@ class Registry:
         """Grows whenever anything in the registry changed, also by another process."""
         return self.store.revision
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         then = f", at={self.store.moment.isoformat()!r}" if self._backend and isinstance(self.store, asof.Past) else ""
         return f"Registry({self.uri!r}, user={self.user!r}{then})"
 
