@@ -375,9 +375,9 @@ def _cell(value: object, told: Callable[[object], Cell] = text_cell) -> Cell:
         return told(", ".join(repr(one) if isinstance(one, Shown) else str(one) for one in value))
     if isinstance(value, Signature):
         return signature_cell(value)
-    return (
-        told(repr(value)) if isinstance(value, Shown) else _figure(value) if _is_number(value) else told(_text(value))
-    )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _figure(value)
+    return told(repr(value) if isinstance(value, Shown) else "" if value is None else value)
 
 
 def _signature(signature: Signature) -> Sheet:
