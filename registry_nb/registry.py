@@ -37,6 +37,7 @@ from registry_nb.names import (
     MAX_VERSION,
     checked_alias,
     checked_facts,
+    checked_key,
     checked_name,
     checked_tags,
     checked_text,
@@ -212,7 +213,7 @@ class Registry(Shown):
         text, checked, stamp = checked_text(description), checked_tags(tags), process.stamp(self.user)
         with self.store.transaction() as tx:
             if tx.model(name, latest=False):
-                raise AlreadyExists(name=name, reason="exists already; register() adds versions to it")
+                raise AlreadyExists(name=name, reason="already exists; register() adds versions to it")
             tx.apply(lifecycle.created(name, stamp, description=text, tags=checked))
         return self.model(name)
 
@@ -444,7 +445,14 @@ class Registry(Shown):
         return self._edit(name, version, tagged)
 
     def untag(self, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
-        """Remove tags of a model or of one of its versions; one that is not there is no error."""
+        """Remove tags of a model or of one of its versions; one that is not there is no error.
+
+        Raises
+        ------
+        BadName
+            For what cannot be the key of a tag.
+        """
+        keys = tuple(checked_key(key, "the key of a tag") for key in keys)
         return self._edit(name, version, lambda record, stamp: lifecycle.untagged(record, keys, stamp))
 
     def alias(self, name: str, alias: str, version: Which) -> RegisteredModel:
@@ -480,7 +488,7 @@ class Registry(Shown):
         with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
-                raise AlreadyExists(name=new, reason="exists already; choose another name")
+                raise AlreadyExists(name=new, reason="already exists; choose another name")
             own = lookup.own(tx, name)
             if new in tx.histories() or (tx.next_version(new) > 1 and not lifecycle.was_called(tx.events(name), new)):
                 raise AlreadyExists(
