@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from registry_nb import forms
 from registry_nb.errors import Invalid
+from registry_nb.showing import Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +33,8 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SIDES = ("a", "b")
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+@dataclass(frozen=True, slots=True, repr=False)
+class Figure(Shown):
     """One figure of both models; None where there is none."""
 
     name: str
@@ -41,8 +42,8 @@ class Figure:
     b: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PairedTest:
+@dataclass(frozen=True, slots=True, repr=False)
+class PairedTest(Shown):
     """A paired test of whether one model is better than the other: its p-value, None where there is nothing to test."""
 
     name: str
@@ -50,8 +51,8 @@ class PairedTest:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Confused:
+@dataclass(frozen=True, slots=True, repr=False)
+class Confused(Shown):
     """How often one model says this, and the other that."""
 
     a: Any
@@ -59,8 +60,8 @@ class Confused:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+@dataclass(frozen=True, slots=True, repr=False)
+class Slice(Shown):
     """Some of the rows: how far the models agree there, and the accuracy or mean absolute error of each."""
 
     value: Any
@@ -70,8 +71,8 @@ class Slice:
     b: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Differing:
+@dataclass(frozen=True, slots=True, repr=False)
+class Differing(Shown):
     """A row that the models answer differently."""
 
     index: Any

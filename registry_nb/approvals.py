@@ -16,6 +16,7 @@ from registry_nb import lifecycle, lookup, process
 from registry_nb.errors import Invalid, Refused
 from registry_nb.listing import Listing
 from registry_nb.records import Event, ModelVersion, Stage
+from registry_nb.showing import Shown
 from registry_nb.stores import Reader
 from registry_nb.uris import Which
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from registry_nb.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+@dataclass(frozen=True, slots=True, repr=False)
+class Request(Shown):
     """Somebody asks for a version to get a stage.
 
     Attributes

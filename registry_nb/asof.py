@@ -25,6 +25,7 @@ from registry_nb.moments import moment
 from registry_nb.names import checked_name
 from registry_nb.records import Event, File, Frozen, ModelVersion, RegisteredModel, Run, RunStatus, Stage, frozen
 from registry_nb.records import changed as with_fields
+from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ _Found = tuple[Chronicle, str, int]
 _END = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Stint:
+@dataclass(frozen=True, slots=True, repr=False)
+class Stint(Shown):
     """Who held a stage, from when to when.
 
     Attributes

@@ -12,14 +12,15 @@ from registry_nb import loading, probes, trust
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.lifecycle import replay, was_altered
 from registry_nb.records import File, ModelVersion, SavedModel
+from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
 
 #: What is said of a version for which `is_altered`.
 ALTERED = "its record was changed after it was registered (files, metrics, params, user, time or provenance)"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Shown):
     """What a check found.
 
     Attributes

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from registry_nb.showing import Shown
+
 #: MLflow's types of a value (https://mlflow.org/docs/latest/ml/model/signatures); any other is nested or unchecked.
 SCALARS = frozenset({"boolean", "integer", "long", "float", "double", "string", "binary", "datetime"})
 _FACTS = ("nullable", "tz", "levels", "integer_name", "storage", "cells", "missing", "ordered", "digest", "label")
@@ -19,8 +21,8 @@ _OF_TENSORS = ("form", "columns")
 _NAIVE = ("tz", "")  # says more than that nothing is known
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+@dataclass(frozen=True, slots=True, repr=False)
+class Column(Shown):
     """One named (or positional) column.
 
     Attributes
@@ -89,8 +91,8 @@ class Column:
         return _named(self.name) + self.dtype + ("" if self.required else "?")
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+@dataclass(frozen=True, slots=True, repr=False)
+class Tensor(Shown):
     """One array.
 
     Attributes

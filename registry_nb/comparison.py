@@ -18,6 +18,7 @@ from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
 from registry_nb.estimators import leaf
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, Run, SavedModel, json_number
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ _PAIRS = 4_000_000
 _ESTIMATOR, _RECORD, _PROVENANCE = "estimator", "record", "provenance"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Shown):
     """One fact of two models.
 
     Attributes

@@ -30,17 +30,21 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from registry_nb.codes import Coded, code_named
+
 #: What to do where the thing that was asked for may be in another registry.
 ELSEWHERE = 'registry_nb.set_registry("FOLDER") or Registry("FOLDER") opens another registry'
 
 
-class RegistryError(Exception):
+class RegistryError(Coded):
     """The root of everything that this package raises on purpose.
 
     Parameters
     ----------
     message : str, optional
         The sentence, where the class does not write it.
+    error_code : int or str, optional
+        One of MLflow's codes, if it is not that of the class.
     **facts
         What the sentence is about; each becomes an attribute.
 
@@ -53,18 +57,13 @@ class RegistryError(Exception):
     ('INVALID_PARAMETER_VALUE', True)
     """
 
-    code = "INTERNAL_ERROR"
-
-    def __init__(self, message: str = "", /, **facts: Any) -> None:
+    def __init__(self, message: object = "", /, error_code: int | str | None = None, **facts: Any) -> None:
+        if error_code is not None:
+            facts["code"] = code_named(error_code)
         self.__dict__.update(facts)
-        super().__init__(message or self.sentence())
+        super().__init__(str(message) or self.sentence())
         for fact, value in facts.items():  # ImportError's own `name` and `path` hide what is only in the dict
             setattr(self, fact, value)
-
-    @property
-    def error_code(self) -> str:
-        """What MLflow's exceptions call `code`."""
-        return self.code
 
     def sentence(self) -> str:
         """Write the message from the facts."""

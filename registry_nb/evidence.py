@@ -12,6 +12,7 @@ from registry_nb.agreement import CLASSIFIER, Confused, Differing, Figure, Paire
 from registry_nb.errors import printable
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, json_number
+from registry_nb.showing import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,8 @@ _LISTED, _WIDE, _LANES = 12, 60, 16
 _MISSING = "(missing)"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+@dataclass(frozen=True, slots=True, repr=False)
+class Failure(Shown):
     """A row that a version could not answer."""
 
     index: Any
@@ -33,8 +34,8 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Importance:
+@dataclass(frozen=True, slots=True, repr=False)
+class Importance(Shown):
     """How much worse the score of each model is where a column is shuffled."""
 
     column: str
@@ -42,8 +43,8 @@ class Importance:
     b: float
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+@dataclass(frozen=True, slots=True, repr=False)
+class Part(Shown):
     """A table of the report."""
 
     title: str
@@ -52,8 +53,8 @@ class Part:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """What a shadow comparison found.
 
     Attributes
@@ -206,6 +207,9 @@ class Comparison:
             f'fill="#767676"><text x="0" y="18" font-weight="600">{escape(printable(head)[:110])}</text>{body}</svg>'
         )
 
+    def _line(self) -> str:
+        return f"Comparison({self.b.name}: {self.sentence})"
+
     def __str__(self) -> str:
         lines = [f"{self.b.name}: {self.sentence}"]
         for part in self.parts():
@@ -216,8 +220,8 @@ class Comparison:
             lines += [part.note] * bool(part.note)
         return "\n".join(lines)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/svg+xml": self.svg(), "text/plain": str(self)}
+    def _repr_svg_(self) -> str:
+        return self.svg()
 
 
 def _rows(listing: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:

@@ -85,6 +85,11 @@ def _milliseconds(name: str) -> tuple[str, Getter]:
     return "number", read
 
 
+def _source(version: Any) -> str:
+    """Return where a version came from, as MLflow's `source` tells it."""
+    return str(version.provenance.get("source", version.uri))
+
+
 _TIMES = {
     "created_at": _attribute("time", "created_at"),
     "updated_at": _attribute("time", "updated_at"),
@@ -99,6 +104,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
         "description": _attribute("text", "description"),
         "alias": _attribute("any", "aliases"),
         **_TIMES,
+        "timestamp": _milliseconds("updated_at"),
     },
     "version": {
         "name": _attribute("text", "name"),
@@ -110,6 +116,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
         "user": _attribute("text", "user"),
         "user_id": _attribute("text", "user"),
         "run_id": _attribute("text", "run_id"),
+        "source_path": ("text", _source),
         "description": _attribute("text", "description"),
         "flavor": _attribute("text", "flavor"),
         "digest": _attribute("text", "digest"),
@@ -120,6 +127,8 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
         "run_id": _attribute("text", "run_id"),
         "name": _attribute("text", "name"),
         "run_name": _attribute("text", "name"),
+        "run name": _attribute("text", "name"),
+        "artifact_uri": ("text", lambda run: f"runs:/{run.run_id}"),
         "experiment": _attribute("text", "experiment"),
         "status": _attribute("text", "status"),
         "user": _attribute("text", "user"),
@@ -127,6 +136,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
         "started_at": _attribute("time", "started_at"),
         "ended_at": _attribute("time", "ended_at"),
         "start_time": _milliseconds("started_at"),
+        "created": _milliseconds("started_at"),
         "end_time": _milliseconds("ended_at"),
     },
 }
@@ -300,7 +310,7 @@ def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str,
 def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]:
     prefix, dot, key = name.partition(".")
     if dot and prefix.lower() in {"attribute", "attributes", "attr"}:
-        prefix, dot, key = key, "", ""
+        prefix, dot, key = key.strip('"`'), "", ""
     if dot:
         mapping = _PREFIXES.get(prefix.lower(), prefix.lower())
         if mapping not in _MAPPINGS[noun]:

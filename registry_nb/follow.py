@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from registry_nb import lookup, trust
 from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
 from registry_nb.records import ModelVersion
+from registry_nb.showing import Shown
 
 if TYPE_CHECKING:
     from registry_nb.loading import LoadedModel
@@ -71,7 +72,7 @@ def follow(registry: Registry, uri: str, *, verify: str | None = None) -> Follow
     return Following(registry, uri, verify)
 
 
-class Following:
+class Following(Shown):
     """A model that is always the one that its URI means.
 
     A version that cannot be loaded, an empty stage, a registry that is gone: the last version that served goes on, and
@@ -163,7 +164,7 @@ class Following:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         serving = self._serving
         return f"Following({self.uri!r}, {f'version {serving[0].version}' if serving else 'closed'})"
 

@@ -23,6 +23,7 @@ from registry_nb.lookup import Holder
 from registry_nb.names import says_something
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.rules import Incumbent, Rule
+from registry_nb.showing import Shown
 from registry_nb.stores import Reader
 from registry_nb.trust import origin
 from registry_nb.uris import Which
@@ -39,8 +40,8 @@ About = tuple[ModelVersion, tuple[Holder, ...]]
 Slow = Mapping[tuple[bytes, str], tuple[About, Found]]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(Shown):
     """One rule of a policy, held against a version.
 
     Attributes
@@ -58,8 +59,8 @@ class Verdict:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Shown):
     """A policy, held against a version.
 
     Attributes
@@ -85,11 +86,16 @@ class Evaluation:
         """Write it as plain JSON, as the history keeps it."""
         return {"ok": self.ok, "rows": [[row.rule, row.found, row.verdict] for row in self.rows]}
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in one sentence."""
         if not self.rows:
             return f"version {self.version} of {self.name!r} may go to {self.to}: there is no policy"
         met = sum(row.verdict == PASSED for row in self.rows)
         return f"version {self.version} of {self.name!r} meets {met} of {len(self.rows)} rules for {self.to}"
+
+    def _line(self) -> str:
+        return f"Evaluation({self.sentence})"
 
 
 def policy(

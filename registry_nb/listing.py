@@ -7,6 +7,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Listing(Sequence[R_co], Generic[R_co]):
+class Listing(Shown, Sequence[R_co], Generic[R_co]):
     """An immutable sequence of records that becomes a table in a notebook and a frame in pandas.
 
     Parameters
@@ -57,8 +58,11 @@ class Listing(Sequence[R_co], Generic[R_co]):
     def __hash__(self) -> int:
         return hash(self._records)
 
-    def __repr__(self) -> str:
-        return f"Listing([{', '.join(map(repr, self._records))}])"
+    def _line(self) -> str:
+        """Return the table, since the records in a line would fill the screen."""
+        if self._records and isinstance(self._records[0], Shown):
+            return Shown.__str__(self)
+        return f"{type(self).__name__}([{', '.join(map(repr, self._records))}])"
 
     def to_frame(self) -> pd.DataFrame:
         """One row a record, one column a field; metrics, params and tags get a column each (``metrics.accuracy``).

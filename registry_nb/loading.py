@@ -28,6 +28,7 @@ from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named, p
 from registry_nb.flavors.importer import FOLDER
 from registry_nb.flavors.inputs import framed
 from registry_nb.records import File, ModelVersion, SavedModel
+from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import Origin
 
@@ -39,7 +40,7 @@ _TAKES_OUTPUT = {"inverse_transform"}
 _CHANGES = ("fit", "partial_fit", "set_", "_")
 
 
-class LoadedModel:
+class LoadedModel(Shown):
     """A model out of the registry.
 
     Attributes
@@ -146,7 +147,7 @@ class LoadedModel:
         rest = {name: value for name, value in vars(self).items() if name not in {"_model", "_flavor"}}
         return _revived, (type(self), content, code, rest)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
         return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
 
@@ -227,8 +228,8 @@ def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel,
     return flavor.load(files, restricted=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+@dataclass(frozen=True, slots=True, repr=False)
+class Inspection(Shown):
     """What loading a model would do, found without loading it.
 
     Attributes
@@ -273,6 +274,7 @@ class Inspection:
     registered_by: str
     way_out: str
     altered: bool = False
+    _brief = "uri", "flavor", "kind", "origin", "signers", "missing", "size"
 
 
 def inspect_model(

@@ -19,12 +19,13 @@ from registry_nb import keys
 from registry_nb.errors import Invalid, KeyProblem, RegistryWarning, listed, shown, warn
 from registry_nb.listing import Listing
 from registry_nb.names import checked_text, says_something
+from registry_nb.showing import Shown
 
 _LIST, _VARIABLE = "trusted_registries", "REGISTRY_NB_TRUST"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedRegistry:
+@dataclass(frozen=True, slots=True, repr=False)
+class TrustedRegistry(Shown):
     """A registry that this user trusts as a whole.
 
     Attributes

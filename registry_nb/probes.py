@@ -22,6 +22,7 @@ from typing import Any
 from registry_nb import exact, forms
 from registry_nb.errors import Corrupted, Invalid, NewerFormat, pass_signals, printable
 from registry_nb.flavors import parsed
+from registry_nb.showing import Shown
 
 #: The name of the file.
 FILE = "probe.json"
@@ -44,8 +45,8 @@ class NotKept(Invalid):
     """There are no probe rows to predict again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
+@dataclass(frozen=True, slots=True, repr=False)
+class Behaviour(Shown):
     """What a replay of the probe rows found.
 
     Attributes
@@ -69,6 +70,9 @@ class Behaviour:
     def ok(self) -> bool:
         """Whether nothing changed, as far as can be told."""
         return self.changed == 0
+
+    def _line(self) -> str:
+        return f"Behaviour({self})"
 
     def __str__(self) -> str:
         if not self.deterministic:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
 from registry_nb.errors import UnknownStage
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 
 R = TypeVar("R")
@@ -89,8 +90,8 @@ def frozen(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+@dataclass(frozen=True, slots=True, repr=False)
+class File(Shown):
     """One stored file of a model.
 
     Attributes
@@ -111,8 +112,8 @@ class File:
     codec: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+@dataclass(frozen=True, slots=True, repr=False)
+class Seal(Shown):
     """Somebody's word that a model is what it was: see `trust`.
 
     Attributes
@@ -130,8 +131,8 @@ class Seal:
     value: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class SavedModel:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SavedModel(Shown):
     """What a flavor saved, registered or not."""
 
     flavor: str
@@ -142,6 +143,7 @@ class SavedModel:
     environment: Frozen = field(default_factory=Frozen)
     probe: File | None = None
     seals: tuple[Seal, ...] = ()
+    _brief = "flavor", "digest", "size", "python_version"
 
     @functools.cached_property
     def essence(self) -> bytes:
@@ -174,7 +176,7 @@ class SavedModel:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ModelVersion:
+class ModelVersion(Shown):
     """One version of a registered model.
 
     Attributes
@@ -237,6 +239,7 @@ class ModelVersion:
     files: tuple[File, ...] = ()
     probe: File | None = None
     seals: tuple[Seal, ...] = ()
+    _brief = "name", "version", "stage", "aliases", "metrics", "flavor", "user"
 
     @property
     def uri(self) -> str:
@@ -312,12 +315,9 @@ class ModelVersion:
             seals=saved.seals,
         )
 
-    def __repr__(self) -> str:
-        return _brief(self, "name", "version", "stage", "aliases", "metrics", "flavor", "user")
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RegisteredModel:
+class RegisteredModel(Shown):
     """A name under which versions are kept.
 
     Attributes
@@ -370,13 +370,13 @@ class RegisteredModel:
             latest_versions=tuple(latest_versions),
         )
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         latest = {str(version.stage): version.version for version in self.latest_versions}
         return f"RegisteredModel(name={self.name!r}, latest_versions={latest!r}, description={self.description!r})"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Event:
+class Event(Shown):
     """One change to a registered model.
 
     Attributes
@@ -417,6 +417,7 @@ class Event:
     because: str = ""
     host: str = ""
     previous: str = ""
+    _brief = "seq", "at", "user", "action", "name", "version", "before", "after", "because"
 
     @functools.cached_property
     def json(self) -> bytes:
@@ -451,12 +452,9 @@ class Event:
         changed = {side: frozen(data[side]) for side in ("before", "after")}
         return cls(**{**data, **changed, "at": datetime.fromisoformat(data["at"])})
 
-    def __repr__(self) -> str:
-        return _brief(self, "seq", "at", "user", "action", "name", "version", "before", "after", "because")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Run:
+class Run(Shown):
     """One training run.
 
     Attributes
@@ -488,6 +486,7 @@ class Run:
     host: str = ""
     process: str = ""
     models: Mapping[str, SavedModel] = field(default_factory=Frozen)
+    _brief = "run_id", "name", "experiment", "status", "params", "metrics"
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as plain JSON."""
@@ -513,9 +512,6 @@ class Run:
             "models": Frozen({path: SavedModel.from_dict(saved) for path, saved in data["models"].items()}),
         }
         return cls(**{**data, **read})
-
-    def __repr__(self) -> str:
-        return _brief(self, "run_id", "name", "experiment", "status", "params", "metrics")
 
 
 def changed(record: R, **fields: Any) -> R:
@@ -587,14 +583,3 @@ def _file(file: File) -> dict[str, Any]:
 
 def _path(file: File) -> str:
     return file.path
-
-
-def _brief(record: Any, *names: str) -> str:
-    parts = []
-    for name in names:
-        value = getattr(record, name)
-        text = value.isoformat(timespec="seconds") if isinstance(value, datetime) else repr(value)
-        text = repr(str(value)) if isinstance(value, StrEnum) else text
-        if value not in (None, "", (), {}):
-            parts.append(f"{name}={text}")
-    return f"{type(record).__name__}({', '.join(parts)})"

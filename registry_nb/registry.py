@@ -37,11 +37,13 @@ from registry_nb.names import (
     MAX_VERSION,
     checked_alias,
     checked_facts,
+    checked_key,
     checked_name,
     checked_tags,
     checked_text,
 )
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, SavedModel, Stage, changed
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 from registry_nb.stores import GRACE, Artifacts, Store, open_store
 from registry_nb.trust import Sealer
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from registry_nb.notebook.pictures import Picture
 
 
-class Registry:
+class Registry(Shown):
     """A model registry: a folder that several notebooks use at once.
 
     Opening is lazy and cheap; the folder is made by the first write. Safe to share between threads and after ``fork``.
@@ -98,7 +100,7 @@ class Registry:
         """Grows whenever anything in the registry changed, also by another process."""
         return self.store.revision
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         then = f", at={self.store.moment.isoformat()!r}" if self._backend and isinstance(self.store, asof.Past) else ""
         return f"Registry({self.uri!r}, user={self.user!r}{then})"
 
@@ -211,7 +213,7 @@ class Registry:
         text, checked, stamp = checked_text(description), checked_tags(tags), process.stamp(self.user)
         with self.store.transaction() as tx:
             if tx.model(name, latest=False):
-                raise AlreadyExists(name=name, reason="exists already; register() adds versions to it")
+                raise AlreadyExists(name=name, reason="already exists; register() adds versions to it")
             tx.apply(lifecycle.created(name, stamp, description=text, tags=checked))
         return self.model(name)
 
@@ -443,7 +445,14 @@ class Registry:
         return self._edit(name, version, tagged)
 
     def untag(self, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
-        """Remove tags of a model or of one of its versions; one that is not there is no error."""
+        """Remove tags of a model or of one of its versions; one that is not there is no error.
+
+        Raises
+        ------
+        BadName
+            For what cannot be the key of a tag.
+        """
+        keys = tuple(checked_key(key, "the key of a tag") for key in keys)
         return self._edit(name, version, lambda record, stamp: lifecycle.untagged(record, keys, stamp))
 
     def alias(self, name: str, alias: str, version: Which) -> RegisteredModel:
@@ -479,7 +488,7 @@ class Registry:
         with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
-                raise AlreadyExists(name=new, reason="exists already; choose another name")
+                raise AlreadyExists(name=new, reason="already exists; choose another name")
             own = lookup.own(tx, name)
             if new in tx.histories() or (tx.next_version(new) > 1 and not lifecycle.was_called(tx.events(name), new)):
                 raise AlreadyExists(

@@ -21,6 +21,7 @@ from typing import Any
 
 from registry_nb.errors import Invalid, close, shown
 from registry_nb.records import Stage
+from registry_nb.showing import Shown
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
@@ -37,7 +38,7 @@ _OPERATOR_OF = {
 KNOWN: dict[str, Callable[..., Any]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Incumbent:
     """The value of whoever holds the stage, or else held it last, and how much is added to it.
 
@@ -54,7 +55,7 @@ class Incumbent:
     def __sub__(self, less: float) -> Incumbent:
         return self + -_number(less)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         sign = "-" if self.offset < 0 else "+"
         return f"incumbent {sign} {abs(self.offset)!r}" if self.offset else "incumbent"
 
@@ -63,8 +64,8 @@ class Incumbent:
 incumbent = Incumbent()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+@dataclass(frozen=True, slots=True, repr=False)
+class Rule(Shown):
     """One requirement.
 
     Attributes
@@ -77,6 +78,9 @@ class Rule:
 
     kind: str
     args: tuple[Any, ...] = ()
+
+    def _line(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         if self.kind not in (_COMPARED.keys() | _RULES.keys()):  # as a newer release wrote it
@@ -91,7 +95,7 @@ class Rule:
         return f"{self.kind}({', '.join(given)})"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compared:
     """A metric or a tag, to be compared with something.
 
@@ -102,6 +106,9 @@ class Compared:
 
     kind: str
     name: str
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({_quoted(self.name)})"
 
     def _rule(self, sign: str, value: object) -> Rule:
         if self.kind == "tag":
@@ -283,8 +290,8 @@ def parsed(text: object) -> Rule:
 
     Examples
     --------
-    >>> parsed("approved_by(2, not_author=True)")
-    Rule(kind='approved_by', args=(2, True))
+    >>> parsed("approved_by(2, not_author=True)").args
+    (2, True)
     """
     try:
         if isinstance(text, Rule):

@@ -39,6 +39,7 @@ from registry_nb.forms import (
     type_of,
     zone_of,
 )
+from registry_nb.showing import Shown
 
 __all__ = ["Column", "Signature", "Spec", "Tensor", "infer_signature"]
 
@@ -56,9 +57,12 @@ _TENSOR_TYPES = re.compile(
     r"u?int(8|16|32|64)|float(16|32|64)|complex(64|128)|bool|str|bytes|object|(datetime|timedelta)64\[\w+\]"
 )
 
+#: Characters of a signature in a line.
+_WIDE = 200
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Signature(Shown):
     """What a model takes and what it gives.
 
     Attributes
@@ -110,6 +114,10 @@ class Signature:
             return _parsed(*(side if isinstance(side, str) else json.dumps(side) if side else "" for side in sides))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise Invalid(f"this is not a signature in MLflow's JSON ({error!r})") from error
+
+    def _line(self) -> str:
+        told = str(self)
+        return f"Signature({told if len(told) <= _WIDE else f'{told[:_WIDE]}…'})"
 
     def __str__(self) -> str:
         sides = (", ".join(map(str, specs)) or "?" for specs in (self.inputs, self.outputs))

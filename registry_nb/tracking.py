@@ -19,6 +19,7 @@ from registry_nb.lookup import place
 from registry_nb.names import checked_key, checked_metrics, checked_name, checked_params, checked_tags, checked_text
 from registry_nb.records import Frozen, Run, RunStatus, SavedModel
 from registry_nb.saving import save_model
+from registry_nb.showing import Shown
 from registry_nb.signature import Signature
 from registry_nb.stores import Artifacts, Store
 from registry_nb.trust import Sealer
@@ -29,7 +30,7 @@ DEFAULT_EXPERIMENT = "Default"
 _EXPERIMENT = "the name of an experiment"
 
 
-class ActiveRun:
+class ActiveRun(Shown):
     """A run under way, as a context manager: it ends as ``FINISHED``, or as ``FAILED`` if its block raises.
 
     Attributes
@@ -57,7 +58,7 @@ class ActiveRun:
             with suppress(RegistryError):  # the block's own error is the one to show
                 self._tracking.end_run(status, run_id=self.run_id)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"ActiveRun({self.run_id!r})"
 
 

@@ -1,5 +1,20 @@
 """MLflow's import path for what goes wrong; ``error_code`` is its string for the same failure."""
 
+from registry_nb.codes import CODES
 from registry_nb.errors import RegistryError as MlflowException
 
-__all__ = ["MlflowException"]
+__all__ = [
+    "INTERNAL_ERROR",
+    "INVALID_PARAMETER_VALUE",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    "MlflowException",
+    "RestException",
+]
+
+INTERNAL_ERROR, INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST = (
+    CODES[code][0]
+    for code in ("INTERNAL_ERROR", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
+)
+#: What a server answers; there is none here.
+RestException = MlflowException

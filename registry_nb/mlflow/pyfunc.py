@@ -65,7 +65,7 @@ class PyFuncModel(LoadedModel):
         """The module that read it."""
         return f"registry_nb.flavors.{self.version.flavor}"
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         known = self.metadata
         facts = {"artifact_path": known.artifact_path, "flavor": self.loader_module, "run_id": known.run_id}
         lines = (f"  {key}: {value}\n" for key, value in facts.items() if value is not None)

@@ -1,6 +1,6 @@
 """The notebook's door: ``%load_ext registry_nb`` brings ``%registry``, its completions, and the look of records.
 
-It is quick, so that it can stand in everybody's start-up file: types are known by name until one of them is shown.
+It is quick, so that it can stand in everybody's start-up file: what it shows is known by name until it is shown.
 """
 
 from __future__ import annotations
@@ -9,23 +9,8 @@ import sys
 from typing import Any
 
 _MIMES = ("text/html", "text/plain")
-#: What `views` shows, by name; the module that has the types takes longer than all of IPython's start.
-SHOWN = (
-    "registry_nb.approvals.Request",
-    "registry_nb.checks.Report",
-    "registry_nb.evidence.Comparison",
-    "registry_nb.gates.Evaluation",
-    "registry_nb.listing.Listing",
-    "registry_nb.loading.Inspection",
-    "registry_nb.loading.LoadedModel",
-    "registry_nb.notebook.sheets.Page",
-    "registry_nb.notebook.sheets.Sheet",
-    "registry_nb.records.Event",
-    "registry_nb.records.ModelVersion",
-    "registry_nb.records.RegisteredModel",
-    "registry_nb.records.Run",
-    "registry_nb.registry.Registry",
-)
+#: Whatever shows itself does so as ``%config RegistryMagics`` says.
+_SHOWN = "registry_nb.showing", "Shown"
 
 
 def load_ipython_extension(ipython: Any) -> None:
@@ -46,12 +31,10 @@ def load_ipython_extension(ipython: Any) -> None:
     def plain(record: object, printer: Any, cycle: bool) -> None:
         from registry_nb.notebook import views
 
-        printer.text(views.text(record, magics.limit))
+        printer.text(repr(record) if len(printer.stack) > 1 else views.text(record, magics.limit))
 
     for mime, shows in zip(_MIMES, (html, plain), strict=True):
-        for kind in SHOWN:
-            module, _, name = kind.rpartition(".")
-            ipython.display_formatter.formatters[mime].for_type_by_name(module, name, shows)
+        ipython.display_formatter.formatters[mime].for_type_by_name(*_SHOWN, shows)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
@@ -67,8 +50,7 @@ def unload_ipython_extension(ipython: Any) -> None:
     matchers = ipython.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if getattr(matcher, "__self__", None) is not magics]
     for mime in _MIMES:
-        for kind in SHOWN:
-            ipython.display_formatter.formatters[mime].pop(kind, None)
+        ipython.display_formatter.formatters[mime].pop(".".join(_SHOWN), None)
 
 
 def _configured(ipython: Any) -> Any:

@@ -6,16 +6,17 @@ All of it is made of cells, and so of what `visible` lets through.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from registry_nb.approvals import Request
-from registry_nb.asof import Stint
+from registry_nb.asof import Past, Stint
 from registry_nb.checks import ALTERED, Report
 from registry_nb.comparison import Diff, Difference
 from registry_nb.errors import RegistryError, in_bytes
 from registry_nb.evidence import Comparison
+from registry_nb.follow import Following
 from registry_nb.gates import Evaluation
 from registry_nb.listing import Listing
 from registry_nb.loading import Inspection, LoadedModel
@@ -40,11 +41,15 @@ from registry_nb.notebook.cells import (
 )
 from registry_nb.notebook.pictures import timeline_picture
 from registry_nb.notebook.told import is_forced
+from registry_nb.probes import Behaviour
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.registry import Registry
 from registry_nb.rules import Rule
+from registry_nb.showing import Shown
+from registry_nb.signature import Signature
+from registry_nb.tracking import ActiveRun
 
-__all__ = ["LIMIT", "SHOWN", "Cell", "Page", "Sheet", "cells_of", "looked_at", "sheet", "source_of"]
+__all__ = ["LIMIT", "Cell", "Page", "Sheet", "cells_of", "looked_at", "sheet", "source_of"]
 
 #: Rows of a listing that are shown.
 LIMIT = 50
@@ -52,8 +57,8 @@ LIMIT = 50
 _PART = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sheet(Shown):
     """What is shown of a record or a listing."""
 
     title: str
@@ -66,13 +71,13 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Page:
+class Page(Shown):
     """A text that a cell shows as it is, and its twin for HTML."""
 
     text: str
     sheet: Sheet
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return self.text
 
 
@@ -85,7 +90,7 @@ def sheet(shown: object, limit: int = LIMIT) -> Sheet:
     for kind, describe in _RECORDS.items():
         if isinstance(shown, kind):
             return describe(shown)
-    return Sheet(visible(str(shown)))
+    return _plain(shown)
 
 
 # -- what is shown ---------------------------------------------------------------------------------------------------
@@ -95,6 +100,9 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     shown = listing[:limit]
     rest = len(listing) - len(shown)
     note = f"… and {rest:,} more; to_frame() has them all" if rest > 0 else ""
+    if not listing and isinstance(listing, Diff):
+        sides = f"{visible(listing.a, 60)} and {visible(listing.b, 60)}"
+        return Sheet("0 differences", note=f"{sides} differ in nothing that is known")
     if not listing:
         return Sheet("nothing found", note=visible(listing.empty))
     first = listing[0]
@@ -127,9 +135,12 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
         head = ("run", "id", "experiment", "status", *names, "started", "by")
         rows = [_run_row(*pair) for pair in zip(shown, metric_cells(shown, names), strict=True)]
         return Sheet(counted(len(listing), "run"), head=head, rows=rows, note=note)
-    return Sheet(
-        counted(len(listing), "record"), head=("record",), rows=[(text_cell(item),) for item in shown], note=note
-    )
+    title = counted(len(listing), "record")
+    if is_dataclass(first):
+        head = tuple(one.name.replace("_", " ") for one in fields(first))
+        rows = [[_cell(getattr(item, one.name)) for one in fields(item)] for item in shown]
+        return _without_empty_columns(Sheet(title, head=head, rows=rows, note=note))
+    return Sheet(title, head=("record",), rows=[(text_cell(item),) for item in shown], note=note)
 
 
 def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
@@ -187,7 +198,7 @@ def _evaluation(found: Evaluation) -> Sheet:
     unknown = Cell("? not known", kind="bad")
     rows = [(_VERDICTS.get(row.verdict, unknown), _rule(row.rule), text_cell(row.found)) for row in found.rows]
     note = "" if rows else f"there is no policy for {found.to}"
-    return Sheet(visible(found), head=("", "rule", "found") if rows else (), rows=rows, note=note)
+    return Sheet(visible(found.sentence), head=("", "rule", "found") if rows else (), rows=rows, note=note)
 
 
 def _comparison(found: Comparison) -> Sheet:
@@ -340,8 +351,43 @@ def _fact(value: object) -> object:
     return short(value) if isinstance(value, float) else value
 
 
-def _event(event: Event) -> Sheet:
-    return _listing(Listing([event]), 1)
+def _alone(record: Shown) -> Sheet:
+    """Show a record as the only row of its table."""
+    return _listing(Listing([record]), 1)
+
+
+def _plain(record: object) -> Sheet:
+    """Show what has no sheet of its own: its fields, those that say something."""
+    if not is_dataclass(record):
+        return Sheet(visible(repr(record)))
+    facts = [(one.name.replace("_", " "), _cell(getattr(record, one.name), long_cell)) for one in fields(record)]
+    return Sheet(type(record).__name__, facts=[fact for fact in facts if fact[1].text])
+
+
+def _cell(value: object, told: Callable[[object], Cell] = text_cell) -> Cell:
+    if isinstance(value, Stage):
+        return stage_cell(value)
+    if isinstance(value, datetime):
+        return time_cell(value)
+    if isinstance(value, Mapping):
+        return told(pairs(value))
+    if isinstance(value, tuple):
+        return told(", ".join(repr(one) if isinstance(one, Shown) else str(one) for one in value))
+    if isinstance(value, Signature):
+        return signature_cell(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _figure(value)
+    return told(repr(value) if isinstance(value, Shown) else "" if value is None else value)
+
+
+def _signature(signature: Signature) -> Sheet:
+    rows = [
+        (text_cell(side), text_cell(spec.name or ""), text_cell(str(replace(spec, name=None))))
+        for side, specs in (("takes", signature.inputs), ("gives", signature.outputs))
+        for spec in specs
+    ]
+    note = "" if rows else "neither what it takes nor what it gives is known"
+    return _without_empty_columns(Sheet("signature", head=("", "name", "type"), rows=rows, note=note))
 
 
 def _run(run: Run) -> Sheet:
@@ -392,16 +438,30 @@ def _loaded(model: LoadedModel) -> Sheet:
     return Sheet(f"loaded {inner.title}", facts=[fact for fact in (*facts, *inner.facts[:1]) if fact[1].text])
 
 
+def _following(model: Following) -> Sheet:
+    """Show what served last: to look for another version is no business of a look."""
+    serving = model._serving
+    facts = [
+        ("follows", text_cell(model.uri)),
+        ("serves", text_cell(f"version {serving[0].version}" if serving else "nothing: it was closed")),
+        ("use", Cell("model.predict(X)" if serving else "", kind="code")),
+    ]
+    return Sheet("following", facts=[fact for fact in facts if fact[1].text])
+
+
 def _verdict(model: LoadedModel) -> str:
     return "good" if model.behaviour is not None and model.behaviour.ok else "bad"
 
 
 def _registry(registry: Registry) -> Sheet:
+    then = None
     try:
+        then = registry.store.moment if isinstance(registry.store, Past) else None
         models = Cell(f"{len(registry.store.model_names()):,}")
     except RegistryError as error:  # a damaged registry can still be told from another
         models = Cell(visible(error), kind="bad")
     facts = [("where", long_cell(registry.uri)), ("models", models), ("you are", text_cell(registry.user))]
+    facts += [("as of", time_cell(then))] if then else []
     note = "" if registry.store.exists else described(registry.store.location, exists=False)
     return Sheet("registry", facts=facts, note=f"{visible(note)}; the first write makes it" if note else "")
 
@@ -409,20 +469,23 @@ def _registry(registry: Registry) -> Sheet:
 _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     ModelVersion: _version,
     RegisteredModel: _model,
-    Event: _event,
+    Event: _alone,
     Run: _run,
+    ActiveRun: lambda run: _run(run.record),
+    Stint: _alone,
+    Difference: _alone,
+    Rule: _alone,
+    Signature: _signature,
+    Behaviour: lambda found: Sheet(visible(found)),
     Report: _report,
     LoadedModel: _loaded,
+    Following: _following,
     Inspection: _inspection,
     Comparison: _comparison,
     Evaluation: _evaluation,
-    Request: lambda request: _listing(Listing([request]), 1),
+    Request: _alone,
     Registry: _registry,
 }
-
-
-#: The types whose look is this module's.
-SHOWN = (Listing, Page, Sheet, *_RECORDS)
 
 
 def _model_row(model: RegisteredModel) -> Sequence[Cell]:
@@ -474,6 +537,8 @@ def _difference(event: Event) -> str:
 
 
 def _or_none(value: object) -> str:
+    if isinstance(value, tuple):  # the rules of a policy
+        return "; ".join(map(str, value)) or "–"
     return "–" if value in (None, "") else str(value)
 
 

@@ -11,9 +11,9 @@ from html import escape
 from importlib import resources
 
 from registry_nb.notebook.cells import Cell, visible
-from registry_nb.notebook.sheets import LIMIT, SHOWN, Page, Sheet, sheet
+from registry_nb.notebook.sheets import LIMIT, Page, Sheet, sheet
 
-__all__ = ["LIMIT", "SHOWN", "html", "sheet", "text", "visible"]
+__all__ = ["LIMIT", "html", "sheet", "text", "visible"]
 
 
 def html(shown: object, limit: int = LIMIT) -> str:

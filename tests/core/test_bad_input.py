@@ -374,9 +374,9 @@ def test_a_moment_that_is_none_is_refused(iris, refused, when):
 
 def test_a_taken_name_is_refused(iris, refused):
     iris.create_model("Other")
-    with refused(iris, AlreadyExists, "a registered model 'Iris' exists already"):
+    with refused(iris, AlreadyExists, "a registered model 'Iris' already exists"):
         iris.create_model("Iris")
-    with refused(iris, AlreadyExists, "'Other' exists already; choose another name"):
+    with refused(iris, AlreadyExists, "'Other' already exists; choose another name"):
         iris.rename("Iris", "Other")
 
 

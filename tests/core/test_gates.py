@@ -128,7 +128,7 @@ def test_what_does_not_meet_the_policy_is_not_promoted_and_the_error_says_why(ir
     found = caught.value.evaluation
     assert found == iris.evaluate("Iris", 3)
     assert not found.ok
-    assert str(found) == "version 3 of 'Iris' meets 0 of 3 rules for Production"
+    assert found.sentence == "version 3 of 'Iris' meets 0 of 3 rules for Production"
 
 
 def test_what_meets_it_is_promoted_and_the_event_keeps_the_evidence(iris):
@@ -208,7 +208,7 @@ def test_a_rollback_does_not_ask_the_policy_and_verifies_the_bytes(iris):
 def test_a_model_without_a_policy_is_evaluated_to_nothing(iris):
     found = iris.evaluate("Iris", "latest")
     assert (found.ok, found.rows, found.version) == (True, (), 3)
-    assert str(found) == "version 3 of 'Iris' may go to Production: there is no policy"
+    assert found.sentence == "version 3 of 'Iris' may go to Production: there is no policy"
     with pytest.raises(rn.NotFound):
         iris.evaluate("Iris", 9)
     with pytest.raises(rn.Invalid, match="hold a version against a policy"):

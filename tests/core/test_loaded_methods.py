@@ -103,7 +103,7 @@ def test_a_followed_model_has_the_methods_of_whoever_serves(registry, classifier
         registry.promote("M", 2)
         assert np.array_equal(serving.transform(FRAME[["b", "a"]]), scaler.transform(FRAME))
         with pytest.raises(AttributeError):
-            serving._repr_html_
+            serving._repr_latex_
 
 
 def test_libraries_with_frames_of_their_own_take_the_same_data(registry):

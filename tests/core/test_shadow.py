@@ -322,9 +322,8 @@ def test_the_report_is_escaped_and_whole(registry, answers):
     picture = ET.fromstring(found.svg())
     assert "script" not in {node.tag.rpartition("}")[2] for node in picture.iter()}
     assert any("<script>&" in (node.text or "") for node in picture.iter())
-    bundle = found._repr_mimebundle_()
-    assert bundle == {"image/svg+xml": found.svg(), "text/plain": str(found)}
-    assert "\u202e" not in bundle["text/plain"] + bundle["image/svg+xml"]
+    assert found._repr_svg_() == found.svg()
+    assert "\u202e" not in str(found) + found.svg() + found._repr_html_()
     assert found.sentence in str(found)
 
 

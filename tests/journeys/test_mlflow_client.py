@@ -1,5 +1,8 @@
 """The client: MLflow's attributes and types, searches and pages, aliases, and what it refuses."""
 
+import json
+import pickle
+
 import pytest
 
 import registry_nb as rn
@@ -333,3 +336,110 @@ def test_an_empty_uri_goes_back_to_the_default(mlflow, tmp_path, monkeypatch):
     monkeypatch.setenv("REGISTRY_NB_URI", str(tmp_path / "default"))
     mlflow.set_tracking_uri("")
     assert mlflow.get_tracking_uri() == str(tmp_path / "default")
+
+
+# -- what MLflow's own exceptions and searches can ----------------------------------------------------------------------
+
+
+def test_an_exception_is_made_and_asked_as_mlflows(mlflow):
+    made = mlflow.MlflowException("m", error_code=mlflow.exceptions.INVALID_PARAMETER_VALUE, a=1)
+    assert (made.message, made.error_code, made.get_http_status_code()) == ("m", "INVALID_PARAMETER_VALUE", 400)
+    assert json.loads(made.serialize_as_json()) == {
+        "error_code": "INVALID_PARAMETER_VALUE", "message": "m", "a": 1, "code": "INVALID_PARAMETER_VALUE",
+    }  # fmt: skip
+    assert mlflow.MlflowException("m", 1000).error_code == "INVALID_PARAMETER_VALUE"
+    assert [mlflow.MlflowException("m", code).error_code for code in (None, 77, "NOT_FOUND", [])] == [
+        "INTERNAL_ERROR", "INTERNAL_ERROR", "NOT_FOUND", "INTERNAL_ERROR",
+    ]  # fmt: skip
+    assert mlflow.MlflowException(ValueError("q")).message == "q"
+    wrong = mlflow.MlflowException.invalid_parameter_value("m", given="x")
+    assert (type(wrong), wrong.error_code, wrong.given) == (mlflow.MlflowException, "INVALID_PARAMETER_VALUE", "x")
+    again = pickle.loads(pickle.dumps(made))
+    assert (str(again), again.error_code, again.a) == ("m", "INVALID_PARAMETER_VALUE", 1)
+    assert mlflow.exceptions.RestException is mlflow.MlflowException
+
+
+def test_our_errors_answer_as_mlflows(mlflow, client):
+    with pytest.raises(mlflow.MlflowException) as raised:
+        client.get_registered_model("Nope")
+    assert raised.value.message == str(raised.value)
+    assert (raised.value.error_code, raised.value.get_http_status_code()) == ("RESOURCE_DOES_NOT_EXIST", 404)
+    assert json.loads(raised.value.serialize_as_json())["message"] == str(raised.value)
+
+
+def test_what_already_exists_says_so_in_mlflows_words(mlflow, client):
+    client.create_registered_model("Other")
+    for twice in (
+        lambda: client.create_registered_model("Iris"),
+        lambda: client.rename_registered_model("Iris", "Other"),
+    ):
+        with pytest.raises(mlflow.MlflowException, match="already exists") as raised:
+            twice()
+        assert raised.value.error_code == "RESOURCE_ALREADY_EXISTS"
+
+
+def test_a_tag_without_a_key_is_refused_and_one_that_is_not_there_is_not(client, iris):
+    for wrong in (
+        lambda: client.delete_registered_model_tag("Iris", None),
+        lambda: client.delete_model_version_tag("Iris", 1, None),
+        lambda: client.set_registered_model_tag("Iris", None, "v"),
+        lambda: iris.untag("Iris", None),
+    ):
+        with pytest.raises(BadName, match="the key of a tag"):
+            wrong()
+    client.delete_registered_model_tag("Iris", "nope")
+    client.delete_model_version_tag("Iris", 1, "nope")
+
+
+def test_an_experiment_may_be_a_number(mlflow, client):
+    with mlflow.start_run():
+        pass
+    assert [len(client.search_runs(which)) for which in (0, "0", ["0"], [0])] == [1] * 4
+    assert len(mlflow.search_runs(0)) == len(mlflow.search_runs("0")) == 1
+    with pytest.raises(rn.Invalid, match="needs experiment_ids="):
+        client.search_runs(None)
+
+
+def test_a_link_that_nothing_keeps_is_refused(client):
+    with pytest.raises(rn.Invalid, match="run_link= is not kept here"):
+        client.create_model_version("Iris", "models:/Iris/1", run_link="https://ci.example/1")
+
+
+@pytest.mark.parametrize(
+    ("noun", "filter", "count"),
+    [
+        ("versions", "source_path = 'models:/Iris/2'", 1),
+        ("versions", "source_path LIKE 'models:/Iris/%'", 3),
+        ("runs", "attributes.created > 0", 1),
+        ("runs", "attributes.Created > 0", 1),
+        ("runs", "attributes.start_time > 0", 1),
+        ("runs", "attributes.`run name` = 'first'", 1),
+        ("runs", "attributes.`Run Name` = 'first'", 1),
+        ("runs", "attributes.artifact_uri LIKE 'runs:/%'", 1),
+    ],
+)
+def test_filters_know_mlflows_fields(mlflow, client, noun, filter, count):
+    with mlflow.start_run(run_name="first"):
+        pass
+    found = client.search_model_versions(filter) if noun == "versions" else client.search_runs(["0"], filter)
+    assert len(found) == count
+
+
+def test_orders_know_mlflows_fields(mlflow, client):
+    client.create_registered_model("Later")
+    assert [one.name for one in client.search_registered_models(order_by=["timestamp DESC"])] == ["Later", "Iris"]
+    assert [one.name for one in client.search_registered_models(order_by=["last_updated_timestamp"])] == [
+        "Iris", "Later",
+    ]  # fmt: skip
+    names = []
+    for name in ("one", "two"):
+        with mlflow.start_run(run_name=name):
+            names.append(name)
+    for order in ("attributes.created", "created", "attributes.start_time", "start_time"):
+        assert [run.info.run_name for run in client.search_runs(["0"], order_by=[order])] == names
+
+
+def test_a_signature_of_nothing_is_not_inferred(mlflow):
+    with pytest.raises(rn.Invalid, match="neither was given"):
+        mlflow.models.infer_signature()
+    assert not mlflow.models.infer_signature([[1.0]]).outputs

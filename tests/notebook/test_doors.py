@@ -16,8 +16,6 @@ from IPython.core.completer import CompletionContext, provisionalcompleter
 from IPython.core.error import UsageError
 
 import registry_nb as rn
-from registry_nb import notebook as door
-from registry_nb.notebook import views
 
 ROOT = Path(__file__).parents[2]
 MODEL = "class Model:\n    def predict(self, X):\n        return [0 for _ in X]\n\nmodel = Model()"
@@ -121,10 +119,6 @@ def test_loading_the_extension_brings_nothing_that_a_line_would_need(python):
         """,
     )
     assert "brought []" in told, "what a line needs comes with the first one"
-
-
-def test_what_is_shown_is_known_by_name():
-    assert sorted(door.SHOWN) == sorted(f"{kind.__module__}.{kind.__name__}" for kind in views.SHOWN)
 
 
 def test_completion_finds_its_way_among_a_thousand_models(notebook):

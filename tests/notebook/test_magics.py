@@ -10,8 +10,8 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 
 import registry_nb as rn
-from registry_nb.notebook import views
 from registry_nb.notebook.verbs import GROUPS, VERBS, overview
+from registry_nb.showing import Shown
 
 
 @pytest.fixture
@@ -474,7 +474,7 @@ def test_the_extension_loads_twice_and_leaves_no_trace(notebook):
     notebook.shell.run_line_magic("unload_ext", "registry_nb")
     assert "registry" not in notebook.shell.magics_manager.magics["line"]
     assert len(notebook.shell.Completer.custom_matchers) == matchers - 1
-    assert "text/html" not in notebook.shown(rn.Listing([]))
+    assert "text/html" in notebook.shown(rn.Listing([])), "a listing shows itself"
     notebook.shell.run_line_magic("load_ext", "registry_nb")
     assert "text/html" in notebook.shown(rn.Listing([]))
 
@@ -486,7 +486,7 @@ def test_unloaded_nothing_of_it_is_left(notebook):
     assert "registry" not in shell.magics_manager.magics["line"] | shell.magics_manager.magics["cell"]
     assert "RegistryMagics" not in shell.magics_manager.registry
     assert [one for one in shell.configurables if type(one).__name__ == "RegistryMagics"] == []
-    assert [kind for mime in mimes for kind in views.SHOWN if kind in shell.display_formatter.formatters[mime]] == []
+    assert [mime for mime in mimes if Shown in shell.display_formatter.formatters[mime]] == []
 
 
 def test_settings_reach_the_magic_that_was_loaded_again(three):

@@ -184,8 +184,10 @@ def test_hostile_text_is_kept_to_the_letter_and_shown_as_text(registry, constant
     one_line = " ".join(text.split())
     assert sum(one_line in " ".join(read.said.split()) for read, _ in shown) > 5
     assert sum(one_line in " ".join(plain.split()) for _, plain in shown) > 5
-    for kind in (rn.ModelVersion, rn.RegisteredModel, rn.Event, rn.Listing):
-        assert not [name for name in dir(kind) if name.startswith("_repr_") and name.endswith("_")], "only the views"
+    for shown in (record, registry.model("Iris"), registry.history("Iris")[0], registry.versions("Iris")):
+        forms = {name for name in dir(shown) if name.startswith("_repr_") and name.endswith("_")}
+        assert forms == {"_repr_html_", "_repr_pretty_"}
+        assert shown._repr_html_() == views.html(shown), "only the views"
 
 
 LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscript:x", "//evil", "/api/kernels", "x"]

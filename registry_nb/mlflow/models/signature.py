@@ -17,8 +17,10 @@ def infer_signature(model_input: Any = None, model_output: Any = None, params: A
     Raises
     ------
     Invalid
-        For data that has no type of its own, and for `params`, which signatures do not hold here.
+        For no data, for data that has no type of its own, and for `params`, which signatures do not hold here.
     """
+    if model_input is None and model_output is None and params is None:
+        raise Invalid("a signature is inferred from model_input=, model_output= or both; neither was given")
     if params:
         raise Invalid("a signature holds inputs and outputs here, and no params= of predict()")
     return signature.infer_signature(model_input, model_output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from registry_nb import session, tracking
@@ -201,7 +202,7 @@ def get_parent_run(run_id: str) -> Run | None:
 
 @overload
 def search_runs(
-    experiment_ids: Iterable[str] | None = None,
+    experiment_ids: Iterable[str | int] | str | int | None = None,
     filter_string: str = "",
     run_view_type: int = ViewType.ACTIVE_ONLY,
     max_results: int = 100_000,
@@ -212,7 +213,7 @@ def search_runs(
 ) -> pd.DataFrame: ...
 @overload
 def search_runs(
-    experiment_ids: Iterable[str] | None = None,
+    experiment_ids: Iterable[str | int] | str | int | None = None,
     filter_string: str = "",
     run_view_type: int = ViewType.ACTIVE_ONLY,
     max_results: int = 100_000,
@@ -223,7 +224,7 @@ def search_runs(
     experiment_names: Iterable[str] | None = None,
 ) -> list[Run]: ...
 def search_runs(
-    experiment_ids: Iterable[str] | None = None,
+    experiment_ids: Iterable[str | int] | str | int | None = None,
     filter_string: str = "",
     run_view_type: int = ViewType.ACTIVE_ONLY,
     max_results: int = 100_000,
@@ -257,7 +258,7 @@ def search_runs(
         raise Invalid("give either experiment_ids= or experiment_names=")
     names = _several(experiment_names)
     if names is None and experiment_ids is not None:
-        names = {experiment_name(str(identifier)) for identifier in _several(experiment_ids) or ()}
+        names = {experiment_name(identifier) for identifier in _several(experiment_ids) or ()}
     elif names is None and not search_all_experiments:
         names = {session.get_tracking().experiment}
     found = found_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
@@ -265,10 +266,10 @@ def search_runs(
     return page if output_format == "list" else _frame(page)
 
 
-def _several(given: Iterable[str] | None) -> set[str] | None:
+def _several(given: Iterable[str | int] | str | int | None) -> set[str] | None:
     if given is None:
         return None
-    return {given} if isinstance(given, str) else set(given)
+    return {str(given)} if isinstance(given, (str, Integral)) else set(map(str, given))
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:

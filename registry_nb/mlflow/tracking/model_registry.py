@@ -98,7 +98,9 @@ class ModelRegistryCalls:
             The run is read from the source; another one is refused.
         tags : mapping, optional
         description : str, optional
-        run_link, await_creation_for, model_id
+        run_link
+            Refused: no place is kept for it.
+        await_creation_for, model_id
             Without a meaning here.
 
         Raises
@@ -106,8 +108,10 @@ class ModelRegistryCalls:
         NotFound
             If there is no such model, run or version.
         Invalid
-            If `run_id` contradicts `source`.
+            If `run_id` contradicts `source`, or for a `run_link`.
         """
+        if run_link is not None:
+            raise Invalid("run_link= is not kept here; give it as a tag: tags={'run_link': '…'}")
         self._registry.model(name)
         parsed = parse_uri(source)
         if run_id is not None and isinstance(parsed, RunURI) and run_id != parsed.run_id:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
-from registry_nb.errors import NotFound, close, listed
+from registry_nb.errors import Invalid, NotFound, close, listed
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from registry_nb.mlflow.entities.base import milliseconds
@@ -60,7 +61,7 @@ class RunCalls:
 
     def search_runs(
         self,
-        experiment_ids: str | Iterable[str],
+        experiment_ids: str | int | Iterable[str | int],
         filter_string: str = "",
         run_view_type: int = ViewType.ACTIVE_ONLY,
         max_results: int | None = 1000,
@@ -68,7 +69,9 @@ class RunCalls:
         page_token: str | bytes | None = None,
     ) -> PagedList[Run]:
         """Find runs of some experiments; what started last comes first unless ordered otherwise."""
-        given = [experiment_ids] if isinstance(experiment_ids, str) else experiment_ids
+        if experiment_ids is None:  # a caller without a type checker
+            raise Invalid("search_runs() needs experiment_ids=, such as ['0'] for the default one")
+        given = [experiment_ids] if isinstance(experiment_ids, (str, Integral)) else experiment_ids
         names = {experiment_name(str(identifier)) for identifier in given}
         found = found_runs(self._registry, filter_string, order_by, names, run_view_type)
         return paged(found, max_results, page_token)

@@ -1,0 +1,83 @@
+"""How the package's objects show themselves: in a notebook as HTML, in ``print`` as a text, in the REPL in a line.
+
+What is shown is `registry_nb.notebook.views`' to say, and is the same with the extension and without it. It is looked
+for when something is shown: a record that nobody looks at loads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+#: Characters of one value in a line.
+_WIDE = 120
+
+
+class Shown:
+    """An object that shows itself.
+
+    A subclass leaves ``__repr__`` as it is, or IPython, which goes from class to class, would stop there.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(repr=False)
+    ... class Pair(Shown):
+    ...     a: int
+    ...     b: str = ""
+    >>> Pair(1)
+    Pair(a=1)
+    >>> print(Pair(1, "x"))
+    Pair
+      a  1
+      b  x
+    """
+
+    __slots__ = ()
+
+    #: The fields that a line has room for; all, if none is named. What is empty, or is as it mostly is, is left out.
+    _brief: ClassVar[tuple[str, ...]] = ()
+
+    def _line(self) -> str:
+        """Return it in a line."""
+        names = self._brief or [
+            one.name
+            for one in fields(self)  # type: ignore[arg-type]  # what is no dataclass has a line of its own
+            if getattr(self, one.name) is not one.default
+        ]
+        given = ((name, getattr(self, name)) for name in names)
+        parts = [f"{name}={_short(value)}" for name, value in given if not _is_empty(value)]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __repr__(self) -> str:
+        return self._line()
+
+    def __str__(self) -> str:
+        from registry_nb.notebook import views
+
+        return views.text(self)
+
+    def _repr_html_(self) -> str:
+        from registry_nb.notebook import views
+
+        return views.html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Write into IPython: alone as in ``print``, within a list or a mapping in a line."""
+        from registry_nb.notebook import views
+
+        printer.text(repr(self) if len(printer.stack) > 1 else views.text(self))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    told = repr(str(value)) if isinstance(value, StrEnum) else repr(value)
+    return told if len(told) <= _WIDE else f"{told[:_WIDE]}…"
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, (str, tuple, Mapping)) and not value)
