@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from registry_nb import lifecycle, lookup, process
-from registry_nb.errors import Invalid, Refused
+from registry_nb import lifecycle, lookup, process, rules
+from registry_nb.errors import ApprovalDoesNotCount, Invalid, Refused, shown, warn
 from registry_nb.listing import Listing
 from registry_nb.records import Event, ModelVersion, Stage
 from registry_nb.showing import Shown
@@ -91,8 +91,16 @@ def approve(
     NotFound
     Invalid
         If it is in that stage already.
+
+    Warns
+    -----
+    ApprovalDoesNotCount
+        If the policy does not count the approval of whoever registered the version, and that is you.
     """
-    return _said(registry, "approved", name, version, to, because)
+    record = _said(registry, "approved", name, version, to, because)
+    if why := uncounted(registry.store, record, Stage(to), registry.user):
+        warn(ApprovalDoesNotCount, why)
+    return record
 
 
 def reject(
@@ -145,6 +153,21 @@ def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str,
     newest = reader.events(version.name, version=version.version, newest_first=True)
     own = list(takewhile(lambda event: event.action != "registered", newest))
     return _yes(reversed(own), version, stage)
+
+
+def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) -> str:
+    """Say why the policy of a stage does not count the approval of this user; nothing, if it does."""
+    strict = [
+        text
+        for text in lookup.policy(reader, version.name, stage)
+        if (rule := rules.understood(text)) is not None and rule.kind == "approved_by" and rule.args[1]
+    ]
+    if user != version.user or not strict:
+        return ""
+    return (
+        f"this approval does not count for the policy: {shown(user)} registered version {version.version} of "
+        f"{version.name!r}, and {strict[0]} asks for somebody else"
+    )
 
 
 def _said(registry: Registry, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:

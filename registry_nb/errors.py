@@ -15,7 +15,7 @@
     └── StorageError (OSError)      LockTimeout · CommitUncertain · NewerFormat
 
     RegistryWarning (UserWarning)   CrowdedStage · NetworkFolder · EnvironmentChanged · SecretFound · InputAdjusted ·
-                                    BehaviourChanged · KeyProblem
+                                    BehaviourChanged · KeyProblem · ApprovalDoesNotCount
 
 An error is raised with its facts by keyword. They stay as attributes, and the class writes the sentence: what was
 asked, what exists, what to do. ``code`` is the string that MLflow uses for the same failure.
@@ -302,9 +302,11 @@ class PolicyFailed(Refused):
         """Write the message from the facts."""
         open_rules = (row for row in self.evaluation.rows if row.verdict != "passed")
         told = listed(f"{row.rule} ({row.found or row.verdict})" for row in open_rules)
+        to = "" if self.stage == "Production" else f", {self.stage!r}"
         return (
             f"version {self.version} of {self.name!r} does not meet the policy for {self.stage}: {told}; "
-            "promote(…, force=True, because=…) overrides it, and the history says so"
+            f"registry.request({self.name!r}, {self.version}{to}) asks for approval; "
+            "promote(…, force=True, because=…) overrides the policy, and the history says so"
         )
 
 
@@ -488,6 +490,10 @@ class NewerFormat(StorageError):
 
 class RegistryWarning(UserWarning):
     """The root of this package's warnings."""
+
+
+class ApprovalDoesNotCount(RegistryWarning):
+    """Somebody said yes whose yes the policy does not count."""
 
 
 class CrowdedStage(RegistryWarning):

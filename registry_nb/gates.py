@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb import approvals, environment, lifecycle, loading, lookup, process, rules
 from registry_nb.compatibility import incompatibilities
-from registry_nb.errors import Invalid, PolicyFailed, RegistryError, RegistryWarning, pass_signals, sentence_of, shown
+from registry_nb.errors import Invalid, PolicyFailed, RegistryWarning, pass_signals, sentence_of, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import Holder
 from registry_nb.names import says_something
@@ -149,7 +149,7 @@ def policy(
     stage, stamp = lookup.serving(to, "guard the way"), process.stamp(registry.user, because)
     if require is None:
         name = lookup.known(registry.store, name)
-        return Listing(map(_readable, _texts(registry.store, name, stage)), empty=_no_policy(name, stage))
+        return Listing(map(_readable, lookup.policy(registry.store, name, stage)), empty=_no_policy(name, stage))
     if isinstance(require, (str, Rule)):
         require = [require]
     if not isinstance(require, Iterable):
@@ -191,11 +191,11 @@ def evaluate(registry: Registry, name: str, version: Which, to: Stage | str = St
 
 def found_before(registry: Registry, name: str, version: Which, stage: Stage) -> Slow:
     """Find out, before the lock is taken, what takes long."""
-    texts = _texts(registry.store, lookup.known(registry.store, name), stage)
+    texts = lookup.policy(registry.store, lookup.known(registry.store, name), stage)
     if not texts:
         return {}
     record = lookup.resolved(registry.store, name, version)
-    slow = {text: rule for text in texts if (rule := _rule(text)) is not None and rule.kind in _SLOW}
+    slow = {text: rule for text in texts if (rule := rules.understood(text)) is not None and rule.kind in _SLOW}
     about = record, _holders(registry.store, record, stage, slow)
     return {
         (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args)) for text, rule in slow.items()
@@ -204,10 +204,10 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
 
 def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
     """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
-    rows, texts = [], _texts(reader, record.name, stage)
+    rows, texts = [], lookup.policy(reader, record.name, stage)
     holders = _holders(reader, record, stage, texts)
     for text in texts:
-        rule = _rule(text)
+        rule = rules.understood(text)
         if rule is None:
             found: Found | None = "this release does not know the rule", UNKNOWN
         elif rule.kind in _SLOW:
@@ -240,7 +240,7 @@ def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] 
     if not force:
         raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
     if not says_something(because):
-        raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'")
+        raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'", missing="because")
     return {**found.to_dict(), "forced": True}
 
 
@@ -410,22 +410,10 @@ def _worst(found: list[Found]) -> Found:
 
 def _holders(reader: Reader, record: ModelVersion, stage: Stage, texts: Iterable[str]) -> tuple[Holder, ...]:
     """Look for whom the version is held against, which may take the whole history, if a rule asks."""
-    known = [rule for rule in map(_rule, texts) if rule is not None]
+    known = [rule for rule in map(rules.understood, texts) if rule is not None]
     asked = any(rule.kind in _COMPARING or any(isinstance(one, Incumbent) for one in rule.args) for rule in known)
     return lookup.holders(reader, record, stage) if asked else ()
 
 
-def _texts(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:
-    model = reader.model(name, latest=False)
-    return tuple(model.policies.get(str(stage), ())) if model else ()
-
-
-def _rule(text: str) -> Rule | None:
-    try:
-        return rules.parsed(text)
-    except RegistryError:  # of a newer release
-        return None
-
-
 def _readable(text: str) -> Rule:
-    return _rule(text) or Rule(text)
+    return rules.understood(text) or Rule(text)

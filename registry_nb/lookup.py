@@ -123,6 +123,12 @@ def serving(stage: Stage | str, doing: str) -> Stage:
     return parsed
 
 
+def policy(reader: Reader, name: str, stage: Stage) -> tuple[str, ...]:
+    """Return the rules that guard the way to a stage, as they were written."""
+    model = reader.model(name, latest=False)
+    return tuple(model.policies.get(str(stage), ())) if model else ()
+
+
 def number(which: object) -> int:
     """Return a version's number, as a caller wrote it."""
     parsed = parse_which(which)

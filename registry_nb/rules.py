@@ -306,6 +306,14 @@ def parsed(text: object) -> Rule:
         raise Invalid(f"{shown(text)} is not a rule; there are {there}") from None
 
 
+def understood(text: str) -> Rule | None:
+    """Read a rule that was stored, or return None if it is of a newer release."""
+    try:
+        return parsed(text)
+    except Invalid:
+        return None
+
+
 def _read(node: ast.expr) -> Rule:
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         compared = _called(node.left, _COMPARED)

@@ -18,11 +18,12 @@ from itertools import islice, takewhile
 from typing import Any
 
 from registry_nb import comparison, lookup
-from registry_nb.approvals import waiting
+from registry_nb.approvals import uncounted, waiting
 from registry_nb.checks import ALTERED, is_altered
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.notebook import evidence, told
 from registry_nb.notebook.cells import predicts
+from registry_nb.notebook.origins import came_from
 from registry_nb.notebook.plans import planned
 from registry_nb.notebook.rows import bits, brief, milliseconds
 from registry_nb.notebook.sheets import looked_at
@@ -76,8 +77,9 @@ def answer(op: object, args: object, asked: Asked) -> Any:
         raise Invalid(f"{op} cannot be done: {error}") from None
     with _warned() as warned:
         result = action(*bound.args, **bound.kwargs)
-    if warned and "sentence" in result:
-        result["sentence"] = f"{result['sentence']} ({'; '.join(dict.fromkeys(warned))})"
+    doubts = dict.fromkeys([*result.pop("doubts", ()), *warned])
+    if doubts and "sentence" in result:
+        result |= {"sentence": f"{result['sentence']} ({'; '.join(doubts)})", "doubtful": True}
     return result
 
 
@@ -106,14 +108,12 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "requirements": record.requirements,
         "python_version": record.python_version,
         "environment": record.environment,
-        "provenance": record.provenance,
+        "provenance": came_from(record),
         "user": record.user,
         "created": milliseconds(record.created_at),
         "updated": milliseconds(record.updated_at),
         "size": record.size,
-        "digest": record.digest,
         "flavor": record.flavor,
-        "run_id": record.run_id,
         "origin": (vouched := origin(record, record.uri, registry.store)),
         "way_out": way_out(record, record.uri) if vouched is Origin.FOREIGN else "",
         "altered": ALTERED if is_altered(registry.store, record) else "",
@@ -233,7 +233,11 @@ def _request(asked: Asked, model: str, version: int, stage: str, because: str = 
 
 
 def _approve(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
-    return _done(asked, model, lambda: asked.registry.approve(model, version, stage, because=because))
+    registry = asked.registry
+    done = _done(asked, model, lambda: registry.approve(model, version, stage, because=because))
+    # Also where warnings are left alone: see `_warned`.
+    why = uncounted(registry.store, registry.version(model, version), Stage(stage), registry.user)
+    return {**done, "doubts": [why] if why else []}
 
 
 def _reject(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:

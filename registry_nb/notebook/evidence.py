@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry_nb.approvals import Request
+from registry_nb.approvals import Request, waiting
 from registry_nb.asof import Past
 from registry_nb.evidence import Comparison
 from registry_nb.notebook.rows import brief, milliseconds
@@ -72,7 +72,8 @@ def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Jso
     rows = [
         {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows
     ]
-    return {"rows": rows, "ok": found.ok}
+    open_ = waiting(registry.store, found.name, registry.store.events(found.name, version=version))
+    return {"rows": rows, "ok": found.ok, "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
 def requests(found: Iterable[Request]) -> list[Json]:

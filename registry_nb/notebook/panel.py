@@ -25,6 +25,7 @@ from registry_nb.notebook import actions, rows, told, views
 from registry_nb.notebook.badges import Badges
 from registry_nb.notebook.frontend import frontend
 from registry_nb.notebook.watch import MANY, watching
+from registry_nb.notebook.wording import worded
 from registry_nb.records import Event, ModelVersion, RegisteredModel
 from registry_nb.registry import Registry
 
@@ -109,8 +110,7 @@ class RegistryPanel(anywidget.AnyWidget):
             reply = {"id": number, "ok": True, "result": result}
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the browser waits for an answer, whatever
             kind = type(error).__name__
-            text = str(error) if isinstance(error, RegistryError) else sentence_of(error)
-            reply = {"id": number, "ok": False, "error": {"type": kind, "message": text}}
+            reply = {"id": number, "ok": False, "error": {"type": kind, "message": worded(error)}}
         try:
             self.send(reply)
         except (TypeError, ValueError) as error:  # what somebody else's record holds may not be JSON

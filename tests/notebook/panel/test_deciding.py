@@ -1,8 +1,12 @@
 """What a panel answers to whoever is about to decide: how it stood, what a policy asks for, who waits for a yes."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import registry_nb as rn
+from registry_nb.notebook import actions
 from registry_nb.notebook.rows import exact, milliseconds
 from registry_nb.rules import approved_by, has_description, metric
 
@@ -75,6 +79,61 @@ def test_a_promotion_past_the_policy_needs_force_and_a_reason_and_is_counted(bro
     assert history["forced"] == 1
     assert [event["forced"] for event in history["events"]][-2:] == [False, True]
     assert history["timeline"][-1]["because"] == "fire"
+
+
+def test_the_plan_says_who_asked_already(browser, iris):
+    iris.policy("Iris", require=[approved_by(1)])
+    plan = lambda: browser.done("plan", do="promote", model="Iris", version=3, stage="Production")["asked"]
+    assert plan() == []
+    browser.done("request", model="Iris", version=3, stage="Production")
+    iris.request("Iris", 3, "Staging")
+    assert plan() == ["ada"]
+
+
+def test_the_authors_own_approval_says_at_once_that_it_does_not_count(browser, iris):
+    iris.policy("Iris", require=[approved_by(1, not_author=True)])
+    done = browser.done("approve", model="Iris", version=3, stage="Production")
+    assert done["sentence"] == (
+        "Approved Iris 3 for Production (this approval does not count for the policy: 'ada' registered version 3 of "
+        "'Iris', and approved_by(1, not_author=True) asks for somebody else)"
+    )
+    assert done["doubtful"] is True
+    iris.policy("Iris", require=[approved_by(1)])
+    assert "doubtful" not in browser.done("approve", model="Iris", version=3, stage="Production")
+
+
+def test_an_approval_that_does_not_count_is_told_once_from_another_thread_too(browser, iris):
+    iris.policy("Iris", require=[approved_by(1, not_author=True)])
+    asked = actions.Asked(iris, {}, lambda _: None)
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rn.errors.ApprovalDoesNotCount)
+        args = {"model": "Iris", "version": 3, "stage": "Production"}
+        told = pool.submit(actions.answer, "approve", args, asked).result()
+    assert told["sentence"].count("does not count") == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "told"),
+    [
+        ("promote", {"version": 3, "force": True}, "Give a reason for overriding the policy."),
+        (
+            "promote",
+            {"version": 3},
+            (
+                "Version 3 of Iris does not meet the policy for Production: has_description() (it has none). "
+                "Ask for approval, or override the policy and say why."
+            ),
+        ),
+        (
+            "delete",
+            {"version": 2},
+            "Version 2 of Iris is in Production, so it cannot be deleted. Archive version 2 first.",
+        ),
+    ],
+)
+def test_a_refusal_speaks_of_what_a_person_sees_not_of_calls(browser, iris, op, args, told):
+    iris.policy("Iris", require=[has_description()])
+    assert browser.fails(op, model="Iris", **args)[1] == told
 
 
 def test_requests_are_made_answered_and_listed(browser, iris):

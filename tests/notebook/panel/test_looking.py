@@ -37,7 +37,13 @@ def test_one_version_in_full(opened, described):
     assert "<strong>good</strong>" in shown["description_html"]
     assert "&lt;b&gt;this&lt;/b&gt;" in shown["description_html"]
     assert shown["requirements"] == list(version.requirements)
-    assert (shown["digest"], shown["size"], shown["origin"]) == (version.digest, version.size, "local")
+    assert (shown["size"], shown["origin"]) == (version.size, "local")
+    assert shown["provenance"] == {
+        "cells": [],
+        "note": "",
+        "facts": [],
+        "ids": [["digest of the model", version.digest]],
+    }
     assert [(row["action"], row["because"]) for row in shown["history"]] == [
         ("registered", "better"),
         ("aliased", "better"),
