@@ -124,6 +124,11 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
     }
 
 
+def _exact(asked: Asked, model: str, version: int) -> Json:
+    record = asked.registry.version(model, version)
+    return {"metrics": {name: json_number(value) for name, value in record.metrics.items()}}
+
+
 def _shadow(
     asked: Asked,
     model: str,
@@ -150,7 +155,7 @@ def _filter(asked: Asked, model: str, filter: str) -> Json:
 
 def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
     one, other = (asked.registry.version(model, number) for number in (a, b))
-    return {"rows": comparison.diff(asked.registry, one, other, equal=all).to_dict()["differences"]}
+    return {"rows": evidence.differences(asked.registry, comparison.diff(asked.registry, one, other, equal=all), model)}
 
 
 def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
@@ -309,6 +314,7 @@ def _register(
 
 _OPS: Mapping[str, Callable[..., Any]] = {
     "show": _show,
+    "exact": _exact,
     "filter": _filter,
     "compare": _compare,
     "shadow": _shadow,

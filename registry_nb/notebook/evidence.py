@@ -8,8 +8,10 @@ from typing import Any
 
 from registry_nb.approvals import Request
 from registry_nb.asof import Past
+from registry_nb.comparison import Diff
 from registry_nb.evidence import Comparison
-from registry_nb.notebook.rows import brief, milliseconds
+from registry_nb.notebook.markdown import plain
+from registry_nb.notebook.rows import brief, directions, milliseconds
 from registry_nb.records import Stage, json_number
 from registry_nb.registry import Registry
 
@@ -45,6 +47,20 @@ def stood(registry: Registry, model: str, at: float) -> Json:
             }
         )
     return {"rows": rows, "count": len(versions)}
+
+
+def differences(registry: Registry, found: Diff, model: str) -> list[Json]:
+    """Return a comparison as the browser shows it; which metric is better, the policy may know."""
+    record = registry.store.model(model, latest=False)
+    better = directions((each.name for each in found if each.section == "metrics"), record.policies if record else {})
+    rows: list[Json] = found.to_dict()["differences"]
+    for row in rows:
+        if row["section"] == "metrics" and row["difference"]:
+            sign = better.get(row["name"], 0)
+            row["better"] = "ab"[row["difference"] * sign > 0] if sign else None
+        elif (row["section"], row["name"]) == ("record", "description"):
+            row |= {side: plain(row[side]) for side in ("a", "b") if row[side]}
+    return rows
 
 
 def report(found: Comparison, *, saved: bool) -> Json:

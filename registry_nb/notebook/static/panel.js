@@ -162,6 +162,7 @@ async function render({ model, el, signal }) {
       data.models.revision = patch.revision;
       data.versions.revision = patch.revision;
       if (view) drawHeader();
+      if (mine) Object.entries(patch.better ?? {}).forEach(([name, way]) => data.versions.better.set(name, way));
       const badges = Boolean(patch.badges); // no row is fresh for one
       view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null,
         badges });
