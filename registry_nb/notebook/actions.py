@@ -120,7 +120,7 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "history": [told.event_row(event) for event in mine[-_TOLD:]],
         "history_more": len(mine) > _TOLD,
         "load": _loading(record, registry),
-        "requests": evidence.requests(waiting(registry.store, record.name, mine)),
+        "requests": evidence.requests(registry, waiting(registry.store, record.name, mine)),
     }
 
 
@@ -197,7 +197,11 @@ def _plan(
 
 
 def _inbox(asked: Asked) -> Json:
-    return {"requests": evidence.requests(asked.registry.inbox())}
+    return {"requests": evidence.requests(asked.registry, asked.registry.inbox())}
+
+
+def _waiting(asked: Asked) -> Json:
+    return {"count": len(asked.registry.inbox())}
 
 
 # -- changing --------------------------------------------------------------------------------------------------------
@@ -321,6 +325,7 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "history": _history,
     "asof": _asof,
     "inbox": _inbox,
+    "waiting": _waiting,
     "check": _check,
     "plan": _plan,
     "promote": _promote,

@@ -37,7 +37,7 @@ function versionView(ctx) {
     const { moves } = ctx;
     const step = (label, act, kind = "") => button(label, act, { kind, locked });
     return h("div.actions", { role: "toolbar", "aria-label": `Actions for version ${version}` },
-      stage === "Production" ? step("Roll back…", moves.rollback, "primary")
+      stage === "Production" ? step("Roll back…", moves.rollback)
         : step("Promote…", () => moves.to(version, "Production"), "primary"),
       menuButton(ctx.root, "Move to…", () => [...moves.targets(version, stage), ...moves.asking(version)],
         { text: "Move to…", glyph: "down", kind: "wide", align: "left", locked }),

@@ -25,7 +25,7 @@ function versionsView(ctx) {
   const WAYS = { "1": "; more is better: the bar is its share of the most", "-1": "; less is better: the longer "
     + "the bar, the less" };
   const metricColumn = (name, n) => ({
-    id: `metric ${name}`, title: name, kind: "number.metric", hide: n ? "small" : null,
+    id: `metric ${name}`, title: name, kind: "number.metric", hide: ["", "small"][n] ?? "medium",
     about: `metric ${name}${rows().best(name) === null ? "" : WAYS[rows().better.get(name)]}`,
     cell: (i) => {
       const value = rows().metrics[name]?.[i] ?? null;
@@ -42,8 +42,8 @@ function versionsView(ctx) {
   const any = (field, some) => (rows().fields[field] ?? []).some((value) => value && some(value));
   // A column in which nothing would stand is left out.
   const columns = () => [
-    { id: "mark", title: "Compare", kind: "mark", hide: "small",
-      cell: (i) => h("span.box", { "data-do": "mark", title: "Mark for comparison (Space)" }, icon("check")) },
+    { id: "mark", title: "Compare", kind: "mark", act: "mark",
+      cell: (i) => h("span.box", { title: "Mark for comparison (Space)" }, icon("check")) },
     { id: "version", title: "Version", kind: "version", cell: (i) => h("b", {}, String(rows().at(i, "version"))),
       value: at("version") },
     { id: "stage", title: "Stage", kind: "stages", cell: (i) => stageMark(rows().at(i, "stage")), value: at("stage") },
@@ -58,13 +58,13 @@ function versionsView(ctx) {
     !any("badges", (badges) => badges.length) ? null : { id: "badges", title: "Trust", kind: "chips.trust",
       hide: "small", cell: (i) => badgeMarks(rows().at(i, "badges"), rows().at(i, "user")),
       value: (i) => (rows().at(i, "badges") ?? []).join(" ") },
-    { id: "created", title: "Age", kind: "time", cell: (i) => when(rows().at(i, "created")), value: at("created") },
+    { id: "created", title: "Age", kind: "time", hide: "tiny", cell: (i) => when(rows().at(i, "created")), value: at("created") },
     { id: "user", title: "By", kind: "user", hide: "medium",
       cell: (i) => h("span", { title: rows().at(i, "user") }, visible(rows().at(i, "user"), 60)), value: at("user") },
     { id: "size", title: "Size", kind: "number.size", hide: "medium", cell: (i) => bytes(rows().at(i, "size")),
       value: at("size") },
-    { id: "menu", title: "Actions", kind: "menu", cell: () => h("span.dots",
-      { "data-do": "menu", title: "Actions (Shift+F10)" }, icon("more")) },
+    { id: "menu", title: "Actions", kind: "menu", act: "menu", cell: () => h("span.dots",
+      { title: "Actions (Shift+F10)" }, icon("more")) },
   ].filter(Boolean);
 
   const grid = makeGrid({
