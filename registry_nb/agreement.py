@@ -114,6 +114,7 @@ class Labels:
         self._differing: list[pd.DataFrame] = []
         self._kept = 0
         self.loss: dict[str, float | None] = {}  # a sum over the rows; None where it cannot be known
+        self.blank: dict[str, str] = {}  # why it cannot
 
     def add(self, batch: pd.DataFrame) -> None:
         """Add a batch."""
@@ -139,6 +140,7 @@ class Labels:
         known = self.loss.setdefault(side, 0.0)
         if known is None or probabilities is None:
             self.loss[side] = None
+            self.blank.setdefault(side, "gives no probabilities")
             return
         try:
             with warnings.catch_warnings():
@@ -146,6 +148,7 @@ class Labels:
                 self.loss[side] = known + float(log_loss(truth, probabilities, labels=classes, normalize=False))
         except ValueError:
             self.loss[side] = None
+            self.blank[side] = "never heard of a class that is among the true answers"
 
     def found(self) -> Found:
         """Count."""
@@ -173,8 +176,15 @@ class Labels:
             confused=tuple(Confused(known[a], known[b], int(n)) for (a, b), n in _items(confused)),
             slices=tuple(_of_labels(value, part) for value, part in _sliced(counts)),
             differing=_rows(pd.concat(self._differing) if self._differing else counts.iloc[:0]),
-            notes=("the true answers are of one class only",) if one else (),
+            notes=(*(["the true answers are of one class only"] if one else []), *self._blanks()),
         )
+
+    def _blanks(self) -> Iterable[str]:
+        """Say why a log loss is not there."""
+        if len(self.blank) == len(_SIDES) and len(set(self.blank.values())) == 1:
+            return [f"neither has a log loss: it {self.blank['a']}"]
+        words = {"a": "the first", "b": "the second"}
+        return [f"{words[side]} has no log loss: it {why}" for side, why in sorted(self.blank.items())]
 
 
 class Numbers:

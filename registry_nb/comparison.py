@@ -24,8 +24,16 @@ from registry_nb.signature import Signature
 if TYPE_CHECKING:
     from registry_nb.registry import Registry
 
-#: Metrics of which less is better.
-_LESS = re.compile(r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_ms$")
+#: Metrics of which less is better, and of which more is; of any other name nobody knows it.
+_LESS = re.compile(
+    r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_(ms|us)(_|$)"
+    r"|(?<![a-z])(nll|wer|cer|fid|regret)(?![a-z])"
+)
+_MORE = re.compile(
+    r"(?i)accuracy|precision|recall|score|auc|auroc|r_?squared|explained_variance"
+    r"|(?<![a-z])(acc|f1|f2|fbeta|r2|aps?|map|mrr|n?dcg|iou|dice|jaccard|kappa|mcc|gini|lift|bleu|rouge|tpr|tnr"
+    r"|sensitivity|specificity|pearson|spearman)(?![a-z])"
+)
 #: What is between any two characters of a cell of a table in Markdown, and would mean something there.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#+|~&$!])")
 #: Flavors whose models may tell what they were set to.
@@ -75,10 +83,9 @@ class Difference(Shown):
 
     @property
     def better(self) -> str | None:
-        """Which of two metrics is the better one, ``a`` or ``b``, by its name: of a loss or an error, the smaller."""
-        if self.section != "metrics" or not self.difference:
-            return None
-        return "b" if (self.difference > 0) != bool(_LESS.search(self.name)) else "a"
+        """Which of two metrics is the better one, ``a`` or ``b``, where the name says it: of a loss, the smaller."""
+        sign = direction(self.name) if self.section == "metrics" else 0
+        return "ab"[self.difference * sign > 0] if sign and self.difference else None
 
 
 class Diff(Listing[Difference]):
@@ -118,6 +125,22 @@ class Diff(Listing[Difference]):
     def __str__(self) -> str:
         head = f"a: {printable(self.a)}, b: {printable(self.b)}"
         return "\n".join([head, *map(_line, self)] if self else [head, "they differ in nothing that is known"])
+
+
+def direction(metric: str) -> int:
+    """Tell by its name which values of a metric are the better ones.
+
+    Returns
+    -------
+    int
+        1 where more is better, -1 where less is, and 0 where nobody can know it.
+
+    Examples
+    --------
+    >>> [direction(name) for name in ("val_accuracy", "rmse", "rows")]
+    [1, -1, 0]
+    """
+    return -1 if _LESS.search(metric) else 1 if _MORE.search(metric) else 0
 
 
 def diff(registry: Registry, a: object, b: object, *, equal: bool = False) -> Diff:

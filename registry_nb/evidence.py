@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 
 #: Rows of a table of the text, characters of a cell; lanes of the picture.
 _LISTED, _WIDE, _LANES = 12, 60, 16
+#: Below it, a test tells two models apart.
+_LEVEL = 0.05
+#: Figures as people read them, with their units.
+_READ = {
+    "f1_macro": "F1, mean of the classes",
+    "log_loss": "log loss",
+    "mean_error": "mean error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "batch_ms_median": "time of a batch, median, ms",
+    "batch_ms_p95": "time of a batch, 95 % are below, ms",
+    "row_us_median": "time of a row, median, µs",
+    "row_us_p95": "time of a row, 95 % are below, µs",
+}
 #: A slice of rows that belong to none.
 _MISSING = "(missing)"
 
@@ -119,8 +133,8 @@ class Comparison(Shown):
         one, other = str(self.a.version), str(self.b.version)
         unit = "accuracy" if self.kind == CLASSIFIER else "MAE"
         told = (
-            Part("Side by side", ("", one, other), _rows(self.figures), "; ".join(self.notes)),
-            Part("Is one better?", ("test", "p", ""), _rows(self.tests)),
+            Part("Side by side", ("", one, other), self._figures(), "; ".join(self.notes)),
+            Part("Is one better?", ("test", "p", "verdict", ""), self._tests()),
             Part("Where they disagree", (f"{one} says", f"{other} says", "rows"), _rows(self.confused)),
             Part(
                 f"By {self.by}" if self.by else "By slice",
@@ -137,6 +151,25 @@ class Comparison(Shown):
             ),
         )
         return tuple(part for part in told if part.rows)
+
+    def _figures(self) -> tuple[tuple[Any, ...], ...]:
+        """Return the figures with names that people read; where there is none, a note says why."""
+        sides = ((one.name, one.a, one.b) for one in self.figures)
+        return tuple((_READ.get(name, name), *("–" if one is None else one for one in two)) for name, *two in sides)
+
+    def _tests(self) -> tuple[tuple[Any, ...], ...]:
+        return tuple((one.name, one.p, self._verdict(one.p), one.note) for one in self.tests)
+
+    def _verdict(self, p: float | None) -> str:
+        """Say what a test comes to, at the usual level of 5 %."""
+        if p is None:
+            return "nothing to test"
+        if p >= _LEVEL:
+            return "no evidence either way"
+        name, sign = ("accuracy", 1) if self.kind == CLASSIFIER else ("mae", -1)
+        told = next(one for one in self.figures if one.name == name)
+        better = self.b if ((told.b or 0.0) - (told.a or 0.0)) * sign > 0 else self.a
+        return f"{better.version} is better"
 
     def to_frame(self) -> pd.DataFrame:
         """Return the figures as a frame of pandas, one column a version; each listing has its own ``to_frame()``."""

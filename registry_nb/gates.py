@@ -202,15 +202,21 @@ def found_before(registry: Registry, name: str, version: Which, stage: Stage) ->
     }
 
 
-def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow) -> Evaluation | None:
-    """Hold a version against the policy, as both are now; None if what takes long has to be found out again."""
+def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow | None) -> Evaluation | None:
+    """Hold a version against the policy, as both are now; None if what takes long has to be found out again.
+
+    Without `slow`, what takes long is left for later, and not known.
+    """
     rows, texts = [], lookup.policy(reader, record.name, stage)
     holders = _holders(reader, record, stage, texts)
     for text in texts:
         rule = rules.understood(text)
         if rule is None:
             found: Found | None = "this release does not know the rule", UNKNOWN
+        elif rule.kind in _SLOW and slow is None:
+            found = "found out before it is promoted", UNKNOWN
         elif rule.kind in _SLOW:
+            assert slow is not None
             about, found = slow.get((record.essence, text), (None, None))
             if found is not None and rule.kind == "check" and about != (record, holders):
                 found = "the version or the incumbent was changed while the function was asked; ask again", UNKNOWN

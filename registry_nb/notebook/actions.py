@@ -120,8 +120,13 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "history": [told.event_row(event) for event in mine[-_TOLD:]],
         "history_more": len(mine) > _TOLD,
         "load": _loading(record, registry),
-        "requests": evidence.requests(waiting(registry.store, record.name, mine)),
+        "requests": evidence.requests(registry, waiting(registry.store, record.name, mine)),
     }
+
+
+def _exact(asked: Asked, model: str, version: int) -> Json:
+    record = asked.registry.version(model, version)
+    return {"metrics": {name: json_number(value) for name, value in record.metrics.items()}}
 
 
 def _shadow(
@@ -150,7 +155,7 @@ def _filter(asked: Asked, model: str, filter: str) -> Json:
 
 def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
     one, other = (asked.registry.version(model, number) for number in (a, b))
-    return {"rows": comparison.diff(asked.registry, one, other, equal=all).to_dict()["differences"]}
+    return {"rows": evidence.differences(asked.registry, comparison.diff(asked.registry, one, other, equal=all), model)}
 
 
 def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
@@ -192,7 +197,11 @@ def _plan(
 
 
 def _inbox(asked: Asked) -> Json:
-    return {"requests": evidence.requests(asked.registry.inbox())}
+    return {"requests": evidence.requests(asked.registry, asked.registry.inbox())}
+
+
+def _waiting(asked: Asked) -> Json:
+    return {"count": len(asked.registry.inbox())}
 
 
 # -- changing --------------------------------------------------------------------------------------------------------
@@ -313,12 +322,14 @@ def _register(
 
 _OPS: Mapping[str, Callable[..., Any]] = {
     "show": _show,
+    "exact": _exact,
     "filter": _filter,
     "compare": _compare,
     "shadow": _shadow,
     "history": _history,
     "asof": _asof,
     "inbox": _inbox,
+    "waiting": _waiting,
     "check": _check,
     "plan": _plan,
     "promote": _promote,

@@ -21,6 +21,10 @@ from registry_nb.signature import Signature
 _METRICS = 4
 #: Columns of a signature; the rest is counted.
 _COLUMNS = 4
+#: Decimals of numbers that stand together; beyond it, zeros would fill the column.
+_DECIMALS = 4
+#: What four digits would round to a thousand.
+_LARGE = 999.95
 #: Characters of one value in a table.
 _WIDE = 60
 
@@ -68,31 +72,49 @@ def number_cell(value: int) -> Cell:
 
 def metric_cells(records: Sequence[Any], names: Sequence[str]) -> list[tuple[Cell, ...]]:
     """Return the cells of each record's metrics; the decimal points of a column stand below each other."""
-    columns = []
-    for name in names:
-        values = [record.metrics.get(name) for record in records]
-        texts = [short(value) for value in values if value is not None]
-        decimals = 0 if any(set(text) & set("e,") for text in texts) else max(map(_decimals, texts), default=0)
-        columns.append([_metric(value, decimals) for value in values])
+    columns = [number_cells([record.metrics.get(name) for record in records]) for name in names]
     return list(zip(*columns, strict=True)) if columns else [() for _ in records]
 
 
-def _metric(value: float | None, decimals: int) -> Cell:
-    if value is None:
-        return Cell("", kind="number")
-    shown = f"{value:.{decimals}f}" if decimals and math.isfinite(value) else short(value)
-    return Cell(shown, repr(value), "number")
+def number_cells(values: Sequence[float | None]) -> list[Cell]:
+    """Show numbers that are read together, with as many decimals each; what is exact stands behind."""
+    return [
+        Cell(text, "" if value is None else repr(value), "number")
+        for value, text in zip(values, aligned(values), strict=True)
+    ]
+
+
+def aligned(values: Sequence[float | None]) -> list[str]:
+    """Write numbers as `short` does, and with as many decimals each, unless they would have to be too many."""
+    texts = ["" if value is None else short(value) for value in values]
+    decimals = 0 if any(set(text) & set("e,") for text in texts) else max(map(_decimals, texts), default=0)
+    if not 0 < decimals <= _DECIMALS:
+        return texts
+    found = zip(texts, values, strict=True)
+    return [text if value is None or not math.isfinite(value) else f"{value:.{decimals}f}" for text, value in found]
+
+
+def difference(values: Sequence[float | None], between: float | None) -> str:
+    """Write the difference of two numbers as they are written, unless it would be written as none."""
+    if between is None:
+        return ""
+    decimals = max((_decimals(text) for text in aligned(values)), default=0)
+    told = f"{abs(between):,.{decimals}f}"
+    return ("-" if between < 0 else "+") + (told if float(told.replace(",", "")) else short(abs(between)))
 
 
 def short(value: float) -> str:
-    """Write four digits of a small number, and the whole part of a large one: 0.9708, 12.5, 123,456, 1e-07."""
-    if not math.isfinite(value) or not 1000 <= abs(value) < 1e15:
+    """Write four digits of a small number, and the whole part of a large one: 0.9708, 12.5, 123,456, 1e-07.
+
+    `figure` in the panel's front end does the same: a number looks the same wherever one meets it.
+    """
+    if not math.isfinite(value) or not _LARGE <= abs(value) < 1e15:
         return f"{value:.4g}"
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1e5 else f"{value:,.1f}"
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.1f}".removesuffix(".0")
 
 
 def _decimals(shown: str) -> int:
-    return len(shown.partition(".")[2])
+    return len(shown.partition(".")[2]) if "e" not in shown else 0
 
 
 def measured_cell(metrics: Mapping[str, float]) -> Cell:

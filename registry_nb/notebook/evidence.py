@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from registry_nb import gates, lookup, rules
 from registry_nb.approvals import Request, waiting
 from registry_nb.asof import Past
+from registry_nb.comparison import Diff
 from registry_nb.evidence import Comparison
-from registry_nb.notebook.rows import brief, milliseconds
+from registry_nb.notebook.markdown import plain
+from registry_nb.notebook.rows import brief, directions, milliseconds
 from registry_nb.records import Stage, json_number
 from registry_nb.registry import Registry
 
@@ -18,11 +22,18 @@ Json = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Versions that are listed of a moment: the newest, and whoever was in Production or Staging.
 _NEWEST = 50
+#: Who held a stage comes before all others.
+_FIRST = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
+#: Metrics that are shown of a request, if the policy asks for none.
+_MEASURED = 6
 
 
 def stood(registry: Registry, model: str, at: float) -> Json:
     """Say how a model stood at a moment, in milliseconds since 1970; parts of them count."""
     then = _EPOCH + timedelta(microseconds=round(at * 1000))
+    first = next((event.at for event in registry.store.events(model)), then)
+    if timedelta() < first - then <= timedelta(milliseconds=1):  # a slider counts no less
+        then = first
     past = registry.at(then)
     present = {version.version for version in registry.versions(model)}
     if isinstance(past.store, Past):  # the name that it had then
@@ -31,7 +42,7 @@ def stood(registry: Registry, model: str, at: float) -> Json:
     held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
     rows = []
-    for version in reversed(listed):
+    for version in sorted(reversed(listed), key=lambda one: _FIRST.get(one.stage, len(_FIRST))):
         stint = held.get((version.version, version.stage))
         rows.append(
             {
@@ -45,6 +56,20 @@ def stood(registry: Registry, model: str, at: float) -> Json:
             }
         )
     return {"rows": rows, "count": len(versions)}
+
+
+def differences(registry: Registry, found: Diff, model: str) -> list[Json]:
+    """Return a comparison as the browser shows it; which metric is better, the policy may know."""
+    record = registry.store.model(model, latest=False)
+    better = directions((each.name for each in found if each.section == "metrics"), record.policies if record else {})
+    rows: list[Json] = found.to_dict()["differences"]
+    for row in rows:
+        if row["section"] == "metrics" and row["difference"]:
+            sign = better.get(row["name"], 0)
+            row["better"] = "ab"[row["difference"] * sign > 0] if sign else None
+        elif (row["section"], row["name"]) == ("record", "description"):
+            row |= {side: plain(row[side]) for side in ("a", "b") if row[side]}
+    return rows
 
 
 def report(found: Comparison, *, saved: bool) -> Json:
@@ -76,17 +101,41 @@ def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Jso
     return {"rows": rows, "ok": found.ok, "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
-def requests(found: Iterable[Request]) -> list[Json]:
-    """Return requests as the browser lists them."""
-    return [
-        {
-            "model": one.name,
-            "version": one.version,
-            "stage": one.stage,
-            "at": milliseconds(one.at),
-            "by": brief(one.by),
-            "because": brief(one.because, 1000),
-            "approved": [brief(user) for user in one.approved],
-        }
-        for one in found
-    ]
+def requests(registry: Registry, found: Iterable[Request]) -> list[Json]:
+    """Return requests as the browser lists them: what the policy finds, and whether one's own yes would count."""
+    return [{**_request(one), **_standing(registry, one)} for one in found]
+
+
+def _request(one: Request) -> Json:
+    return {
+        "model": one.name,
+        "version": one.version,
+        "stage": one.stage,
+        "at": milliseconds(one.at),
+        "by": brief(one.by),
+        "because": brief(one.because, 1000),
+        "approved": [brief(user) for user in one.approved],
+    }
+
+
+def _standing(registry: Registry, one: Request) -> Json:
+    """Hold a request against its policy; what would take long is left to the dialog that promotes."""
+    store, user = registry.store, registry.user
+    record = lookup.resolved(store, one.name, one.version)
+    texts = lookup.policy(store, one.name, one.stage)
+    found = store.consistent(lambda: gates.judged(store, record, one.stage, None))
+    assert found is not None
+    asked = [(rule, row) for rule, row in zip(map(rules.understood, texts), found.rows, strict=False) if rule is not None]
+    yes = [row for rule, row in asked if rule.kind == "approved_by"]
+    own = any(rule.kind == "approved_by" and rule.args[1] for rule, _ in asked)
+    why = ""
+    if user in one.approved:
+        why = "you approved it already"
+    elif own and user == record.user:
+        why = "you registered it, and the policy asks for somebody else's yes"
+    elif yes and all(row.verdict == "passed" for row in yes):
+        why = "enough people approved it"
+    measured = dict.fromkeys(rule.args[0] for rule, _ in asked if rule.kind == "metric") or record.metrics
+    shown = {name: json_number(record.metrics[name]) for name in islice(measured, _MEASURED) if name in record.metrics}
+    rows = [{"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows]
+    return {"metrics": shown, "rows": rows, "ok": found.ok, "why_not": why}

@@ -241,9 +241,11 @@ class RegistryPanel(anywidget.AnyWidget):
             return None
         models = {name: store.model(name) for name in sorted(names)}
         versions = {number: store.version(self._opened, number) for number in sorted(numbers)}
+        measured = dict.fromkeys(metric for version in versions.values() if version for metric in version.metrics)
         return {
             "revision": self._revision,
             "model": self._opened,
+            "better": rows.directions(measured, self._policies()) if self._opened else {},
             "models": {name: model and rows.model_row(store, model) for name, model in models.items()},
             "versions": {n: v and rows.version_row(v, self._badges.of(v)) for n, v in versions.items()},
         }
@@ -292,7 +294,12 @@ class RegistryPanel(anywidget.AnyWidget):
         if not self._opened:
             return b""
         versions = self._registry.versions(self._opened)
-        return rows.packed_versions(self._opened, versions, self._revision, self._badges.of_all(self._opened, versions))
+        badges = self._badges.of_all(self._opened, versions)
+        return rows.packed_versions(self._opened, versions, self._revision, badges, self._policies())
+
+    def _policies(self) -> Mapping[str, Sequence[str]]:
+        model = self._registry.store.model(self._opened, latest=False)
+        return model.policies if model else {}
 
     # -- where no kernel runs ----------------------------------------------------------------------------------------
 

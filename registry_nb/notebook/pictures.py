@@ -101,7 +101,7 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
     every_nth = max(1, math.ceil(len(drawn) * _LETTER * (len(str(drawn[-1].version)) + 2) / (_WIDE - _LEFT - _RIGHT)))
     for place, version in enumerate(drawn):
         x, y = at(place)
-        told = f"{version.version}: {values[place]:.6g}, {version.stage}, {local_time(version.created_at)}"
+        told = f"{version.version}: {values[place]!r}, {version.stage}, {local_time(version.created_at)}"
         radius = 5 if version.stage in SERVING else 3
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{_COLOURS[version.stage]}">{_title(told)}</circle>'

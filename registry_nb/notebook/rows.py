@@ -1,11 +1,13 @@
 """Records as the panel's table has them: one column a field, compressed; and one row, for what changed afterwards.
 
-Rows are for looking: they carry what a table shows, short. What is exact, and long, is asked for version by version.
+Rows are for looking: they carry what a table shows, short, and metrics as far as they are shown. What is exact, and
+long, is asked for version by version.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import math
@@ -16,8 +18,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from registry_nb import rules
+from registry_nb.comparison import direction
+from registry_nb.errors import RegistryError
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import visible
+from registry_nb.notebook.markdown import plain
 from registry_nb.records import ModelVersion, RegisteredModel, Stage, json_number
 from registry_nb.stores import Reader
 
@@ -25,6 +31,8 @@ from registry_nb.stores import Reader
 TAGS, WIDE = 20, 80
 #: Metric columns of the table: those that most versions have.
 METRICS = 40
+#: Digits of a metric that are sent; from a thousand on, four would not reach the point.
+_DIGITS, _THOUSAND = 5, 999.0
 #: Characters of a description.
 _DESCRIPTION = 200
 #: A sixth smaller than the fastest, for a few milliseconds; beyond it is little to gain.
@@ -43,16 +51,33 @@ def packed(value: Any) -> bytes:
 
 
 def packed_versions(
-    model: str, versions: Sequence[ModelVersion], revision: int, badges: Iterable[Sequence[str]]
+    model: str,
+    versions: Sequence[ModelVersion],
+    revision: int,
+    badges: Iterable[Sequence[str]],
+    policies: Mapping[str, Sequence[str]],
 ) -> bytes:
     """Return the versions of a model, one list a field, compressed.
 
     The metrics are written apart: to round a float, to read it back and to write it again took half of the time.
     """
     fields = {field: [read(version) for version in versions] for field, read in _VERSION.items()}
-    text = _json({"model": model, "revision": revision, **fields, "badges": list(badges)})
-    columns = [f"{_json(name)}:[{_column(versions, name)}]" for name in _names(versions)]
+    names = _names(versions)
+    whole = {"model": model, "revision": revision, **fields, "badges": list(badges)}
+    text = _json({**whole, "better": directions(names, policies)})
+    columns = [f"{_json(name)}:[{_column(versions, name)}]" for name in names]
     return zlib.compress(f'{text[:-1]},"metrics":{{{",".join(columns)}}}}}'.encode(), _LEVEL)
+
+
+def directions(names: Iterable[str], policies: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Say of which metrics more is better, 1, and of which less, -1: a policy knows it, and some names tell it."""
+    found = {name: sign for name in names if (sign := direction(name))}
+    for text in (text for texts in policies.values() for text in texts):
+        with contextlib.suppress(RegistryError):  # of a newer release
+            rule = rules.parsed(text)
+            if rule.kind == "metric" and rule.args[1][0] in "<>":
+                found[rule.args[0]] = 1 if rule.args[1][0] == ">" else -1
+    return found
 
 
 def version_row(version: ModelVersion, badges: Sequence[str] = ()) -> dict[str, Any]:
@@ -78,7 +103,7 @@ def model_row(reader: Reader, model: RegisteredModel) -> dict[str, Any]:
         "stages": stages,
         "count": sum(len(reader.holders(model.name, stage)) for stage in Stage),
         "changed": milliseconds(model.updated_at),
-        "description": brief(model.description),
+        "description": brief(plain(model.description)),
     }
 
 
@@ -113,15 +138,38 @@ def brief(text: str, most: int = _DESCRIPTION) -> str:
 
 
 def _column(versions: Sequence[ModelVersion], name: str) -> str:
-    """Write a metric of all versions, with five digits: seventeen do not compress, and a table has no room for them."""
+    """Write a metric of all versions, as far as a table shows it: seventeen digits do not compress."""
     values = [version.metrics.get(name) for version in versions]
-    texts = ["null" if value is None else "%.5g" % value for value in values]  # noqa: UP031  # half of the time of :.5g
-    text = ",".join(texts)
-    return ",".join(_NAMED.get(text, text) for text in texts) if "nan" in text or "inf" in text else text
+    texts = [
+        "null" if value is None
+        else text if (text := "%.5g" % value)[-1] != "5" and 1e-4 < value < _THOUSAND  # noqa: UP031  # half the time
+        else _written(value)
+        for value in values
+    ]  # fmt: skip
+    return ",".join(texts)
+
+
+def _written(value: float) -> str:
+    """Write a number so that what is shown of it is what would be shown of all of its digits.
+
+    Of five digits four are shown: where the fifth is a 5 that was rounded, it would be rounded twice, perhaps to another
+    number. So it becomes a 4 or a 6, which makes no text longer.
+    """
+    if not math.isfinite(value):
+        return _NAMED[str(value)]
+    size = abs(value)
+    if _THOUSAND <= size < 1e15:
+        text = f"{value:.2f}" if size < 1e5 else f"{value:.1f}"
+        return repr(value) if text.rstrip("0").rstrip(".")[-1] == "5" else text
+    text = f"{value:.5g}"
+    digits, e, power = text.partition("e")
+    if digits[-1] == "5" and len(digits.lstrip("-0.").replace(".", "")) == _DIGITS:
+        digits = digits[:-1] + ("4" if float(f"{size:.4g}") < size else "6")
+    return digits + e + power
 
 
 def _metric(value: float) -> float | str:
-    return float(f"{value:.5g}") if math.isfinite(value) else str(json_number(value))
+    return float(_written(value)) if math.isfinite(value) else str(json_number(value))
 
 
 def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
@@ -148,5 +196,5 @@ _VERSION: Mapping[str, Callable[[ModelVersion], Any]] = {
     "user": lambda version: brief(version.user),
     "size": lambda version: version.size,
     "flavor": lambda version: version.flavor,
-    "description": lambda version: brief(version.description),
+    "description": lambda version: brief(plain(version.description)),
 }

@@ -24,14 +24,15 @@ from registry_nb.location import described
 from registry_nb.notebook.cells import (
     Cell,
     counted,
+    difference,
     local_time,
     long_cell,
     measured_cell,
     metric_cells,
     metric_names,
     number_cell,
+    number_cells,
     pairs,
-    short,
     signature_cell,
     size_cell,
     stage_cell,
@@ -39,6 +40,7 @@ from registry_nb.notebook.cells import (
     time_cell,
     visible,
 )
+from registry_nb.notebook.markdown import plain
 from registry_nb.notebook.pictures import timeline_picture
 from registry_nb.notebook.told import is_forced
 from registry_nb.probes import Behaviour
@@ -157,7 +159,7 @@ def _versions(versions: Sequence[ModelVersion], count: int, note: str) -> Sheet:
                 text_cell(", ".join(version.aliases)),
                 *measured,
                 text_cell(pairs(version.tags)),
-                text_cell(version.description),
+                text_cell(plain(version.description)),
                 size_cell(version.size),
                 time_cell(version.created_at),
                 text_cell(version.user),
@@ -206,7 +208,7 @@ def _comparison(found: Comparison) -> Sheet:
         Sheet(
             visible(part.title, 100),
             head=part.heads,
-            rows=[[_figure(value) for value in row] for row in part.rows[:_PART]],
+            rows=[_figures(row) for row in part.rows[:_PART]],
             note=visible(part.note),
         )
         for part in found.parts()
@@ -214,10 +216,11 @@ def _comparison(found: Comparison) -> Sheet:
     return Sheet(visible(f"{found.b.name}: {found.sentence}"), picture=found.svg(), further=parts)
 
 
-def _figure(value: object) -> Cell:
-    if isinstance(value, float):
-        return Cell(short(value), repr(value), "number")
-    return number_cell(value) if type(value) is int else text_cell("" if value is None else value)
+def _figures(row: Sequence[object]) -> list[Cell]:
+    """Show the numbers of a row with as many decimals each: it is across that they are compared."""
+    floats = [value for value in row if isinstance(value, float)]
+    cells = iter(number_cells(floats))
+    return [next(cells) if isinstance(value, float) else _cell(value) for value in row]
 
 
 def _request_row(request: Request) -> Sequence[Cell]:
@@ -331,11 +334,8 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
         (
             text_cell("" if place and shown[place - 1].section == found.section else found.section),
             text_cell(found.name),
-            *(
-                replace(text_cell(_or_none(_fact(side))), kind="good" if found.better == which else "")
-                for which, side in (("a", found.a), ("b", found.b))
-            ),
-            Cell("" if found.difference is None else _signed(found.difference), kind="number"),
+            *_two_sides(found),
+            Cell(_between(found), "" if found.difference is None else f"{found.difference:+}", "number"),
         )
         for place, found in enumerate(shown)
     ]
@@ -343,12 +343,30 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
     return _without_empty_columns(Sheet(counted(len(every), "difference"), head=head, rows=rows, note=note))
 
 
-def _signed(difference: float) -> str:
-    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+.4g}"
+def _two_sides(found: Difference) -> list[Cell]:
+    """Show two facts: metrics in short, as everywhere, and what was set to the last digit."""
+    sides, measured = (found.a, found.b), found.section == "metrics"
+    if _in_bytes(found):
+        cells = [size_cell(size) for size in sides]
+    elif measured and all(side is None or isinstance(side, (int, float)) for side in sides):
+        cells = [cell if cell.text else Cell("–") for cell in number_cells(sides)]
+    else:
+        told = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
+        cells = [text_cell(_or_none(side)) for side in told]
+    good = [
+        replace(cell, kind="good" if found.better == which else "") for which, cell in zip("ab", cells, strict=True)
+    ]
+    return good if found.difference is None else [replace(cell, kind=cell.kind or "number") for cell in good]
 
 
-def _fact(value: object) -> object:
-    return short(value) if isinstance(value, float) else value
+def _between(found: Difference) -> str:
+    if found.difference is not None and _in_bytes(found):
+        return ("-" if found.difference < 0 else "+") + in_bytes(abs(int(found.difference)))
+    return difference((found.a, found.b), found.difference)
+
+
+def _in_bytes(found: Difference) -> bool:
+    return (found.section, found.name) == ("record", "size") and found.difference is not None
 
 
 def _alone(record: Shown) -> Sheet:
@@ -376,7 +394,7 @@ def _cell(value: object, told: Callable[[object], Cell] = text_cell) -> Cell:
     if isinstance(value, Signature):
         return signature_cell(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _figure(value)
+        return number_cell(value)
     return told(repr(value) if isinstance(value, Shown) else "" if value is None else value)
 
 
@@ -499,7 +517,7 @@ def _model_row(model: RegisteredModel) -> Sequence[Cell]:
         *serving,
         number_cell(newest) if newest else Cell("–"),
         text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
-        text_cell(model.description),
+        text_cell(plain(model.description)),
         time_cell(model.updated_at),
     )
 

@@ -229,6 +229,10 @@ REQUEST = {
     "by": "Grace",
     "because": "better on holdout",
     "approved": [],
+    "metrics": {"accuracy": 0.97},
+    "rows": [{"rule": "approved_by(1)", "found": "nobody approved it", "verdict": "failed"}],
+    "ok": False,
+    "why_not": "",
 }
 
 SHADOW = {
@@ -273,6 +277,7 @@ REPLIES = {
     "plan": good(PLAN),
     "asof": good(STOOD),
     "inbox": good({"requests": [REQUEST]}),
+    "waiting": good({"count": 0}),
     "shadow": good(SHADOW),
     "filter": good({"matches": "", "count": 0}),
 }

@@ -1,9 +1,12 @@
 """The panel's front end without Jupyter: every view by mouse and by keyboard, against a kernel that the test plays."""
 
 import base64
+from importlib import resources
 
 from component import bad, columns, good, three, version
 from playwright.sync_api import expect
+
+from registry_nb.notebook.cells import aligned, short
 
 # -- the list of models ------------------------------------------------------------------------------------------------
 
@@ -67,9 +70,7 @@ def test_a_row_shows_stage_alias_metrics_tags_age_author_and_size(panel):
     shown = panel()
     assert shown.rows == ["3", "2", "1"]
     texts = shown.row(2).inner_text().split()
-    assert texts == ["2", "Production", "@champion", "0.9500", "team=flowers", "4", "d", "ago", "ada", "2.1", "KB"]
-    assert shown.row(1).locator("i.bar").count() == 2
-    assert shown.row(2).locator("i.bar").count() == 1, "f1 is missing: no bar, and no number"
+    assert texts == ["2", "Production", "@champion", "0.95", "team=flowers", "4", "d", "ago", "ada", "2.1", "KB"]
 
 
 def test_every_column_sorts_both_ways_and_says_so(panel):
@@ -236,3 +237,71 @@ def test_a_row_has_a_menu_by_key_by_its_dots_and_by_the_right_button(panel):
     shown.row(1).click(button="right")
     shown.page.get_by_role("menuitem", name="Promote to Production…").click()
     expect(shown.dialog.get_by_role("heading")).to_have_text("Promote Iris 1 to Production?")
+
+
+def test_every_digit_of_a_metric_is_asked_for_where_somebody_points(panel):
+    exact = good({"metrics": {"revenue": 942638.277}})
+    shown = panel(versions=[version(1, metrics={"revenue": 942638.3})], replies={"exact": exact})
+    number = shown.page.locator(".row .metric span")
+    expect(number).to_have_text("942,638")
+    expect(number).to_have_attribute("title", "revenue ≈ 942,638")
+    number.hover()
+    expect(number).to_have_attribute("title", "revenue = 942638.277")
+    assert shown.sent("exact") == [{"model": "Iris", "version": 1}]
+
+
+def test_a_long_name_of_a_metric_stays_in_its_column(panel):
+    names = ["validation_mean_absolute_percentage_error_on_holdout", "auc", "loss"]
+    shown = panel(versions=[version(1, metrics=dict.fromkeys(names, 0.5))])
+    boxes = shown.page.locator(".head .cell:not(:empty) > *").evaluate_all(
+        "all => all.filter(one => one.offsetWidth > 1).map(one => one.getBoundingClientRect()).map(b => [b.left, b.right])"
+    )
+    assert all(left <= right for (_, left), (right, _) in zip(boxes, boxes[1:], strict=False))
+    head = shown.page.get_by_role("columnheader", name=names[0])
+    assert head.get_attribute("title").startswith(f"metric {names[0]}")
+
+
+def test_a_bar_is_a_share_of_the_best_and_there_is_none_where_nobody_knows_what_is_better(panel):
+    rows = [
+        version(1, metrics={"accuracy": 0.911, "loss": 0.4, "rows": 5}),
+        version(2, metrics={"accuracy": 0.944, "loss": 0.2, "rows": 9}),
+    ]
+    shown = panel()
+    shown.set(versions=columns(rows, model="Iris", better={"accuracy": 1, "loss": -1}))
+    expect(shown.row(1)).to_be_visible()
+
+    def parts(number):
+        return (
+            shown.row(number)
+            .locator(".metric")
+            .evaluate_all("all => all.map(one => one.querySelector('i')?.style.getPropertyValue('--part') ?? null)")
+        )
+
+    assert parts(1) == ["0.965", "0.500", None]
+    assert parts(2) == ["1.000", "1.000", None]
+
+
+def test_a_number_looks_in_the_panel_as_in_the_table_of_a_cell(page):
+    source = (resources.files("registry_nb.notebook") / "static/dom.js").read_text(encoding="utf-8")
+    values = [
+        0.0,
+        1.0,
+        0.95,
+        0.15625,
+        0.9708499,
+        12.5,
+        999.97,
+        1000.25,
+        12345.678,
+        942638.277,
+        1e6,
+        1e15,
+        1e-7,
+        0.00012345,
+    ]
+    values += [-value for value in values[1:]] + [number / 4096 for number in range(0, 4096, 7)]
+    found = page.evaluate(f"values => {{ {source}; return values.map(value => figure(value)); }}", values)
+    assert [text.replace("−", "-") for text in found] == [short(value) for value in values]
+    rows = [[0.9343, 0.943], [0.5, None], [123456.0, 0.5], [0.00012, 1.0], [1.0, 0.25]]
+    script = f"rows => {{ {source}; return rows.map(row => row.map(one => figure(one, decimalsOf(row)))); }}"
+    assert page.evaluate(script, rows) == [aligned(row) for row in rows]

@@ -166,6 +166,33 @@ def test_the_inbox_lists_who_waits_and_opens_the_version(panel):
     expect(shown.page.get_by_role("heading", name="Iris 3")).to_be_visible()
 
 
+def test_the_tab_counts_who_waits_and_a_request_has_what_the_policy_finds(panel):
+    rows = [{"rule": "approved_by(1)", "found": "", "verdict": "passed"}]
+    met = {**REQUEST, "rows": rows, "ok": True, "approved": ["bob"], "why_not": "you approved it already"}
+    shown = panel(model="", view="requests", replies={"inbox": good({"requests": [REQUEST, {**met, "version": 4}]}),
+                                                      "waiting": good({"count": 2})})  # fmt: skip
+    expect(shown.button("Requests (2)")).to_be_visible()
+    first, second = (shown.page.get_by_role("list", name="Requests").locator("> li").nth(n) for n in range(2))
+    expect(first).to_contain_text("accuracy 0.97")
+    expect(first.get_by_role("list")).to_contain_text("nobody approved it")
+    assert first.get_by_role("button").all_inner_texts() == ["Iris 3", "Approve…", "Reject…"]
+    expect(second).to_contain_text("Policy met")
+    expect(second).to_contain_text("Approve is not offered: you approved it already")
+    assert second.get_by_role("button").all_inner_texts() == ["Iris 4", "Promote…", "Reject…"]
+    shown.button("Promote Iris 4 to Production").click()
+    expect(shown.dialog.get_by_role("heading")).to_have_text("Promote Iris 4 to Production?")
+    assert [(args["model"], args["version"]) for args in shown.sent("plan")] == [("Iris", 4)]
+
+
+def test_the_slider_does_not_go_before_the_first_event(panel):
+    first = HISTORY["events"][0]["at"] + 0.123
+    events = [{**HISTORY["events"][0], "at": first}, *HISTORY["events"][1:]]
+    shown = panel(view="history", replies={"history": good({**HISTORY, "events": events})})
+    slider(shown).evaluate("s => { s.value = s.min; s.dispatchEvent(new Event('input')); }")
+    shown.page.wait_for_function("() => model.sent.some(m => m.op === 'asof')")
+    assert shown.sent("asof")[-1]["at"] >= first
+
+
 def test_an_empty_inbox_says_how_one_asks(panel):
     shown = panel(model="", view="requests", replies={"inbox": good({"requests": []})})
     expect(shown.page.get_by_text("No open requests.")).to_be_visible()

@@ -69,6 +69,8 @@ def test_metrics_differ_by_a_number_where_both_are_one(pair, told):
         ("metrics", "accuracy", 0.5, math.nan, None),
         ("metrics", "accuracy", None, 0.5, None),
         ("params", "C", 1, 2, None),
+        ("metrics", "rows_seen", 1, 2, None),
+        ("metrics", "row_us_p95", 1, 2, "a"),
     ],
 )
 def test_the_better_of_two_metrics_is_told_by_its_name(section, name, a, b, better):

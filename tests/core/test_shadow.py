@@ -137,8 +137,30 @@ def test_the_log_loss_is_unknown_where_a_model_never_heard_of_a_class(registry, 
 def test_one_class_only_is_said(registry, answers):
     answers(lambda x: "yes", lambda x: "no")
     found = shadow(registry, "M", 1, 2, [1, 2], ["yes", "yes"])
-    assert found.notes == ("the true answers are of one class only",)
+    assert found.notes == (
+        "the true answers are of one class only",
+        "neither has a log loss: it gives no probabilities",
+    )
     assert figures(found)["accuracy"] == (1, 0)
+
+
+def test_the_report_says_in_words_what_it_came_to_and_why_something_is_blank(registry, answers):
+    answers(lambda x: "yes" if x < 2 else "no", lambda x: "yes" if x != 1 else "no")
+    data, truth = list(range(4)), ["yes", "yes", "no", "yes"]
+    parts = {part.title: part for part in shadow(registry, "M", 1, 2, data, truth).parts()}
+    side = {name: values for name, *values in parts["Side by side"].rows}
+    assert side["log loss"] == ["–", "–"]
+    assert "time of a row, 95 % are below, µs" in side
+    assert parts["Is one better?"].rows[0][2] == "no evidence either way"
+    assert "neither has a log loss" in parts["Side by side"].note
+
+
+@pytest.mark.parametrize(("good", "better"), [(1, "1 is better"), (2, "2 is better")])
+def test_a_test_that_tells_two_models_apart_names_the_better_one(registry, answers, good, better):
+    right, wrong = (lambda x: "yes"), (lambda x: "no")
+    answers(*((right, wrong) if good == 1 else (wrong, right)))
+    (test,) = shadow(registry, "M", 1, 2, list(range(20)), ["yes"] * 19 + ["no"]).parts()[1].rows
+    assert test[2] == better
 
 
 def test_scores_become_labels_by_answer(registry):

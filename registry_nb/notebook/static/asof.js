@@ -55,7 +55,7 @@ function lookBack(ctx, { model, first, moments, shared, held }) {
   }
 
   function show(at) {
-    shared.at = at === null || at >= now ? null : at;
+    shared.at = at === null || at >= now ? null : Math.max(at, first); // what the slider cannot say, it would round off
     describe();
     load();
   }

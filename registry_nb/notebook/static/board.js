@@ -32,7 +32,8 @@ function boardView(ctx) {
       },
       ondragend: () => { dragged = null; },
     }, h("div.top", {}, open, move),
-    h("div.muted", {}, metric ? h("span", {}, `${visible(metric, 40)} ${figure(rows().metrics[metric][i])}`) : null,
+    h("div.muted", {}, metric ? h("span", { title: metric }, `${visible(metric, 40)} `
+      + figure(rows().metrics[metric][i], rows().decimals(metric))) : null,
       h("span", {}, when(rows().at(i, "created")), " · ", visible(rows().at(i, "user"), 40))),
     badgeMarks(rows().at(i, "badges"), rows().at(i, "user")));
   }

@@ -40,21 +40,43 @@ function compareView(ctx) {
     inputs.b, swap, shadow.run,
     h("label.check", {}, everything, "what is the same, too")), trouble, shadow.report, result);
 
-  const cell = (value, better) => h("span", {}, typeof value === "number" ? figure(value) : plain(value), " ", better
-    ? h("span.better", {}, icon("check"), "better") : null);
+  // Two facts and what is between them: metrics as everywhere, sizes with their unit, what was set to its last digit.
+  function told(row) {
+    const { a, b, difference } = row;
+    const signed = (text) => `${difference < 0 ? "−" : "+"}${text}`;
+    if (row.section === "record" && row.name === "size") return [bytes(a), bytes(b), difference === null ? ""
+      : signed(bytes(Math.abs(difference)))];
+    if (row.section !== "metrics") return [plain(a), plain(b), difference === null ? ""
+      : signed(plain(Math.abs(difference)))];
+    const places = decimalsOf([a, b]);
+    const between = Math.abs(difference ?? 0);
+    const rounded = figure(between, places);
+    return [figure(a, places), figure(b, places), difference === null ? ""
+      : signed(/[1-9]/.test(rounded) || !between ? rounded : figure(between))];
+  }
 
   function draw(rows) {
     const groups = new Map();
     for (const row of rows) groups.set(row.section, [...(groups.get(row.section) ?? []), row]);
     const heads = [String(state.a), String(state.b), "Difference"];
-    result.replaceChildren(...(groups.size ? [...groups].map(([name,
-      found]) => section(SECTIONS.get(name) ?? visible(name, 80),
-      table(SECTIONS.get(name) ?? visible(name, 80), [h("span.away", {}, "Name"), ...heads], found.map((row) => [
-        visible(row.name, 300), cell(row.a, row.better === "a"), cell(row.b, row.better === "b"),
-        typeof row.difference === "number" ? `${row.difference > 0 ? "+" : ""}${figure(row.difference)}`
-          : plain(row.difference)]), ["name", "", "", "number"])))
-      : [h("p.muted", {}, state.a === state.b ? "It is the same version."
-        : "They differ in nothing that is recorded.")]));
+    const better = () => h("span.better", {}, icon("check"), "better");
+    const line = (row) => {
+      const [a, b, between] = told(row);
+      const side = (name, text) => h("span", { title: typeof row[name] === "number" ? String(row[name]) : null },
+        row.better === name ? better() : null, text);
+      return [visible(row.name, 300), side("a", a), side("b", b), between];
+    };
+    result.replaceChildren(...(groups.size ? [...groups].map(([name, found]) => {
+      const title = SECTIONS.get(name) ?? visible(name, 80);
+      const numbers = found.every((row) => [row.a, row.b].every((one) => one === null || typeof one === "number"
+        || (name === "metrics" && Number.isNaN(Number(one)) === (one === "NaN"))));
+      const kind = numbers ? "number" : "";
+      const made = section(title, table(title, [h("span.away", {}, "Name"), ...heads], found.map(line),
+        ["name", kind, kind, kind]));
+      made.classList.add("compared");
+      return made;
+    }) : [h("p.muted", {}, state.a === state.b ? "It is the same version."
+      : "They differ in nothing that is recorded.")]));
   }
 
   async function load() {

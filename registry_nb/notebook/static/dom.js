@@ -117,16 +117,35 @@ function bytes(size) {
 
 // Metrics come as numbers, null, or the words of the numbers that JSON lacks.
 const asNumber = (value) => (typeof value === "string" ? Number(value) : value);
-function figure(value, aligned = false) {
+// Python rounds a half to its even neighbour, and so is it done here: as `short` in cells.py, whose tables are beside.
+const steady = (number) => (/[02468]\.?50*e/.test(number.toExponential(20)) ? number * (1 - Number.EPSILON) : number);
+
+function figure(value, decimals = 0) {
   if (value === null || value === undefined) return "";
   const number = asNumber(value);
   if (typeof number !== "number") return String(value);
   if (Number.isNaN(number)) return typeof value === "string" && value !== "NaN" ? value : "NaN";
-  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
-  if (Number.isInteger(number) && Math.abs(number) < 1e9) return String(number).replace("-", "−");
-  const size = Math.abs(number);
-  const text = size !== 0 && (size < 1e-4 || size >= 1e9) ? number.toExponential(3) : number.toPrecision(4);
-  return (aligned ? text : text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")).replace("-", "−");
+  const sign = number < 0 ? "−" : "";
+  if (!Number.isFinite(number)) return `${sign}∞`;
+  const size = steady(Math.abs(number));
+  const point = (places) => size.toFixed(places).replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ",");
+  if (decimals) return sign + point(decimals);
+  if (size >= 999.95 && size < 1e15) return sign + point(size >= 1e5 ? 0 : 1).replace(/\.0$/, "");
+  const four = Number(size.toPrecision(4));
+  return sign + (four && (four < 1e-4 || four >= 1e15)
+    ? four.toExponential().replace(/([+-])(\d)$/, (_, way, digit) => `${way}0${digit}`) : String(four));
+}
+
+// As many decimals as numbers that stand together all have, unless they would be too many.
+function decimalsOf(values) {
+  let most = 0;
+  for (const value of values) {
+    const text = Number.isFinite(asNumber(value ?? NaN)) ? figure(value) : "";
+    if (/[e,]/.test(text)) return 0;
+    most = Math.max(most, text.split(".")[1]?.length ?? 0);
+    if (most > 4) return 0;
+  }
+  return most;
 }
 
 // -- small marks ----------------------------------------------------------------------------------------------------

@@ -22,18 +22,32 @@ function gateFor(plan, blocked) {
 }
 
 // Requests: who asks for what, and the two answers.
+// A request with what one needs to know for an answer. Approval is offered where it would count, and what comes next
+// where nothing is against it.
 function requestRows(ctx, requests, { withModel = false } = {}) {
   const answer = (op, label, one, name) => button(`${label}…`, () => ctx.moves.answer(op, one),
     { locked: ctx.locked(), "aria-label": `${label} ${name}` });
   return h("ul.requests", { "aria-label": "Requests" }, requests.map((one) => {
     const name = withModel ? both(one.model, one.version) : String(one.version);
+    const { rows = [], metrics = {} } = one;
+    const may = rows.every((row) => row.verdict !== "failed");
+    const met = rows.every((row) => row.verdict === "passed");
+    const why = one.why_not ?? "";
+    const next = !rows.length ? "" : met ? "Policy met" : may ? "Nothing is against it so far" : "";
     return h("li", {}, h("div", {}, withModel
       ? button(name, () => ctx.open(one.model, one.version), { kind: "link" }) : h("b", {}, name),
     ` to ${visible(one.stage, 60)}: asked by ${visible(one.by, 60)} `, when(one.at),
     one.because ? h("p", {}, visible(one.because, 400)) : null,
+    Object.keys(metrics).length ? h("p", {}, Object.entries(metrics).map(([metric, value], n) => [n ? " · " : "",
+      h("span", { title: `${metric} = ${value}` }, `${visible(metric, 60)} ${figure(value)}`)])) : null,
+    rows.length ? checklist(rows, `What the policy asks of ${name}`) : null,
     h("p.muted", {}, one.approved.length
-      ? `approved by ${one.approved.map((who) => visible(who, 60)).join(", ")}` : "nobody approved it yet")),
-    answer("approve", "Approve", one, name), answer("reject", "Reject", one, name));
+      ? `approved by ${one.approved.map((who) => visible(who, 60)).join(", ")}` : "nobody approved it yet",
+    why ? ` · Approve is not offered: ${visible(why, 200)}` : "")),
+    h("div.answers", {}, next && may ? h("span.good", {}, met ? icon("check") : null, `${next}: `) : null,
+      may ? button("Promote…", () => ctx.moves.to(one.version, one.stage, one.model), { locked: ctx.locked(),
+        kind: met && rows.length ? "primary" : "", "aria-label": `Promote ${name} to ${one.stage}` }) : null,
+      why ? null : answer("approve", "Approve", one, name), answer("reject", "Reject", one, name)));
   }));
 }
 

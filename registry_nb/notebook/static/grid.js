@@ -6,7 +6,7 @@ const SHOWN = 12;
 const SPARE = 6;
 let grids = 0;
 
-// `columns`: [{id, title, kind, cell(i), value(i), hide}], `open(key)`, `mark(key)` and `menu(key, anchor)` are what
+// `columns`: [{id, title, kind, cell(i), value(i), hide, act}]; a cell that acts ("mark", "menu") does so all over. `open(key)`, `mark(key)` and `menu(key, anchor)` are what
 // Enter, Space and Shift+F10 do; `state` = {by, down, active} is the caller's, so that coming back finds it as it was.
 function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked = () => false }) {
   grids += 1;
@@ -54,7 +54,8 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     return h(`div.row${active ? ".active" : ""}${fresh?.has(key(i)) ? ".fresh" : ""}`, {
       id: `${id}-${n}`, role: "row", "aria-rowindex": String(n + 2), "aria-selected": mark ? String(marked) : null,
       "--top": `${n * ROW}px`, "data-n": String(n),
-    }, columns.map((column) => h(`div.cell.${column.kind ?? "text"}`, { role: "gridcell", "data-hide": column.hide },
+    }, columns.map((column) => h(`div.cell.${column.kind ?? "text"}`, { role: "gridcell", "data-hide": column.hide,
+      "data-do": column.act },
       column.cell(i))));
   }
 

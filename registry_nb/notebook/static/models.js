@@ -41,7 +41,7 @@ function modelsView(ctx) {
     { id: "staging", title: "Staging", kind: "held", hide: "small", value: (i) => stages(i).Staging?.at(-1) ?? null,
       cell: holders("Staging") },
     { id: "newest", title: "Newest", kind: "number", hide: "small", value: at("newest"),
-      cell: (i) => figure(rows().at(i, "newest")) },
+      cell: (i) => String(rows().at(i, "newest") ?? "") },
     { id: "count", title: "Versions", kind: "number", value: at("count"),
       cell: (i) => (rows().at(i, "count") ?? 0).toLocaleString("en") },
     { id: "changed", title: "Changed", kind: "time", value: at("changed"), cell: (i) => when(rows().at(i, "changed")) },

@@ -18,8 +18,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     done(await link.act(control, op, { ...args, ...more(values) }, tell));
 
   // Ask the kernel what would happen, show it, ask why, and do it as it was shown.
-  function confirm(kind, version, { stage = null, title, yes, danger = false }) {
-    const model = state.model;
+  function confirm(kind, version, { stage = null, title, yes, danger = false, model = state.model }) {
     let plan = {};
     dialog({
       title, yes, danger, fields: [WHY],
@@ -41,12 +40,12 @@ function makeMoves({ root, link, say, state, restore, locked }) {
   }
 
   const moves = {
-    to(version, stage) {
-      const what = both(state.model, version);
+    to(version, stage, model = state.model) {
+      const what = both(model, version);
       if (stage === "Archived") confirm("archive", version, { title: `Archive ${what}?`, yes: "Archive" });
       else if (stage === "None") confirm("stage", version, { stage, title: `Take ${what} out of its stage?`,
         yes: "Take out" });
-      else confirm("promote", version, { stage, title: `Promote ${what} to ${stage}?`, yes: "Promote" });
+      else confirm("promote", version, { model, stage, title: `Promote ${what} to ${stage}?`, yes: "Promote" });
     },
     rollback: () => confirm("rollback", null, { stage: "Production", title: `Roll back ${visible(state.model, 60)}?`,
       yes: "Roll back" }),

@@ -26,7 +26,7 @@ async function render({ model, el, signal }) {
   const late = [];
   let unpacking = 0;
   const state = { model: model.get("model") ?? "", view: "", version: model.get("version") ?? null, compared: {},
-    silent: false };
+    silent: false, waiting: 0 };
   let view = null;
 
   function say(text, kind = "") {
@@ -65,6 +65,7 @@ async function render({ model, el, signal }) {
     view = VIEWS[next](ctx);
     stage.replaceChildren(view.node);
     drawHeader();
+    if (!state.silent) count();
     view.shown?.();
     if (focus) view.focus();
     if (model.get("view") !== next || (model.get("version") ?? null) !== state.version) {
@@ -95,6 +96,17 @@ async function render({ model, el, signal }) {
     }
   }
 
+  // How many requests wait is counted where the tab is.
+  async function count() {
+    if (state.model) return;
+    const quietly = { tell() {}, lost() {} };
+    const found = await link.ask("waiting", {}, quietly).catch(() => ({}));
+    if (!state.model && (found.count ?? 0) !== state.waiting) {
+      state.waiting = found.count ?? 0;
+      drawHeader();
+    }
+  }
+
   function drawHeader() {
     const tab = (name, label) => button(label, () => go(name),
       { kind: "tab", "aria-current": state.view === name || (state.view === "version" && name === "versions") ? "page"
@@ -107,9 +119,9 @@ async function render({ model, el, signal }) {
       : [h("b", {}, "Models"), h("span.muted.about", { title: model.get("uri") },
         visible(model.get("uri") ?? "", 200))];
     const tabs = state.model ? TABS.map(([name, label]) => tab(name, label))
-      : [tab("models", "Models"), tab("requests", "Requests"), tab("history", "History")];
+      : [tab("models", "Models"), tab("requests", state.waiting ? `Requests (${state.waiting})` : "Requests"), tab("history", "History")];
     header.replaceChildren(h("div.place", {}, place), h("nav", { "aria-label": "Views" }, tabs),
-      button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more());
+      h("div.ends", {}, button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more()));
     if (focused !== null) [...header.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
   }
 
@@ -127,7 +139,7 @@ async function render({ model, el, signal }) {
 
   async function check(deep) {
     try {
-      const { ok, lines } = await link.act(header.lastChild, "check", { deep });
+      const { ok, lines } = await link.act(header.querySelector("[aria-haspopup]"), "check", { deep });
       say(lines.join("; "), ok ? "ok" : "bad");
     } catch (error) {
       say(error.message, "bad");
@@ -162,6 +174,7 @@ async function render({ model, el, signal }) {
       data.models.revision = patch.revision;
       data.versions.revision = patch.revision;
       if (view) drawHeader();
+      if (mine) Object.entries(patch.better ?? {}).forEach(([name, way]) => data.versions.better.set(name, way));
       const badges = Boolean(patch.badges); // no row is fresh for one
       view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null,
         badges });

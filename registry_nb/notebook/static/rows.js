@@ -4,9 +4,10 @@ class Rows {
   // `columns` has one array for each field, and one object of arrays for the metrics; `key` names the field that
   // identifies a row.
   constructor(columns, key) {
-    const { revision, model, ...fields } = columns ?? {};
+    const { revision, model, better, ...fields } = columns ?? {};
     this.revision = revision ?? null;
     this.model = model ?? "";
+    this.better = new Map(Object.entries(better ?? {})); // 1: more is, −1: less is
     this.fields = { [key]: [], ...fields };
     this.metrics = Object.assign(Object.create(null), fields.metrics); // "__proto__" is a name like any other
     delete this.fields.metrics;
@@ -23,7 +24,8 @@ class Rows {
 
   forget() {
     this.texts = [];
-    this.ranges = Object.create(null);
+    this.bests = Object.create(null);
+    this.places = Object.create(null);
     this.ranks = Object.create(null);
   }
 
@@ -79,13 +81,21 @@ class Rows {
     this.index.set(key, i);
   }
 
-  // The least and the largest finite value of a metric: the ends of its bars.
-  range(name) {
-    this.ranges[name] ??= (this.metrics[name] ?? []).reduce(
-      ([low, high], value) => (Number.isFinite(value) ? [Math.min(low, value), Math.max(high, value)] : [low, high]),
-        [Infinity, -Infinity]);
-    return this.ranges[name];
+  // The best value of a metric, which has the longest bar: the others have their share of it, or it of theirs. There is
+  // none where nobody knows what is better, or where a share would say nothing.
+  best(name) {
+    if (name in this.bests) return this.bests[name];
+    const better = this.better.get(name);
+    let best = null;
+    for (const value of better ? this.metrics[name] ?? [] : []) {
+      if (!Number.isFinite(value)) continue;
+      if (value < 0 || (value === 0 && better < 0)) return (this.bests[name] = null);
+      best = best === null ? value : better > 0 ? Math.max(best, value) : Math.min(best, value);
+    }
+    return (this.bests[name] = best || null);
   }
+
+  decimals(name) { return (this.places[name] ??= decimalsOf(this.metrics[name] ?? [])); }
 
   // What a plain word is looked for in.
   text(i) {

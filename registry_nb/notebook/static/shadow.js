@@ -2,6 +2,8 @@
 
 const share = (value) => `${(100 * value).toFixed(value > 0.999 && value < 1 ? 2 : 1)} %`;
 
+const NONE = "–";
+
 function agreementBar(agreement) {
   return h("div.agreement", { role: "img", "aria-label": `They agree on ${share(agreement)} of the rows` },
     h("i", { "--part": String(agreement) }));
@@ -11,8 +13,13 @@ function shadowReport(found) {
   const sides = [`${found.a}`, `${found.b}`];
   const heads = (one) => one.heads.map((head, n) => head || h("span.away", {}, n ? "Note" : "What"));
   const part = (one) => section(one.title, table(`${one.title}, on the data`, heads(one),
-    one.rows.map((row) => row.map((cell) => (typeof cell === "number" ? figure(cell) : plain(cell)))),
-    one.heads.map((_, n) => (n && one.rows.every((row) => typeof row[n] !== "string") ? "number" : "name"))),
+    one.rows.map((row) => {
+      const numbers = row.filter((cell) => typeof cell === "number" && !Number.isInteger(cell));
+      const places = decimalsOf(numbers);
+      return row.map((cell) => (typeof cell !== "number" ? plain(cell) : Number.isInteger(cell) && !one.measured
+        ? String(cell) : h("span", { title: cell }, figure(cell, places))));
+    }),
+    one.heads.map((_, n) => (n && one.rows.every((row) => typeof row[n] !== "string" || row[n] === NONE) ? "number" : "name"))),
   one.note ? h("p.muted", {}, visible(one.note, 1000)) : null);
   return h("div.shadow", {}, h("p.summary", {}, visible(found.sentence, 1000)),
     typeof found.agreement === "number" ? agreementBar(found.agreement) : null,

@@ -12,7 +12,7 @@ const facts = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== null 
   .map(([name, value]) => h("div", {}, h("dt", {}, visible(name, 100)),
     h("dd", {}, value instanceof Node || Array.isArray(value) ? value : visible(value)))));
 const plain = (value) => (value === null || value === undefined ? "" : typeof value === "object"
-  ? JSON.stringify(value) : typeof value === "number" ? figure(value) : String(value));
+  ? JSON.stringify(value) : String(value)); // what was set keeps its digits
 
 function eventList(events, { withModel = false } = {}) {
   return table("History", ["When", "Who", "What", "Why"], [...events].reverse().map((event) => [
@@ -37,7 +37,7 @@ function versionView(ctx) {
     const { moves } = ctx;
     const step = (label, act, kind = "") => button(label, act, { kind, locked });
     return h("div.actions", { role: "toolbar", "aria-label": `Actions for version ${version}` },
-      stage === "Production" ? step("Roll back…", moves.rollback, "primary")
+      stage === "Production" ? step("Roll back…", moves.rollback)
         : step("Promote…", () => moves.to(version, "Production"), "primary"),
       menuButton(ctx.root, "Move to…", () => [...moves.targets(version, stage), ...moves.asking(version)],
         { text: "Move to…", glyph: "down", kind: "wide", align: "left", locked }),
@@ -81,7 +81,7 @@ function versionView(ctx) {
       h("div.sections", {},
         found.description_html ? section("Description", described) : null,
         metrics.length ? section("Metrics", facts(metrics.map(([name, value]) => [name,
-          h("span.figure", { title: value }, figure(value))]))) : null,
+          h("span.figure", { title: `${name} = ${value}` }, figure(value))]))) : null,
         params.length ? section("Parameters", facts(params.map(([name, value]) => [name, plain(value)]))) : null,
         tags.length ? section("Tags", h("ul.tags", {}, tags.map(([key, value]) => h("li.tag", {},
           h("span", {}, visible(value === "" ? key : `${key}=${value}`)),

@@ -2,10 +2,9 @@
 
 const METRICS_SHOWN = 3;
 
-function bar(value, [low, high]) {
-  if (!Number.isFinite(value)) return null;
-  const part = high > low ? 0.06 + 0.94 * ((value - low) / (high - low)) : 1;
-  return h("i.bar", { "--part": part.toFixed(3) });
+function bar(value, best) {
+  if (!Number.isFinite(value) || best === null) return null;
+  return h("i.bar", { "--part": (value === best ? 1 : value < best ? value / best : best / value).toFixed(3) });
 }
 
 function versionsView(ctx) {
@@ -19,11 +18,21 @@ function versionsView(ctx) {
   let asked = 0;
   let timer = null;
 
+  // The rows have as many digits as are shown; the others are asked for where somebody points.
+  const digits = new Map();
+  const told = (name, value, version) => `${name} ${digits.has(version) ? `= ${digits.get(version)[name]}`
+    : `≈ ${figure(value)}`}`;
+  const WAYS = { "1": "; more is better: the bar is its share of the most", "-1": "; less is better: the longer "
+    + "the bar, the less" };
   const metricColumn = (name, n) => ({
-    id: `metric ${name}`, title: name, about: `metric ${name}`, kind: "number.metric", hide: n ? "small" : null,
+    id: `metric ${name}`, title: name, kind: "number.metric", hide: ["", "small"][n] ?? "medium",
+    about: `metric ${name}${rows().best(name) === null ? "" : WAYS[rows().better.get(name)]}`,
     cell: (i) => {
-      const value = rows().metrics[name]?.[i];
-      return [h("span", { title: value ?? null }, figure(value, true)), bar(value, rows().range(name))];
+      const value = rows().metrics[name]?.[i] ?? null;
+      if (value === null) return "";
+      const version = rows().at(i, "version");
+      return [h("span", { title: told(name, value, version), "data-of": version, "data-name": name },
+        figure(value, rows().decimals(name))), bar(value, rows().best(name))];
     },
     value: (i) => {
       const value = rows().metrics[name]?.[i];
@@ -33,8 +42,8 @@ function versionsView(ctx) {
   const any = (field, some) => (rows().fields[field] ?? []).some((value) => value && some(value));
   // A column in which nothing would stand is left out.
   const columns = () => [
-    { id: "mark", title: "Compare", kind: "mark", hide: "small",
-      cell: (i) => h("span.box", { "data-do": "mark", title: "Mark for comparison (Space)" }, icon("check")) },
+    { id: "mark", title: "Compare", kind: "mark", act: "mark",
+      cell: (i) => h("span.box", { title: "Mark for comparison (Space)" }, icon("check")) },
     { id: "version", title: "Version", kind: "version", cell: (i) => h("b", {}, String(rows().at(i, "version"))),
       value: at("version") },
     { id: "stage", title: "Stage", kind: "stages", cell: (i) => stageMark(rows().at(i, "stage")), value: at("stage") },
@@ -49,13 +58,13 @@ function versionsView(ctx) {
     !any("badges", (badges) => badges.length) ? null : { id: "badges", title: "Trust", kind: "chips.trust",
       hide: "small", cell: (i) => badgeMarks(rows().at(i, "badges"), rows().at(i, "user")),
       value: (i) => (rows().at(i, "badges") ?? []).join(" ") },
-    { id: "created", title: "Age", kind: "time", cell: (i) => when(rows().at(i, "created")), value: at("created") },
+    { id: "created", title: "Age", kind: "time", hide: "tiny", cell: (i) => when(rows().at(i, "created")), value: at("created") },
     { id: "user", title: "By", kind: "user", hide: "medium",
       cell: (i) => h("span", { title: rows().at(i, "user") }, visible(rows().at(i, "user"), 60)), value: at("user") },
     { id: "size", title: "Size", kind: "number.size", hide: "medium", cell: (i) => bytes(rows().at(i, "size")),
       value: at("size") },
-    { id: "menu", title: "Actions", kind: "menu", cell: () => h("span.dots",
-      { "data-do": "menu", title: "Actions (Shift+F10)" }, icon("more")) },
+    { id: "menu", title: "Actions", kind: "menu", act: "menu", cell: () => h("span.dots",
+      { title: "Actions (Shift+F10)" }, icon("more")) },
   ].filter(Boolean);
 
   const grid = makeGrid({
@@ -74,13 +83,31 @@ function versionsView(ctx) {
     sort: (by, down) => { Object.assign(state, { by, down }); show(); },
   });
 
+  let pointing = null;
+  grid.node.addEventListener("pointerover", (event) => {
+    const version = Number(event.target.closest(".metric")?.querySelector("[data-of]")?.dataset.of ?? NaN);
+    clearTimeout(pointing);
+    if (!version || digits.has(version)) return;
+    pointing = setTimeout(async () => {
+      const quietly = { tell() {}, lost() {} };
+      const { metrics = {} } = await ctx.link.ask("exact", { model: ctx.state.model, version }, quietly)
+        .catch(() => ({}));
+      digits.set(version, metrics);
+      for (const one of grid.node.querySelectorAll(`[data-of="${version}"]`)) {
+        const { name } = one.dataset;
+        if (name in metrics) one.title = visible(`${name} = ${metrics[name]}`, 1000);
+        else digits.delete(version);
+      }
+    }, 100);
+  });
+
   const count = h("span.count", { role: "status" });
   const search = searchField({
     label: "Search or filter versions", placeholder: "Search, or filter: metrics.accuracy > 0.9", value: state.text,
     change: (text) => { state.text = text; sift(); },
   });
   const chooser = menuButton(ctx.root, "Metric columns", () => metrics().map((name) => ({
-    label: visible(name, 80), checked: chosen().includes(name),
+    label: visible(name, 80), hint: name, checked: chosen().includes(name),
     act: (on) => {
       const next = new Set(chosen());
       if (on) next.add(name);
@@ -144,6 +171,7 @@ function versionsView(ctx) {
     node, focus: grid.focus, shown: grid.go,
     update({ versions, anew, locked }) {
       if (versions) {
+        digits.clear();
         if (matches) sift();
         show(anew ? null : versions);
       } else if (locked) show();

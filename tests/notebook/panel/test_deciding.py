@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import actions
+from registry_nb.notebook import actions, evidence
 from registry_nb.notebook.rows import exact, milliseconds
-from registry_nb.rules import approved_by, has_description, metric
+from registry_nb.rules import approved_by, has_description, metric, probe_passes
 
 
 def moment(registry, place):
@@ -20,11 +20,11 @@ def test_how_it_stood_at_an_event_is_after_the_event(browser, iris):
     stood = browser.done("asof", model="Iris", at=moment(iris, place))
     assert stood["count"] == 3
     assert [(row["version"], row["stage"], row["deleted"]) for row in stood["rows"]] == [
+        (1, "Production", False),
         (3, "None", False),
         (2, "None", False),
-        (1, "Production", False),
     ]
-    held = stood["rows"][-1]
+    held = stood["rows"][0]
     assert (held["since"], held["by"], held["because"]) == (milliseconds(iris.history("Iris")[place].at), "ada", "")
 
 
@@ -34,8 +34,8 @@ def test_what_was_deleted_or_renamed_since_is_found_under_todays_name(opened, ir
     iris.rename("Iris", "Flower")
     stood = opened(iris, "Flower").done("asof", model="Flower", at=before)
     assert [(row["version"], row["stage"], row["deleted"]) for row in stood["rows"]] == [
-        (3, "None", True),
         (2, "Production", False),
+        (3, "None", True),
         (1, "Archived", False),
     ]
 
@@ -45,10 +45,11 @@ def test_of_very_many_versions_the_newest_are_told_and_whoever_held_a_stage(open
     registry.promote("Iris", 2)
     stood = opened(registry, "Iris").done("asof", model="Iris", at=moment(registry, -1))
     assert stood["count"] == 120
-    assert [row["version"] for row in stood["rows"]] == [*range(120, 70, -1), 2]
+    assert [row["version"] for row in stood["rows"]] == [2, *range(120, 70, -1)], "the holder is what one looks for"
 
 
 def test_before_there_was_anything_the_table_is_empty_or_says_so(browser, iris):
+    assert browser.done("asof", model="Iris", at=moment(iris, 0) - 0.9)["count"] == 0, "a slider counts milliseconds"
     kind, told = browser.fails("asof", model="Iris", at=moment(iris, 0) - 1000)
     assert (kind, "the registry was empty on" in told) == ("ModelNotFound", True)
     assert browser.fails("asof", model="Iris", at=10**18)[0] in {"ValueError", "OverflowError", "Invalid"}
@@ -222,3 +223,23 @@ def test_a_panel_of_the_past_can_only_be_read_and_takes_nothing_from_the_present
     rn.Registry(iris.uri, user="Grace").promote("Iris", 3)
     present.until(lambda: present.versions[3]["stage"] == "Production")
     assert past.versions[3]["stage"] == "None"
+
+
+def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_not_asked_for(browser, iris):
+    iris.policy("Iris", require=[metric("accuracy") >= 0.9, approved_by(1, not_author=True), probe_passes()])
+    grace, bob = (rn.Registry(iris.uri, user=name) for name in ("Grace", "bob"))
+    grace.request("Iris", 3)
+    assert browser.done("waiting") == {"count": 1}
+    (row,) = browser.done("inbox")["requests"]
+    assert row["metrics"] == {"accuracy": 0.93}
+    assert [one["verdict"] for one in row["rows"]] == ["passed", "failed", "unknown"]
+    assert row["rows"][2]["found"] == "found out before it is promoted"
+    assert row["why_not"] == "you registered it, and the policy asks for somebody else's yes"
+    of = {one.user: lambda one=one: evidence.requests(one, one.inbox())[0] for one in (grace, bob)}
+    assert [of[name]()["why_not"] for name in of] == ["", ""]
+    grace.approve("Iris", 3)
+    assert [of[name]()["why_not"] for name in of] == ["you approved it already", "enough people approved it"]
+    iris.policy("Iris", require=[approved_by(1)])
+    assert of["bob"]()["ok"] is True
+    iris.policy("Iris", require=[])
+    assert (of["bob"]()["rows"], of["bob"]()["why_not"]) == ([], "")

@@ -4,6 +4,8 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.notebook import actions
+from registry_nb.notebook.cells import short
+from registry_nb.rules import incumbent, metric
 
 
 @pytest.fixture
@@ -201,3 +203,31 @@ def test_a_model_without_a_version_is_shown_with_what_is_edited_of_it(described,
     shown = opened(described, "Iris").done("show", model="Iris", version=None)
     assert shown["description"] == "the whole text\n" * 40
     assert shown["tags"]["team"] == "risk"
+
+
+@pytest.mark.parametrize("value", [942638.277, 0.970849, 0.15625, 12345.6501, 999.97, 1e-7, -2.5, 1234567.0, 0.1 + 0.2])
+def test_the_digits_that_are_sent_show_the_number_that_all_of_them_would(opened, registry, constant, value):
+    registry.register(constant(1), "Iris", metrics={"revenue": value})
+    browser = opened(registry, "Iris")
+    assert short(browser.versions[1]["metrics"]["revenue"]) == short(value)
+    assert browser.done("exact", model="Iris", version=1) == {"metrics": {"revenue": value}}
+
+
+def test_a_policy_knows_which_values_are_better_and_else_the_name(opened, registry, constant):
+    for number in (1, 2):
+        registry.register(constant(1), "Iris", metrics={"loss": number, "profit": number, "cost": number})
+    registry.policy("Iris", require=[metric("profit") >= incumbent])
+    rows = opened(registry, "Iris").done("compare", model="Iris", a=1, b=2)["rows"]
+    better = {row["name"]: row["better"] for row in rows if row["section"] == "metrics"}
+    assert better == {"loss": "a", "profit": "b", "cost": None}
+
+
+def test_a_list_has_descriptions_without_their_marks_and_the_page_has_them(opened, registry, constant):
+    text = "# Title\n**bold** and [a link](https://example.org), `code`, a_name_with_lines, 2 * 3\n\n- point"
+    registry.register(constant(1), "Iris", description=text)
+    registry.describe("Iris", text)
+    browser = opened(registry, "Iris")
+    plain = "Title bold and a link, code, a_name_with_lines, 2 * 3 point"
+    assert browser.versions[1]["description"] == plain
+    assert browser.models["Iris"]["description"] == plain
+    assert browser.done("show", model="Iris", version=1)["description"] == text

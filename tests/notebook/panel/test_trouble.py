@@ -160,7 +160,7 @@ def test_odd_metrics_and_many_tags(opened, registry, constant):
         "small": 1.2346e-12,
         "none": 0.0,
     }
-    assert browser.versions[2]["metrics"] == {"large": 123460000.0}
+    assert browser.versions[2]["metrics"] == {"large": 123456789.0}
     assert (len(browser.versions[1]["tags"]), browser.versions[1]["tag_count"]) == (20, 200)
     exact = browser.done("show", model="Iris", version=1)
     assert exact["metrics"]["small"] == 1.23456789e-12
