@@ -394,7 +394,7 @@ def _cell(value: object, told: Callable[[object], Cell] = text_cell) -> Cell:
     if isinstance(value, Signature):
         return signature_cell(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return number_cell(value)
+        return number_cell(value) if isinstance(value, int) else number_cells([value])[0]
     return told(repr(value) if isinstance(value, Shown) else "" if value is None else value)
 
 
