@@ -139,7 +139,11 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     event.stopPropagation();
     state.active = key(order[Number(row.dataset.n)]);
     draw();
-    menu(state.active, event);
+    // Where it is the press that asks for the menu, as on Linux and macOS, the release would be taken for a click
+    // beside the menu, and close it.
+    const show = () => menu(state.active, event);
+    if (event.buttons & 2) addEventListener("pointerup", () => setTimeout(show), { once: true });
+    else show();
   });
 
   let asked = 0;
