@@ -43,7 +43,8 @@ def test_a_kernel_shows_records_as_html_and_text(tmp_path, monkeypatch):
     )
     registered, promoted, history, listing = (cell.outputs for cell in done.cells[1:])
     said, record = registered
-    assert said.data["text/plain"] == "registry.register(model, 'Zero', because='a <b>baseline</b>')"
+    call = "registry.register(model, 'Zero', because='a <b>baseline</b>')"
+    assert said.data["text/plain"] == f"Registered Zero 1; created Zero   {call}"
     assert "Zero 1" in record.data["text/plain"]
     assert [output.output_type for output in promoted] == ["display_data"]
     assert promoted[0].data["text/plain"] == "Production: – → 1   registry.promote('Zero', 1, 'Production')"
