@@ -74,4 +74,6 @@ class Coded(Exception):
     @classmethod
     def invalid_parameter_value(cls, message: object, **facts: Any) -> Self:
         """Make one for an argument that is wrong."""
-        return cls(message, error_code="INVALID_PARAMETER_VALUE", **facts)
+        made = cls(message)
+        vars(made).update(facts, code="INVALID_PARAMETER_VALUE")
+        return made

@@ -141,6 +141,10 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
     },
 }
 
+_MLFLOWS = {
+    *("version_number", "current_stage", "user_id", "source_path", "run_name", "run name", "artifact_uri", "timestamp"),
+    *("start_time", "end_time", "created", "creation_timestamp", "last_updated_timestamp"),
+}
 _PREFIXES = {"tag": "tags", "metric": "metrics", "param": "params", "parameter": "params", "parameters": "params"}
 _MAPPINGS: Mapping[str, Sequence[str]] = {
     "model": ("tags",),
@@ -202,8 +206,8 @@ end: expected a number or a quoted text
         # The end of the text has no position of its own.
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
         position = len(text) if ended else int(error.pos_in_stream or 0)
-        expected = _expected(text[:position])
-        words = " or ".join(sorted(_WORDS.get(name, name) for name in expected))
+        found = expected(text[:position])
+        words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
     return Filter(text, _compiled(tree.children[0], text, noun, equals), equals)
@@ -233,10 +237,26 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
     return found
 
 
-def _expected(begun: str) -> set[str]:
-    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have."""
+def fields(noun: str) -> list[str]:
+    """Name the fields of a noun, but those that only MLflow calls so."""
+    return [name for name in _FIELDS[noun] if name not in _MLFLOWS]
+
+
+def expected(begun: str) -> set[str]:
+    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have.
+
+    Raises
+    ------
+    BadFilter
+        If no filter begins so.
+    """
+    from lark import UnexpectedInput
+
     reading = _parser().parse_interactive(begun)
-    reading.exhaust_lexer()
+    try:
+        reading.exhaust_lexer()
+    except UnexpectedInput as error:
+        raise BadFilter(filter=begun, position=int(error.pos_in_stream or 0), reason="no filter begins so") from None
     found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
     return found
 

@@ -8,9 +8,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from registry_nb import lifecycle, process
-from registry_nb.errors import AliasNotFound, Invalid, ModelNotFound, RunNotFound, StageEmpty, VersionNotFound
+from registry_nb.errors import (
+    AliasNotFound,
+    Invalid,
+    ModelNotFound,
+    RegistryWarning,
+    RunNotFound,
+    StageEmpty,
+    VersionNotFound,
+    warn,
+)
 from registry_nb.location import described
-from registry_nb.names import checked_name
+from registry_nb.names import alike, checked_name
 from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
 from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
@@ -52,6 +61,15 @@ def known(reader: Reader, name: str) -> str:
 def place(reader: Reader) -> str:
     """Say in which folder a registry is, and whether it is there."""
     return described(reader.location, exists=reader.exists)
+
+
+def warn_of_alike(reader: Reader, name: str, before: str = "") -> None:
+    """Warn if a name is new, and can be taken for that of a model that exists, but for the one that it replaces."""
+    if reader.model(name, latest=False) is not None:
+        return
+    if other := alike(name, (one for one in reader.model_names() if one != before)):
+        text = f"{name!r} is a new model, beside {other!r}, which looks nearly the same"
+        warn(RegistryWarning, f"{text}; if it was to be the same model, delete the new one and use the name {other!r}")
 
 
 def changing(store: Store, name: str) -> AbstractContextManager[Transaction]:

@@ -7,6 +7,7 @@ since all text that is recorded passes here, and the caller is warned.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import re
@@ -30,6 +31,17 @@ _RESERVED = set("/\\:@?#%")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 #: Characters that show as nothing although Unicode counts them as letters, marks or symbols.
 _BLANK = set("\u034f\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+_ZWJ, _ZWNJ = "\u200d", "\u200c"
+#: What stands between an emoji and a joiner: that it is a picture, and the tones of skin.
+_EMOJI_MARKS = "\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
+#: The class of the signs that take a letter its vowel.
+_VIRAMA = 9
+#: Small letters of Cyrillic and Greek that look like Latin ones.
+_TWINS = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u04cf\u0432\u043a\u043c\u043d\u0442"
+    "\u03b1\u03b2\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
+    "aeopcyxijsdhlbkmhtabeikvoptux",
+)
 #: What JSON, and so the panel, holds exactly.
 MAX_VERSION = 2**53 - 1
 _ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
@@ -63,13 +75,62 @@ def checked_name(name: object, what: str = "the name of a model") -> str:
         raise refuse(f"it has {len(name)} characters, and {MAX_NAME} is the most")
     if bad := sorted(_RESERVED.intersection(name)):
         raise refuse(f"{' '.join(bad)} is not allowed in a name")
-    if hidden := next((char for char in name if unicodedata.category(char) in _INVISIBLE or char in _BLANK), ""):
+    if hidden := next((char for place, char in enumerate(name) if _is_hidden(char) and not joins(name, place)), ""):
         raise refuse(f"it contains an invisible character ({hidden!a})")
     if name != name.strip():
         raise refuse("it begins or ends with a blank")
     if name in {".", ".."}:
         raise refuse("it means a folder")
     return name
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE or char in _BLANK
+
+
+def joins(text: str, place: int) -> bool:
+    r"""Tell whether the joiner at a place is how the word is written, as in the names of domains (RFC 5892).
+
+    Between emoji it makes one of several, behind a virama and between letters of Arabic it chooses their form.
+
+    Examples
+    --------
+    >>> [joins(text, text.index("\u200d")) for text in ("👩\u200d🔬", "a\u200db")]
+    [True, False]
+    """
+    joiner, before, after = (
+        text[place],
+        text[max(place - 3, 0) : place].rstrip(_EMOJI_MARKS)[-1:],
+        text[place + 1 : place + 2],
+    )
+    if joiner not in {_ZWJ, _ZWNJ} or not before:
+        return False
+    if unicodedata.combining(text[place - 1]) == _VIRAMA:
+        return True
+    if joiner == _ZWNJ:
+        return bool(after) and unicodedata.bidirectional(before) == unicodedata.bidirectional(after) == "AL"
+    return bool(after) and unicodedata.category(before) == unicodedata.category(after) == "So"
+
+
+def alike(name: str, names: Iterable[str]) -> str:
+    r"""Return one of some names that looks like another name, or nothing.
+
+    Case, blanks, underscores, hyphens and joiners make no difference, nor do forms of one character, nor letters of
+    Greek and Cyrillic that look like Latin ones.
+
+    Examples
+    --------
+    >>> alike("my-model", ["Iris", "My Model"]), alike("Ir\u0456s", ["Iris"]), alike("Iris", ["Iris"])
+    ('My Model', 'Iris', '')
+    """
+    looks = _looks(name)
+    return next((other for other in names if other != name and _looks(other) == looks), "")
+
+
+@functools.lru_cache(maxsize=10_000)
+def _looks(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).translate(_TWINS)
+    return re.sub(r"[\s_\u200c\u200d\ufe0f-]+", "", folded) or name
 
 
 def checked_alias(alias: object) -> str:

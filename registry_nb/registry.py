@@ -177,6 +177,12 @@ class Registry(Shown):
         ------
         Invalid, StorageError
             Nothing was registered.
+
+        Warns
+        -----
+        RegistryWarning
+            If the name is new, and another model's looks nearly the same: it differs by case, blanks, underscores,
+            hyphens or letters of another script.
         """
         name = checked_name(name)
         facts = checked_facts(description, tags, metrics, params, aliases, run_id)
@@ -208,9 +214,15 @@ class Registry(Shown):
         ------
         AlreadyExists
             If the name is taken.
+
+        Warns
+        -----
+        RegistryWarning
+            If another model's name looks nearly the same.
         """
         name = checked_name(name)
         text, checked, stamp = checked_text(description), checked_tags(tags), process.stamp(self.user)
+        lookup.warn_of_alike(self.store, name)
         with self.store.transaction() as tx:
             if tx.model(name, latest=False):
                 raise AlreadyExists(name=name, reason="already exists; register() adds versions to it")
@@ -483,8 +495,14 @@ class Registry(Shown):
         ------
         AlreadyExists
             If the new name is taken, or was another model's: the numbers of a deleted model are not used again.
+
+        Warns
+        -----
+        RegistryWarning
+            If the name of a third model looks nearly the same.
         """
         new, stamp = checked_name(new), process.stamp(self.user)
+        lookup.warn_of_alike(self.store, new, name)
         with lookup.changing(self.store, name) as tx:
             name = lookup.known(tx, name)
             if tx.model(new, latest=False):
@@ -551,6 +569,7 @@ class Registry(Shown):
         source: str | None = None,
     ) -> ModelVersion:
         sealer = Sealer(saved) if vouched else None
+        lookup.warn_of_alike(self.store, name)
         with self.store.transaction() as tx:
             if source is not None:
                 lookup.found(self.store, source)  # deleted meanwhile, its bytes may be gone

@@ -276,6 +276,8 @@ _RULES: Mapping[str, Callable[..., Rule]] = {
         check,
     )
 }
+#: The names of the rules, as they begin.
+RULES = (*(f"{name}(" for name in _COMPARED), *(f"{name}(" for name in _RULES))
 #: Rules whose first argument needs no name.
 _FIRST_PLAIN = {"approved_by", "from_stage", "check"}
 

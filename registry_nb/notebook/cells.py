@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from registry_nb.errors import in_bytes
+from registry_nb.names import joins
 from registry_nb.records import Stage
 from registry_nb.signature import Signature
 
@@ -42,7 +43,7 @@ def visible(value: object, most: int = 10_000) -> str:
     """Spell out control, bidi and other invisible characters, and cut what is too long to read."""
     given = str(value)
     cut = given if len(given) <= most else f"{given[:most]}…"
-    return "".join(char if _shows(char) else ascii(char)[1:-1] for char in cut)
+    return "".join(char if _shows(char) or joins(cut, place) else ascii(char)[1:-1] for place, char in enumerate(cut))
 
 
 def _shows(char: str) -> bool:

@@ -6,18 +6,28 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from registry_nb import session
+from registry_nb import filters, session
 from registry_nb.errors import RegistryError
 from registry_nb.notebook.here import Here
 from registry_nb.notebook.lines import options
 from registry_nb.notebook.verbs import VERBS, Verb
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.registry import Registry
+from registry_nb.rules import RULES
 
 #: A word, or the beginning of one: its quote may still be open.
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\$)+""", re.DOTALL)
 #: Verbs whose first word is not a model.
 _OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox"}
+#: What may stand behind a field of a filter, and behind a comparison, by what its grammar calls it.
+_SIGNS = {
+    "NULL": ("IS NULL", "IS NOT NULL"),
+    "COMPARE": ("=", "!=", ">=", "<=", ">", "<"),
+    "LIKE": ("LIKE", "NOT LIKE", "ILIKE"),
+    "IN": ("IN",),
+    "AND": ("AND",),
+    "OR": ("OR",),
+}
 #: Newest versions that are looked at for the keys of tags and metrics.
 _RECENT = 20
 
@@ -33,11 +43,62 @@ def completed(line: str, shell: Any) -> tuple[str, list[str]]:
     """
     words = _WORD.findall(line)
     typed = words.pop() if words and line.endswith(words[-1]) else ""
+    before = list(map(_unquoted, words))
     try:
-        found = list(_offered(list(map(_unquoted, words)), _unquoted(typed), Here(shell, None), session.get_registry()))
+        registry = session.get_registry()
+        if (place := _in_a_filter(before)) and not typed.startswith("-"):
+            begins = typed  # of a word, or within one that is quoted
+            typed, found = _in_filter(place, before, typed, registry)
+            found += [] if begins else _left(VERBS[before[0]], before)
+        else:
+            found = list(_offered(before, _unquoted(typed), Here(shell, None), registry))
     except RegistryError:  # a completion is no place for it; running the line says it
         found = []
-    return typed, [word for word in found if word.startswith((typed, f'"{typed}'))]
+    begun = typed.casefold()
+    return typed, [word for word in found if word.casefold().startswith((begun, f'"{begun}'))]
+
+
+def _in_a_filter(words: Sequence[str]) -> str:
+    """Return what a filter behind `words` would be about, versions, models or runs; nothing if there is none."""
+    if words and words[-1] == "--filter":
+        return "version"
+    noun = {"versions": "version", "search": "version", "models": "model", "runs": "run"}.get(
+        words[0] if words else "", ""
+    )
+    return noun if noun and len(words) == (2 if words[0] == "versions" else 1) else ""
+
+
+def _in_filter(noun: str, words: Sequence[str], typed: str, registry: Registry) -> tuple[str, list[str]]:
+    """Return the end of a filter that is being typed, and what it may become."""
+    quote = typed[:1] if typed[:1] in {'"', "'"} else ""
+    written = typed[len(quote) :]
+    found = re.search(r"[A-Za-z_][\w.]*$", written)
+    tail = found[0] if found else ""
+    begun = written[: len(written) - len(tail)]
+    if not begun:
+        return typed, [f"{quote}{name}" for name in _fields(noun, words, registry)]
+    try:
+        expected = filters.expected(begun)
+    except RegistryError:  # it went wrong before
+        expected = set()
+    offered = [*_fields(noun, words, registry)] if "FIELD" in expected else []
+    return tail, [*offered, *(word for sign, told in _SIGNS.items() if sign in expected for word in told)]
+
+
+def _fields(noun: str, words: Sequence[str], registry: Registry) -> list[str]:
+    """Name the fields of a filter, those that are there first."""
+    names = words[1:2] if words[0] == "versions" or "--filter" in words else registry.store.model_names()[:_RECENT]
+    recent = [version for name in names for version in list(_recent(registry, name))[: _RECENT if words[1:] else 3]]
+    of: dict[str, Sequence[Any]] = {}
+    if noun == "version":
+        of = dict.fromkeys(("metrics", "params", "tags"), recent)
+    if noun == "model":
+        of = {"tags": [model for name in names if (model := registry.store.model(name, latest=False))]}
+    keys = (f"{kind}.{key}" for kind, held in of.items() for one in held for key in getattr(one, kind))
+    plain = [
+        key if re.fullmatch(r"\w+\.[\w./-]+", key) else key.replace(".", ".`", 1) + "`" for key in dict.fromkeys(keys)
+    ]
+    return [*plain, *filters.fields(noun)]
 
 
 def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -> Iterable[str]:
@@ -48,14 +109,14 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
     if verb is None:
         return VERBS if words == ["help"] else ()
     if typed.startswith("-"):
-        return options(verb)
+        return _left(verb, words)
     last = words[-1]
     if last in options(verb):
         return _values(verb, last, words, here, registry)
     if verb.name == "register":
         return [here.models(), ["as"], _names(registry)][len(words) - 1] if len(words) < 4 else ()
     if verb.name in _OF_NO_MODEL:
-        return ()
+        return _left(verb, words) if len(words) > 1 or verb.name != "use" else ()
     if verb.name == "asof":  # its first word is a time
         words = words[1:]
         if not words:
@@ -70,7 +131,9 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
         case "compare":
             return _models_or_references(registry, typed) if whole or place else _whiches(registry, name)
         case "plot":
-            return _metrics(registry) if len(words) == 2 else ()
+            return _metrics(registry) if len(words) == 2 else _left(verb, words)
+        case "policy":
+            return [*_rules(registry, name), *_left(verb, words)]
         case "tag" | "untag":
             keys = _tags(registry, name)
             return [f"{key}=" for key in keys] if verb.name == "tag" else keys
@@ -88,7 +151,18 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
                 return _names(registry)
             case "load":
                 return ["as"]
-    return ()
+    return _left(verb, words)
+
+
+def _left(verb: Verb, words: Sequence[str]) -> list[str]:
+    """Name the options that were not given yet."""
+    return [option for option in options(verb) if option not in words]
+
+
+def _rules(registry: Registry, name: str) -> list[str]:
+    """Name the rules of a policy, as they begin; what they are about is quoted as one word of the line."""
+    metrics = dict.fromkeys(key for version in _recent(registry, name) for key in version.metrics)
+    return [*(f'metric("{key}")' for key in metrics), *(f'tag("{key}")' for key in _tags(registry, name)), *RULES]
 
 
 def _values(verb: Verb, option: str, words: Sequence[str], here: Here, registry: Registry) -> Iterable[str]:
@@ -106,6 +180,8 @@ def _models_or_references(registry: Registry, typed: str) -> list[str]:
     if found is None:
         return _names(registry)
     name = found[1]
+    if registry.store.model(name, latest=False) is None:  # or else its case is another
+        name = next((one for one in registry.store.model_names() if one.casefold() == name.casefold()), name)
     offered = [*(f"{name}/{which}" for which in _whiches(registry, name)), *_at(registry, name)]
     return [_as_typed(reference) for reference in offered]
 

@@ -320,7 +320,7 @@ class RegistryPanel(anywidget.AnyWidget):
             shown, count, what = Listing(), 0, sentence_of(error)
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         part = f"the newest {len(shown)} of {count:,} " if self._opened and len(shown) < count else ""
-        line = f"Snapshot of {part}{what} ({at}); {call} in a cell shows the panel itself."
+        line = f"Snapshot of {part}{what} ({at}); {call} in Jupyter shows the panel itself."
         return {
             "text/html": f"{views.html(shown)}<p>{escape(line)}</p>",
             "text/plain": f"{views.text(shown)}\n{line}",

@@ -262,7 +262,7 @@ def test_a_saved_notebook_keeps_a_picture_for_whoever_has_no_kernel(notebook, se
     nbformat.write(copy, server.notebooks / (name := f"copy of {shown.name}"))
     elsewhere = notebook(name=name, run=False)
     twin = elsewhere.page.locator(".jp-OutputArea-output").last
-    expect(twin).to_contain_text('registry.panel("Iris") in a cell shows the panel itself')
+    expect(twin).to_contain_text('registry.panel("Iris") in Jupyter shows the panel itself')
     expect(twin.get_by_role("row").filter(has_text="Production")).to_contain_text("2")
     expect(elsewhere.panel).to_have_count(0)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import registry_nb as rn
 from registry_nb.errors import BadName, BadURI, BadVersion
 from registry_nb.names import checked_alias, checked_tags, checked_version
 from registry_nb.records import Stage
@@ -68,3 +69,81 @@ def test_versions_are_whole_numbers_from_one():
 def test_tags_are_none_or_a_mapping():
     assert checked_tags(None) == {}
     assert checked_tags({"k" * 250: "v" * 100_000}) == {"k" * 250: "v" * 100_000}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Iris", "iris"), ("Iris", "IRIS"), ("my model", "my_model"), ("my-model", "MyModel"), ("Iris", "\uff29ris"),
+        ("Iris", "Ir\u0456s"), ("Scope", "\u0405\u0441\u043e\u0440\u0435"), ("\u2460", "1"), ("stra\xdfe", "STRASSE"),
+        ("\U0001f469\u200d\U0001f52c", "\U0001f469\U0001f52c"),
+    ],
+)  # fmt: skip
+def test_a_new_name_that_looks_like_another_is_warned_of_once(registry, first, second):
+    registry.register(len, first)
+    with pytest.warns(rn.RegistryWarning) as told:
+        registry.register(len, second)
+    assert len(told) == 1
+    assert f"{second!r} is a new model, beside {first!r}" in str(told[0].message)
+    registry.register(len, second)
+    registry.register(len, first)
+
+
+def test_every_way_to_a_new_name_warns(registry):
+    registry.register(len, "Iris")
+    registry.create_model("Other")
+    for way in (
+        lambda: registry.create_model("iris"),
+        lambda: registry.copy("models:/Iris/1", "I r i s"),
+        lambda: registry.rename("Other", "I-ris"),
+    ):
+        with pytest.warns(rn.RegistryWarning, match="is a new model, beside '[Ii]"):
+            way()
+
+
+def test_a_name_may_be_corrected_without_a_warning(registry):
+    registry.register(len, "iris")
+    assert registry.rename("iris", "Iris").name == "Iris"
+
+
+def test_a_warning_that_is_an_error_registers_nothing(registry):
+    registry.register(len, "Iris")
+    for way in (lambda: registry.register(len, "iris"), lambda: registry.create_model("iris")):
+        with pytest.raises(rn.RegistryWarning):
+            way()
+    assert registry.store.model_names() == ["Iris"]
+
+
+@pytest.mark.parametrize("names", [("Iris", "Irises"), ("a1", "a2"), ("___", "---"), ("Iris 1", "Iris 2")])
+def test_names_that_differ_are_not_warned_of(registry, names):
+    for name in names:
+        registry.create_model(name)
+
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+HEART = "\u2764\ufe0f\u200d\U0001f525"
+SCIENTIST = "\U0001f469\U0001f3fd\u200d\U0001f52c"
+PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+HINDI = "\u0915\u094d\u200d\u0937"
+
+
+@pytest.mark.parametrize("word", [FAMILY, HEART, SCIENTIST, PERSIAN, HINDI])
+def test_a_joiner_that_belongs_to_the_word_is_allowed_and_shown(registry, word):
+    version = registry.register(len, f"Model {word}", tags={word: word}, because=word, aliases=[])
+    assert version.name == f"Model {word}"
+    assert registry.history(version.name)[-1].because == word
+    for shown in (str(version), version._repr_html_()):
+        assert shown.count(word) >= 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\u200db", "\u200d", "a\u200d", "\u200da", "a\u200cb", "\U0001f468\u200d", "\u200d\U0001f468",
+        "\U0001f468\u200da", "a\u200d\U0001f468", "\U0001f468\u200d\u200d\U0001f469", "\u0645\u200c", "\u0645\u200ca",
+        "\U0001f468\u200c\U0001f469",
+    ],
+)  # fmt: skip
+def test_a_joiner_that_joins_nothing_is_refused_as_invisible(registry, name):
+    with pytest.raises(BadName, match=r"invisible character|it is empty"):
+        registry.create_model(name)

@@ -338,7 +338,7 @@ def test_an_empty_uri_goes_back_to_the_default(mlflow, tmp_path, monkeypatch):
     assert mlflow.get_tracking_uri() == str(tmp_path / "default")
 
 
-# -- what MLflow's own exceptions and searches can --------------------------------------------------------------------
+# -- what MLflow's own exceptions and searches can ---------------------------------------------------------------------
 
 
 def test_an_exception_is_made_and_asked_as_mlflows(mlflow):

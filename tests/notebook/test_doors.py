@@ -66,7 +66,7 @@ def test_a_terminal_shows_text_and_goes_on_after_an_error(tmp_path):
     assert re.search(r"None → Production\n", shown)
     assert "a <b>baseline</b>" in shown
     assert "[--expected V]" in shown
-    assert 'registry.panel("Iris") in a cell shows the panel itself' in shown
+    assert 'registry.panel("Iris") in Jupyter shows the panel itself' in shown
     assert "Delete Other with all its versions? [y/N]" in shown
     assert "<div" not in shown
     assert [model.name for model in rn.Registry(tmp_path / "registry").models()] == ["Iris"]
@@ -134,6 +134,10 @@ def test_completion_finds_its_way_among_a_thousand_models(notebook):
         "%registry promote model-0999/": "model-0999/30",
         "%registry tag model-0999/3 ": "reviewed=",
         "%registry register model as Iris --metric ": "accuracy=",
+        "%registry promote MODEL-0": "model-0000",
+        "%registry versions model-0999 metr": "metrics.accuracy",
+        "%registry search metr": "metrics.accuracy",
+        "%registry policy model-0999 me": 'metric("accuracy")',
     }
     for line, expected in typed.items():
         with provisionalcompleter():

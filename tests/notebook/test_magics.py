@@ -439,6 +439,24 @@ def test_a_semicolon_silences_and_harms_nothing(three, capsys):
         ("%registry register model ", ["as"]),
         ("%registry register model as I", ["Iris"]),
         ("%registry register model as Iris --example X", ["X"]),
+        ("%registry promote ir", ["Iris"]),
+        ("%registry PROM", ["promote"]),
+        ("%registry show iris/p", ["Iris/Production"]),
+        ("%registry versions Iris metr", ["metrics.accuracy"]),
+        ('%registry versions Iris "metr', ['"metrics.accuracy']),
+        ('%registry versions Iris "metrics.accuracy IS', ["IS NULL", "IS NOT NULL"]),
+        ('%registry versions Iris "NOT (st', ["stage"]),
+        ("%registry versions Iris \"stage = 'None' a", ["AND"]),
+        ("%registry versions Iris \"stage = 'None' AND ali", ["alias"]),
+        ("%registry versions Iris --o", ["--order-by"]),
+        ("%registry plot Iris accuracy --filter fl", ["flavor"]),
+        ("%registry models desc", ["description"]),
+        ("%registry search metr", ["metrics.accuracy"]),
+        ("%registry runs sta", ["status", "started_at"]),
+        ("%registry policy Iris me", ['metric("accuracy")', "metric("]),
+        ("%registry policy Iris 'metric(\"accuracy\") > 0.9' app", ["approved_by("]),
+        ("%registry promote Iris 3 ", ["--to", "--because", "--expected", "--force"]),
+        ("%registry promote Iris 3 --because x --", ["--to", "--expected", "--force"]),
         ("v = %registry register mo", ["model"]),
         ("%%registry register mo", ["model"]),
     ],
@@ -461,7 +479,19 @@ def test_completion_keeps_out_of_other_lines(three, line):
     assert "promote" not in completions(three, line)
 
 
-@pytest.mark.parametrize("line", ["promote Nope ", "show Nope/", "untag Iris/3 ", "use ", "check ", "nope x", "runs "])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "versions Iris 'stage = ) ali",
+        "promote Nope ",
+        "show Nope/",
+        "untag Iris/3 ",
+        "use ",
+        "check ",
+        "nope x",
+        "runs ",
+    ],
+)
 def test_completion_without_an_answer_is_no_error(three, line):
     assert [found for found in completions(three, f"%registry {line}") if found in {*VERBS, "Iris", "3"}] == []
 

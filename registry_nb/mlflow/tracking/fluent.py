@@ -269,7 +269,7 @@ def search_runs(
 def _several(given: Iterable[str | int] | str | int | None) -> set[str] | None:
     if given is None:
         return None
-    return {str(given)} if isinstance(given, (str, Integral)) else set(map(str, given))
+    return {str(given)} if isinstance(given, (str, int, Integral)) else set(map(str, given))
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:

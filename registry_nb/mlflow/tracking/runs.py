@@ -71,7 +71,7 @@ class RunCalls:
         """Find runs of some experiments; what started last comes first unless ordered otherwise."""
         if experiment_ids is None:  # a caller without a type checker
             raise Invalid("search_runs() needs experiment_ids=, such as ['0'] for the default one")
-        given = [experiment_ids] if isinstance(experiment_ids, (str, Integral)) else experiment_ids
+        given = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
         names = {experiment_name(str(identifier)) for identifier in given}
         found = found_runs(self._registry, filter_string, order_by, names, run_view_type)
         return paged(found, max_results, page_token)
