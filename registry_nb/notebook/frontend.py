@@ -14,6 +14,7 @@ from importlib import resources
 #: The files of the module, in the order in which they are read.
 PARTS = (
     "dom.js",
+    "kernel.js",
     "link.js",
     "rows.js",
     "grid.js",

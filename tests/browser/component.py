@@ -110,15 +110,26 @@ SHOWN = {
     ],
     "python_version": "3.11.2",
     "environment": {},
-    "provenance": {"cell": "model.fit(X, y)", "git": "1a2b3c"},
+    "provenance": {
+        "cells": [
+            {"count": 3, "source": "from sklearn.linear_model import LogisticRegression\nX, y = load(return_X_y=True)"},
+            {"count": 12, "source": "model = LogisticRegression(max_iter=500)\nmodel.fit(X, y)"},
+        ],
+        "note": "The earlier cells are a best effort, by what each cell binds and uses.",
+        "facts": [
+            ["notebook", "flowers.ipynb"],
+            ["data", "569 rows \u00d7 30 columns"],
+            ["git", "1a2b3c4 on main, with uncommitted changes"],
+            ["more", {"a": [1, {"b": None}]}],
+        ],
+        "ids": [["digest of the model", "sha256:" + "ab" * 32], ["cell", "0a1b2c3d"]],
+    },
     "user": "Grace",
     "created": NOW - 5_000_000,
     "updated": NOW,
     "size": 3_400_000,
-    "digest": "sha256:" + "ab" * 32,
     "flavor": "sklearn",
-    "run_id": None,
-    "origin": "own",
+    "origin": "local",
     "history": [
         {
             "at": NOW,

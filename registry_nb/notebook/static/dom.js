@@ -86,7 +86,7 @@ function copyButton(text, say) {
       control.focus();
     }
     say(copied ? "Copied" : "The browser did not let the panel copy; select the text instead", copied ? "" : "bad");
-  }, { glyph: "copy", kind: "flat", "aria-label": "Copy", title: "Copy" });
+  }, { glyph: "copy", kind: "flat", "aria-label": "Copy", title: "Copy", "data-still": true });
 }
 
 // -- words ----------------------------------------------------------------------------------------------------------

@@ -11,14 +11,23 @@ function checklist(rows, label) {
   }));
 }
 
-// What a dialog shows below its sentence, where a policy guards the stage. What fails can be overridden, aloud.
-function gateFor(plan, blocked) {
-  if (!plan.rows?.length) return null;
-  const list = checklist(plan.rows, "What the policy asks for");
-  if (plan.ok) return list;
-  const force = h("input", { type: "checkbox", name: "force", onchange: () => blocked(!force.checked) });
-  blocked(true);
-  return [list, h("label.force", {}, force, "Override the policy; the history says so, and why")];
+// What a dialog shows below its sentence, where a policy guards the stage, and what it offers where the policy says no:
+// first to ask somebody, and last to override it, aloud.
+function gateFor(plan, { ask, override }) {
+  if (!plan.rows?.length) return {};
+  const more = [checklist(plan.rows, "What the policy asks for")];
+  if (plan.ok) return { more };
+  const asked = (plan.asked ?? []).map((who) => visible(who, 60)).join(", ");
+  more.push(h("p.unmet", {}, asked ? `The policy is not met yet. ${asked} asked for approval already.`
+    : "The policy is not met yet."));
+  return { more, instead: [
+    { label: "Ask for approval…", kind: "primary", act: ({ values: { because }, close }) => { close(); ask(because); } },
+    { label: "Override…", act: ({ insist }) => {
+      override();
+      more.at(-1).textContent = "You override the policy. The history will say so, and why.";
+      insist("Override and promote", "Give a reason for overriding the policy.");
+    } },
+  ] };
 }
 
 // Requests: who asks for what, and the two answers.

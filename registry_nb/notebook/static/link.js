@@ -2,7 +2,9 @@
 
 const QUEUED = 2000;
 const LOST = 10000;
-const NOBODY = "no answer: is the kernel running?";
+const LOST_IT = "This panel lost its kernel. Run the cell again.";
+const BUSY = "The kernel is busy; this will be done when it is free.";
+const silence = (milliseconds) => `No answer for ${milliseconds / 1000} s: the kernel is busy or gone.`;
 
 async function unpack(view) {
   if (!view || !view.byteLength) return null;
@@ -17,9 +19,10 @@ function fromBits(text) {
 }
 
 // `say` shows a line, `told` takes what comes unasked. Each view counts from a number of its own: all views of one
-// widget hear all answers.
-function makeLink(model, { say, told, signal }) {
+// widget hear all answers. `kernel` knows whether somebody could answer at all: see `watchKernel`.
+function makeLink(model, { say, told, signal, kernel }) {
   const waiting = new Map();
+  const lost = () => Object.assign(new Error(LOST_IT), { name: "KernelLost" });
   let last = Math.floor(Math.random() * 2 ** 31) * 4096;
 
   function forget(entry) {
@@ -46,24 +49,38 @@ function makeLink(model, { say, told, signal }) {
     waiting.forEach(forget);
   });
 
-  // The answer settles the promise whenever it comes; `back` gives the controls back, at the latest after ten seconds.
-  // `tell` shows that one waits, where one looks for it.
-  function ask(op, args = {}, { tell = say, back = () => {}, lost = () => tell(NOBODY, "bad") } = {}) {
+  // The answer settles the promise whenever it comes. `tell` shows that one waits, where one looks for it. `back` gives
+  // the controls back: after ten seconds, unless it is known that the kernel is busy, and will answer.
+  function ask(op, args = {}, { tell = say, back = () => {}, unheard = () => tell(silence(LOST), "bad") } = {}) {
+    if (kernel.status() === "gone") kernel.end();
     last += 1;
     const id = last;
     return new Promise((resolve, reject) => {
       const entry = { resolve, reject, back, tell, waited: false };
+      const busy = () => kernel.status() === "busy";
       entry.timers = [
-        setTimeout(() => { entry.waited = true; tell("queued: the kernel is busy", "wait"); }, QUEUED),
-        setTimeout(() => { back(); lost(); }, LOST),
+        setTimeout(() => { entry.waited = true; tell(busy() ? BUSY : silence(QUEUED), "wait"); }, QUEUED),
+        setTimeout(() => { if (!busy()) { back(); unheard(); } }, LOST),
       ];
       waiting.set(id, entry);
+      if (kernel.status() === "gone") return end();
       try {
         model.send({ id, op, args });
-      } catch {
-        // There is no line at all: nobody will answer, and that is what is said when the time is over.
+      } catch { // there is no line at all
+        kernel.end();
       }
+      return undefined;
     });
+  }
+
+  // Nobody will answer any more.
+  function end() {
+    for (const [id, entry] of waiting) {
+      waiting.delete(id);
+      forget(entry);
+      entry.back();
+      entry.reject(lost());
+    }
   }
 
   // Ask on behalf of a control: it is busy until the answer, and a second click on it does nothing.
@@ -78,5 +95,5 @@ function makeLink(model, { say, told, signal }) {
     return ask(op, args, { tell, back });
   }
 
-  return { ask, act };
+  return { ask, act, end };
 }

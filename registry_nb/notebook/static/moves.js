@@ -10,31 +10,34 @@ function pairs(text) {
 
 function makeMoves({ root, link, say, state, restore, locked }) {
   const dialog = (options) => question(root, { restore, say, ...options });
-  const done = (result) => {
-    say(result.sentence ?? "Done", "ok");
-    return result;
+  const done = (result) => say(result.sentence ?? "Done", result.doubtful ? "warn" : "ok");
+  const change = (op, args, more = (values) => values) => async (values, control, tell) => {
+    const result = await link.act(control, op, { ...args, ...more(values) }, tell);
+    return () => done(result);
   };
-  const change = (op, args, more = (values) => values) => async (values, control, tell) =>
-    done(await link.act(control, op, { ...args, ...more(values) }, tell));
 
   // Ask the kernel what would happen, show it, ask why, and do it as it was shown.
   function confirm(kind, version, { stage = null, title, yes, danger = false, model = state.model }) {
     let plan = {};
+    let force = false;
     dialog({
       title, yes, danger, fields: [WHY],
-      async prepare(tell, blocked) {
+      async prepare(tell) {
         plan = await link.ask("plan", { do: kind, model, version, stage }, { tell });
-        return { sentence: plan.sentence, more: gateFor(plan, blocked) };
+        force = false;
+        return { sentence: plan.sentence, ...gateFor(plan, {
+          ask: (because) => moves.request(version, stage, because), override: () => { force = true; } }) };
       },
-      run: async ({ because, force }, control, tell) => {
+      run: async ({ because }, control, tell) => {
         const args = {
-          promote: { model, version, stage, because, expected: plan.expected ?? null, force: force === "on" },
+          promote: { model, version, stage, because, expected: plan.expected ?? null, force },
           stage: { model, version, stage, because, expected: plan.expected ?? null, seen: plan.seen ?? null },
           archive: { model, version, because, seen: plan.seen ?? null },
           rollback: { model, to: plan.target ?? null, because, expected: plan.expected ?? null },
           delete: { model, version, because, seen: plan.seen ?? null },
         }[kind];
-        done(await link.act(control, kind, args, tell));
+        const result = await link.act(control, kind, args, tell);
+        return () => done(result);
       },
     });
   }
@@ -77,10 +80,10 @@ function makeMoves({ root, link, say, state, restore, locked }) {
         run: change("untag", { model: state.model, version: null }, ({ key }) => ({ keys: [key] })) });
     }),
     // Four eyes: ask somebody for a yes, and give it or not.
-    asking: (version) => [null, { label: "Ask for Production…", locked: locked(),
-      act: () => moves.request(version, "Production") }],
-    request: (version, stage) => dialog({
-      title: `Ask for ${both(state.model, version)} to go to ${stage}`, yes: "Ask", fields: [WHY],
+    asking: (version, stage) => (stage === "Production" ? [] : [{ label: "Ask for Production…", locked: locked(),
+      act: () => moves.request(version, "Production") }]),
+    request: (version, stage, because = "") => dialog({
+      title: `Ask for ${both(state.model, version)} to go to ${stage}`, yes: "Ask", fields: [{ ...WHY, value: because }],
       run: change("request", { model: state.model, version, stage }),
     }),
     answer: (op, { model, version, stage }) => dialog({
@@ -104,10 +107,10 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     quick: (promise) => promise.then(done, (error) => say(error.message, "bad")),
 
     // Where a version may go from here.
-    targets: (version, stage) => STAGES.filter((one) => one !== stage).map((one) => ({
+    targets: (version, stage) => STAGES.filter((one) => one !== stage).flatMap((one) => [{
       label: one === "None" ? "No stage" : one, mark: stageMark(one, ""), locked: locked(),
         act: () => moves.to(version, one),
-    })),
+    }, ...(one === "Production" ? moves.asking(version, stage) : [])]),
     // All that can be done to a version, for the menu of its row.
     menu: (row, { openVersion, compare }) => [
       { label: "Open", act: () => openVersion(row.version) },
@@ -116,8 +119,9 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       ...[["Production", "Promote to Production…"], ["Staging", "Promote to Staging…"], ["Archived", "Archive…"],
         ["None", "Take out of its stage…"]]
         .filter(([stage]) => stage !== row.stage)
-        .map(([stage, label]) => ({ label, mark: stageMark(stage, ""), locked: locked(),
-          act: () => moves.to(row.version, stage) })),
+        .flatMap(([stage, label]) => [{ label, mark: stageMark(stage, ""), locked: locked(),
+          act: () => moves.to(row.version, stage) }, ...(stage === "Production" ? moves.asking(row.version, row.stage)
+          : [])]),
       ...(row.stage === "Production" ? [{ label: "Roll back…", locked: locked(), act: moves.rollback }] : []),
       null,
       { label: "Tag…", locked: locked(), act: () => moves.tag(row.version) },

@@ -6,7 +6,7 @@ let popups = 0;
 // `items`: [{label, act, mark, checked, locked, danger, hint}], null for a line between. `anchor`: an element, or the
 // event of a click.
 function openMenu(root, label, items, anchor, restore) {
-  root.querySelector("[popover]")?.remove();
+  root.querySelector(".popup")?.remove();
   const choose = (item) => (event) => {
     event.stopPropagation();
     if (item.locked) return;
@@ -130,7 +130,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     node.close();
     end();
   };
-  const cancel = button("Cancel", close);
+  const cancel = button("Cancel", close, { "data-still": true });
   const go = h(`button.${danger ? "danger" : "primary"}`, { type: "submit", "aria-disabled": prepare ? "true" : null },
     yes);
   form.append(h("h3", { id: `title${popups}` }, title), ...(prepare ? [said, more] : []), ...fields.map(field), trouble,
@@ -144,6 +144,27 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     trouble.textContent = visible(text);
     trouble.classList.toggle("wait", kind === "wait");
   };
+  // What is offered in place of the yes: [{label, kind, act(given)}], the first one for whoever presses Enter.
+  let instead = [];
+  function offer(choices) {
+    instead.forEach((one) => one.remove());
+    instead = choices.map(({ label, kind = "", act }) => button(label, () => act({ values: values(form), close, insist }),
+      { kind }));
+    go.hidden = instead.length > 0;
+    go.after(...instead);
+  }
+  // The yes after all, under another name, and with a reason.
+  function insist(label, reason) {
+    offer([]);
+    const why = form.elements.namedItem("because");
+    Object.assign(why, { required: true });
+    why.setAttribute("aria-required", "true");
+    why.dataset.missing = reason;
+    go.textContent = label;
+    go.className = "danger";
+    go.setAttribute("aria-disabled", "false");
+    why.focus();
+  }
   async function prepared() {
     if (!prepare) return;
     go.setAttribute("aria-disabled", "true");
@@ -157,6 +178,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
       const found = await prepare(tell, blocked);
       said.replaceChildren(visible(found.sentence));
       more.replaceChildren(...[found.more ?? []].flat());
+      offer(found.instead ?? []);
       blocked(withheld);
     } catch (error) {
       said.replaceChildren();
@@ -168,21 +190,23 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   }
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!idle(go)) return;
+    if (instead.length) instead[0].click();
+    if (instead.length || !idle(go)) return;
     const missing = [...form.elements].find((one) => one.required && !one.value.trim());
     if (missing) {
-      tell(`Fill in ${named(missing.labels[0].textContent)}.`);
+      tell(missing.dataset.missing ?? `Fill in ${named(missing.labels[0].textContent)}.`);
       missing.focus();
       return;
     }
     tell("");
     try {
-      await run(values(form), go, tell);
+      const then = await run(values(form), go, tell);
       close();
+      then?.(); // what was done is said outside: what is said behind a dialog, nobody hears
     } catch (error) {
       // Somebody was faster: say so, and look again, so that a second "yes" is about what is there now.
       tell(error.message);
-      if (error.name === "Conflict") {
+      if (["Conflict", "PolicyFailed"].includes(error.name)) {
         await prepared();
         tell(error.message);
       }
@@ -194,4 +218,70 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   root.append(node);
   node.showModal();
   (form.querySelector("input, textarea, select") ?? (danger ? cancel : go)).focus();
+}
+
+// The part of an element that can be seen: within the window, and within whatever scrolls it.
+function inSight(node) {
+  let { left, top, right, bottom } = node.getBoundingClientRect();
+  const within = (box) => {
+    [left, top] = [Math.max(left, box.left), Math.max(top, box.top)];
+    [right, bottom] = [Math.min(right, box.right), Math.min(bottom, box.bottom)];
+  };
+  within({ left: 0, top: 0, right: document.documentElement.clientWidth, bottom: innerHeight });
+  for (let at = node.getRootNode().host; at && at !== document.body; at = at.parentElement ?? at.getRootNode().host) {
+    if (getComputedStyle(at).overflowY !== "visible") within(at.getBoundingClientRect());
+  }
+  return { left, top, right, bottom };
+}
+
+const STAYS = 7000;
+const EDGE = 8;
+
+// A copy of the status line where one looks, while the line itself is out of sight. It is for the eye alone: the line is
+// what is read out. It lets every click through, and keeps clear of what can be clicked.
+function makeToast(root, line, signal) {
+  const node = h("p.toast", { popover: "manual", "aria-hidden": "true" });
+  root.append(node);
+  let timer = null;
+  let told = false;
+  let home = line;
+  function hide() {
+    if (node.matches(":popover-open")) node.hidePopover();
+  }
+  function place() {
+    const seen = inSight(root);
+    const own = home.getBoundingClientRect();
+    const there = own.top >= seen.top - 1 && own.bottom <= seen.bottom + 1;
+    if (!told || there || seen.bottom - seen.top < 40) return hide();
+    if (!node.matches(":popover-open")) node.showPopover();
+    const { width, height } = node.getBoundingClientRect();
+    const controls = [...root.querySelectorAll("button, input, select, textarea")].map((one) =>
+      one.getBoundingClientRect());
+    const free = ({ left, top }) => !controls.some((box) => box.width && box.left < left + width && box.right > left
+      && box.top < top + height && box.bottom > top);
+    const lefts = [seen.left + EDGE, seen.right - width - EDGE, (seen.left + seen.right - width) / 2];
+    const places = [];
+    for (let top = seen.bottom - height - EDGE; top > seen.top; top -= height) {
+      places.push(...lefts.map((left) => ({ left: Math.max(EDGE, left), top })));
+    }
+    const { left, top } = places.find(free) ?? places[0] ?? { left: seen.left, top: seen.top };
+    node.style.setProperty("--left", `${left}px`);
+    node.style.setProperty("--top", `${top}px`);
+    return undefined;
+  }
+  const around = () => told && place();
+  addEventListener("scroll", around, { capture: true, passive: true, signal });
+  const watcher = new IntersectionObserver(around);
+  watcher.observe(line);
+  signal.addEventListener("abort", () => { watcher.disconnect(); clearTimeout(timer); });
+  function show(text, kind, where = line) {
+    clearTimeout(timer);
+    home = where;
+    told = Boolean(text);
+    node.replaceChildren(...[{ ok: icon("check"), bad: icon("warn"), warn: icon("warn") }[kind], text].filter(Boolean));
+    node.className = `toast ${kind}`;
+    place();
+    if (told && kind !== "wait") timer = setTimeout(() => { told = false; hide(); }, STAYS);
+  }
+  return Object.assign((kind) => show(line.textContent, kind), { show });
 }

@@ -26,15 +26,18 @@ async function render({ model, el, signal }) {
   const late = [];
   let unpacking = 0;
   const state = { model: model.get("model") ?? "", view: "", version: model.get("version") ?? null, compared: {},
-    silent: false, waiting: 0 };
+    silent: false, waiting: 0, heard: false, lost: false };
   let view = null;
 
+  const toast = makeToast(root, said, signal);
   function say(text, kind = "") {
     said.className = `said ${kind}`;
     said.textContent = visible(text, 1000);
+    toast(kind);
   }
-  const locked = () => Boolean(model.get("readonly") || model.get("problem") || state.silent);
-  const link = makeLink(model, { say, told, signal });
+  const locked = () => Boolean(model.get("readonly") || model.get("problem") || state.silent || state.lost);
+  const kernel = watchKernel(model, el, { gone, signal });
+  const link = makeLink(model, { say, told, signal, kernel });
   const moves = makeMoves({ root, link, say, state, locked, restore });
   const ctx = {
     model, root, data, state, link, moves, say, locked, go, open,
@@ -68,6 +71,7 @@ async function render({ model, el, signal }) {
     if (!state.silent) count();
     view.shown?.();
     if (focus) view.focus();
+    if (state.lost) freeze();
     if (model.get("view") !== next || (model.get("version") ?? null) !== state.version) {
       model.set("version", state.version); // first: whoever hears of the view looks for it
       model.set("view", next);
@@ -151,11 +155,52 @@ async function render({ model, el, signal }) {
   function drawBars() {
     const problem = model.get("problem");
     const call = `registry.panel(${state.model ? JSON.stringify(state.model) : ""})`;
-    const line = problem ? h("p.bar.bad", { role: "alert" }, icon("warn"), visible(problem, 1000),
+    const line = state.lost ? h("p.bar.bad", { role: "alert", tabindex: "-1" }, icon("warn"), LOST_IT)
+      : problem ? h("p.bar.bad", { role: "alert" }, icon("warn"), visible(problem, 1000),
       h("span.muted", {}, "The rows below are those of before."))
       : state.silent ? h("p.bar", { role: "note" }, NO_KERNEL, " ", h("code", {}, call), " in a cell makes it live.")
         : model.get("readonly") ? h("p.bar", { role: "note" }, "This registry can only be read here.") : null;
     bar.replaceChildren(...(line ? [line] : []));
+  }
+
+  // Before the first answer it was never more than a picture; afterwards what can be clicked would wait for nobody.
+  function gone() {
+    if (!kernel.known && !state.heard) silent();
+    else if (!state.lost) {
+      state.lost = true;
+      say("");
+      lock();
+      freeze();
+      toast.show(LOST_IT, "bad", bar);
+    }
+    link.end();
+  }
+
+  function silent() {
+    state.silent = true;
+    if (!DRAWN_HERE.includes(state.view)) go("versions", { focus: false });
+    lock();
+  }
+
+  // All can be read, selected and scrolled; what would ask the kernel cannot be pressed. A field that has the focus gives
+  // it to the line that says why: the next key would be the notebook's.
+  function freeze() {
+    root.classList.add("lost");
+    root.querySelectorAll("button:not([data-still])").forEach((one) => one.setAttribute("aria-disabled", "true"));
+    for (const one of root.querySelectorAll("input, select, textarea")) {
+      if (one === shadow.activeElement && !one.closest("dialog")) bar.firstChild?.focus();
+      if (one.matches("textarea, [type=text], [type=search]")) one.readOnly = true;
+      else one.disabled = true;
+    }
+  }
+  const frozen = (event) => {
+    if (!state.lost || event.target.closest("[data-still], summary, a")) return;
+    if (event.type === "keydown" && !["Enter", " ", "ContextMenu", "F10", "m"].includes(event.key)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  for (const type of ["click", "keydown", "submit", "contextmenu", "dragstart", "input", "change"]) {
+    root.addEventListener(type, frozen, true);
   }
 
   function lock() {
@@ -165,6 +210,7 @@ async function render({ model, el, signal }) {
   }
 
   function told(message) {
+    state.heard = true;
     if (message.patch) {
       const { patch } = message;
       if (unpacking) late.push(patch);
@@ -257,18 +303,15 @@ async function render({ model, el, signal }) {
   drawBars();
 
   const heard = () => {
+    state.heard = true;
     if (!state.silent) return;
     state.silent = false;
     say("");
     lock();
   };
   link.ask("sync", { models: data.models.revision, model: state.model, versions: data.versions.revision }, {
-    lost: () => {
-      state.silent = true;
-      if (!DRAWN_HERE.includes(state.view)) go("versions", { focus: false });
-      lock();
-    },
-  }).then(heard, heard);
+    unheard: silent,
+  }).then(heard, (error) => error.name !== "KernelLost" && heard());
 }
 
 export default { render };

@@ -49,7 +49,7 @@ function registerView(ctx) {
       if (form.isConnected) ctx.open(result.model ?? given.name, result.version);
       ctx.say(result.sentence ?? "Registered", "ok");
     } catch (error) {
-      ctx.say("Nothing was registered", "bad");
+      if (error.name !== "KernelLost") ctx.say("Nothing was registered", "bad"); // or it is, and nobody knows
       trouble.textContent = visible(error.message);
     }
   });

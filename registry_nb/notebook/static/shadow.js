@@ -44,7 +44,7 @@ function shadowPart(ctx, pair) {
       const args = { model: ctx.state.model, a, b, save: keep, ...values };
       const found = await ctx.link.act(control, "shadow", args, tell);
       report.replaceChildren(shadowReport(found));
-      ctx.say(found.sentence, "ok");
+      return () => ctx.say(found.sentence, "ok");
     },
   });
   const run = menuButton(ctx.root, "Compare on data", () => [

@@ -11,15 +11,38 @@ function table(label, heads, rows, kinds = []) {
 const facts = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
   .map(([name, value]) => h("div", {}, h("dt", {}, visible(name, 100)),
     h("dd", {}, value instanceof Node || Array.isArray(value) ? value : visible(value)))));
-const plain = (value) => (value === null || value === undefined ? "" : typeof value === "object"
-  ? JSON.stringify(value) : String(value)); // what was set keeps its digits
+// What is in a list or under names is told without the braces of its notation.
+function plain(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value !== "object") return String(value); // what was set keeps its digits
+  const inner = (one) => (typeof one === "object" && one !== null ? `(${plain(one)})` : plain(one ?? "none"));
+  return Array.isArray(value) ? value.map(inner).join(", ")
+    : Object.entries(value).map(([name, one]) => `${name}: ${inner(one)}`).join(", ");
+}
+
+// Cells as they were run; who vouches for it; and, for whoever looks for them, what only machines compare.
+const VOUCHES = { local: "you: it was registered here", known: "somebody whom you trust",
+  trusted: "everybody who may write here: you trust the whole registry", foreign: "nobody whom you know" };
+function provenance({ provenance: found = {}, origin, way_out: wayOut }) {
+  const { cells = [], note, facts: told = [], ids = [] } = found;
+  return h("section.provenance", {}, h("h3", {}, "Provenance"),
+    facts([...told.map(([name, value]) => [capital(name), plain(value)]), ["Vouched for by", VOUCHES[origin] ?? origin],
+      ["To trust it", wayOut]]),
+    cells.map(({ count, source }) => h("div.code.cell", {}, h("span.prompt", {}, `In [${count ?? " "}]`),
+      h("pre", { tabindex: "0", role: "region", "aria-label": `Cell ${count ?? ""}` }, h("code", {}, source)))),
+    note ? h("p.hint.muted", {}, visible(note)) : null,
+    ids.length ? h("details", {}, h("summary", {}, "Identifiers"),
+      facts(ids.map(([name, value]) => [capital(name), h("code", {}, visible(value))]))) : null);
+}
+const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
 function eventList(events, { withModel = false } = {}) {
   return table("History", ["When", "Who", "What", "Why"], [...events].reverse().map((event) => [
     when(event.at), visible(event.user, 60),
       visible(event.text ?? `${event.action} ${withModel ? event.name : ""} ${event.version ?? ""}`, 400),
       h("span", {},
-        event.forced ? h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced ") : null,
+        event.forced ? [h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced"), " "] : null,
         visible(event.because ?? "", 1000)),
   ]), ["time", "", "", ""]);
 }
@@ -39,7 +62,7 @@ function versionView(ctx) {
     return h("div.actions", { role: "toolbar", "aria-label": `Actions for version ${version}` },
       stage === "Production" ? step("Roll back…", moves.rollback)
         : step("Promote…", () => moves.to(version, "Production"), "primary"),
-      menuButton(ctx.root, "Move to…", () => [...moves.targets(version, stage), ...moves.asking(version)],
+      menuButton(ctx.root, "Move to…", () => moves.targets(version, stage),
         { text: "Move to…", glyph: "down", kind: "wide", align: "left", locked }),
       stage === "Archived" ? null : step("Archive…", () => moves.to(version, "Archived")),
       step("Tag…", () => moves.tag(version)),
@@ -92,11 +115,7 @@ function versionView(ctx) {
           : null,
         found.requirements?.length ? section("Requirements", code(found.requirements.join("\n"), ctx.say)) : null,
         found.altered ? h("p.trouble", {}, found.altered) : null,
-        section("Provenance", facts([...Object.entries(found.provenance ?? {}).map(([name, value]) => [name,
-          plain(value)]),
-          ["run", found.run_id], ["origin", plain(found.origin)],
-            ["to trust it", found.way_out],
-            ["digest", h("code", {}, visible(found.digest ?? ""))]])),
+        provenance(found),
         found.history?.length ? section("History", eventList(found.history), found.history_more
           ? h("p.muted", {}, "Older events are in the model's history.") : null) : null));
     node.removeAttribute("aria-busy");
