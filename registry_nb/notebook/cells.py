@@ -6,6 +6,7 @@ way into a cell.
 
 from __future__ import annotations
 
+import ast
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,3 +172,12 @@ def predicts(value: Any) -> bool:
         return not isinstance(value, type) and callable(getattr(value, "predict", None))
     except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
         return False
+
+
+def is_expression(source: str) -> bool:
+    """Tell whether a text is a Python expression."""
+    try:
+        ast.parse(source.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True

@@ -31,7 +31,6 @@ from registry_nb.notebook.cells import (
     number_cell,
     number_cells,
     pairs,
-    short,
     signature_cell,
     size_cell,
     stage_cell,

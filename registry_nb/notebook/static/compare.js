@@ -63,7 +63,7 @@ function compareView(ctx) {
     const line = (row) => {
       const [a, b, between] = told(row);
       const side = (name, text) => h("span", { title: typeof row[name] === "number" ? String(row[name]) : null },
-        row.better === name ? better() : null, text);
+        row.better === name ? [better(), " "] : null, text);
       return [visible(row.name, 300), side("a", a), side("b", b), between];
     };
     result.replaceChildren(...(groups.size ? [...groups].map(([name, found]) => {
