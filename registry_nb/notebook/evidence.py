@@ -45,7 +45,7 @@ def stood(registry: Registry, model: str, at: float) -> Json:
     held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
     rows = []
-    for version in sorted(listed[::-1], key=lambda one: _FIRST.get(one.stage, len(_FIRST))):
+    for version in sorted(listed, key=lambda one: (_FIRST.get(one.stage, len(_FIRST)), -one.version)):
         stint = held.get((version.version, version.stage))
         rows.append(
             {
