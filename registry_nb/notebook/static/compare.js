@@ -49,10 +49,8 @@ function compareView(ctx) {
     if (row.section !== "metrics") return [plain(a), plain(b), difference === null ? ""
       : signed(plain(Math.abs(difference)))];
     const places = decimalsOf([a, b]);
-    const between = Math.abs(difference ?? 0);
-    const rounded = figure(between, places);
     return [figure(a, places), figure(b, places), difference === null ? ""
-      : signed(/[1-9]/.test(rounded) || !between ? rounded : figure(between))];
+      : signed(figure(Math.abs(difference), places))];
   }
 
   function draw(rows) {
