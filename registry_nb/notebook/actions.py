@@ -20,9 +20,9 @@ from typing import Any
 from registry_nb import comparison, lookup
 from registry_nb.approvals import uncounted, waiting
 from registry_nb.checks import ALTERED, is_altered
-from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
+from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, pass_signals, shown
 from registry_nb.notebook import evidence, told
-from registry_nb.notebook.cells import predicts
+from registry_nb.notebook.cells import is_expression, predicts
 from registry_nb.notebook.origins import came_from
 from registry_nb.notebook.plans import planned
 from registry_nb.notebook.rows import bits, brief, milliseconds
@@ -36,6 +36,8 @@ _TOLD = 200
 #: Events that are looked through for who was faster.
 _SCANNED = 2000
 _PAIR = re.compile(r"""[\s,]*([^=,\n]*[^=,\s])\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\n]*?))\s*(?:[,\n]|$)""")
+#: What a line of ``%registry`` fills in.
+_EXPRESSION = re.compile(r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)|\{(.+)\}", re.DOTALL)
 
 Json = dict[str, Any]
 
@@ -271,7 +273,8 @@ def _delete(asked: Asked, model: str, version: int | None = None, because: str =
     return _done(asked, model, lambda: delete(model, version=version, because=because, seen=seen), version)
 
 
-def _tag(asked: Asked, model: str, tags: Mapping[str, str], version: int | None = None) -> Json:
+def _tag(asked: Asked, model: str, tags: Mapping[str, str] | str, version: int | None = None) -> Json:
+    tags = _labels(asked, tags) if isinstance(tags, str) else tags
     return _done(asked, model, lambda: asked.registry.tag(model, tags, version=version), version)
 
 
@@ -307,8 +310,7 @@ def _register(
 ) -> Json:
     value = _variable(asked, variable)
     given = _variable(asked, example) if example else None
-    measured = {key: _float(key, text) for key, text in _pairs(metrics, "metrics").items()}
-    labels = _pairs(tags, "tags")
+    measured, labels = _measured(asked, metrics), _labels(asked, tags)
     asked.say("saving…")
     register = asked.registry.register
     return _done(
@@ -431,11 +433,42 @@ def _loading(record: ModelVersion, registry: Registry) -> list[str]:
     return [f"model = registry.load({uri!r})" for uri in uris]
 
 
-def _variable(asked: Asked, name: str) -> Any:
-    if name in asked.notebook:
-        return asked.notebook[name]
+def _variable(asked: Asked, written: str) -> Any:
+    """Return what a field of a form names, as a line of ``%registry`` would: a variable, or an expression."""
+    if written in asked.notebook:
+        return asked.notebook[written]
+    meant = _EXPRESSION.fullmatch(written.strip())
+    source = (meant[1] or meant[2]) if meant else written.strip()
+    if source in asked.notebook:
+        return asked.notebook[source]
     there = [one["name"] for one in variables(asked.notebook)]
-    raise Invalid(f"there is no variable {shown(name)} in this notebook any more{close(str(name), there)}")
+    if source.isidentifier() or not is_expression(source):
+        raise Invalid(f"there is no variable {shown(written)} in this notebook any more{close(written, there)}")
+    try:
+        return eval(source, {**asked.notebook})  # noqa: S307  # the user's own form
+    except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
+        pass_signals(error)
+        raise Invalid(f"{shown(written)} cannot be evaluated: {type(error).__name__}: {error}") from None
+
+
+def _filled(asked: Asked, text: str) -> Any:
+    """Return a value of a pair: ``$name`` and ``{expression}`` mean what they mean in a line of ``%registry``."""
+    return _variable(asked, text) if _EXPRESSION.fullmatch(text) else text
+
+
+def _measured(asked: Asked, text: str) -> dict[str, float]:
+    """Read metrics: pairs, or a dict of the notebook."""
+    alone = text.strip()
+    if alone in asked.notebook or ("=" not in alone and not alone.isidentifier() and is_expression(alone)):
+        found = _variable(asked, alone)
+        if not isinstance(found, Mapping):
+            raise Invalid(f"metrics are written key=value, or are a dict; {shown(text)} is a {type(found).__name__}")
+        return {str(key): _float(key, value) for key, value in found.items()}
+    return {key: _float(key, _filled(asked, value)) for key, value in _pairs(text, "metrics").items()}
+
+
+def _labels(asked: Asked, text: str) -> dict[str, str]:
+    return {key: str(_filled(asked, value)) for key, value in _pairs(text, "tags").items()}
 
 
 def _pairs(text: str, what: str) -> dict[str, str]:
@@ -450,8 +483,8 @@ def _pairs(text: str, what: str) -> dict[str, str]:
     return pairs
 
 
-def _float(key: str, text: str) -> float:
+def _float(key: str, text: Any) -> float:
     try:
         return float(text)
-    except ValueError:
+    except (ValueError, TypeError):
         raise Invalid(f"metric {shown(key)} is a number, not {shown(text)}") from None

@@ -6,6 +6,7 @@ way into a cell.
 
 from __future__ import annotations
 
+import ast
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,22 +87,26 @@ def number_cells(values: Sequence[float | None]) -> list[Cell]:
 
 
 def aligned(values: Sequence[float | None]) -> list[str]:
-    """Write numbers as `short` does, and with as many decimals each, unless they would have to be too many."""
-    texts = ["" if value is None else short(value) for value in values]
-    decimals = 0 if any(set(text) & set("e,") for text in texts) else max(map(_decimals, texts), default=0)
-    if not 0 < decimals <= _DECIMALS:
-        return texts
-    found = zip(texts, values, strict=True)
-    return [text if value is None or not math.isfinite(value) else f"{value:.{decimals}f}" for text, value in found]
+    """Write numbers as `short` does, and with as many decimals each; a number that needs more of them has its own."""
+    decimals = _in_common(values)
+    return ["" if value is None else _padded(value, decimals) for value in values]
 
 
 def difference(values: Sequence[float | None], between: float | None) -> str:
-    """Write the difference of two numbers as they are written, unless it would be written as none."""
+    """Write the difference of two numbers as they are written."""
     if between is None:
         return ""
-    decimals = max((_decimals(text) for text in aligned(values)), default=0)
-    told = f"{abs(between):,.{decimals}f}"
-    return ("-" if between < 0 else "+") + (told if float(told.replace(",", "")) else short(abs(between)))
+    return ("-" if between < 0 else "+") + _padded(abs(between), _in_common(values))
+
+
+def _in_common(values: Sequence[float | None]) -> int:
+    return min(max((_decimals(short(value)) for value in values if value is not None), default=0), _DECIMALS)
+
+
+def _padded(value: float, decimals: int) -> str:
+    own = short(value)
+    keeps = not math.isfinite(value) or set(own) & set("e,") or _decimals(own) > decimals
+    return own if keeps else f"{value:.{decimals}f}"
 
 
 def short(value: float) -> str:
@@ -115,7 +120,7 @@ def short(value: float) -> str:
 
 
 def _decimals(shown: str) -> int:
-    return len(shown.partition(".")[2]) if "e" not in shown else 0
+    return 0 if set(shown) & set("e,") else len(shown.partition(".")[2])
 
 
 def measured_cell(metrics: Mapping[str, float]) -> Cell:
@@ -172,3 +177,12 @@ def predicts(value: Any) -> bool:
         return not isinstance(value, type) and callable(getattr(value, "predict", None))
     except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
         return False
+
+
+def is_expression(source: str) -> bool:
+    """Tell whether a text is a Python expression."""
+    try:
+        ast.parse(source.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True

@@ -12,6 +12,7 @@ from registry_nb.approvals import Request, waiting
 from registry_nb.asof import Past
 from registry_nb.comparison import Diff
 from registry_nb.evidence import Comparison
+from registry_nb.gates import Evaluation
 from registry_nb.notebook.markdown import plain
 from registry_nb.notebook.rows import brief, directions, milliseconds
 from registry_nb.records import Stage, json_number
@@ -42,7 +43,7 @@ def stood(registry: Registry, model: str, at: float) -> Json:
     held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
     rows = []
-    for version in sorted(reversed(listed), key=lambda one: _FIRST.get(one.stage, len(_FIRST))):
+    for version in sorted(listed, key=lambda one: (_FIRST.get(one.stage, len(_FIRST)), -one.version)):
         stint = held.get((version.version, version.stage))
         rows.append(
             {
@@ -93,7 +94,10 @@ def _cell(value: object) -> Any:
 
 def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:
     """Hold a version against the policy of a stage, for whoever is about to promote it."""
-    found = registry.evaluate(model, version, stage)
+    return _rows(registry.evaluate(model, version, stage))
+
+
+def _rows(found: Evaluation) -> Json:
     rows = [
         {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows
     ]
@@ -137,5 +141,4 @@ def _standing(registry: Registry, one: Request) -> Json:
         why = "enough people approved it"
     measured = dict.fromkeys(rule.args[0] for rule, _ in asked if rule.kind == "metric") or record.metrics
     shown = {name: json_number(record.metrics[name]) for name in islice(measured, _MEASURED) if name in record.metrics}
-    rows = [{"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows]
-    return {"metrics": shown, "rows": rows, "ok": found.ok, "why_not": why}
+    return {"metrics": shown, **_rows(found), "why_not": why}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import re
@@ -15,7 +14,7 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
 from registry_nb.errors import close, pass_signals, shown
-from registry_nb.notebook.cells import predicts
+from registry_nb.notebook.cells import is_expression, predicts
 from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
 from registry_nb.records import Stage
 from registry_nb.registry import Registry
@@ -59,7 +58,7 @@ class Here:
         if name in self._names:
             return self._seen(self._names[name], str(name))
         written = name.raw if isinstance(name, Word) else name
-        if _is_expression(written) and not written.isidentifier():
+        if is_expression(written) and not written.isidentifier():
             return self.value(written)
         raise Misread(
             f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
@@ -87,7 +86,7 @@ class Here:
         if isinstance(expression, Expanded):
             return self._seen(expression.value, expression.source)
         if isinstance(expression, Word):  # a value of the notebook names a variable, but is never run
-            if expression.filled and not _is_expression(expression.raw):
+            if expression.filled and not is_expression(expression.raw):
                 return self.variable(expression)
             expression = expression.raw
         try:
@@ -134,7 +133,7 @@ class Here:
             return shielded(self.expanded(word.word))
         if whole := _WHOLE.fullmatch(word):
             source = whole[2] or whole[3][1:-1]
-            if not _is_expression(source) and _is_expression(f"{{{source}}}"):
+            if not is_expression(source) and is_expression(f"{{{source}}}"):
                 source = f"{{{source}}}"
             made = Expanded(whole[1], *self._evaluated(source))
             return made if whole[1] else shielded(made)
@@ -166,9 +165,9 @@ class Here:
 
     def _evaluated(self, source: str) -> tuple[Any, str]:
         """Return the value of what stands in braces, with or without a format behind a colon, and the Python for it."""
-        colons = [] if _is_expression(source) else [found.start() for found in re.finditer(":", source)]
+        colons = [] if is_expression(source) else [found.start() for found in re.finditer(":", source)]
         for place in colons:
-            if _is_expression(source[:place]):
+            if is_expression(source[:place]):
                 source = f"format({source[:place].strip()}, {source[place + 1 :]!r})"
                 break
         return self.value(source), source
@@ -180,14 +179,6 @@ class Here:
 
 def _unquoted(word: str) -> str:
     return "".join(shlex.split(word, posix=True))
-
-
-def _is_expression(source: str) -> bool:
-    try:
-        ast.parse(source.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it nests too deeply
-        return False
-    return True
 
 
 class Echo:

@@ -55,7 +55,7 @@ def safe_html(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)  # a list has the same ones again and again
 def plain(text: str) -> str:
-    """Leave out the marks of a description, where it stands in a line: they are for its page.
+    r"""Leave out the marks of a description, where it stands in a line: they are for its page.
 
     To render it and to take the tags away would be right to the last case, and of 10,000 rows take ten seconds.
 

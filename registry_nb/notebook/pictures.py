@@ -27,6 +27,8 @@ from registry_nb.records import ModelVersion, Stage
 _WIDE, _LEFT, _RIGHT, _TOP, _PLOT, _LANE = 720, 92, 20, 38, 168, 34
 #: Versions that are drawn; of more, the newest.
 _MOST = 400
+#: Pixels of who held a stage for a moment only.
+_LEAST = 6.0
 #: Pixels that a letter needs, about.
 _LETTER = 7
 _GREY = "#767676"
@@ -144,20 +146,24 @@ def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Pictu
     for row, stage in enumerate(lanes):
         top = _TOP + row * (_LANE + 8)
         parts.append(_words(_LEFT - 8, top + 22, stage, "end"))
+        bars = list[tuple[float, str]]()
         for one in (each for each in stints if each.stage == stage):
             x, end = across(one.start), across(one.end or last)
-            wide = max(end - x - 1, 2.0)  # less a gap: the next holder begins where this one ends
+            wide = max(end - x - 1, _LEAST)  # less a gap: the next holder begins where this one ends
             until = local_time(one.end) if one.end else "now"
             why = f": {one.because}" if one.because else ""
             told = f"{one.version} in {stage}, {local_time(one.start)} to {until}, by {one.by}{why}"
             lines.append(visible(told, 200))
-            parts.append(
-                f'<rect x="{x:.1f}" y="{top}" width="{wide:.1f}" height="{_LANE}" rx="3" fill="{_COLOURS[stage]}">'
+            label = str(one.version)
+            fits = wide > _LETTER * (len(label) + 1)
+            bar = (
+                f'<rect x="{x:.1f}" y="{top}" width="{wide:.1f}" height="{_LANE}" rx="3" fill="{_COLOURS[stage]}" '
+                f'stroke="#fff" stroke-width=".7">'
                 f"{_title(told)}</rect>"
             )
-            label = str(one.version)
-            if wide > _LETTER * (len(label) + 1):
-                parts.append(_words(x + wide / 2, top + 22, label, "middle", "#fff"))
+            bars.append((wide, bar + (_words(x + wide / 2, top + 22, label, "middle", "#fff") if fits else "")))
+        # The shortest last: wider than it lasted, it would lie below its successor.
+        parts += [bar for _, bar in sorted(bars, key=lambda each: -each[0])]
     below = _TOP + len(lanes) * (_LANE + 8) + 14
     parts += [_words(_LEFT, below, local_time(first), "start"), _words(_WIDE - _RIGHT, below, local_time(last), "end")]
     text = "\n".join([heading, *lines])

@@ -152,8 +152,8 @@ def _column(versions: Sequence[ModelVersion], name: str) -> str:
 def _written(value: float) -> str:
     """Write a number so that what is shown of it is what would be shown of all of its digits.
 
-    Of five digits four are shown: where the fifth is a 5 that was rounded, it would be rounded twice, perhaps to another
-    number. So it becomes a 4 or a 6, which makes no text longer.
+    Of five digits four are shown: where the fifth is a 5 that was rounded, it would be rounded twice, to another number
+    perhaps. So it becomes a 4 or a 6, which makes no text longer.
     """
     if not math.isfinite(value):
         return _NAMED[str(value)]

@@ -201,7 +201,7 @@ def test_the_model_itself_is_described_tagged_renamed_and_deleted(panel):
     choose("Tag the model…")
     shown.dialog.get_by_label("Tags").fill("a=1")
     shown.keys("Enter")
-    assert shown.sent("tag") == [{"model": "Iris", "version": None, "tags": {"a": "1"}}]
+    assert shown.sent("tag") == [{"model": "Iris", "version": None, "tags": "a=1"}]
     shown.keys("Escape")
     choose("Remove a tag of the model…")
     expect(shown.said).to_have_text("Iris has no tags")

@@ -1,6 +1,7 @@
 """The panel's front end without Jupyter: every view by mouse and by keyboard, against a kernel that the test plays."""
 
 import base64
+import itertools
 from importlib import resources
 
 from component import bad, columns, good, three, version
@@ -254,9 +255,10 @@ def test_a_long_name_of_a_metric_stays_in_its_column(panel):
     names = ["validation_mean_absolute_percentage_error_on_holdout", "auc", "loss"]
     shown = panel(versions=[version(1, metrics=dict.fromkeys(names, 0.5))])
     boxes = shown.page.locator(".head .cell:not(:empty) > *").evaluate_all(
-        "all => all.filter(one => one.offsetWidth > 1).map(one => one.getBoundingClientRect()).map(b => [b.left, b.right])"
+        """all => all.filter(one => one.offsetWidth > 1).map(one => one.getBoundingClientRect())
+        .map(box => [box.left, box.right])"""
     )
-    assert all(left <= right for (_, left), (right, _) in zip(boxes, boxes[1:], strict=False))
+    assert all(left <= right for (_, left), (right, _) in itertools.pairwise(boxes))
     head = shown.page.get_by_role("columnheader", name=names[0])
     assert head.get_attribute("title").startswith(f"metric {names[0]}")
 

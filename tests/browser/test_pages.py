@@ -1,7 +1,7 @@
 """One version, the comparison, the history and the form, without Jupyter."""
 
 import pytest
-from component import NOW, SHOWN, bad, good, version
+from component import DAY, HISTORY, NOW, SHOWN, bad, good, version
 from playwright.sync_api import expect
 
 # -- one version, comparison, history, the form ------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def test_comparison_starts_with_production_and_the_newest_and_shows_the_better(p
     shown.page.get_by_role("navigation").get_by_role("button", name="Compare").click()
     assert shown.sent("compare") == [{"model": "Iris", "a": 2, "b": 3, "all": False}]
     row = shown.page.get_by_role("row", name="accuracy")
-    assert row.inner_text().split() == ["accuracy", "0.95", "0.97", "better", "+0.02"]
+    assert row.inner_text().split() == ["accuracy", "0.95", "better", "0.97", "+0.02"]
     shown.page.get_by_label("what is the same, too").check()
     assert shown.sent("compare")[-1]["all"] is True
     shown.button("Swap").click()
@@ -118,7 +118,7 @@ def test_the_history_of_the_registry_and_older_events(panel):
 def test_registering_sends_the_form_tells_the_progress_and_opens_the_new_version(panel):
     shown = panel(replies={"show": None})
     shown.button("Register…").click()
-    shown.page.get_by_label("Variable", exact=True).select_option("linear")
+    shown.page.get_by_label("Variable", exact=True).fill("linear")
     assert shown.page.get_by_label("Model name").input_value() == "Iris"
     for label, text in {
         "Example": "X",
@@ -162,7 +162,8 @@ def test_an_error_while_registering_keeps_what_was_typed(panel):
     assert shown.page.get_by_label("Model name").input_value() == "Roses"
     shown.button("Look again").click()
     shown.set(variables=[{"name": "tree", "type": "Tree"}])
-    assert shown.page.get_by_label("Variable", exact=True).locator("option").all_inner_texts() == ["tree (Tree)"]
+    assert shown.page.get_by_label("Variable", exact=True).input_value() == "tree"
+    expect(shown.page.get_by_text("tree (Tree); or an expression, such as grid.best_estimator_")).to_be_visible()
     assert shown.page.get_by_label("Model name").input_value() == "Roses"
 
 
@@ -180,3 +181,48 @@ def test_the_registry_is_checked_from_the_menu(panel):
     shown.page.get_by_role("menuitem", name="Check every byte").click()
     expect(shown.said).to_have_text("Iris 2: its bytes are damaged")
     assert shown.sent("check") == [{"deep": False}]
+
+
+def test_of_two_versions_numbers_have_equal_decimals_and_sizes_a_unit(panel):
+    rows = [
+        {"section": "metrics", "name": "accuracy", "a": 0.9343, "b": 0.943, "difference": 0.0087, "better": "b"},
+        {"section": "metrics", "name": "auc", "a": 0.93431, "b": 0.93432, "difference": 0.00001, "better": "b"},
+        {"section": "record", "name": "size", "a": 784, "b": 3_400_000, "difference": 3_399_216, "better": None},
+        {"section": "params", "name": "C", "a": 0.000123456, "b": 0.000123457, "difference": 1e-9, "better": None},
+    ]
+    shown = panel(view="compare", replies={"compare": good({"rows": rows})})
+
+    def cells(name):
+        return shown.page.get_by_role("row", name=name).locator("td").all_inner_texts()[1:]
+
+    assert cells("accuracy") == ["0.9343", "better 0.9430", "+0.0087"]
+    assert cells("auc")[2] == "+1e-05", "a difference that is there is not written as none"
+    assert cells("size") == ["784 B", "3.4 MB", "+3.4 MB"]
+    assert cells("C")[:2] == ["0.000123456", "0.000123457"], "what was set keeps its digits"
+    aligned = (
+        shown.page.locator(".compared")
+        .first.locator("td")
+        .evaluate_all("all => all.map(one => getComputedStyle(one).textAlign)")
+    )
+    assert aligned[:4] == ["left", "right", "right", "right"]
+
+
+def test_who_held_a_stage_for_seconds_is_drawn_and_on_top(panel):
+    stints = [
+        {"stage": "Production", "version": 1, "from": NOW - 80 * DAY, "to": NOW - 9 * DAY, "by": "ada", "because": ""},
+        {
+            "stage": "Production",
+            "version": 2,
+            "from": NOW - 9 * DAY,
+            "to": NOW - 9 * DAY + 9,
+            "by": "ada",
+            "because": "",
+        },
+        {"stage": "Production", "version": 1, "from": NOW - 9 * DAY + 9, "to": None, "by": "ada", "because": ""},
+    ]
+    shown = panel(view="history", replies={"history": good({**HISTORY, "timeline": stints})})
+    bars = shown.page.locator(".stint").evaluate_all(
+        "all => all.map(one => [one.textContent.slice(0, 1), one.querySelector('rect').getBBox().width])"
+    )
+    assert bars[-1][0] == "2"
+    assert bars[-1][1] >= 6

@@ -181,7 +181,7 @@ def test_a_narrow_sidebar_shows_everything_that_matters(panel, view):
     assert all(buttons)
     if view == "versions":
         heads = [text for text in shown.page.get_by_role("columnheader").all_inner_texts() if text]
-        assert heads == ["Version", "Stage", "accuracy", "Age", "Actions"]
+        assert heads == ["Compare", "Version", "Stage", "accuracy", "Age", "Actions"]
 
 
 def test_a_line_of_status_moves_nothing(panel):
@@ -203,3 +203,46 @@ def test_the_last_view_is_there_again_after_the_page_was_loaded_anew(panel):
     again = Panel(shown.page, **kept)
     expect(again.button("Promote…")).to_be_visible()
     assert again.sent("show") == [{"model": "Iris", "version": 3}]
+
+
+TARGETS = """() => {
+  const root = document.querySelector('#root > div').shadowRoot;
+  const all = [...root.querySelectorAll('button, input, select, textarea, summary, [data-do], [role=menuitem]')];
+  const sizes = all.filter(one => one.checkVisibility()).map(one => [one.closest('label') ?? one, one]);
+  return sizes.map(([box, one]) => [one.getAttribute('aria-label') ?? one.textContent.trim() ?? one.className,
+    box.getBoundingClientRect()]).map(([name, box]) => [name, box.width, box.height]);
+}"""
+
+
+@pytest.mark.parametrize("width", [500, 900, 450])  # the last is 900 at 200 %
+@pytest.mark.parametrize(
+    "view",
+    ["models", "empty", "versions", "menu", "version", "dialog", "board", "compare", "history", "register", "requests"],
+)
+def test_every_target_is_large_enough_to_be_hit(panel, view, width):
+    if view == "requests":
+        shown = panel(view=view, width=width, model="")
+        expect(shown.page.get_by_role("list", name="Requests")).to_be_visible()
+    else:
+        shown = _prepared(panel, view, "light", width=width)
+    found = shown.page.evaluate(TARGETS)
+    assert found
+    assert [one for one in found if min(one[1:]) < 24] == []
+
+
+@pytest.mark.parametrize("width", [400, 450, 500, 620, 700, 780, 900, 1000])
+def test_no_column_lies_below_the_dots_and_two_can_be_marked_at_any_width(panel, width):
+    badged = [
+        version(n, aliases=["champion"], tags={"a": "b"}, badges=["changed"], metrics=dict.fromkeys("abc", 0.5))
+        for n in (1, 2, 3)
+    ]
+    shown = panel(width=width, versions=badged)
+    over = shown.row(2).evaluate(
+        """row => { const cells = [...row.children].filter(one => one.checkVisibility());
+        return cells.at(-1).getBoundingClientRect().left - cells.at(-2).getBoundingClientRect().right; }"""
+    )
+    assert over >= 0
+    for number in (1, 2):
+        box = shown.row(number).locator(".box").bounding_box()
+        shown.page.mouse.click(box["x"] - 5, box["y"] + 5)
+    expect(shown.button("Compare 1 and 2")).to_be_visible()

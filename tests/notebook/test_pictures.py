@@ -151,3 +151,11 @@ def test_a_metric_without_a_finite_value_is_not_taken_for_a_slip(registry, const
     assert str(raised.value) == told
     with pytest.raises(rn.Invalid, match="did you mean 'loss'"):
         registry.plot("Iris", "los")
+
+
+def test_who_held_a_stage_for_seconds_is_drawn_wide_enough_and_on_top():
+    moment = 9 + 1e-4
+    bars = drawn(timeline_picture("Iris", [stint(1, 80, moment), stint(2, moment, 9), stint(1, 9, None)], NOON), "rect")
+    last = list(bars)[-1]
+    assert last.startswith("2 in Production")
+    assert float(bars[last]["width"]) >= 6

@@ -49,10 +49,8 @@ function compareView(ctx) {
     if (row.section !== "metrics") return [plain(a), plain(b), difference === null ? ""
       : signed(plain(Math.abs(difference)))];
     const places = decimalsOf([a, b]);
-    const between = Math.abs(difference ?? 0);
-    const rounded = figure(between, places);
     return [figure(a, places), figure(b, places), difference === null ? ""
-      : signed(/[1-9]/.test(rounded) || !between ? rounded : figure(between))];
+      : signed(figure(Math.abs(difference), places))];
   }
 
   function draw(rows) {
@@ -63,7 +61,7 @@ function compareView(ctx) {
     const line = (row) => {
       const [a, b, between] = told(row);
       const side = (name, text) => h("span", { title: typeof row[name] === "number" ? String(row[name]) : null },
-        row.better === name ? better() : null, text);
+        row.better === name ? [better(), " "] : null, text);
       return [visible(row.name, 300), side("a", a), side("b", b), between];
     };
     result.replaceChildren(...(groups.size ? [...groups].map(([name, found]) => {

@@ -129,23 +129,25 @@ function figure(value, decimals = 0) {
   if (!Number.isFinite(number)) return `${sign}∞`;
   const size = steady(Math.abs(number));
   const point = (places) => size.toFixed(places).replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ",");
-  if (decimals) return sign + point(decimals);
+  if (decimals) {
+    const own = figure(value);
+    return /[e,]/.test(own) || (own.split(".")[1]?.length ?? 0) > decimals ? own : sign + point(decimals);
+  }
   if (size >= 999.95 && size < 1e15) return sign + point(size >= 1e5 ? 0 : 1).replace(/\.0$/, "");
   const four = Number(size.toPrecision(4));
   return sign + (four && (four < 1e-4 || four >= 1e15)
     ? four.toExponential().replace(/([+-])(\d)$/, (_, way, digit) => `${way}0${digit}`) : String(four));
 }
 
-// As many decimals as numbers that stand together all have, unless they would be too many.
+// As many decimals as numbers that stand together have, but not too many; a number that needs more has its own.
 function decimalsOf(values) {
   let most = 0;
   for (const value of values) {
     const text = Number.isFinite(asNumber(value ?? NaN)) ? figure(value) : "";
-    if (/[e,]/.test(text)) return 0;
-    most = Math.max(most, text.split(".")[1]?.length ?? 0);
-    if (most > 4) return 0;
+    if (!/[e,]/.test(text)) most = Math.max(most, text.split(".")[1]?.length ?? 0);
+    if (most >= 4) break;
   }
-  return most;
+  return Math.min(most, 4);
 }
 
 // -- small marks ----------------------------------------------------------------------------------------------------

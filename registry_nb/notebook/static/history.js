@@ -3,6 +3,7 @@
 const LANE = 26;
 const LEFT = 78;
 const RIGHT = 8; // as wide as half the slider's knob, which is below its end
+const LEAST = 6;
 const DAY = 86400000;
 const MINUTE = 60000;
 
@@ -24,13 +25,15 @@ function drawTimeline(stints, width, { first, last, x }) {
   });
   lanes.forEach((stage, n) => {
     picture.append(svg("text", { x: 0, y: n * LANE + 16, class: "label" }, stage));
-    for (const one of stints.filter((stint) => stint.stage === stage)) {
+    const long = (one) => (one.to ?? now) - one.from;
+    // What took a moment is drawn as wide as can be seen, and last: or it would lie below its successor.
+    for (const one of stints.filter((stint) => stint.stage === stage).sort((a, b) => long(b) - long(a))) {
       const [from, to] = [x(one.from), x(one.to ?? now)];
-      const wide = Math.max(2, to - from - 1);
+      const wide = Math.max(LEAST, to - from - 1);
       const told = `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}`;
       const group = svg("g", { class: `stint ${stage.toLowerCase()}${one.to === null ? " now" : ""}` },
         svg("title", {}, `${told}, by ${one.by}${one.because ? `: ${one.because}` : ""}`),
-        svg("rect", { x: from, y: n * LANE + 3, width: wide, height: LANE - 8, rx: 2 }));
+        svg("rect", { x: Math.min(from, width - wide), y: n * LANE + 3, width: wide, height: LANE - 8, rx: 2 }));
       if (wide > 9 * String(one.version).length + 6) group.append(svg("text", { x: from + 5, y: n * LANE + 16 },
         String(one.version)));
       picture.append(group);

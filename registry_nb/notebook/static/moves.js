@@ -2,12 +2,6 @@
 
 const WHY = { name: "because", label: "Why?", placeholder: "kept in the history" };
 
-// "a=1, b=two words" → {a: "1", b: "two words"}; a value may be quoted, a key alone has an empty one.
-function pairs(text) {
-  const found = text.matchAll(/\s*([^=,\n]+?)\s*(?:=\s*(?:"([^"]*)"|([^,\n]*)))?\s*(?:[,\n]|$)/g);
-  return Object.fromEntries([...found].map(([, key, quoted, plain]) => [key, (quoted ?? plain ?? "").trim()]));
-}
-
 function makeMoves({ root, link, say, state, restore, locked }) {
   const dialog = (options) => question(root, { restore, say, ...options });
   const done = (result) => say(result.sentence ?? "Done", result.doubtful ? "warn" : "ok");
@@ -59,7 +53,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     tag: (version) => dialog({
       title: version === null ? `Tag ${visible(state.model, 60)}` : `Tag ${both(state.model, version)}`, yes: "Tag",
       fields: [{ name: "tags", label: "Tags", hint: "key=value, key=value", required: true }],
-      run: change("tag", { model: state.model, version }, ({ tags }) => ({ tags: pairs(tags) })),
+      run: change("tag", { model: state.model, version }, ({ tags }) => ({ tags })),
     }),
     untag: (control, version, key) => link.act(control, "untag", { model: state.model, version, keys: [key] }),
     describe: (version, text) => dialog({

@@ -11,17 +11,21 @@ function registerView(ctx) {
   function draw() {
     const kept = values(form);
     const found = variables();
-    const options = found.map(({ name, type }) => [name, `${name} (${type})`]);
-    go = h("button.primary", { type: "submit", "aria-disabled": ctx.locked() || !found.length ? "true" : null },
+    if (/^\w*$/.test(kept.variable ?? "") && !found.some(({ name }) => name === kept.variable)) delete kept.variable;
+    const some = found.slice(0, 4).map(({ name, type }) => `${name} (${type})`).join(", ");
+    go = h("button.primary", { type: "submit", "aria-disabled": ctx.locked() ? "true" : null },
       "Register");
     const fields = [
-      { name: "variable", label: "Variable", kind: "select", options, required: true, hint: found.length ? ""
+      { name: "variable", label: "Variable", required: true, value: found[0]?.name ?? "",
+        suggestions: found.map(({ name }) => name), hint: found.length
+        ? visible(`${some}${found.length > 4 ? ", …" : ""}; or an expression, such as grid.best_estimator_`, 300)
         : "No variable of this notebook has predict() yet: fit a model in a cell, then look again." },
       { name: "name", label: "Model name", required: true, suggestions: ctx.data.models.fields.name.slice(0, 500),
         value: ctx.state.model },
-      { name: "example", label: "Example", placeholder: "X_test",
-        hint: "A variable with some input: the signature is inferred from it." },
-      { name: "metrics", label: "Metrics", placeholder: "accuracy=0.97, auc=0.99" },
+      { name: "example", label: "Example", placeholder: "X_test[:5]",
+        hint: "A variable or an expression: some input, from which the signature is inferred." },
+      { name: "metrics", label: "Metrics", placeholder: "accuracy=0.97, auc=$auc",
+        hint: "key=value, or a dict of the notebook" },
       { name: "tags", label: "Tags", placeholder: "team=flowers, data=2026-11" },
       WHY,
       { name: "description", label: "Description", kind: "area", placeholder: "Markdown" },

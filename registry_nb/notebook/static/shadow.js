@@ -34,7 +34,7 @@ function shadowPart(ctx, pair) {
     title: keep ? "Compare on data, and keep it" : "Compare on data", yes: "Compare", say: ctx.say,
     restore: () => run.focus(),
     fields: [
-      { name: "data", label: "Data", required: true, hint: "a variable of the notebook, such as X_test" },
+      { name: "data", label: "Data", required: true, hint: "a variable or an expression, such as X_test[:100]" },
       { name: "truth", label: "True answers", hint: "such as y_test; optional" },
       { name: "by", label: "Slices", hint: "a column to group the rows by; optional" },
       ...(keep ? [{ name: "because", label: "Why?", placeholder: "kept in the history" }] : []),

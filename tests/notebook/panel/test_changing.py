@@ -1,5 +1,7 @@
 """Every change that a panel makes, and every one that it refuses."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import registry_nb as rn
@@ -211,3 +213,39 @@ def test_what_is_no_message_is_passed_over(browser, content):
     before = len(browser.messages)
     browser.deliver({"method": "custom", "content": content})
     assert len(browser.messages) == before
+
+
+@pytest.mark.parametrize("written", ["model", "$model", "{model}", "models['a']", "grid.best_estimator_", " model "])
+def test_a_form_takes_what_a_line_takes(opened, iris, fitted, written):
+    grid = SimpleNamespace(best_estimator_=fitted)
+    X = [[5.1, 3.5, 1.4, 0.2]] * 9
+    browser = opened(iris, "Iris", model=fitted, models={"a": fitted}, grid=grid, X=X, score=0.5, kept={"auc": 0.75})
+    given = {"variable": written, "name": "Iris", "example": "X[:5]"}
+    done = browser.done("register", **given, metrics="accuracy=$score, loss={score / 2}", tags="of={len(X)}")
+    made = iris.version("Iris", done["version"])
+    assert (made.metrics, made.tags) == ({"accuracy": 0.5, "loss": 0.25}, {"of": "9"})
+    done = browser.done("register", **given, metrics="kept")
+    assert iris.version("Iris", done["version"]).metrics == {"auc": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"example": "1 / 0"}, "'1 / 0' cannot be evaluated: ZeroDivisionError"),
+        ({"example": "X[:"}, "there is no variable 'X[:'"),
+        ({"metrics": "n"}, "metrics are written key=value, or are a dict; 'n' is a int"),
+        ({"metrics": "accuracy=$model"}, "metric 'accuracy' is a number"),
+        ({"tags": "reviewed by me"}, "tags are written key=value, separated by commas; 'reviewed by me' is not"),
+    ],
+)
+def test_what_a_form_cannot_take_is_said_in_words(opened, iris, fitted, state, change, part):
+    browser, before = opened(iris, "Iris", model=fitted, n=3), state(iris)
+    kind, text = browser.fails("register", **{"variable": "model", "name": "Iris"} | change)
+    assert (kind, part in text, state(iris) == before) == ("Invalid", True, True), text
+
+
+def test_a_tag_without_a_value_is_refused_and_one_with_an_empty_value_is_meant(browser, iris):
+    kind, text = browser.fails("tag", model="Iris", version=3, tags="reviewed by me")
+    assert (kind, "'reviewed by me' is not" in text) == ("Invalid", True)
+    browser.done("tag", model="Iris", version=3, tags="checked=, by='a, b'")
+    assert iris.version("Iris", 3).tags == {"checked": "", "by": "a, b"}

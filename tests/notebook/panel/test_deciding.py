@@ -49,7 +49,7 @@ def test_of_very_many_versions_the_newest_are_told_and_whoever_held_a_stage(open
 
 
 def test_before_there_was_anything_the_table_is_empty_or_says_so(browser, iris):
-    assert browser.done("asof", model="Iris", at=moment(iris, 0) - 0.9)["count"] == 0, "a slider counts milliseconds"
+    assert browser.done("asof", model="Iris", at=moment(iris, 0) - 0.9)["count"] == 1, "a slider counts milliseconds"
     kind, told = browser.fails("asof", model="Iris", at=moment(iris, 0) - 1000)
     assert (kind, "the registry was empty on" in told) == ("ModelNotFound", True)
     assert browser.fails("asof", model="Iris", at=10**18)[0] in {"ValueError", "OverflowError", "Invalid"}
