@@ -94,15 +94,16 @@ def _cell(value: object) -> Any:
 
 def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:
     """Hold a version against the policy of a stage, for whoever is about to promote it."""
-    return _rows(registry.evaluate(model, version, stage))
+    found = registry.evaluate(model, version, stage)
+    open_ = waiting(registry.store, found.name, registry.store.events(found.name, version=version))
+    return {**_rows(found), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
 def _rows(found: Evaluation) -> Json:
     rows = [
         {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows
     ]
-    open_ = waiting(registry.store, found.name, registry.store.events(found.name, version=version))
-    return {"rows": rows, "ok": found.ok, "asked": [brief(one.by) for one in open_ if one.stage is stage]}
+    return {"rows": rows, "ok": found.ok}
 
 
 def requests(registry: Registry, found: Iterable[Request]) -> list[Json]:
@@ -129,7 +130,8 @@ def _standing(registry: Registry, one: Request) -> Json:
     texts = lookup.policy(store, one.name, one.stage)
     found = store.consistent(lambda: gates.judged(store, record, one.stage, None))
     assert found is not None
-    asked = [(rule, row) for rule, row in zip(map(rules.understood, texts), found.rows, strict=False) if rule is not None]
+    understood = zip(map(rules.understood, texts), found.rows, strict=False)
+    asked = [(rule, row) for rule, row in understood if rule is not None]
     yes = [row for rule, row in asked if rule.kind == "approved_by"]
     own = any(rule.kind == "approved_by" and rule.args[1] for rule, _ in asked)
     why = ""

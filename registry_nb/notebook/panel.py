@@ -8,6 +8,7 @@ nobody holds while a change is made. Nothing is printed here: where it would app
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -308,7 +309,8 @@ class RegistryPanel(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle
-        return {**data, **self._twin()}, metadata
+        # Not both where nobody looks: nbconvert would prefer the widget, which is blank on a page without the network.
+        return {**(data if _somebody_looks() else {}), **self._twin()}, metadata
 
     def _twin(self) -> dict[str, str]:
         """Return what a page without a kernel shows: a table, and how to bring it to life."""
@@ -369,3 +371,12 @@ def _of_the_kernel() -> Mapping[str, Any]:
 
     shell = get_ipython()
     return {} if shell is None else shell.user_ns
+
+
+def _somebody_looks() -> bool:
+    """Tell whether a page shows what the cell makes: nbconvert and its like run cells that cannot ask for input."""
+    from IPython.core.getipython import get_ipython
+
+    asked = getattr(get_ipython(), "parent_header", None) or {}
+    alone = asked.get("content", {}).get("allow_stdin", True) is False
+    return not alone or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # which runs cells alike, for a page

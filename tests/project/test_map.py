@@ -1,4 +1,4 @@
-"""The README's map shows every room, and its tour every verb."""
+"""The map in CONTRIBUTING shows every room, and the README's tour every verb."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "registry_nb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def the_map():
-    """The paths that the README's fenced map names."""
-    (drawn,) = re.findall(r"```text\n(registry_nb/\n.*?)```", README, re.DOTALL)
+    """The paths that the fenced map names."""
+    (drawn,) = re.findall(r"```text\n(registry_nb/\n.*?)```", CONTRIBUTING, re.DOTALL)
     found, folder = [], ""
     for line in drawn.splitlines()[1:]:
         entry = re.match(r"(│   )?[├└]── (\S+)", line)

@@ -1,12 +1,16 @@
 """A panel in a real kernel: opened by a cell, asked and heard over its comm; and another kernel beside it."""
 
 import json
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[3]
 OPEN = """
@@ -141,3 +145,34 @@ def test_a_page_that_is_loaded_again_asks_for_the_state_of_all_widgets(kernel):
         state = states["content"]["data"]["states"][comm_id]["state"]
         assert json.loads(json.dumps(state))["model"] == "Iris"
         assert [comm_id, "state", "versions"] in states["content"]["data"]["buffer_paths"]
+
+
+@pytest.mark.parametrize("how", ["registry.panel('Iris')", "%registry panel Iris"])
+def test_nbconvert_puts_a_table_where_the_panel_would_be(tmp_path, monkeypatch, how):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("REGISTRY_NB_URI", str(tmp_path / "registry"))
+    made = "import registry_nb as rn\nregistry = rn.Registry()\n%load_ext registry_nb\n"
+    made += "registry.register(lambda X: [0 for _ in X], 'Iris', metrics={'accuracy': 0.9});"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in (made, how)])
+    nbformat.write(notebook, tmp_path / "shown.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "shown.ipynb", "--to"]
+    for form in ("notebook", "html"):
+        run = [*command, form, "--output", f"done-{form}"]
+        subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    (saved,) = nbformat.read(tmp_path / "done-notebook.ipynb", 4).cells[-1].outputs
+    assert set(saved.data) == {"text/html", "text/plain"}
+    page = (tmp_path / "done-html.html").read_text(encoding="utf-8").partition("<body")[2]
+    assert "jupyter.widget-view" not in page, "which would be blank without the network"
+    assert "Snapshot of the versions of Iris" in page
+    assert "<td" in page[page.index("rnb") :]
+    assert "0.9</" in page
+
+
+def test_voila_which_runs_cells_as_nbconvert_does_shows_the_panel(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import registry_nb as rn\nrn.Registry('registry').panel()")]
+    )
+    done = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "application/vnd.jupyter.widget-view+json" in done.cells[0].outputs[-1].data
