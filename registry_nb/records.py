@@ -266,7 +266,7 @@ class ModelVersion(Shown):
         return saved
 
     def requirements_txt(self) -> str:
-        """Return what the version needs as the text of a ``requirements.txt``, with its Python in a comment."""
+        """Return what the version needs as the text of a requirements file of pip, with its Python in a comment."""
         return "".join(f"{line}\n" for line in (f"# {self.uri}, Python {self.python_version}", *self.requirements))
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,9 +40,9 @@ from registry_nb.notebook.cells import (
     time_cell,
     visible,
 )
+from registry_nb.notebook.entries import event_row, model_row, or_none, request_row, run_row, status
 from registry_nb.notebook.markdown import plain
 from registry_nb.notebook.pictures import timeline_picture
-from registry_nb.notebook.told import is_forced
 from registry_nb.probes import Behaviour
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.registry import Registry
@@ -112,20 +112,20 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     if isinstance(first, ModelVersion):
         return _versions(shown, len(listing), note)
     if isinstance(first, RegisteredModel):
-        rows = [_model_row(model) for model in shown]
+        rows = [model_row(model) for model in shown]
         head = ("model", "Production", "Staging", "newest", "aliases", "description", "changed")
         return _without_empty_columns(Sheet(counted(len(listing), "model"), head=head, rows=rows, note=note))
     if isinstance(first, Event):
         head = ("#", "when", "who", "what", "model", "version", "change", "because")
         if rest > 0:  # the newest are what one looks for, and they stay in their order
             shown, note = listing[-limit:], f"… and {rest:,} more before these; to_frame() has them all"
-        rows = [_event_row(event) for event in shown]
+        rows = [event_row(event) for event in shown]
         everything = _without_empty_columns(Sheet(counted(len(listing), "event"), head=head, rows=rows, note=note))
         return _of_one_model(everything) if len({event.name for event in shown}) == 1 else everything
     if isinstance(first, Stint):
         return _stints(listing, shown, note)
     if isinstance(first, Request):
-        rows = [_request_row(request) for request in shown]
+        rows = [request_row(request) for request in shown]
         head = ("model", "version", "to", "asked", "by", "because", "approved by")
         return _without_empty_columns(Sheet(counted(len(listing), "request"), head=head, rows=rows, note=note))
     if isinstance(first, Rule):
@@ -135,7 +135,7 @@ def _listing(listing: Listing[Any], limit: int) -> Sheet:
     if isinstance(first, Run):
         names = metric_names(shown)
         head = ("run", "id", "experiment", "status", *names, "started", "by")
-        rows = [_run_row(*pair) for pair in zip(shown, metric_cells(shown, names), strict=True)]
+        rows = [run_row(*pair) for pair in zip(shown, metric_cells(shown, names), strict=True)]
         return Sheet(counted(len(listing), "run"), head=head, rows=rows, note=note)
     title = counted(len(listing), "record")
     if is_dataclass(first):
@@ -221,18 +221,6 @@ def _figures(row: Sequence[object]) -> list[Cell]:
     floats = [value for value in row if isinstance(value, float)]
     cells = iter(number_cells(floats))
     return [next(cells) if isinstance(value, float) else _cell(value) for value in row]
-
-
-def _request_row(request: Request) -> Sequence[Cell]:
-    return (
-        text_cell(request.name),
-        number_cell(request.version),
-        stage_cell(request.stage),
-        time_cell(request.at),
-        text_cell(request.by),
-        text_cell(request.because),
-        text_cell(", ".join(request.approved)),
-    )
 
 
 def same_bytes(version: ModelVersion) -> str:
@@ -352,7 +340,7 @@ def _two_sides(found: Difference) -> list[Cell]:
         cells = [cell if cell.text else Cell("–") for cell in number_cells(sides)]
     else:
         told = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
-        cells = [text_cell(_or_none(side)) for side in told]
+        cells = [text_cell(or_none(side)) for side in told]
     good = [
         replace(cell, kind="good" if found.better == which else "") for which, cell in zip("ab", cells, strict=True)
     ]
@@ -412,7 +400,7 @@ def _run(run: Run) -> Sheet:
     facts = [
         ("id", text_cell(run.run_id)),
         ("experiment", text_cell(run.experiment)),
-        ("status", _status(run)),
+        ("status", status(run)),
         ("metrics", measured_cell(run.metrics)),
         ("params", long_cell(pairs(run.params))),
         ("tags", long_cell(pairs(run.tags))),
@@ -504,77 +492,6 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Request: _alone,
     Registry: _registry,
 }
-
-
-def _model_row(model: RegisteredModel) -> Sequence[Cell]:
-    by_stage = {version.stage: version.version for version in model.latest_versions}
-    serving = [
-        number_cell(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)
-    ]
-    newest = max((version.version for version in model.latest_versions), default=None)
-    return (
-        text_cell(model.name),
-        *serving,
-        number_cell(newest) if newest else Cell("–"),
-        text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
-        text_cell(plain(model.description)),
-        time_cell(model.updated_at),
-    )
-
-
-def _event_row(event: Event) -> Sequence[Cell]:
-    return (
-        number_cell(event.seq),
-        time_cell(event.at),
-        text_cell(event.user),
-        text_cell(event.action.replace("_", " ")),
-        text_cell(event.name),
-        number_cell(event.version) if event.version else Cell("", kind="number"),
-        text_cell(_difference(event)),
-        text_cell(event.because),
-    )
-
-
-def _difference(event: Event) -> str:
-    """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
-    before, after = event.before or {}, event.after or {}
-    if event.action == "registered":
-        return ""
-    if "stage" in after:
-        forced = ", past the policy" if is_forced(event) else ""
-        return f"{before.get('stage', '')} → {after['stage']}{forced}"
-    parts = []
-    for name in after:
-        now, then = after[name], before.get(name)
-        if isinstance(now, Mapping):
-            old = then if isinstance(then, Mapping) else {}
-            parts += [f"{key}: {_or_none(old.get(key))} → {_or_none(value)}" for key, value in now.items()]
-        else:
-            parts.append(f"{name}: {_or_none(then)} → {_or_none(now)}")
-    return ", ".join(parts) if before else ""
-
-
-def _or_none(value: object) -> str:
-    if isinstance(value, tuple):  # the rules of a policy
-        return "; ".join(map(str, value)) or "–"
-    return "–" if value in (None, "") else str(value)
-
-
-def _run_row(run: Run, measured: Sequence[Cell]) -> Sequence[Cell]:
-    return (
-        text_cell(run.name),
-        Cell(visible(run.run_id[:8]), visible(run.run_id)),
-        text_cell(run.experiment),
-        _status(run),
-        *measured,
-        time_cell(run.started_at),
-        text_cell(run.user),
-    )
-
-
-def _status(run: Run) -> Cell:
-    kinds = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad"}
-    return Cell(str(run.status), kind=kinds.get(str(run.status), ""))
 
 
 def _of_one_model(given: Sheet) -> Sheet:
