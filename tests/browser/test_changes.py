@@ -137,11 +137,11 @@ def test_tags_are_added_and_taken_away(panel):
     shown.button("Tag…").click()
     shown.keys("Enter")
     expect(shown.dialog.get_by_role("alert")).to_have_text("Fill in “Tags”.")
-    shown.dialog.get_by_label("Tags").fill('team=flowers, note="a, b", bare, __proto__=x')
+    shown.dialog.get_by_label("Tags").fill('team=flowers, note="a, b", bare=, __proto__=x')
     shown.dialog.get_by_role("button", name="Tag").click()
     expect(shown.dialog.get_by_role("button", name="Tag")).to_have_attribute("aria-busy", "true")
-    sent = shown.page.evaluate("Object.entries(model.sent.at(-1).args.tags)")
-    assert sent == [["team", "flowers"], ["note", "a, b"], ["bare", ""], ["__proto__", "x"]]
+    sent = shown.page.evaluate("model.sent.at(-1).args.tags")
+    assert sent == 'team=flowers, note="a, b", bare=, __proto__=x', "the kernel reads it, by its one grammar"
     shown.answer("tag", done("Tagged Iris 3: team=flowers"))
     shown.button("Remove tag team").click()
     assert shown.sent("untag") == [{"model": "Iris", "version": 3, "keys": ["team"]}]

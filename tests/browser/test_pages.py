@@ -193,7 +193,11 @@ def test_of_two_versions_numbers_have_equal_decimals_and_sizes_a_unit(panel):
     shown = panel(view="compare", replies={"compare": good({"rows": rows})})
 
     def cells(name):
-        return shown.page.get_by_role("row", name=name).locator("td").all_inner_texts()[1:]
+        return (
+            shown.page.locator("tr", has=shown.page.locator(f"td:first-child:text-is('{name}')"))
+            .locator("td")
+            .all_inner_texts()[1:]
+        )
 
     assert cells("accuracy") == ["0.9343", "better 0.9430", "+0.0087"]
     assert cells("auc")[2] == "+1e-05", "a difference that is there is not written as none"
