@@ -73,8 +73,8 @@ def check(
     store : Store
     artifacts : Artifacts
     repair : bool
-        Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that nothing has
-        used for `older_than`.
+        Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that no version
+        uses, saved `older_than` ago or earlier.
     deep : bool
         Load every version that has probe rows, and predict them again.
     older_than : timedelta

@@ -407,7 +407,8 @@ class Registry(Shown):
         Parameters
         ----------
         repair : bool
-            Keep what is intact of a damaged journal, and remove bytes that nothing has used for `older_than`.
+            Keep what is intact of a damaged journal, and remove bytes that no version uses, saved
+            `older_than` ago or earlier.
         deep : bool
             Load every version that has probe rows, too, and predict them again.
         older_than : timedelta
@@ -520,7 +521,7 @@ class Registry(Shown):
     ) -> None:
         """Delete a version, or a model with all its versions; the history keeps what they were.
 
-        The bytes stay until ``check(repair=True)`` finds that nothing has used them for a day.
+        The bytes stay until ``check(repair=True)`` removes what no version uses and was saved more than a day ago.
 
         Parameters
         ----------

@@ -135,7 +135,9 @@ def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "does everything still hold together?",
     "check --deep",
     argument("--deep", action="store_true", help="predict the probe rows of every version again"),
-    argument("--repair", action="store_true", help="keep what is intact, remove what nothing has used for a day"),
+    argument(
+        "--repair", action="store_true", help="keep what is intact, remove what no version uses and is older than a day"
+    ),
     argument("--now", action="store_true", help="with --repair: remove what nothing uses now"),
 )
 def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:

@@ -1,7 +1,9 @@
-"""Make the pictures of the README from the real thing: ``python tests/browser/pictures.py``.
+"""Make the pictures of the README from the real thing: ``python tests/browser/pictures.py [FOLDER]``.
 
-JupyterLab with a notebook in it, the panel below its cell, light and dark. What is in the registry was registered for
-the picture, by a clock that is set back, so that the ages are worth looking at.
+JupyterLab with a notebook in it, the panel below its cell, light and dark: the versions, a promotion that the policy
+refuses, the history with its slider, two versions compared. What is in the registry was registered for the pictures, by
+a clock that is set back, so that the ages are worth looking at. What is to be seen is waited for by its role and its
+name: where the panel lacks it, the script fails, and writes no picture of something else.
 """
 
 import os
@@ -18,10 +20,14 @@ os.environ.setdefault("REGISTRY_NB_HOME", tempfile.mkdtemp())
 
 from conftest import FLAGS, executable  # noqa: E402
 from lab import Notebook, Server  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
+from playwright.sync_api import expect, sync_playwright  # noqa: E402
+from sklearn.datasets import load_iris  # noqa: E402
+from sklearn.ensemble import RandomForestClassifier  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
 
 import registry_nb as rn  # noqa: E402
 from registry_nb import process as clocked  # noqa: E402
+from registry_nb.rules import approved_by, incumbent, metric, probe_passes  # noqa: E402
 
 LOOKS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 CELL = """import registry_nb as rn
@@ -39,6 +45,7 @@ def ago(**how_long):
 
 def fill(registry):
     """Register what could have been registered in two weeks."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
     people = [rn.Registry(registry.uri, user=name) for name in ("ada", "Grace", "Barbara")]
     measured = [
         (0.9123, 0.9321, 0.41),
@@ -55,9 +62,12 @@ def fill(registry):
             metrics = {"accuracy": accuracy, "auc": auc, "loss": loss}
             tags = {"data": f"2026-{number + 3:02}"} | ({"reviewed": "yes"} if number in {2, 5, 7} else {})
             who = people[number % 3]
+            trees = 10 * number
+            model = LogisticRegression(max_iter=500) if number == 8 else RandomForestClassifier(trees, random_state=0)
             who.register(
-                lambda X, number=number: [number for _ in X],
+                model.fit(X, y),
                 "Iris",
+                example=X[::30],
                 metrics=metrics,
                 tags=tags,
                 aliases=["challenger"] if number == 8 else (),
@@ -70,26 +80,79 @@ def fill(registry):
         registry.promote("Iris", 8, "Staging")
         registry.alias("Iris", "champion", 7)
         registry.describe("Iris", "Which of three flowers is it?")
+        rules = [metric("accuracy") >= incumbent - 0.01, probe_passes(), approved_by(1, not_author=True)]
+        registry.policy("Iris", require=rules)
+
+
+def versions(shown):
+    """Show the list, with its first row chosen by keyboard."""
+    shown.grid.focus()
+    for key in ("Home", "ArrowDown"):
+        shown.page.keyboard.press(key)
+    expect(shown.panel.get_by_role("row").filter(has_text="Production")).to_have_count(1)
+
+
+def refused(shown):
+    """Show a promotion that the policy refuses, and why."""
+    shown.row(8).click()
+    shown.button("Promote…").click()
+    rules = shown.dialog.get_by_role("listitem")
+    expect(rules.filter(has_text="failed")).to_have_count(1)
+    expect(rules.filter(has_text="passed")).to_have_count(2)
+
+
+def held(shown):
+    """Show how it stood some events ago."""
+    tab(shown, "History")
+    slider = shown.panel.get_by_role("slider")
+    slider.focus()
+    table = shown.panel.get_by_role("table", name="Versions at that moment")
+    for _ in range(9):
+        told = slider.get_attribute("aria-valuetext")
+        shown.page.keyboard.press("ArrowLeft")
+        expect(slider).not_to_have_attribute("aria-valuetext", told)
+    expect(table.get_by_role("row").filter(has_text="Production")).to_have_count(1)
+
+
+def compared(shown):
+    """Show the one that is in production beside the newest."""
+    tab(shown, "Compare")
+    expect(
+        shown.panel.get_by_role("table", name="Metrics").get_by_role("row").filter(has_text="accuracy")
+    ).to_be_visible()
+    expect(shown.panel.get_by_role("table", name="Estimator")).to_be_visible()
+
+
+def tab(shown, name):
+    shown.panel.get_by_role("navigation").get_by_role("button", name=name).click()
+
+
+#: What each picture shows, in an order in which one leads to the next.
+PICTURES = {"panel": versions, "history": held, "compare": compared, "promote": refused}
 
 
 def main(folder):
-    """Write panel-light.png and panel-dark.png."""
+    """Write a light and a dark picture of each view."""
+    expect.set_options(timeout=90_000)  # the kernel imports scikit-learn before it compares
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         server = Server(Path(scratch))
         browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         try:
             fill(rn.Registry(server.notebooks / "my_models", user="ada"))
-            page = browser.new_page(viewport={"width": 1180, "height": 760}, device_scale_factor=1.5)
+            page = browser.new_page(viewport={"width": 1180, "height": 1400}, device_scale_factor=1.5)
             shown = Notebook(page, server, server.write("picture.ipynb", CELL))
             shown.run_all()
             shown.command("application:toggle-left-area")
             for look, name in LOOKS.items():
                 shown.theme(name)
                 page.locator("#jupyterlab-splash").wait_for(state="detached")  # it greets each theme
-                shown.grid.focus()
-                page.keyboard.press("Home")
-                page.keyboard.press("ArrowDown")
-                page.locator(".jp-Notebook .jp-Cell").first.screenshot(path=folder / f"panel-{look}.png")
+                for picture, show in PICTURES.items():
+                    tab(shown, "Versions")
+                    show(shown)
+                    seen = shown.dialog if picture == "promote" else page.locator(".jp-Notebook .jp-Cell").first
+                    seen.screenshot(path=folder / f"{picture}-{look}.png")
+                page.keyboard.press("Escape")
+                expect(shown.dialog).to_have_count(0)
         finally:
             browser.close()
             server.close()

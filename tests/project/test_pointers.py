@@ -19,6 +19,7 @@ MADE = {"registry.jsonl", "registry.jsonl.lock", "model.keras", "keras.json", "m
 MADE |= {
     "my_models/registry.jsonl",
     "top_level.txt",
+    "requirements.txt",
     "weights.safetensors",
     "saved_model/",
     "probe.json",

@@ -197,6 +197,18 @@ def test_bytes_of_a_deleted_version_are_told_at_once_and_go_when_that_is_asked_f
     assert filled.load("models:/M/1").predict([0]) == [1]
 
 
+def test_the_day_counts_from_when_bytes_were_saved_not_from_when_their_version_was_deleted(filled, constant):
+    gone = filled.register(constant(2), "M")
+    (file,) = gone.files
+    stored = Path(filled.uri) / "artifacts" / file.digest.removeprefix("sha256:")
+    earlier = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    os.utime(stored, (earlier, earlier))
+    assert filled.check(repair=True).removed == (), "a version uses them"
+    filled.delete("M", version=2)
+    assert stored.exists(), "nothing goes before somebody asks"
+    assert filled.check(repair=True).removed == (file.digest,)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"older_than": NOW}, {"repair": True, "older_than": -NOW - timedelta(1)}, {"repair": True, "older_than": 0}],
