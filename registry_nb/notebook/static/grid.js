@@ -138,7 +138,9 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     event.stopPropagation();
     state.active = key(order[Number(row.dataset.n)]);
     draw();
-    menu(state.active, event);
+    const ask = () => menu(state.active, event);
+    if (event.buttons) addEventListener("mouseup", ask, { once: true }); // the release would dismiss it
+    else ask();
   });
 
   let asked = 0;
