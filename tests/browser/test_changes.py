@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from component import PLAN, bad, columns, done, good, three, version
+from component import PLAN, SHOWN, bad, columns, done, good, three, version
 from playwright.sync_api import expect
 
 CONFLICT = bad("Conflict", "Grace promoted Iris 1 to Production while you were looking; nothing was changed")
@@ -223,6 +223,46 @@ def test_the_model_itself_is_described_tagged_renamed_and_deleted(panel):
     choose("Delete the model…")
     assert shown.focus_is("input"), "not on the button that deletes"
     expect(shown.dialog.get_by_role("heading")).to_have_text("Delete Flowers with all its versions?")
+
+
+# -- where one looks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_on_a_long_page_what_was_done_is_seen_without_scrolling_and_covers_no_control(panel, page, motion):
+    page.emulate_media(reduced_motion=motion)
+    long = {**SHOWN, "requirements": [f"library-{n}==1.0" for n in range(40)], "history": SHOWN["history"] * 60}
+    shown = panel(height=420, width=700, replies={"show": good(long), "promote": done()})
+    shown.row(3).click()
+    shown.button("Promote…").click()
+    expect(shown.dialog.locator(".sentence")).not_to_be_empty()
+    shown.dialog.get_by_role("button", name="Promote").click()
+    expect(shown.dialog).to_have_count(0)
+    toast = shown.page.locator(".toast")
+    expect(toast).to_have_text("Promoted Iris 3 to Production; archived Iris 2")
+    expect(toast).to_be_in_viewport(ratio=1)
+    box = toast.bounding_box()
+    for control in shown.page.locator(".panel button:visible").all():
+        other = control.bounding_box()
+        apart = [box[a] + box[size] <= other[a] or other[a] + other[size] <= box[a] for a, size in
+                 (("x", "width"), ("y", "height"))]  # fmt: skip
+        assert any(apart), control.inner_text()
+    assert shown.page.locator("[role=status].said").count() == 1, "one line is read out; the toast is for the eye"
+    assert toast.get_attribute("aria-hidden") == "true"
+    seconds = toast.evaluate("one => parseFloat(getComputedStyle(one).animationDuration)")
+    assert (seconds < 0.01) == (motion == "reduce")
+    shown.said.scroll_into_view_if_needed()
+    expect(toast).to_be_hidden()
+
+
+def test_where_the_line_itself_is_in_sight_nothing_is_said_twice(panel):
+    shown = panel(replies={"promote": done()})
+    shown.row(3).click(button="right")
+    shown.page.get_by_role("menuitem", name="Promote to Production…").click()
+    expect(shown.dialog.locator(".sentence")).not_to_be_empty()
+    shown.keys("Enter")
+    expect(shown.said).to_have_text("Promoted Iris 3 to Production; archived Iris 2")
+    expect(shown.page.locator(".toast")).to_be_hidden()
 
 
 # -- the board ---------------------------------------------------------------------------------------------------------

@@ -91,10 +91,22 @@ def test_what_a_policy_asks_for_stands_in_the_dialog_and_its_no_withholds_the_ye
     rules = dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
     expect(rules).to_have_count(3)
     assert [one.split(":")[0] for one in rules.all_text_contents()] == ["passed", "failed", "not known"]
-    yes = dialog.get_by_role("button", name="Promote")
-    expect(yes).to_have_attribute("aria-disabled", "true")
-    yes.click(force=True)
-    dialog.get_by_label("Why?").press("Enter")
+    offers = dialog.locator(".buttons button:visible")
+    assert offers.all_inner_texts() == ["Cancel", "Ask for approval…", "Override…"]
+    expect(dialog.get_by_role("button", name="Ask for approval…")).to_have_class("primary")
+    assert shown.sent("promote") == []
+
+
+def test_where_the_policy_says_no_enter_asks_for_approval_with_what_was_typed(panel):
+    shown = panel(replies={"request": done("Asked for Iris 3 to go to Production")})
+    dialog = promoting(shown, {**REFUSED, "asked": ["Grace"]})
+    expect(dialog).to_contain_text("Grace asked for approval already.")
+    dialog.get_by_label("Why?").fill("better on holdout")
+    shown.keys("Enter")
+    expect(dialog.get_by_role("heading")).to_have_text("Ask for Iris 3 to go to Production")
+    expect(dialog.get_by_label("Why?")).to_have_value("better on holdout")
+    shown.keys("Enter")
+    expect(shown.said).to_have_text("Asked for Iris 3 to go to Production")
     assert shown.sent("promote") == []
 
 
@@ -108,32 +120,40 @@ def test_what_passes_needs_nothing_more(panel):
     assert [args["force"] for args in shown.sent("promote")] == [False]
 
 
-def test_a_no_is_overridden_by_keyboard_and_says_so_to_the_kernel(panel):
-    shown = panel(replies={"promote": bad("Invalid", "to override a policy needs a reason")})
+def test_a_no_is_overridden_by_keyboard_with_a_reason_and_says_so_to_the_kernel(panel):
+    shown = panel(replies={"promote": done()})
     dialog = promoting(shown)
-    dialog.get_by_label("Override the policy").focus()
-    shown.keys("Space")
-    yes = dialog.get_by_role("button", name="Promote")
-    expect(yes).to_have_attribute("aria-disabled", "false")
-    yes.click()
-    expect(dialog.get_by_role("alert")).to_have_text("to override a policy needs a reason")
-    shown.reply("promote", done())
-    dialog.get_by_label("Why?").fill("the fire brigade is here")
-    yes.click()
+    dialog.get_by_role("button", name="Override…").focus()
+    shown.keys("Enter")
+    assert shown.focus_is("input")
+    expect(dialog.get_by_role("button", name="Ask for approval…")).to_have_count(0)
+    shown.keys("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("Give a reason for overriding the policy.")
+    shown.page.keyboard.type("the fire brigade is here")
+    shown.keys("Enter")
     expect(shown.dialog).to_have_count(0)
-    assert [(args["force"], args["because"]) for args in shown.sent("promote")] == [
-        (True, ""),
-        (True, "the fire brigade is here"),
-    ]
+    assert [(args["force"], args["because"]) for args in shown.sent("promote")] == [(True, "the fire brigade is here")]
 
 
-def test_to_change_ones_mind_about_the_override_withholds_the_yes_again(panel):
-    shown = panel()
-    dialog = promoting(shown)
-    box = dialog.get_by_label("Override the policy")
-    box.check()
-    box.uncheck()
-    expect(dialog.get_by_role("button", name="Promote")).to_have_attribute("aria-disabled", "true")
+def test_a_policy_that_was_set_meanwhile_changes_what_is_offered(panel):
+    shown = panel(replies={"promote": bad("PolicyFailed", "Version 3 of Iris does not meet the policy")})
+    dialog = promoting(shown, {**REFUSED, "ok": True, "rows": []})
+    expect(dialog.locator(".sentence")).not_to_be_empty()
+    shown.reply("plan", good(REFUSED))
+    dialog.get_by_role("button", name="Promote").click()
+    expect(dialog.get_by_role("button", name="Ask for approval…")).to_be_visible()
+    expect(dialog.get_by_role("alert")).to_have_text("Version 3 of Iris does not meet the policy")
+
+
+def test_an_approval_that_does_not_count_is_no_green_line(panel):
+    text = "Approved Iris 3 for Production (this approval does not count for the policy)"
+    counted = good({"sentence": text, "model": "Iris", "version": 3, "doubtful": True})
+    shown = panel(replies={"approve": counted, "show": good({**SHOWN, "requests": [REQUEST]})})
+    shown.row(3).click()
+    shown.button("Approve 3").click()
+    shown.dialog.get_by_role("button", name="Approve").click()
+    expect(shown.said).to_have_text(text)
+    expect(shown.said).to_have_class("said warn")
 
 
 def test_a_request_is_made_from_the_version_and_answered_there(panel):
@@ -274,7 +294,7 @@ def test_axe_finds_nothing_wrong(panel, accessible, view, look):
         shown.keys("ArrowLeft")
         expect(shown.page.get_by_role("table", name="Versions at that moment")).to_be_visible()
     elif view == "checklist":
-        promoting(shown).get_by_label("Override the policy").check()
+        promoting(shown).get_by_role("button", name="Override…").click()
     elif view == "shadow":
         compared(shown)
         expect(shown.page.locator(".shadow")).to_be_visible()

@@ -1,7 +1,7 @@
 """How the panel behaves when things are not as they should be: a slow kernel, hostile words, too many rows."""
 
 import pytest
-from component import NOW, SHOWN, STAGES, bad, columns, good, model_row, three, version
+from component import NOW, SHOWN, STAGES, bad, columns, done, good, model_row, three, version
 from playwright.sync_api import expect
 
 CANARY = (
@@ -37,11 +37,11 @@ def test_without_an_answer_it_is_queued_then_nobody_answers_and_the_button_comes
     expect(trouble).to_be_empty()
     assert go.get_attribute("aria-busy") == "true"
     shown.page.clock.run_for(200)
-    expect(trouble).to_have_text("queued: the kernel is busy")
+    expect(trouble).to_have_text("No answer for 2 s: the kernel is busy or gone.")
     go.click(force=True)
     assert len(shown.sent("promote")) == 1
     shown.page.clock.run_for(8_000)
-    expect(trouble).to_have_text("no answer: is the kernel running?")
+    expect(trouble).to_have_text("No answer for 10 s: the kernel is busy or gone.")
     assert go.get_attribute("aria-busy") is None
     go.click()
     assert len(shown.sent("promote")) == 2
@@ -86,16 +86,117 @@ def test_progress_ends_the_waiting_for_a_first_word(panel):
     assert shown.button("Register").get_attribute("aria-busy") == "true"
 
 
+def end(shown):
+    """Let the comm end, as ipywidgets tells of it when the kernel restarts."""
+    shown.page.evaluate("model.comm_live = false; model.heard['comm_live_update'].forEach(f => f())")
+
+
+LOST = "This panel lost its kernel. Run the cell again."
+
+
+def test_who_lost_the_kernel_is_told_at_once_and_finds_nothing_to_press(panel):
+    shown = panel(replies={"promote": done()})
+    shown.row(3).click()
+    shown.button("Promote…").focus()
+    end(shown)
+    expect(shown.page.get_by_role("alert").first).to_have_text(LOST)
+    before = shown.page.evaluate("model.sent.length")
+    for name in ("Promote…", "Compare…", "History", "Register…", "More", "Models"):
+        assert shown.button(name).first.get_attribute("aria-disabled") == "true", name
+        shown.button(name).first.click(force=True)
+    shown.button("Promote…").focus()
+    shown.keys("Enter", "Space")
+    expect(shown.dialog).to_have_count(0)
+    expect(shown.page.get_by_role("heading", name="Provenance")).to_be_visible()
+    assert shown.page.evaluate("model.sent.length") == before
+    assert shown.page.locator(".panel").get_by_text("Loading…").count() == 0
+
+
+def test_a_kernel_that_ends_without_a_word_is_noticed_within_three_seconds(panel):
+    shown = panel(clock=True)
+    shown.page.evaluate("model.comm_live = false")
+    shown.page.clock.run_for(3_000)
+    expect(shown.page.get_by_role("alert").first).to_have_text(LOST)
+
+
+def test_a_line_that_takes_nothing_any_more_is_a_kernel_that_is_lost(panel):
+    shown = panel()
+    shown.page.evaluate("void (model.send = () => { throw new Error('Cannot send'); })")
+    shown.row(3).click()
+    expect(shown.page.get_by_role("alert").first).to_have_text(LOST)
+    expect(shown.page.get_by_text("Loading…")).to_have_count(0)
+
+
+def test_what_waits_for_a_lost_kernel_waits_no_longer_and_what_was_typed_stays(panel):
+    shown = panel(replies={"describe": None})
+    shown.row(3).click()
+    shown.button("Describe…").click()
+    shown.dialog.get_by_label("Description").fill("A long story")
+    shown.keys("Control+Enter")
+    end(shown)
+    expect(shown.dialog.get_by_role("alert")).to_have_text(LOST)
+    expect(shown.dialog.get_by_label("Description")).to_have_value("A long story")
+    shown.dialog.get_by_role("button", name="Cancel").click()
+    expect(shown.dialog).to_have_count(0)
+
+
+BUSY = "The kernel is busy; this will be done when it is free."
+KERNEL = """status => { model.widget_manager.kernel.status = status; }"""
+
+
+def with_kernel(shown, status):
+    """Draw it again above JupyterLab's manager, whose kernel has a status."""
+    shown.page.evaluate(
+        """async status => {
+        model.widget_manager = {kernel: {id: 'k', status, connectionStatus: 'connected'}};
+        ended.abort();
+        window.ended = new AbortController();
+        await draw();
+        }""",
+        status,
+    )
+
+
+def test_a_busy_kernel_is_told_from_a_lost_one_for_as_long_as_it_takes(panel):
+    shown = panel(clock=True, replies={"show": None})
+    with_kernel(shown, "busy")
+    shown.row(3).click()
+    shown.page.clock.run_for(60_000)
+    expect(shown.said).to_have_text(BUSY)
+    expect(shown.page.get_by_text(LOST)).to_have_count(0)
+    shown.answer("show", good(SHOWN))
+    expect(shown.page.get_by_role("heading", name="Provenance")).to_be_visible()
+    expect(shown.said).to_be_empty()
+
+
+@pytest.mark.parametrize("status", ["restarting", "autorestarting", "terminating", "dead"])
+def test_a_kernel_whose_status_is_the_end_is_lost(panel, status):
+    shown = panel(clock=True)
+    with_kernel(shown, "idle")
+    shown.page.evaluate(KERNEL, status)
+    shown.page.clock.run_for(3_000)
+    expect(shown.page.get_by_role("alert").first).to_have_text(LOST)
+
+
+@pytest.mark.parametrize("now", ["null", "{id: 'another', status: 'idle', connectionStatus: 'connected'}"])
+def test_a_kernel_that_is_shut_down_or_exchanged_is_lost(panel, now):
+    shown = panel(clock=True)
+    with_kernel(shown, "idle")
+    shown.page.evaluate(f"model.widget_manager.kernel = {now}")
+    shown.page.clock.run_for(3_000)
+    expect(shown.page.get_by_role("alert").first).to_have_text(LOST)
+
+
 def test_a_filter_and_a_page_that_nobody_answers_say_so(panel):
     shown = panel(clock=True, replies={"filter": None, "show": None})
     shown.page.get_by_label("Search or filter versions").fill("stage = 'Production'")
     shown.page.clock.run_for(2_400)
-    expect(shown.page.locator(".search .trouble")).to_have_text("queued: the kernel is busy")
+    expect(shown.page.locator(".search .trouble")).to_have_text("No answer for 2 s: the kernel is busy or gone.")
     shown.page.clock.run_for(8_000)
-    expect(shown.page.locator(".search .trouble")).to_have_text("no answer: is the kernel running?")
+    expect(shown.page.locator(".search .trouble")).to_have_text("No answer for 10 s: the kernel is busy or gone.")
     shown.row(3).click()
     shown.page.clock.run_for(2_100)
-    expect(shown.said).to_have_text("queued: the kernel is busy")
+    expect(shown.said).to_have_text("No answer for 2 s: the kernel is busy or gone.")
 
 
 def test_where_no_kernel_answers_the_rows_are_a_picture_until_one_does(panel):

@@ -35,6 +35,31 @@ def test_one_version_shows_all_that_is_recorded_and_how_to_load_it(panel):
     assert shown.dialog.get_by_label("Description").input_value() == SHOWN["load"][0]
 
 
+def test_where_a_version_came_from_is_told_in_cells_and_words_and_nothing_is_raw(panel):
+    forced = {**SHOWN["history"][0], "forced": True, "because": "the old server burns"}
+    told = {**SHOWN, "params": {"grid": {"C": [1, 2], "deep": {"on": True}}}, "history": [forced]}
+    shown = panel(replies={"show": good(told)})
+    shown.row(3).click()
+    cells = shown.page.locator(".provenance .cell")
+    assert cells.locator(".prompt").all_inner_texts() == ["In [3]", "In [12]"]
+    expect(cells.locator("pre").last).to_have_text("model = LogisticRegression(max_iter=500)\nmodel.fit(X, y)")
+    look = cells.locator("code").last.evaluate(
+        "one => { const {fontFamily, textAlign, whiteSpace} = getComputedStyle(one); return "
+        "[fontFamily.includes('monospace'), ['left', 'start'].includes(textAlign), whiteSpace]; }"
+    )
+    assert look == [True, True, "pre"]
+    part = shown.page.locator(".provenance")
+    for text in ("569 rows × 30 columns", "1a2b3c4 on main, with uncommitted changes"):
+        expect(part.get_by_text(text)).to_be_visible()
+    expect(part.get_by_text("0a1b2c3d")).to_be_hidden()
+    part.get_by_text("Identifiers").click()
+    expect(part.get_by_text("0a1b2c3d")).to_be_visible()
+    text = shown.page.locator("article").inner_text()
+    assert not set('{}"') & set(text), "no notation of a machine"
+    assert "C: (1, 2), deep: (on: yes)" in text
+    assert "forced the old server burns" in " ".join(shown.page.locator("article td").last.text_content().split())
+
+
 def test_a_version_that_is_gone_says_so_and_leads_back(panel):
     shown = panel(replies={"show": bad("NotFound", "Iris has no version 3")})
     shown.row(3).click()

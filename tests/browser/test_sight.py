@@ -1,10 +1,11 @@
 """Sight, hands, and the width of a sidebar: what axe finds, what one can read, reach and see the focus of."""
 
+import base64
 import functools
 import operator
 
 import pytest
-from component import NOW, Panel, bad, columns, three, version
+from component import NOW, REFUSED, Panel, bad, columns, done, good, three, version
 from playwright.sync_api import expect
 
 
@@ -101,6 +102,61 @@ def test_where_the_system_sets_the_colours_the_selected_row_has_a_frame(panel, p
     shown.grid.focus()
     styles = shown.page.locator(".row").evaluate_all("all => all.map(one => getComputedStyle(one).outlineStyle)")
     assert styles == ["solid", "none", "none"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_the_system_sets_the_colours_the_slider_and_the_stages_can_be_told(panel, page, scheme):
+    page.emulate_media(forced_colors="active", color_scheme=scheme)
+    shown = panel(look=scheme, versions=[*three(), version(4, stage="Staging")])
+    shapes = shown.page.locator(".row .stage").evaluate_all(
+        """all => all.map(one => { const {borderRadius, transform, backgroundColor, borderStyle} =
+        getComputedStyle(one, '::before'); return [borderRadius, transform, backgroundColor, borderStyle].join(); })"""
+    )
+    assert len(set(shapes)) == 4
+    shown = panel(look=scheme, view="history")
+    slider = shown.page.get_by_role("slider")
+    slider.focus()
+    assert slider.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+    box = slider.bounding_box()
+    colours = shown.page.evaluate(PIXELS, [base64.b64encode(shown.page.screenshot(clip=box)).decode()])
+    assert colours["dark"] > 200, "a line, and a knob"
+    assert colours["light"] > 200
+    fills = shown.page.locator(".stint rect").evaluate_all("all => all.map(one => getComputedStyle(one).fill)")
+    assert len(set(fills)) == 1, "what holds it now has a thicker frame, not a colour"
+
+
+PIXELS = """async ([picture]) => {
+  const image = await createImageBitmap(await (await fetch('data:image/png;base64,' + picture)).blob());
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
+  canvas.drawImage(image, 0, 0);
+  const found = {dark: 0, light: 0};
+  const {data} = canvas.getImageData(0, 0, image.width, image.height);
+  for (let i = 0; i < data.length; i += 4) {
+    const sum = data[i] + data[i + 1] + data[i + 2];
+    if (sum < 330) found.dark += 1;
+    if (sum > 430) found.light += 1;
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "dark-high-contrast"])
+@pytest.mark.parametrize("view", ["lost", "refused", "toast"])
+def test_axe_finds_nothing_wrong_in_what_is_shown_now_and_then(panel, accessible, view, look):
+    replies = {"plan": good({**REFUSED, "asked": ["ada"]}), "promote": done()} if view == "refused" else {}
+    shown = panel(look=look, height=420, width=700, replies={"promote": done(), **replies})
+    shown.row(3).click()
+    expect(shown.page.locator(".markdown")).to_be_visible()
+    if view == "lost":
+        shown.page.evaluate("model.comm_live = false; model.heard['comm_live_update'].forEach(f => f())")
+        expect(shown.page.get_by_role("alert").first).to_be_visible()
+    else:
+        shown.button("Promote…").click()
+        expect(shown.dialog.locator(".sentence")).not_to_be_empty()
+    if view == "toast":
+        shown.dialog.get_by_role("button", name="Promote").click()
+        expect(shown.page.locator(".toast")).to_be_visible()
+    accessible(shown.page)
 
 
 def test_every_control_shows_its_focus(panel):
