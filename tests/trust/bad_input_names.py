@@ -59,9 +59,12 @@ NAMES += ["Iris", "iris", "IRIS", "latest", "None", "Production", "1", "v12", "m
 
 
 def test_what_only_others_would_mind_is_a_name_and_never_a_path(registry, constant, tmp_path):
-    with pytest.warns(RegistryWarning, match="'iris' is a new model, beside 'Iris'"):
+    def register_all():
         for value, name in enumerate(NAMES):
             registry.register(constant(value), name)
+
+    with pytest.warns(RegistryWarning, match="'iris' is a new model, beside 'Iris'"):
+        register_all()
     assert sorted(NAMES) == [model.name for model in registry.models()]
     for value, name in enumerate(NAMES):
         for which in ("1", "latest"):
