@@ -150,9 +150,18 @@ def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
 
 def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
     """Return who approved a version, as it is now, for a stage; each once, in the order of their answers."""
+    return _yes(_since_registered(reader, version), version, stage)
+
+
+def open_requests(reader: Reader, version: ModelVersion) -> list[Request]:
+    """Return the requests about a version that wait for an answer."""
+    return waiting(reader, version.name, _since_registered(reader, version))
+
+
+def _since_registered(reader: Reader, version: ModelVersion) -> list[Event]:
+    """Return what happened to a version, oldest first; it is read from the newest, to pass by few of the others'."""
     newest = reader.events(version.name, version=version.version, newest_first=True)
-    own = list(takewhile(lambda event: event.action != "registered", newest))
-    return _yes(reversed(own), version, stage)
+    return list(takewhile(lambda event: event.action != "registered", newest))[::-1]
 
 
 def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) -> str:

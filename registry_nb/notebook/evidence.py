@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from registry_nb import gates, lookup, rules
-from registry_nb.approvals import Request, waiting
+from registry_nb.approvals import Request, open_requests
 from registry_nb.asof import Past
 from registry_nb.comparison import Diff
 from registry_nb.evidence import Comparison
@@ -95,7 +95,7 @@ def _cell(value: object) -> Any:
 def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:
     """Hold a version against the policy of a stage, for whoever is about to promote it."""
     found = registry.evaluate(model, version, stage)
-    open_ = waiting(registry.store, found.name, registry.store.events(found.name, version=version))
+    open_ = open_requests(registry.store, registry.version(model, version))
     return {**_rows(found), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
