@@ -1,4 +1,4 @@
-"""Does everything still hold together? Journal, event chain, stages against history, bytes against digests, orphans."""
+"""Look for damage: journal, event chain, stages against history, bytes against digests, orphans."""
 
 from __future__ import annotations
 

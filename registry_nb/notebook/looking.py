@@ -1,4 +1,4 @@
-"""The verbs that look: listings, one record, its history, what is different, what holds together."""
+"""The verbs that look: listings, one record, its history, what is different, what is damaged."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "check",
     "Look",
-    "does everything still hold together?",
+    "look for damage: journal, history, stages, bytes",
     "check --deep",
     argument("--deep", action="store_true", help="predict the probe rows of every version again"),
     argument(
