@@ -60,12 +60,10 @@ NAMES += ["Iris", "iris", "IRIS", "latest", "None", "Production", "1", "v12", "m
 
 
 def test_what_only_others_would_mind_is_a_name_and_never_a_path(registry, constant, tmp_path):
-    def register_all():
-        for value, name in enumerate(NAMES):
+    for value, name in enumerate(NAMES):
+        looks_alike = pytest.warns(RegistryWarning, match=f"'{name}' is a new model, beside 'I")
+        with looks_alike if name in {"iris", "IRIS"} else nullcontext():
             registry.register(constant(value), name)
-
-    with pytest.warns(RegistryWarning, match="'iris' is a new model, beside 'Iris'"):
-        register_all()
     assert sorted(NAMES) == [model.name for model in registry.models()]
     for value, name in enumerate(NAMES):
         for which in ("1", "latest"):
