@@ -141,9 +141,9 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     draw();
     // Where it is the press that asks for the menu, as on Linux and macOS, the release would be taken for a click
     // beside the menu, and close it.
-    const show = () => menu(state.active, event);
-    if (event.buttons & 2) addEventListener("pointerup", () => setTimeout(show), { once: true });
-    else show();
+    const ask = () => menu(state.active, event);
+    if (event.buttons & 2) addEventListener("mouseup", ask, { once: true });
+    else ask();
   });
 
   let asked = 0;
