@@ -70,7 +70,8 @@ def test_its_errors_read_as_it_says(told):
     for call, kind, message in shown:
         with pytest.raises(rn.RegistryError) as raised:
             eval(call, told)
-        assert (type(raised.value).__name__, str(raised.value)) == (kind, message)
+        said = str(raised.value).replace(told["registry"].uri, "…/my_models")  # wherever it lies
+        assert (type(raised.value).__name__, said) == (kind, message)
     assert told["registry"].history() == before
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import cells, sheets, views
+from registry_nb.notebook import cells, entries, views
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -182,9 +182,8 @@ def test_an_empty_listing_says_why_it_is_empty():
 def test_events_say_what_changed():
     def change(action, before, after):
         now = datetime(2026, 3, 1, tzinfo=UTC)
-        return sheets._difference(
-            rn.Event(id="", seq=1, at=now, user="u", action=action, name="m", version=1, before=before, after=after)
-        )
+        event = rn.Event(id="", seq=1, at=now, user="u", action=action, name="m", version=1, before=before, after=after)
+        return entries.event_row(event)[6].text
 
     assert change("promoted", {"stage": "None"}, {"stage": "Production"}) == "None → Production"
     assert change("tagged", {"tags": {"k": None}}, {"tags": {"k": "v"}}) == "k: – → v"
