@@ -358,9 +358,13 @@ class Panel:
             self.page.keyboard.press(key)
 
     def sent(self, op=None):
-        """What the browser asked, less the greeting."""
-        found = [m for m in self.page.evaluate("model.sent") if m["op"] != "sync"]
-        return [m["args"] for m in found if m["op"] == op] if op else [m["op"] for m in found]
+        """What the browser asked, less the greeting, and the digits of a number that the pointer came to lie on."""
+        found = self.page.evaluate("model.sent")
+        return (
+            [m["args"] for m in found if m["op"] == op]
+            if op
+            else [m["op"] for m in found if m["op"] not in {"sync", "exact"}]
+        )
 
     def reply(self, op, answer):
         """Answer such questions from now on."""
