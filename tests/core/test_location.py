@@ -282,3 +282,14 @@ def test_a_metric_in_a_filter_or_an_order_without_its_prefix_is_told(registry, c
         assert "metrics.accuracy" not in str(raised.value)
     with pytest.raises(rn.Invalid, match="fields: "):
         registry.versions(7, "accuracy > 0.5")
+
+
+def test_a_folder_with_a_close_name_is_only_proposed_if_it_is_a_registry(tmp_path):
+    (tmp_path / "my_model").mkdir()  # nearer by name, and no registry
+    with pytest.raises(rn.NotFound, match="my_modell") as raised:
+        rn.Registry(tmp_path / "my_modell").model("Iris")
+    assert str(tmp_path / "my_model") + " does" not in str(raised.value)
+    rn.Registry(tmp_path / "my_models").create_model("Iris")
+    with pytest.raises(rn.NotFound) as raised:
+        rn.Registry(tmp_path / "my_modell").model("Iris")
+    assert f"does not exist, but {tmp_path / 'my_models'} does" in str(raised.value)
