@@ -85,3 +85,20 @@ def test_another_kernels_change_is_seen_at_once(iris, python):
     assert python(script, iris.uri) == "3\n"
     assert iris.version("Iris", "Production").version == 3
     assert iris.history("Iris")[-1].user == "bob"
+
+
+def test_the_garbage_collector_stays_off_where_somebody_had_turned_it_off():
+    import gc
+
+    from registry_nb import collector
+
+    gc.disable()
+    try:
+        with collector.paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    with collector.paused():
+        assert not gc.isenabled()
+    assert gc.isenabled()
