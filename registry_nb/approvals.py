@@ -195,7 +195,7 @@ def _said(registry: Registry, action: str, name: str, version: Which, to: Stage 
 
 def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Stage, user: str) -> None:
     """Refuse a rejection that would close no request and take back no approval of this user."""
-    events = list(reader.events(record.name, version=record.version))
+    events = _since_registered(reader, record)
     asked = any(one.stage is stage for one in waiting(reader, record.name, events))
     if not asked and user not in _yes(events, record, stage):
         raise Refused(

@@ -183,6 +183,6 @@ def is_expression(source: str) -> bool:
     """Tell whether a text is a Python expression."""
     try:
         ast.parse(source.strip(), mode="eval")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it nests too deeply
         return False
     return True

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from registry_nb import gates, lookup, rules
-from registry_nb.approvals import Request, open_requests
+from registry_nb.approvals import Request, open_requests, uncounted
 from registry_nb.asof import Past
 from registry_nb.comparison import Diff
 from registry_nb.evidence import Comparison
@@ -133,11 +133,10 @@ def _standing(registry: Registry, one: Request) -> Json:
     understood = zip(map(rules.understood, texts), found.rows, strict=False)
     asked = [(rule, row) for rule, row in understood if rule is not None]
     yes = [row for rule, row in asked if rule.kind == "approved_by"]
-    own = any(rule.kind == "approved_by" and rule.args[1] for rule, _ in asked)
     why = ""
     if user in one.approved:
         why = "you approved it already"
-    elif own and user == record.user:
+    elif uncounted(store, record, one.stage, user):
         why = "you registered it, and the policy asks for somebody else's yes"
     elif yes and all(row.verdict == "passed" for row in yes):
         why = "enough people approved it"

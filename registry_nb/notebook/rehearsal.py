@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
@@ -10,6 +9,7 @@ from IPython.core.error import UsageError
 
 from registry_nb.errors import RegistryError
 from registry_nb.filters import ordered, parse_filter
+from registry_nb.notebook.cells import is_expression
 from registry_nb.notebook.grammar import parsed, shielded
 from registry_nb.notebook.verbs import VERBS
 from registry_nb.rules import parsed as parsed_rule
@@ -75,10 +75,8 @@ class _Nobody:
 
     def value(self, expression: str) -> Any:
         """Return a mapping, which is what the expression may have to be, if it is an expression."""
-        try:
-            ast.parse(expression.strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise UsageError(expression) from None
+        if not is_expression(expression):
+            raise UsageError(expression)
         return {expression: 1.0}
 
     def use(self, uri: str) -> NoReturn:

@@ -31,7 +31,6 @@ from registry_nb.notebook.speech import (
     filter_of,
     name_and_version,
     pairs_of,
-    prefixed,
     quoted,
     rule_of,
     scores_of,
@@ -352,7 +351,7 @@ def _apart(verb: Verb, words: Sequence[str], prefixes: Mapping[str, str]) -> tup
             rest = [" ".join(map(unquoted, rest))] if len(rest) > 1 else rest
             rest = [quoted(text) if not text.startswith(("'", '"', "$", "{")) else text for text in rest]
         if option == "--order-by" and rest:
-            rest = [prefixed(unquoted(rest[0]), prefixes)] if rest[0].isidentifier() else rest
+            rest = [prefixes.get(unquoted(rest[0]), unquoted(rest[0]))] if rest[0].isidentifier() else rest
         found += [option, *(rest or ['"0.97 on holdout"' if option in TEXTS else known[option].get("metavar", "X")])]
     return given, found
 

@@ -197,11 +197,6 @@ def pairs_of(words: Sequence[str]) -> Iterator[str]:
         yield f"{key}={value if value.startswith(_OPENING) else quoted(value)}"
 
 
-def prefixed(subject: str, prefixes: Mapping[str, str]) -> str:
-    """Give a metric, a parameter or a tag its prefix."""
-    return prefixes.get(subject, subject)
-
-
 def rule_of(text: str) -> str:
     """Write ``accuracy >= 0.9`` and ``metric(accuracy) >= 0.9`` as a rule."""
     found = re.fullmatch(r"(?:metric\()?([\w.-]+)\)?\s*(>=|<=|==|!=|>|<)\s*(\S.*)", text.strip())
@@ -216,7 +211,7 @@ def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
     if not compared:
         return text
     subject, sign, value = compared.groups()
-    subject = prefixed(subject, prefixes)
+    subject = prefixes.get(subject, subject)
     if not re.fullmatch(r"-?[\d.]+(e-?\d+)?|'.*'|\".*\"", value) and "'" not in value:
         value = f"'{value}'"
     return f"{subject} {sign} {value}"

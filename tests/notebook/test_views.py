@@ -197,3 +197,8 @@ def test_events_say_what_changed():
 )
 def test_sizes_are_read_at_a_glance(size, shown):
     assert cells.in_bytes(size) == shown
+
+
+@pytest.mark.parametrize(("source", "is_one"), [(" X[:5] ", True), ("a b", False), ("-" * 200_000 + "1", False)])
+def test_an_expression_is_told_from_other_text_however_deep_it_nests(source, is_one):
+    assert cells.is_expression(source) is is_one
