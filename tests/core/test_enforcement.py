@@ -1070,7 +1070,7 @@ def test_one_row_whose_values_have_names_goes_by_them(data):
         (pd.Series([1, 2, 3], index=["u", "v", "w"]), "'a' is missing"),
         (pa.dataset.dataset(pa.table({"a": [1]})), "has to be read first; .to_table() does that"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_names_that_cannot_be_read_are_never_passed_over(data, part):
     assert any(part in problem for problem in problems(THREE, data))

@@ -582,6 +582,7 @@ def zipped(content):
         zipped({"config.json": b'{"class_name": ' * 5_000 + b"0" + b"}" * 5_000}),
         zipped({"config.json": b"{}"})[:-30],
     ],
+    ids=len,
 )
 def test_what_is_no_archive_of_a_model_is_damaged(tmp_path, content):
     (tmp_path / "model.keras").write_bytes(content)
