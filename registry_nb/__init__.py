@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from registry_nb import showing
+
 if TYPE_CHECKING:
     from registry_nb.checks import Report
     from registry_nb.errors import (
@@ -47,6 +49,15 @@ if TYPE_CHECKING:
     from registry_nb.signature import Signature, infer_signature
 
 __version__ = "0.1.0"
+
+
+def _views() -> Any:
+    from registry_nb.notebook import views
+
+    return views
+
+
+showing.render_with(_views)
 
 _HOME = {
     "checks": ("Report",),

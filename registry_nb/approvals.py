@@ -10,18 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
-from registry_nb import lifecycle, lookup, process, rules
+from registry_nb import lifecycle, lookup, rules
+from registry_nb.context import Context
 from registry_nb.errors import ApprovalDoesNotCount, Invalid, Refused, shown, warn
 from registry_nb.listing import Listing
 from registry_nb.records import Event, ModelVersion, Stage
 from registry_nb.showing import Shown
 from registry_nb.stores import Reader
 from registry_nb.uris import Which
-
-if TYPE_CHECKING:
-    from registry_nb.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,7 +46,7 @@ class Request(Shown):
 
 
 def request(
-    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> Request:
     """Ask for a version to get a stage; it stands in everybody's `inbox` until it is there, or somebody says no.
 
@@ -68,12 +65,12 @@ def request(
     Invalid
         If it is in that stage already.
     """
-    record = _said(registry, "requested", name, version, to, because)
-    return next(one for one in inbox(registry, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
+    record = _said(context, "requested", name, version, to, because)
+    return next(one for one in inbox(context, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
 
 
 def approve(
-    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> ModelVersion:
     """Say yes to a version for a stage, whether somebody asked or not; policies count it: see `rules.approved_by`.
 
@@ -97,14 +94,14 @@ def approve(
     ApprovalDoesNotCount
         If the policy does not count the approval of whoever registered the version, and that is you.
     """
-    record = _said(registry, "approved", name, version, to, because)
-    if why := uncounted(registry.store, record, Stage(to), registry.user):
+    record = _said(context, "approved", name, version, to, because)
+    if why := uncounted(context.store, record, Stage(to), context.user):
         warn(ApprovalDoesNotCount, why)
     return record
 
 
 def reject(
-    registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> ModelVersion:
     """Say no to a version for a stage: the request is closed, and one's own approval is taken back.
 
@@ -125,10 +122,10 @@ def reject(
     Refused
         If nobody asked for it, and one has not approved it.
     """
-    return _said(registry, "rejected", name, version, to, because)
+    return _said(context, "rejected", name, version, to, because)
 
 
-def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
+def inbox(context: Context, name: str | None = None) -> Listing[Request]:
     """List the requests that wait for an answer, the oldest first.
 
     Parameters
@@ -140,7 +137,7 @@ def inbox(registry: Registry, name: str | None = None) -> Listing[Request]:
     ------
     ModelNotFound
     """
-    store = registry.store
+    store = context.store
     names = store.model_names() if name is None else [lookup.known(store, name)]
     found = (one for each in names for one in waiting(store, each, store.events(each)))
     of = "" if name is None else f" for {names[0]!r}"
@@ -179,17 +176,17 @@ def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) ->
     )
 
 
-def _said(registry: Registry, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
-    stage, stamp = lookup.serving(to, "ask for a version to go"), process.stamp(registry.user, because)
-    with lookup.changing(registry.store, name) as tx:
+def _said(context: Context, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
+    stage, stamp = lookup.serving(to, "ask for a version to go"), context.stamp(because)
+    with lookup.changing(context.store, name) as tx:
         record = lookup.resolved(tx, name, version)
         if record.stage == stage:
             raise Invalid(
                 f"version {record.version} of {record.name!r} is in {stage} already; there is nothing to ask for"
             )
         if action == "rejected":
-            _expect_something_to_reject(tx, record, stage, registry.user)
-        tx.apply(lifecycle.answered(record, stage, stamp, action=action))
+            _expect_something_to_reject(tx, record, stage, context.user)
+        context.apply(tx, lifecycle.answered(record, stage, stamp, action=action))
     return record
 
 

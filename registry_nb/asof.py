@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from operator import itemgetter
-from typing import IO, TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import IO, Concatenate, NoReturn, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from registry_nb import collector
 from registry_nb.chronicle import Chronicle, Turn
+from registry_nb.context import Context
 from registry_nb.errors import Corrupted, Gone, Invalid, ModelNotFound, ReadOnly, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import known
@@ -28,10 +29,8 @@ from registry_nb.records import changed as with_fields
 from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction
 
-if TYPE_CHECKING:
-    from registry_nb.registry import Registry
-
 P = ParamSpec("P")
+C = TypeVar("C", bound=Context)
 T = TypeVar("T")
 
 #: A history, the name that it has now, and how many of its events had happened.
@@ -63,14 +62,33 @@ class Stint(Shown):
     because: str
 
 
-def stood(store: Store, artifacts: Artifacts, when: datetime | str) -> tuple[Past, _Bytes]:
-    """Return the records and the bytes of a registry as they stood at a moment: see `Registry.at`.
+def at(context: C, when: datetime | str) -> C:
+    """Return the registry as it stood at a moment, to look at and to load from; nothing in it can be changed.
+
+    Versions that were deleted since are there, and load as long as their bytes exist.
+
+    Parameters
+    ----------
+    when : datetime or str
+        ISO 8601, or as people write it: ``"yesterday 09:00"``, ``"3 March 2026"``, ``"-30d"``. Without a zone it
+        is local time; of an hour that a clock change brings twice, the first.
 
     Raises
     ------
     Invalid
-        If the moment cannot be read, could mean two things, or is in the future.
+        If it cannot be read, could mean two things, or is in the future.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> registry = Registry(mkdtemp())
+    >>> made = registry.register(lambda X: [0 for _ in X], "Zero").created_at
+    >>> promoted = registry.promote("Zero", 1)
+    >>> registry.at(made).version("Zero", 1).stage
+    <Stage.NONE: 'None'>
     """
+    store, artifacts = context.store, context.artifacts
     then = moment(when)
     if then > datetime.now(UTC):
         raise Invalid(f"{_local(then)} is in the future; the registry knows only what has happened")
@@ -78,10 +96,10 @@ def stood(store: Store, artifacts: Artifacts, when: datetime | str) -> tuple[Pas
         then = min(then, store.moment)
         store, artifacts = store.present, artifacts.present
     past = Past(store, artifacts, then)
-    return past, past.bytes
+    return context.over(past, past.bytes, then)
 
 
-def timeline(registry: Registry, name: str, stage: Stage | str | None = None) -> Listing[Stint]:
+def timeline(context: Context, name: str, stage: Stage | str | None = None) -> Listing[Stint]:
     """List who held Production and Staging, from when to when, by whose decision and why: the oldest first.
 
     Parameters
@@ -96,10 +114,10 @@ def timeline(registry: Registry, name: str, stage: Stage | str | None = None) ->
     ModelNotFound
     """
     only = None if stage is None else Stage(stage)
-    name, store = checked_name(name), registry.store
+    name, store = checked_name(name), context.store
     if name not in store.histories():
         known(store, name)
-    past = store if isinstance(store, Past) else Past(store, registry.artifacts, _END)
+    past = store if isinstance(store, Past) else Past(store, context.artifacts, _END)
     turns = past.turns(name)
     stints = [
         Stint(turn.stage, turn.version, start, end, turn.by, turn.because)

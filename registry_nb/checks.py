@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from registry_nb import loading, probes, trust
+from registry_nb.context import Context
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.lifecycle import replay, was_altered
 from registry_nb.records import File, ModelVersion, SavedModel
@@ -58,34 +59,26 @@ class Report(Shown):
         return not self.problems
 
 
-def check(
-    store: Store,
-    artifacts: Artifacts,
-    *,
-    repair: bool = False,
-    deep: bool = False,
-    older_than: timedelta = GRACE,
-) -> Report:
-    """Check a registry.
+def check(context: Context, *, repair: bool = False, deep: bool = False, older_than: timedelta = GRACE) -> Report:
+    """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.
 
     Parameters
     ----------
-    store : Store
-    artifacts : Artifacts
     repair : bool
         Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that no version
         uses, saved `older_than` ago or earlier.
     deep : bool
-        Load every version that has probe rows, and predict them again.
+        Load every version that has probe rows, too, and predict them again.
     older_than : timedelta
-        With `repair`. What is younger than a day stays all the same while any process saves a model, since nothing
-        uses its bytes yet.
+        With `repair`: ``timedelta(0)`` removes at once what nothing uses. What is younger than a day stays all the
+        same while any process saves a model, since nothing uses its bytes yet; an earlier release's does not count.
 
     Raises
     ------
     Invalid
         If `older_than` is no time, or is given without `repair`.
     """
+    store, artifacts = context.store, context.artifacts
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
     if older_than != GRACE and not repair:

@@ -11,18 +11,16 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from registry_nb import estimators, lookup, trust
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
 from registry_nb.estimators import leaf
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, Run, SavedModel, json_number
 from registry_nb.showing import Shown
 from registry_nb.signature import Signature
-
-if TYPE_CHECKING:
-    from registry_nb.registry import Registry
 
 #: Metrics of which less is better, and of which more is; of any other name nobody knows it.
 _LESS = re.compile(
@@ -143,7 +141,7 @@ def direction(metric: str) -> int:
     return -1 if _LESS.search(metric) else 1 if _MORE.search(metric) else 0
 
 
-def diff(registry: Registry, a: object, b: object, *, equal: bool = False) -> Diff:
+def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff:
     """List what is different between two models, the second of which is perhaps to replace the first.
 
     Metrics, params, signature, requirements, tags, the record, the data's fingerprint, where they came from, line by
@@ -178,8 +176,8 @@ def diff(registry: Registry, a: object, b: object, *, equal: bool = False) -> Di
     a: models:/Zero/1, b: models:/Zero/2
     metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)
     """
-    one, other = (_side(registry, given) for given in (a, b))
-    found = [*_told(one, other), *_set(registry, one, other)]
+    one, other = (_side(context, given) for given in (a, b))
+    found = [*_told(one, other), *_set(context, one, other)]
     return Diff((each for each in found if equal or each.differs), one.label, other.label)
 
 
@@ -198,9 +196,9 @@ class _Side:
     problem: str = ""
 
 
-def _side(registry: Registry, given: object) -> _Side:
+def _side(context: Context, given: object) -> _Side:
     if isinstance(given, str):
-        found = lookup.found(registry.store, given)
+        found = lookup.found(context.store, given)
         return _of_record(found.saved, found.uri, found.run)
     from registry_nb.loading import LoadedModel
 
@@ -355,14 +353,14 @@ def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
 # -- what an estimator was set to ------------------------------------------------------------------------------------
 
 
-def _set(registry: Registry, a: _Side, b: _Side) -> Iterator[Difference]:
+def _set(context: Context, a: _Side, b: _Side) -> Iterator[Difference]:
     """Compare what two estimators were set to."""
     if a.saved and b.saved and a.saved.digest == b.saved.digest:
         return
     try:
         if not any(hasattr(side.model, "get_params") or _flavor(side) in _SETTABLE for side in (a, b)):
             return
-        one, other = (_asked(registry, side) for side in (a, b))
+        one, other = (_asked(context, side) for side in (a, b))
         if not isinstance(one, str) and not isinstance(other, str):
             yield from _parameters(one, other)
             return
@@ -388,7 +386,7 @@ def _flavor(side: _Side) -> object:
     return side.facts.get(_RECORD, {}).get("flavor")
 
 
-def _asked(registry: Registry, side: _Side) -> dict[str, Any] | str:
+def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
     """Return what a model was set to, or why nobody can tell."""
     from registry_nb import loading
 
@@ -401,8 +399,8 @@ def _asked(registry: Registry, side: _Side) -> dict[str, Any] | str:
             raise Invalid(
                 f"{side.saved.size >> 20} MB are not loaded for it; load() it, and compare what unwrap() gives"
             )
-        origin = trust.origin(side.saved, side.label, registry.store)
-        return estimators.settings(loading.load_model(side.saved, registry.artifacts, side.label, origin).unwrap())
+        origin = trust.origin(side.saved, side.label, context.store)
+        return estimators.settings(loading.load_model(side.saved, context.artifacts, side.label, origin).unwrap())
     except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or wilful
         pass_signals(error)
         return _why(error)

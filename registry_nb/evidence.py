@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from registry_nb import lifecycle, lookup, process
+from registry_nb import lifecycle, lookup
 from registry_nb.agreement import CLASSIFIER, Confused, Differing, Figure, PairedTest, Slice
+from registry_nb.context import Context
 from registry_nb.errors import printable
 from registry_nb.listing import Listing
 from registry_nb.records import ModelVersion, json_number
@@ -17,7 +18,7 @@ from registry_nb.showing import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from registry_nb.registry import Registry
+    from registry_nb.context import Context
 
 #: Rows of a table of the text, characters of a cell; lanes of the picture.
 _LISTED, _WIDE, _LANES = 12, 60, 16
@@ -119,7 +120,7 @@ class Comparison(Shown):
     notes: tuple[str, ...]
     data: Mapping[str, Any]
     by: str
-    registry: Registry = field(repr=False, compare=False)
+    context: Context = field(repr=False, compare=False)
 
     @property
     def sentence(self) -> str:
@@ -203,7 +204,7 @@ class Comparison(Shown):
         NotFound
             If the version was deleted meanwhile; nothing was changed.
         """
-        stamp = process.stamp(self.registry.user, because)
+        stamp = self.context.stamp(because)
         told = {
             "against": self.a.version,
             "against_digest": self.a.digest,
@@ -218,9 +219,9 @@ class Comparison(Shown):
             "tests": {one.name: one.p for one in self.tests},
             "data": dict(self.data),
         }
-        with lookup.changing(self.registry.store, self.b.name) as tx:
+        with lookup.changing(self.context.store, self.b.name) as tx:
             record = lookup.resolved(tx, self.b.name, self.b.version)
-            tx.apply(lifecycle.shadowed(record, told, stamp))
+            self.context.apply(tx, lifecycle.shadowed(record, told, stamp))
         return record
 
     def svg(self) -> str:

@@ -14,13 +14,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from registry_nb import lookup, trust
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
 from registry_nb.records import ModelVersion
 from registry_nb.showing import Shown
 
 if TYPE_CHECKING:
     from registry_nb.loading import LoadedModel
-    from registry_nb.registry import Registry
 
 C = TypeVar("C", bound=Callable[[ModelVersion, ModelVersion], object])
 
@@ -29,7 +29,7 @@ C = TypeVar("C", bound=Callable[[ModelVersion, ModelVersion], object])
 _PATIENCE, _SHARE = 1.0, 20
 
 
-def follow(registry: Registry, uri: str, *, verify: str | None = None) -> Following:
+def follow(context: Context, uri: str, *, verify: str | None = None) -> Following:
     """Load a model that changes when the registry says so: each prediction is made by who holds the stage then.
 
     Parameters
@@ -69,7 +69,7 @@ def follow(registry: Registry, uri: str, *, verify: str | None = None) -> Follow
     """
     if verify not in (None, "behaviour"):
         raise Invalid(f'follow() can verify="behaviour", not {verify!r}; the digest is always verified')
-    return Following(registry, uri, verify)
+    return Following(context, uri, verify)
 
 
 class Following(Shown):
@@ -84,9 +84,9 @@ class Following(Shown):
     uri : str
     """
 
-    def __init__(self, registry: Registry, uri: str, verify: str | None) -> None:
+    def __init__(self, context: Context, uri: str, verify: str | None) -> None:
         self.uri = uri
-        self._registry = registry
+        self._context = context
         self._verify = verify
         self._callbacks: list[Callable[[ModelVersion, ModelVersion], object]] = []
         self._loading: dict[int, threading.Lock] = {}  # by process: a child must not wait for a thread of its parent's
@@ -94,8 +94,8 @@ class Following(Shown):
         self._failed: ModelVersion | None = None  # this very record, at the last attempt
         self._retry_at = math.inf
         self._rest_until = 0.0
-        self._seen: int | None = registry.revision  # before: what changes meanwhile is looked at by the first call
-        first = lookup.version_of(registry.store, uri)
+        self._seen: int | None = context.revision  # before: what changes meanwhile is looked at by the first call
+        first = lookup.version_of(context.store, uri)
         self._serving: tuple[ModelVersion, LoadedModel] | None = first, self._loaded(first)
         self._closed = False
 
@@ -178,7 +178,7 @@ class Following(Shown):
         if began < self._rest_until:
             return serving
         try:
-            revision = self._registry.revision
+            revision = self._context.revision
         except Exception as error:  # noqa: BLE001  # a disk, a network, a file that is damaged: it serves
             pass_signals(error)
             self._seen = None  # once it can be asked again, it is
@@ -202,7 +202,7 @@ class Following(Shown):
             return serving  # another thread was faster
         found = None
         try:
-            found = lookup.version_of(self._registry.store, self.uri)
+            found = lookup.version_of(self._context.store, self.uri)
             if found == self._failed and began < self._retry_at:
                 self._seen = revision
                 return serving
@@ -225,7 +225,7 @@ class Following(Shown):
     def _loaded(self, version: ModelVersion) -> LoadedModel:
         from registry_nb import loading
 
-        store, artifacts = self._registry.store, self._registry.artifacts
+        store, artifacts = self._context.store, self._context.artifacts
         origin = trust.origin(version, version.uri, store)
         loaded = loading.load_model(version, artifacts, version.uri, origin)
         if self._verify and not (behaviour := loading.replayed(loaded, artifacts)).ok:

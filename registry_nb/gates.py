@@ -13,10 +13,11 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from registry_nb import approvals, environment, lifecycle, loading, lookup, process, rules
+from registry_nb import approvals, environment, lifecycle, loading, lookup, rules
 from registry_nb.compatibility import incompatibilities
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, PolicyFailed, RegistryWarning, pass_signals, sentence_of, shown
 from registry_nb.listing import Listing
 from registry_nb.lookup import Holder
@@ -27,9 +28,6 @@ from registry_nb.showing import Shown
 from registry_nb.stores import Reader
 from registry_nb.trust import origin
 from registry_nb.uris import Which
-
-if TYPE_CHECKING:
-    from registry_nb.registry import Registry
 
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 #: What was found, and the verdict.
@@ -99,7 +97,7 @@ class Evaluation(Shown):
 
 
 def policy(
-    registry: Registry,
+    context: Context,
     name: str,
     *,
     to: Stage | str = Stage.PRODUCTION,
@@ -146,19 +144,19 @@ def policy(
         ...
     registry_nb.errors.PolicyFailed: version 1 of 'Zero' does not meet the policy for Production: ...
     """
-    stage, stamp = lookup.serving(to, "guard the way"), process.stamp(registry.user, because)
+    stage, stamp = lookup.serving(to, "guard the way"), context.stamp(because)
     if require is None:
-        name = lookup.known(registry.store, name)
-        return Listing(map(_readable, lookup.policy(registry.store, name, stage)), empty=_no_policy(name, stage))
+        name = lookup.known(context.store, name)
+        return Listing(map(_readable, lookup.policy(context.store, name, stage)), empty=_no_policy(name, stage))
     if isinstance(require, (str, Rule)):
         require = [require]
     if not isinstance(require, Iterable):
         raise Invalid(f"require is a list of rules, not {shown(require)}")
     # Read back before anything is stored: what is written differs from what was given, and may be too long to be read.
     wanted = tuple(dict.fromkeys(str(rules.parsed(rules.parsed(rule))) for rule in require))
-    with lookup.changing(registry.store, name) as tx:
+    with lookup.changing(context.store, name) as tx:
         name = lookup.known(tx, name)
-        tx.apply(lifecycle.guarded(lookup.own(tx, name), stage, wanted, stamp))
+        context.apply(tx, lifecycle.guarded(lookup.own(tx, name), stage, wanted, stamp))
     return Listing(map(rules.parsed, wanted), empty=_no_policy(name, stage))
 
 
@@ -167,7 +165,7 @@ def _no_policy(name: str, stage: Stage) -> str:
     return f"{name!r} has no policy for {stage}; policy({name!r}, to={str(stage)!r}, {example}) sets one"
 
 
-def evaluate(registry: Registry, name: str, version: Which, to: Stage | str = Stage.PRODUCTION) -> Evaluation:
+def evaluate(context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION) -> Evaluation:
     """Hold a version against the policy of a stage, and change nothing.
 
     Parameters
@@ -181,24 +179,24 @@ def evaluate(registry: Registry, name: str, version: Which, to: Stage | str = St
     ------
     NotFound
     """
-    stage, store = lookup.serving(to, "hold a version against a policy"), registry.store
+    stage, store = lookup.serving(to, "hold a version against a policy"), context.store
     while True:
-        slow = found_before(registry, name, version, stage)
+        slow = found_before(context, name, version, stage)
         found = store.consistent(lambda: judged(store, lookup.resolved(store, name, version), stage, slow))  # noqa: B023
         if found is not None:
             return found
 
 
-def found_before(registry: Registry, name: str, version: Which, stage: Stage) -> Slow:
+def found_before(context: Context, name: str, version: Which, stage: Stage) -> Slow:
     """Find out, before the lock is taken, what takes long."""
-    texts = lookup.policy(registry.store, lookup.known(registry.store, name), stage)
+    texts = lookup.policy(context.store, lookup.known(context.store, name), stage)
     if not texts:
         return {}
-    record = lookup.resolved(registry.store, name, version)
+    record = lookup.resolved(context.store, name, version)
     slow = {text: rule for text in texts if (rule := rules.understood(text)) is not None and rule.kind in _SLOW}
-    about = record, _holders(registry.store, record, stage, slow)
+    about = record, _holders(context.store, record, stage, slow)
     return {
-        (record.essence, text): (about, _SLOW[rule.kind](registry, record, *rule.args)) for text, rule in slow.items()
+        (record.essence, text): (about, _SLOW[rule.kind](context, record, *rule.args)) for text, rule in slow.items()
     }
 
 
@@ -346,36 +344,36 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
     return f"no saved comparison with {asked.holder}", FAILED
 
 
-def _requirements_satisfied(registry: Registry, record: ModelVersion) -> Found:
+def _requirements_satisfied(context: Context, record: ModelVersion) -> Found:
     lacking = environment.missing(record.environment, running=True)
     found = environment.differences(record.environment, record.python_version)
     told = [f"{lacking} is not installed here"] * bool(lacking) + list(found)
     return "; ".join(told), _verdict(not told)
 
 
-def _probe_passes(registry: Registry, record: ModelVersion) -> Found:
+def _probe_passes(context: Context, record: ModelVersion) -> Found:
     if record.probe is None:
         return "no probe rows were kept", FAILED
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RegistryWarning)
-            known = origin(record, record.uri, registry.store)
-            loaded = loading.load_model(record, registry.artifacts, record.uri, known)
-            behaviour = loading.replayed(loaded, registry.artifacts)
+            known = origin(record, record.uri, context.store)
+            loaded = loading.load_model(record, context.artifacts, record.uri, known)
+            behaviour = loading.replayed(loaded, context.artifacts)
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it does not pass
         pass_signals(error)
         return sentence_of(error), FAILED
     return str(behaviour), _verdict(behaviour.ok and behaviour.deterministic)
 
 
-def _check(registry: Registry, record: ModelVersion, name: str, digest: str) -> Found:
+def _check(context: Context, record: ModelVersion, name: str, digest: str) -> Found:
     function = rules.KNOWN.get(name)
     if function is None:
         return f"the function {shown(name)} is not known in this process: rules.check({name}) makes it so", UNKNOWN
     if rules.source_digest(function) != digest:
         return f"the function {shown(name)} is another one than when the policy was set", FAILED
     try:
-        said = function(record, registry)
+        said = function(record, context)
         said = said.item() if getattr(said, "shape", None) == () else said  # NumPy's True is another one
     except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
         pass_signals(error)

@@ -5,19 +5,15 @@ Each function is a method of `Registry`, which has one line for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from registry_nb import checks, gates, lifecycle, lookup, process
+from registry_nb import checks, gates, lifecycle, lookup
+from registry_nb.context import Context
 from registry_nb.errors import CrowdedStage, listed, warn
 from registry_nb.records import ModelVersion, Stage
 from registry_nb.uris import Which
 
-if TYPE_CHECKING:
-    from registry_nb.registry import Registry
-
 
 def promote(
-    registry: Registry,
+    context: Context,
     name: str,
     version: Which,
     stage: Stage | str = Stage.PRODUCTION,
@@ -51,16 +47,16 @@ def promote(
     Invalid
         If a policy is overridden without a reason.
     """
-    target, stamp = lookup.serving(stage, "promote"), process.stamp(registry.user, because)
+    target, stamp = lookup.serving(stage, "promote"), context.stamp(because)
     believed = None if expected is None else lookup.believed(expected)
     record, _ = _moved(
-        registry, name, version, target, stamp, action="promoted", alone=True, expected=believed, force=force
+        context, name, version, target, stamp, action="promoted", alone=True, expected=believed, force=force
     )
     return record
 
 
 def transition(
-    registry: Registry,
+    context: Context,
     name: str,
     version: Which,
     stage: Stage | str,
@@ -98,12 +94,12 @@ def transition(
     CrowdedStage
         If several versions hold the stage now; its URI means the highest number.
     """
-    target, stamp = Stage(stage), process.stamp(registry.user, because)
+    target, stamp = Stage(stage), context.stamp(because)
     believed = None if expected is None else lookup.believed(expected)
     if archive_existing:
         lookup.serving(target, "archive the others when a version goes")
     record, holding = _moved(
-        registry,
+        context,
         name,
         version,
         target,
@@ -123,7 +119,7 @@ def transition(
 
 
 def archive(
-    registry: Registry, name: str, version: Which, *, because: str = "", seen: Stage | str | None = None
+    context: Context, name: str, version: Which, *, because: str = "", seen: Stage | str | None = None
 ) -> ModelVersion:
     """Retire a version.
 
@@ -141,16 +137,16 @@ def archive(
     Conflict
         If `seen` is wrong; nothing was changed.
     """
-    stamp = process.stamp(registry.user, because)
-    with lookup.changing(registry.store, name) as tx:
+    stamp = context.stamp(because)
+    with lookup.changing(context.store, name) as tx:
         record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
         change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
-        tx.apply(change)
+        context.apply(tx, change)
         return change.now(record)
 
 
 def rollback(
-    registry: Registry,
+    context: Context,
     name: str,
     *,
     stage: Stage | str = Stage.PRODUCTION,
@@ -191,29 +187,29 @@ def rollback(
     Corrupted
         If the bytes of the earlier version are not what was registered; nothing was changed.
     """
-    target, stamp = lookup.serving(stage, "roll back"), process.stamp(registry.user, because)
+    target, stamp = lookup.serving(stage, "roll back"), context.stamp(because)
     wanted = None if to is None else lookup.number(to)
     believed = None if expected is None else lookup.believed(expected)
-    record = lookup.earlier_holder(registry.store, name, target, wanted)
+    record = lookup.earlier_holder(context.store, name, target, wanted)
     checks.verify(
-        registry.artifacts, record
+        context.artifacts, record
     )  # not under the lock, where hashing gigabytes would keep the other writers waiting
     if dry_run:
         return record
-    with registry.store.transaction() as tx:
+    with context.store.transaction() as tx:
         found = lookup.earlier_holder(tx, name, target, wanted)
         if found.files != record.files:  # somebody else was faster
-            checks.verify(registry.artifacts, found)
+            checks.verify(context.artifacts, found)
         numbers = tx.holders(found.name, target)
         lifecycle.expect(found.name, target, numbers, believed)
         holders = lookup.each(tx, found.name, numbers)
         change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
-        tx.apply(change)
+        context.apply(tx, change)
         return change.now(found)
 
 
 def _moved(
-    registry: Registry,
+    context: Context,
     name: str,
     version: Which,
     target: Stage,
@@ -227,8 +223,8 @@ def _moved(
 ) -> tuple[ModelVersion, tuple[int, ...]]:
     """Move a version past the policy of the stage; return it, and who holds the stage now."""
     while True:
-        slow = gates.found_before(registry, name, version, target)
-        with lookup.changing(registry.store, name) as tx:
+        slow = gates.found_before(context, name, version, target)
+        with lookup.changing(context.store, name) as tx:
             record = lifecycle.as_seen(lookup.resolved(tx, name, version), seen)
             numbers = tx.holders(record.name, target)
             lifecycle.expect(record.name, target, numbers, expected)
@@ -238,5 +234,5 @@ def _moved(
             evidence = None if record.stage is target else gates.evidence(met, force=force, because=stamp.because)
             holders = lookup.each(tx, record.name, numbers) if alone else ()
             change = lifecycle.moved(record, target, holders, stamp, action=action, alone=alone, evidence=evidence)
-            tx.apply(change)
+            context.apply(tx, change)
             return change.now(record), tx.holders(record.name, target)

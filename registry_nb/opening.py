@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import checks, keys, lifecycle, lookup, places, process
+from registry_nb import checks, keys, lifecycle, lookup, places, registering
+from registry_nb.context import Context
 from registry_nb.errors import Invalid
 from registry_nb.names import checked_name, checked_tags, checked_text
 from registry_nb.places import TrustedRegistry
@@ -20,10 +21,9 @@ from registry_nb.trust import Origin, Sealer, checked_digest, chosen_signer, ori
 
 if TYPE_CHECKING:
     from registry_nb.loading import Inspection, LoadedModel
-    from registry_nb.registry import Registry
 
 
-def load(registry: Registry, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
+def load(context: Context, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
     """Load a model; its bytes are verified before anything is deserialised.
 
     Parameters
@@ -59,14 +59,14 @@ def load(registry: Registry, uri: str, *, verify: str | None = None, trust: str 
     digest = None if trust is None else checked_digest(trust)
     from registry_nb import loading
 
-    found = lookup.found(registry.store, uri)
-    loaded = loading.load_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), digest)
+    found = lookup.found(context.store, uri)
+    loaded = loading.load_model(found.saved, context.artifacts, found.uri, _origin(context, found), digest)
     if verify:
-        loading.warn_of(loaded, loading.replayed(loaded, registry.artifacts))
+        loading.warn_of(loaded, loading.replayed(loaded, context.artifacts))
     return loaded
 
 
-def trust(registry: Registry, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
+def trust(context: Context, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
     """Vouch for a version that somebody else registered, or know its signer from now on; the history says so.
 
     The bytes are verified first. Nothing of them is loaded: look at `inspect` before.
@@ -90,21 +90,21 @@ def trust(registry: Registry, uri: str, *, signer: str | None = None, because: s
     Untrusted
         If that signer did not sign it.
     """
-    stamp, record = process.stamp(registry.user, because), lookup.version_of(registry.store, uri)
+    stamp, record = context.stamp(because), lookup.version_of(context.store, uri)
     sealer = Sealer(record)
-    checks.verify(registry.artifacts, record)
-    chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, registry.store), uri)
-    with lookup.changing(registry.store, record.name) as tx:
+    checks.verify(context.artifacts, record)
+    chosen = None if signer is None else chosen_signer(signer, signers(record, record.uri, context.store), uri)
+    with lookup.changing(context.store, record.name) as tx:
         record = lookup.version(tx, record.name, record.version)
         mine = () if chosen else sealer.seals(record.uri)
         change = lifecycle.trusted(record, [seal for seal in mine if seal not in record.seals], stamp, signer=chosen)
-        tx.apply(change)
+        context.apply(tx, change)
     if chosen:
         keys.know(chosen)  # afterwards: nobody is known without the history saying so
     return change.now(record)
 
 
-def trust_all(registry: Registry, *, because: str) -> TrustedRegistry:
+def trust_all(context: Context, *, because: str) -> TrustedRegistry:
     """Trust everything in this registry from now on: whoever may write it may then run code as you.
 
     The word is kept with your keys, not in the registry, and is about its folder, by where that really is: one that is
@@ -134,12 +134,12 @@ def trust_all(registry: Registry, *, because: str) -> TrustedRegistry:
     'only our team can write it'
     >>> registry.distrust_all()
     """
-    if registry.store.location is None or not registry.store.exists:
-        raise Invalid(f"there is no registry in {registry.uri}, so that there is nothing to trust; look at the path")
-    return places.trust(registry.store.location, because)
+    if context.store.location is None or not context.store.exists:
+        raise Invalid(f"there is no registry in {context.uri}, so that there is nothing to trust; look at the path")
+    return places.trust(context.store.location, because)
 
 
-def distrust_all(registry: Registry) -> None:
+def distrust_all(context: Context) -> None:
     """Take back what `trust_all` said.
 
     Raises
@@ -154,10 +154,10 @@ def distrust_all(registry: Registry) -> None:
     RegistryWarning
         If ``$REGISTRY_NB_TRUST`` still names it.
     """
-    places.distrust(registry.store.location or registry.uri)
+    places.distrust(context.store.location or context.uri)
 
 
-def inspect(registry: Registry, uri: str) -> Inspection:
+def inspect(context: Context, uri: str) -> Inspection:
     """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
 
     Parameters
@@ -174,14 +174,14 @@ def inspect(registry: Registry, uri: str) -> Inspection:
     """
     from registry_nb import loading
 
-    found = lookup.found(registry.store, uri)
-    signed = signers(found.saved, found.uri, registry.store)
-    told = loading.inspect_model(found.saved, registry.artifacts, found.uri, _origin(registry, found), signed)
-    altered = isinstance(found.saved, ModelVersion) and checks.is_altered(registry.store, found.saved)
+    found = lookup.found(context.store, uri)
+    signed = signers(found.saved, found.uri, context.store)
+    told = loading.inspect_model(found.saved, context.artifacts, found.uri, _origin(context, found), signed)
+    altered = isinstance(found.saved, ModelVersion) and checks.is_altered(context.store, found.saved)
     return replace(told, altered=altered)
 
 
-def download(registry: Registry, uri: str, folder: str | os.PathLike[str]) -> Path:
+def download(context: Context, uri: str, folder: str | os.PathLike[str]) -> Path:
     """Write a model's files, verified, into a folder: as its framework reads them.
 
     Parameters
@@ -202,20 +202,20 @@ def download(registry: Registry, uri: str, folder: str | os.PathLike[str]) -> Pa
     """
     from registry_nb import loading
 
-    found, target = lookup.found(registry.store, uri), Path(folder).expanduser()
-    loading.download(found.saved, registry.artifacts, str(target), _origin(registry, found) is Origin.FOREIGN)
+    found, target = lookup.found(context.store, uri), Path(folder).expanduser()
+    loading.download(found.saved, context.artifacts, str(target), _origin(context, found) is Origin.FOREIGN)
     return target
 
 
 def copy(
-    registry: Registry,
+    context: Context,
     uri: str,
     name: str,
     *,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
     because: str = "",
-    source: Registry | None = None,
+    source: Context | None = None,
 ) -> ModelVersion:
     """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
 
@@ -237,8 +237,8 @@ def copy(
     NotFound
         If the URI names nothing.
     """
-    name, stamp = checked_name(name), process.stamp(registry.user, because)
-    there = source or registry
+    name, stamp = checked_name(name), context.stamp(because)
+    there = source or context
     found = lookup.found(there.store, uri)
     same = (
         ("description", "tags", "metrics", "params", "run_id") if found.run is None else ("metrics", "params", "run_id")
@@ -251,15 +251,15 @@ def copy(
     saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
     # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
     vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
-    if there.artifacts is registry.artifacts:
-        return registry._add(name, saved, stamp, facts, vouched=vouched, source=found.uri)
+    if there.artifacts is context.artifacts:
+        return registering.add(context, name, saved, stamp, facts, vouched=vouched, source=found.uri)
     from registry_nb.saving import brought
 
     facts["run_id"] = None  # a run of the other registry
-    with registry.artifacts.writing():
-        saved = brought(saved, there.artifacts, registry.artifacts, foreign=not vouched)
-        return registry._add(name, saved, stamp, facts, vouched=vouched)
+    with context.artifacts.writing():
+        saved = brought(saved, there.artifacts, context.artifacts, foreign=not vouched)
+        return registering.add(context, name, saved, stamp, facts, vouched=vouched)
 
 
-def _origin(registry: Registry, found: lookup.Found) -> Origin:
-    return origin(found.saved, found.uri, registry.store)
+def _origin(context: Context, found: lookup.Found) -> Origin:
+    return origin(found.saved, found.uri, context.store)

@@ -1,4 +1,7 @@
-"""Listings: which records fit a filter, in which order, and how many of them."""
+"""One record by its name, or a listing: which records fit a filter, in which order, and how many of them.
+
+Each public function is a method of `Registry`, which has one line for it.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,65 @@ from datetime import datetime
 from operator import attrgetter
 
 from registry_nb import collector, lookup
-from registry_nb.errors import ELSEWHERE, BadFilter, first_version, listed, shown
+from registry_nb.context import Context
+from registry_nb.errors import ELSEWHERE, BadFilter, RunNotFound, first_version, listed, shown
 from registry_nb.filters import ordered, parse_filter
 from registry_nb.listing import Listing
 from registry_nb.moments import moment
 from registry_nb.names import checked_limit, checked_name
 from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import Store
+from registry_nb.uris import Which
 
 Keys = str | Sequence[str]
 #: Versions among which a metric is looked for that a filter names without its prefix.
 _LATEST = 20
 
 
-def models(store: Store, filter: str, order_by: Keys, limit: int | None) -> Listing[RegisteredModel]:
-    """List registered models."""
+def model(context: Context, name: str) -> RegisteredModel:
+    """Return a registered model.
+
+    Raises
+    ------
+    ModelNotFound
+    """
+    model = context.store.model(lookup.known(context.store, name))
+    assert model is not None
+    return model
+
+
+def version(context: Context, name: str, which: Which = "latest") -> ModelVersion:
+    """Return a version: by number, by stage (the highest number in it), by ``"@alias"``, or the ``"latest"``.
+
+    Raises
+    ------
+    ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
+    """
+    return lookup.resolved(context.store, name, which)
+
+
+def models(
+    context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None
+) -> Listing[RegisteredModel]:
+    """List registered models, by name unless ordered otherwise."""
+    store = context.store
     chosen = parse_filter(filter, "model")
     found = [model for model in store.models() if chosen.matches(model)]
     found = ordered(found, order_by, "model")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_models(store, filter))
 
 
-def versions(store: Store, name: str | None, filter: str, order_by: Keys, limit: int | None) -> Listing[ModelVersion]:
-    """List versions of one model, or of all."""
+def versions(
+    context: Context, name: str | None = None, filter: str = "", *, order_by: Keys = (), limit: int | None = None
+) -> Listing[ModelVersion]:
+    """List versions, by name and number unless ordered otherwise.
+
+    Raises
+    ------
+    ModelNotFound
+        If `name` is given and there is no such model.
+    """
+    store = context.store
     try:
         chosen = parse_filter(filter, "version")
         ordered((), order_by, "version")
@@ -67,9 +106,24 @@ def _prefixed(error: BadFilter, store: Store, name: str | None) -> BadFilter:
 
 
 def history(
-    store: Store, name: str | None, since: datetime | str | None, until: datetime | str | None, limit: int | None
+    context: Context,
+    name: str | None = None,
+    *,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    limit: int | None = None,
 ) -> Listing[Event]:
-    """List the events of one model, also of a deleted one, or of all."""
+    """List what happened, the oldest first: to one model, also a deleted one, or to all.
+
+    Parameters
+    ----------
+    name : str, optional
+    since, until : datetime or str, optional
+        ISO 8601; local time if it has no zone.
+    limit : int, optional
+        Only the newest so many.
+    """
+    store = context.store
     first = None if since is None else moment(since, "since")
     last = None if until is None else moment(until, "until")
     if name is None:
@@ -86,8 +140,22 @@ def history(
     return Listing(found, empty="" if found else _no_events(store, name))
 
 
-def runs(store: Store, filter: str, order_by: Keys, limit: int | None) -> Listing[Run]:
-    """List runs."""
+def run(context: Context, run_id: str) -> Run:
+    """Return a run; one whose process was killed shows as ``KILLED``.
+
+    Raises
+    ------
+    RunNotFound
+    """
+    run = context.store.run(run_id)
+    if run is None:
+        raise RunNotFound(run_id=run_id, path=None, paths=(), place=lookup.place(context.store))
+    return lookup.as_seen(run)
+
+
+def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None) -> Listing[Run]:
+    """List runs, in the order in which they started unless ordered otherwise."""
+    store = context.store
     chosen = parse_filter(filter, "run")
     found = [run for run in map(lookup.as_seen, store.runs()) if chosen.matches(run)]
     found = ordered(found, order_by, "run")[: checked_limit(limit)]

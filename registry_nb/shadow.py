@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from registry_nb import agreement, forms, lookup
+from registry_nb import agreement, forms, lookup, opening
 from registry_nb.agreement import CLASSIFIER, REGRESSOR, Figure, Found, Labels, Numbers
 from registry_nb.answers import Side, beside, cells, column_of, length, part_of
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, pass_signals, sentence_of, shown
 from registry_nb.evidence import Comparison, Failure, Importance
 from registry_nb.fingerprint import fingerprint
@@ -25,14 +26,14 @@ from registry_nb.uris import Which
 if TYPE_CHECKING:
     import pandas as pd
 
-    from registry_nb.registry import Registry
+    from registry_nb.context import Context
 
 #: Rows that importances are found on, and how often each column is shuffled.
 _EXPLAINED, _SHUFFLES = 1_000, 5
 
 
 def shadow(
-    registry: Registry,
+    context: Context,
     name: str,
     a: Which,
     b: Which,
@@ -104,10 +105,10 @@ def shadow(
     _check(rows, batch, tolerance, importances=importances, truth=y is not None)
     truth = None if y is None else beside(y, "y", X, rows)
     slices = None if by is None else beside(column_of(X, by), "by", X, rows)
-    records = registry.store.consistent(lambda: [lookup.resolved(registry.store, name, which) for which in (a, b)])
+    records = context.store.consistent(lambda: [lookup.resolved(context.store, name, which) for which in (a, b)])
     if records[0].version == records[1].version:
         raise Invalid(f"{shown(a)} and {shown(b)} are both version {records[0].version}; compare two versions")
-    sides = [Side(registry.load(record.uri), answer) for record in records]
+    sides = [Side(opening.load(context, record.uri), answer) for record in records]
     for side in sides:
         side.warm_up(part_of(X, slice(0, 1)))
     data = _fingerprint(X)  # before a model sees the rows: it might change them
@@ -136,7 +137,7 @@ def shadow(
         raise next(error for side in sides for error in side.hopeless())
     kind = CLASSIFIER if isinstance(tally, Labels) else REGRESSOR
     explained = _importances(sides, X, truth, rows, labelled=kind == CLASSIFIER) if importances else ()
-    return _comparison(registry, sides, tally.found(), X, data, explained, by, kind)
+    return _comparison(context, sides, tally.found(), X, data, explained, by, kind)
 
 
 # -- how -------------------------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: 
 
 
 def _comparison(
-    registry: Registry,
+    context: Context,
     sides: list[Side],
     found: Found,
     X: Any,  # noqa: N803
@@ -270,7 +271,7 @@ def _comparison(
         notes=found.notes,
         data=data,
         by=str(by) if isinstance(by, (str, int)) else "",
-        registry=registry,
+        context=context,
     )
 
 

@@ -1,19 +1,38 @@
 """How the package's objects show themselves: in a notebook as HTML, in ``print`` as a text, in the REPL in a line.
 
-What is shown is `registry_nb.notebook.views`' to say, and is the same with the extension and without it. It is looked
-for when something is shown: a record that nobody looks at loads nothing.
+What is shown is the same with the extension and without it. The renderers stand above the records, so the package
+hands them in (`render_with`) as a function that imports them: a record that nobody looks at loads nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 #: Characters of one value in a line.
 _WIDE = 120
+
+
+class Renderers(Protocol):
+    """What renders records: `registry_nb.notebook.views`."""
+
+    def text(self, shown: object) -> str:
+        """Render as text."""
+
+    def html(self, shown: object) -> str:
+        """Render as HTML."""
+
+
+_renderers: Callable[[], Renderers]
+
+
+def render_with(renderers: Callable[[], Renderers]) -> None:
+    """Say what renders records, as a function that imports it."""
+    global _renderers  # noqa: PLW0603  # one package, one look
+    _renderers = renderers
 
 
 class Shown:
@@ -56,20 +75,14 @@ class Shown:
         return self._line()
 
     def __str__(self) -> str:
-        from registry_nb.notebook import views
-
-        return views.text(self)
+        return _renderers().text(self)
 
     def _repr_html_(self) -> str:
-        from registry_nb.notebook import views
-
-        return views.html(self)
+        return _renderers().html(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Write into IPython: alone as in ``print``, within a list or a mapping in a line."""
-        from registry_nb.notebook import views
-
-        printer.text(repr(self) if len(printer.stack) > 1 else views.text(self))
+        printer.text(repr(self) if len(printer.stack) > 1 else _renderers().text(self))
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What the panel asks for, one function an operation: plain JSON in, one call of `Registry`, plain JSON out.
+"""What the panel asks for, one function an operation: plain JSON in, one operation, plain JSON out.
 
 What a person is about to change, they saw a moment ago. What they saw comes along (``expected``: who holds the stage;
 ``seen``: where the version, or its text, stood), and if it is no longer so, nothing is changed.
@@ -14,12 +14,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
-from registry_nb import comparison, lookup
+from registry_nb import approvals, asof, checks, comparison, editing, lookup, moving, queries, registering, shadow
 from registry_nb.approvals import uncounted, waiting
 from registry_nb.checks import ALTERED, is_altered
+from registry_nb.context import Context, recorded
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, pass_signals, shown
 from registry_nb.notebook import evidence, told
 from registry_nb.notebook.cells import is_expression, predicts
@@ -28,7 +29,6 @@ from registry_nb.notebook.plans import planned
 from registry_nb.notebook.rows import bits, brief, milliseconds
 from registry_nb.notebook.sheets import looked_at
 from registry_nb.records import ModelVersion, Stage, json_number
-from registry_nb.registry import Registry
 from registry_nb.trust import Origin, origin, way_out
 
 #: Events that are shown of a history at once.
@@ -48,14 +48,14 @@ class Asked:
 
     Attributes
     ----------
-    registry : Registry
+    context : Context
     notebook : mapping of str to object
         The notebook's variables.
     say : callable
         Tells the browser, in a word, what takes time.
     """
 
-    registry: Registry
+    context: Context
     notebook: Mapping[str, Any]
     say: Callable[[str], None]
 
@@ -90,13 +90,13 @@ def answer(op: object, args: object, asked: Asked) -> Any:
 
 def _show(asked: Asked, model: str, version: int | None) -> Json:
     if version is None:
-        whole = asked.registry.model(model)
+        whole = queries.model(asked.context, model)
         return {"description": whole.description, "tags": dict(whole.tags), "aliases": dict(whole.aliases)}
     from registry_nb.notebook.markdown import safe_html
 
-    registry = asked.registry
-    record = registry.version(model, version)
-    mine = list(registry.store.events(record.name, version=record.version))
+    context = asked.context
+    record = queries.version(context, model, version)
+    mine = list(context.store.events(record.name, version=record.version))
     return {
         "version": record.version,
         "stage": record.stage,
@@ -116,18 +116,18 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "updated": milliseconds(record.updated_at),
         "size": record.size,
         "flavor": record.flavor,
-        "origin": (vouched := origin(record, record.uri, registry.store)),
+        "origin": (vouched := origin(record, record.uri, context.store)),
         "way_out": way_out(record, record.uri) if vouched is Origin.FOREIGN else "",
-        "altered": ALTERED if is_altered(registry.store, record) else "",
+        "altered": ALTERED if is_altered(context.store, record) else "",
         "history": [told.event_row(event) for event in mine[-_TOLD:]],
         "history_more": len(mine) > _TOLD,
-        "load": _loading(record, registry),
-        "requests": evidence.requests(registry, waiting(registry.store, record.name, mine)),
+        "load": _loading(record, context),
+        "requests": evidence.requests(context, waiting(context.store, record.name, mine)),
     }
 
 
 def _exact(asked: Asked, model: str, version: int) -> Json:
-    record = asked.registry.version(model, version)
+    record = queries.version(asked.context, model, version)
     return {"metrics": {name: json_number(value) for name, value in record.metrics.items()}}
 
 
@@ -144,24 +144,24 @@ def _shadow(
 ) -> Json:
     X, y = _variable(asked, data), _variable(asked, truth) if truth else None  # noqa: N806
     asked.say("comparing…")
-    found = asked.registry.shadow(model, a, b, X, y, by=by or None, progress=False)
+    found = shadow.shadow(asked.context, model, a, b, X, y, by=by or None, progress=False)
     if save:
         found.save(because=because)
     return evidence.report(found, saved=save)
 
 
 def _filter(asked: Asked, model: str, filter: str) -> Json:
-    found = [record.version for record in asked.registry.versions(model, filter)]
+    found = [record.version for record in queries.versions(asked.context, model, filter)]
     return {"matches": bits(found), "count": len(found)}
 
 
 def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
-    one, other = (asked.registry.version(model, number) for number in (a, b))
-    return {"rows": evidence.differences(asked.registry, comparison.diff(asked.registry, one, other, equal=all), model)}
+    one, other = (queries.version(asked.context, model, number) for number in (a, b))
+    return {"rows": evidence.differences(asked.context, comparison.diff(asked.context, one, other, equal=all), model)}
 
 
 def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
-    store = asked.registry.store
+    store = asked.context.store
     if model is None:
         names = store.histories()
         events = heapq.merge(
@@ -170,21 +170,21 @@ def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json
         newest = list(islice(events, limit + 1))
         more, stints = len(newest) > limit, list[Json]()
     else:
-        every = list(asked.registry.history(model))
+        every = list(queries.history(asked.context, model))
         newest, more = every[::-1], len(every) > limit
-        stints = [told.stint_row(stint) for stint in asked.registry.timeline(model)]
+        stints = [told.stint_row(stint) for stint in asof.timeline(asked.context, model)]
     forced = sum(told.is_forced(event) for event in newest)
     rows = [told.event_row(event) for event in newest[:limit][::-1]]
     return {"events": rows, "more": more, "timeline": stints, "forced": forced}
 
 
 def _asof(asked: Asked, model: str, at: float) -> Json:
-    return evidence.stood(asked.registry, model, at)
+    return evidence.stood(asked.context, model, at)
 
 
 def _check(asked: Asked, deep: bool = False) -> Json:
     asked.say("loading every model…" if deep else "checking every byte…")
-    report = asked.registry.check(deep=deep)
+    report = checks.check(asked.context, deep=deep)
     lines = list(report.problems) or [f"no problems found: {looked_at(report)}"]
     return {"ok": report.ok, "lines": [*lines, *report.notes]}
 
@@ -192,110 +192,71 @@ def _check(asked: Asked, deep: bool = False) -> Json:
 def _plan(
     asked: Asked, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
 ) -> Json:
-    plan = planned(asked.registry, do, model, version, Stage(stage or Stage.PRODUCTION), to)
+    plan = planned(asked.context, do, model, version, Stage(stage or Stage.PRODUCTION), to)
     if do in {"promote", "stage"} and version is not None and stage in lookup.SERVING:
-        plan |= evidence.checklist(asked.registry, model, version, Stage(stage))
+        plan |= evidence.checklist(asked.context, model, version, Stage(stage))
     return plan
 
 
 def _inbox(asked: Asked) -> Json:
-    return {"requests": evidence.requests(asked.registry, asked.registry.inbox())}
+    return {"requests": evidence.requests(asked.context, approvals.inbox(asked.context))}
 
 
 def _waiting(asked: Asked) -> Json:
-    return {"count": len(asked.registry.inbox())}
+    return {"count": len(approvals.inbox(asked.context))}
 
 
 # -- changing --------------------------------------------------------------------------------------------------------
 
 
-def _promote(
-    asked: Asked,
-    model: str,
-    version: int,
-    stage: str = Stage.PRODUCTION,
-    because: str = "",
-    expected: int | None = None,
-    force: bool = False,
-) -> Json:
-    promote = asked.registry.promote
-    return _done(asked, model, lambda: promote(model, version, stage, because=because, expected=expected, force=force))
+#: Changes that the browser names as `Registry` does, with the arguments that it has for them.
+_CHANGES: Mapping[str, Callable[..., Any]] = {
+    "promote": moving.promote,
+    "stage": moving.transition,
+    "archive": moving.archive,
+    "rollback": moving.rollback,
+    "request": approvals.request,
+    "approve": approvals.approve,
+    "reject": approvals.reject,
+    "describe": editing.describe,
+    "alias": editing.alias,
+    "unalias": editing.unalias,
+    "rename": editing.rename,
+    "delete": editing.delete,
+}
 
 
-def _stage(
-    asked: Asked,
-    model: str,
-    version: int,
-    stage: str,
-    because: str = "",
-    expected: int | None = None,
-    seen: str | None = None,
-) -> Json:
-    move = asked.registry.transition
-    return _done(asked, model, lambda: move(model, version, stage, because=because, expected=expected, seen=seen))
+def _change(op: str) -> Callable[..., Json]:
+    """Make an action of a change; what is null in JSON is left out."""
+    operation = _CHANGES[op]
+    stage = "to" if "to" in (takes := inspect.signature(operation).parameters) and "stage" not in takes else "stage"
 
+    def action(asked: Asked, /, model: str, **args: Any) -> Json:
+        given = {stage if key == "stage" else key: value for key, value in args.items() if value is not None}
+        try:
+            bound = inspect.signature(operation).bind(asked.context, model, **given)
+        except TypeError as error:
+            raise Invalid(f"{op} cannot be done: {error}") from None
+        return _done(asked, model, lambda: operation(*bound.args, **bound.kwargs), args.get("version"))
 
-def _archive(asked: Asked, model: str, version: int, because: str = "", seen: str | None = None) -> Json:
-    return _done(asked, model, lambda: asked.registry.archive(model, version, because=because, seen=seen))
-
-
-def _request(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
-    return _done(asked, model, lambda: asked.registry.request(model, version, stage, because=because), version)
+    return action
 
 
 def _approve(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
-    registry = asked.registry
-    done = _done(asked, model, lambda: registry.approve(model, version, stage, because=because))
+    context = asked.context
+    done = _change("approve")(asked, model, version=version, stage=stage, because=because)
     # Also where warnings are left alone: see `_warned`.
-    why = uncounted(registry.store, registry.version(model, version), Stage(stage), registry.user)
+    why = uncounted(context.store, queries.version(context, model, version), Stage(stage), context.user)
     return {**done, "doubts": [why] if why else []}
-
-
-def _reject(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
-    return _done(asked, model, lambda: asked.registry.reject(model, version, stage, because=because))
-
-
-def _rollback(
-    asked: Asked,
-    model: str,
-    to: int | None = None,
-    because: str = "",
-    expected: int | None = None,
-    stage: str | None = None,
-) -> Json:
-    back = asked.registry.rollback
-    target = stage or Stage.PRODUCTION
-    return _done(asked, model, lambda: back(model, stage=target, to=to, because=because, expected=expected))
-
-
-def _delete(asked: Asked, model: str, version: int | None = None, because: str = "", seen: str | None = None) -> Json:
-    delete = asked.registry.delete
-    return _done(asked, model, lambda: delete(model, version=version, because=because, seen=seen), version)
 
 
 def _tag(asked: Asked, model: str, tags: Mapping[str, str] | str, version: int | None = None) -> Json:
     tags = _labels(asked, tags) if isinstance(tags, str) else tags
-    return _done(asked, model, lambda: asked.registry.tag(model, tags, version=version), version)
+    return _done(asked, model, lambda: editing.tag(asked.context, model, tags, version=version), version)
 
 
 def _untag(asked: Asked, model: str, keys: Iterable[str], version: int | None = None) -> Json:
-    return _done(asked, model, lambda: asked.registry.untag(model, *keys, version=version), version)
-
-
-def _describe(asked: Asked, model: str, text: str, version: int | None = None, seen: str | None = None) -> Json:
-    return _done(asked, model, lambda: asked.registry.describe(model, text, version=version, seen=seen), version)
-
-
-def _alias(asked: Asked, model: str, alias: str, version: int) -> Json:
-    return _done(asked, model, lambda: asked.registry.alias(model, alias, version), version)
-
-
-def _unalias(asked: Asked, model: str, alias: str) -> Json:
-    return _done(asked, model, lambda: asked.registry.unalias(model, alias))
-
-
-def _rename(asked: Asked, model: str, new: str) -> Json:
-    return _done(asked, model, lambda: asked.registry.rename(model, new))
+    return _done(asked, model, lambda: editing.untag(asked.context, model, *keys, version=version), version)
 
 
 def _register(
@@ -312,12 +273,18 @@ def _register(
     given = _variable(asked, example) if example else None
     measured, labels = _measured(asked, metrics), _labels(asked, tags)
     asked.say("saving…")
-    register = asked.registry.register
     return _done(
         asked,
         name,
-        lambda: register(
-            value, name, example=given, metrics=measured, tags=labels, description=description, because=because
+        lambda: registering.register(
+            asked.context,
+            value,
+            name,
+            example=given,
+            metrics=measured,
+            tags=labels,
+            description=description,
+            because=because,
         ),
     )
 
@@ -334,20 +301,10 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "waiting": _waiting,
     "check": _check,
     "plan": _plan,
-    "promote": _promote,
-    "stage": _stage,
-    "archive": _archive,
-    "request": _request,
+    **{op: _change(op) for op in _CHANGES},
     "approve": _approve,
-    "reject": _reject,
-    "rollback": _rollback,
-    "delete": _delete,
     "tag": _tag,
     "untag": _untag,
-    "describe": _describe,
-    "alias": _alias,
-    "unalias": _unalias,
-    "rename": _rename,
     "register": _register,
 }
 
@@ -366,16 +323,11 @@ def variables(notebook: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None = None) -> Json:
     """Do it, and say what it did, by the events that it wrote."""
-    store = asked.registry.store
-    last = next((event.id for event in store.events(model, newest_first=True)), None)
-    with _told_who(asked):
+    with recorded() as events, _told_who(asked):
         record = call()
-    name = getattr(record, "name", model)
-    since = takewhile(lambda event: event.id != last, store.events(name, newest_first=True))
-    mine = [event for event in since if event.user == asked.registry.user]
     return {
-        "sentence": told.sentence(mine[::-1]),
-        "model": name,
+        "sentence": told.sentence(events),
+        "model": getattr(record, "name", model),
         "version": record.version if isinstance(record, ModelVersion) else version,
     }
 
@@ -403,7 +355,7 @@ def _told_who(asked: Asked) -> Iterator[None]:
     try:
         yield
     except Conflict as error:
-        events = asked.registry.store.events(error.name, newest_first=True)
+        events = asked.context.store.events(error.name, newest_first=True)
         for event in islice(events, _SCANNED if error.stage else 0):
             moved = error.stage in {(side or {}).get("stage") for side in (event.before, event.after)}
             if moved and (error.expected is not None or event.version in error.found):
@@ -426,9 +378,9 @@ def _signature(record: ModelVersion) -> list[Json]:
     ]
 
 
-def _loading(record: ModelVersion, registry: Registry) -> list[str]:
+def _loading(record: ModelVersion, context: Context) -> list[str]:
     uris = [record.uri, *(f"models:/{record.name}@{alias}" for alias in record.aliases)]
-    if record.stage in lookup.SERVING and registry.store.latest(record.name, record.stage) == record.version:
+    if record.stage in lookup.SERVING and context.store.latest(record.name, record.stage) == record.version:
         uris.append(f"models:/{record.name}/{record.stage}")
     return [f"model = registry.load({uri!r})" for uri in uris]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from registry_nb.checks import ALTERED
+from registry_nb.context import Context
 from registry_nb.records import ModelVersion
-from registry_nb.registry import Registry
 from registry_nb.trust import Origin, origin
 
 #: Versions whose seals are looked at before the rows are shown, and at a time afterwards: each takes 25 µs.
@@ -22,11 +22,11 @@ class Badges:
 
     Parameters
     ----------
-    registry : Registry
+    context : Context
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._vouched: dict[int, Badged] = {}
         self._unseen: list[int] = []
         self._name = ""
@@ -34,7 +34,7 @@ class Badges:
 
     def of(self, version: ModelVersion) -> Badged:
         """Return the badges of one version, from what it says now."""
-        found = origin(version, version.uri, self._registry.store)
+        found = origin(version, version.uri, self._context.store)
         if version.name == self._name:
             self._vouched[version.version] = () if found is Origin.LOCAL else (str(found),)
         return self._with_doubts(version.name, version.version)
@@ -58,7 +58,7 @@ class Badges:
             return {}
         next_ones, self._unseen = self._unseen[:AT_ONCE], self._unseen[AT_ONCE:]
         for number in next_ones:
-            version = self._registry.store.version(self._name, number)
+            version = self._context.store.version(self._name, number)
             if version is not None:
                 self.of(version)
         if self._unseen:

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from registry_nb import gates, lookup, rules
+from registry_nb import asof, gates, lookup, queries, rules
 from registry_nb.approvals import Request, open_requests, uncounted
 from registry_nb.asof import Past
 from registry_nb.comparison import Diff
+from registry_nb.context import Context
 from registry_nb.evidence import Comparison
 from registry_nb.gates import Evaluation
 from registry_nb.notebook.markdown import plain
 from registry_nb.notebook.rows import brief, directions, milliseconds
 from registry_nb.records import Stage, json_number
-from registry_nb.registry import Registry
 
 Json = dict[str, Any]
 
@@ -29,18 +29,18 @@ _FIRST = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
 _MEASURED = 6
 
 
-def stood(registry: Registry, model: str, at: float) -> Json:
+def stood(context: Context, model: str, at: float) -> Json:
     """Say how a model stood at a moment, in milliseconds since 1970; parts of them count."""
     then = _EPOCH + timedelta(microseconds=round(at * 1000))
-    first = next((event.at for event in registry.store.events(model)), then)
+    first = next((event.at for event in context.store.events(model)), then)
     if timedelta() < first - then <= timedelta(milliseconds=1):  # a slider counts no less
         then = first
-    past = registry.at(then)
-    present = {version.version for version in registry.versions(model)}
+    past = asof.at(context, then)
+    present = {version.version for version in queries.versions(context, model)}
     if isinstance(past.store, Past):  # the name that it had then
         model = past.store.called(model) or model
-    versions = [] if past.store.model(model, latest=False) is None else past.versions(model)
-    held = {(stint.version, stint.stage): stint for stint in past.timeline(model)} if versions else {}
+    versions = [] if past.store.model(model, latest=False) is None else queries.versions(past, model)
+    held = {(stint.version, stint.stage): stint for stint in asof.timeline(past, model)} if versions else {}
     listed = [v for n, v in enumerate(versions) if n >= len(versions) - _NEWEST or (v.version, v.stage) in held]
     rows = []
     for version in sorted(listed, key=lambda one: (_FIRST.get(one.stage, len(_FIRST)), -one.version)):
@@ -59,9 +59,9 @@ def stood(registry: Registry, model: str, at: float) -> Json:
     return {"rows": rows, "count": len(versions)}
 
 
-def differences(registry: Registry, found: Diff, model: str) -> list[Json]:
+def differences(context: Context, found: Diff, model: str) -> list[Json]:
     """Return a comparison as the browser shows it; which metric is better, the policy may know."""
-    record = registry.store.model(model, latest=False)
+    record = context.store.model(model, latest=False)
     better = directions((each.name for each in found if each.section == "metrics"), record.policies if record else {})
     rows: list[Json] = found.to_dict()["differences"]
     for row in rows:
@@ -92,10 +92,10 @@ def _cell(value: object) -> Any:
     return json_number(value) if value is None or isinstance(value, (int, float)) else brief(str(value))
 
 
-def checklist(registry: Registry, model: str, version: int, stage: Stage) -> Json:
+def checklist(context: Context, model: str, version: int, stage: Stage) -> Json:
     """Hold a version against the policy of a stage, for whoever is about to promote it."""
-    found = registry.evaluate(model, version, stage)
-    open_ = open_requests(registry.store, registry.version(model, version))
+    found = gates.evaluate(context, model, version, stage)
+    open_ = open_requests(context.store, queries.version(context, model, version))
     return {**_rows(found), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
@@ -106,9 +106,9 @@ def _rows(found: Evaluation) -> Json:
     return {"rows": rows, "ok": found.ok}
 
 
-def requests(registry: Registry, found: Iterable[Request]) -> list[Json]:
+def requests(context: Context, found: Iterable[Request]) -> list[Json]:
     """Return requests as the browser lists them: what the policy finds, and whether one's own yes would count."""
-    return [{**_request(one), **_standing(registry, one)} for one in found]
+    return [{**_request(one), **_standing(context, one)} for one in found]
 
 
 def _request(one: Request) -> Json:
@@ -123,9 +123,9 @@ def _request(one: Request) -> Json:
     }
 
 
-def _standing(registry: Registry, one: Request) -> Json:
+def _standing(context: Context, one: Request) -> Json:
     """Hold a request against its policy; what would take long is left to the dialog that promotes."""
-    store, user = registry.store, registry.user
+    store, user = context.store, context.user
     record = lookup.resolved(store, one.name, one.version)
     texts = lookup.policy(store, one.name, one.stage)
     found = store.consistent(lambda: gates.judged(store, record, one.stage, None))

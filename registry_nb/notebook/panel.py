@@ -19,7 +19,8 @@ from typing import Any
 import anywidget
 from traitlets import Bool, Bytes, Int, List, Unicode, observe
 
-from registry_nb import lookup
+from registry_nb import lookup, queries
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, NotFound, RegistryError, sentence_of
 from registry_nb.listing import Listing
 from registry_nb.notebook import actions, rows, told, views
@@ -28,18 +29,17 @@ from registry_nb.notebook.frontend import frontend
 from registry_nb.notebook.watch import MANY, watching
 from registry_nb.notebook.wording import worded
 from registry_nb.records import Event, ModelVersion, RegisteredModel
-from registry_nb.registry import Registry
 
 #: Rows of the static twin.
 _TWIN = 20
 
 
 class RegistryPanel(anywidget.AnyWidget):
-    """A registry, or one of its models, to look at and to change.
+    """A context, or one of its models, to look at and to change.
 
     Parameters
     ----------
-    registry : Registry
+    context : Context
     name : str, optional
         The model that is opened; without it, the list of models.
     notebook : mapping, optional
@@ -62,26 +62,24 @@ class RegistryPanel(anywidget.AnyWidget):
     problem = Unicode().tag(sync=True)
     _esm = Unicode().tag(sync=True)
 
-    def __init__(
-        self, registry: Registry, name: str | None = None, *, notebook: Mapping[str, Any] | None = None
-    ) -> None:
-        name = _existing(registry, name) if name else ""
+    def __init__(self, context: Context, name: str | None = None, *, notebook: Mapping[str, Any] | None = None) -> None:
+        name = _existing(context, name) if name else ""
         self._lock = threading.RLock()
-        self._registry = registry
+        self._context = context
         self._notebook = _of_the_kernel() if notebook is None else notebook
-        self._badges = Badges(registry)
+        self._badges = Badges(context)
         self._opened = name  # the model whose versions the browser has
         self._revision = 0  # of what the browser was told
         self._behind = False  # whether the traits are older than the patches that were sent after them
         self._asking = 0
         with self._lock:  # what happens from now on is told when the rows are there
-            self._watch = watching(registry, self)
+            self._watch = watching(context, self)
             super().__init__(
                 _esm=frontend(),
                 model=name,
                 view="versions" if name else "models",
-                uri=registry.uri,
-                user=registry.user,
+                uri=context.uri,
+                user=context.user,
                 variables=actions.variables(self._notebook),
                 **self._rows_or_none(),
             )
@@ -128,7 +126,7 @@ class RegistryPanel(anywidget.AnyWidget):
             case "variables":
                 self.variables = actions.variables(self._notebook)
             case _:
-                asked = actions.Asked(self._registry, self._notebook, say)
+                asked = actions.Asked(self._context, self._notebook, say)
                 result = actions.answer(op, args, asked)
                 if op == "check":
                     self._checked(result["lines"], deep=bool(args.get("deep")))
@@ -155,7 +153,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 self.model = name
                 return
             before = self._opened
-            self._opened = _existing(self._registry, name) if name else ""
+            self._opened = _existing(self._context, name) if name else ""
             try:
                 versions = self._packed()
             except BaseException:
@@ -182,7 +180,7 @@ class RegistryPanel(anywidget.AnyWidget):
     # -- what the watch says -----------------------------------------------------------------------------------------
 
     def told(self, events: Sequence[Event], *, anew: bool) -> None:
-        """Hear what happened in the registry, and tell the browser."""
+        """Hear what happened in the context, and tell the browser."""
         with self._lock:
             self._revision += 1
             try:
@@ -222,14 +220,14 @@ class RegistryPanel(anywidget.AnyWidget):
         for event in events:
             if event.action == "renamed" and (event.before or {}).get("name") == name:
                 name = event.name
-        if name and self._registry.store.model(name, latest=False) is None:
+        if name and self._context.store.model(name, latest=False) is None:
             name = ""
         if name != self._opened:
             self._open(name)
 
     def _patch(self, events: Sequence[Event]) -> dict[str, Any] | None:
         """Return the rows that events are about, as they are now; None if they are too many."""
-        store = self._registry.store
+        store = self._context.store
         names, numbers = set[str](), set[int]()
         for event in events:
             names.add(event.name)
@@ -254,7 +252,7 @@ class RegistryPanel(anywidget.AnyWidget):
     def _of_others(self, events: Iterable[Event]) -> list[Event]:
         """Leave out what this panel itself is doing, which its answer tells, and what it does not show."""
         shown = [event for event in events if not self._opened or event.name == self._opened]
-        return [event for event in shown if not (self._asking and event.user == self._registry.user)]
+        return [event for event in shown if not (self._asking and event.user == self._context.user)]
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
@@ -278,9 +276,9 @@ class RegistryPanel(anywidget.AnyWidget):
         self.problem = ""
 
     def _rows(self) -> dict[str, bytes]:
-        registry = self._registry
+        context = self._context
         return {
-            "models": rows.packed(rows.model_columns(registry.store, registry.models(), self._revision)),
+            "models": rows.packed(rows.model_columns(context.store, queries.models(context), self._revision)),
             "versions": self._packed(),
         }
 
@@ -294,12 +292,12 @@ class RegistryPanel(anywidget.AnyWidget):
     def _packed(self) -> bytes:
         if not self._opened:
             return b""
-        versions = self._registry.versions(self._opened)
+        versions = queries.versions(self._context, self._opened)
         badges = self._badges.of_all(self._opened, versions)
         return rows.packed_versions(self._opened, versions, self._revision, badges, self._policies())
 
     def _policies(self) -> Mapping[str, Sequence[str]]:
-        model = self._registry.store.model(self._opened, latest=False)
+        model = self._context.store.model(self._opened, latest=False)
         return model.policies if model else {}
 
     # -- where no kernel runs ----------------------------------------------------------------------------------------
@@ -329,7 +327,7 @@ class RegistryPanel(anywidget.AnyWidget):
         }
 
     def _newest(self) -> tuple[Listing[ModelVersion], int, str]:
-        store, name = self._registry.store, self._opened
+        store, name = self._context.store, self._opened
         found, number = list[ModelVersion](), store.newest(name)
         while number and len(found) < _TWIN:
             if (version := store.version(name, number)) is not None:
@@ -340,7 +338,7 @@ class RegistryPanel(anywidget.AnyWidget):
         return Listing(found), count, f"the versions of {name}" if count == len(found) else f"versions of {name}"
 
     def _some_models(self) -> tuple[Listing[RegisteredModel], int, str]:
-        models = self._registry.models()  # not where it is: a saved notebook is read elsewhere
+        models = queries.models(self._context)  # not where it is: a saved notebook is read elsewhere
         return models, len(models), "the registry's models"
 
     def close(self) -> None:
@@ -350,10 +348,10 @@ class RegistryPanel(anywidget.AnyWidget):
         super().close()
 
 
-def _existing(registry: Registry, name: str) -> str:
+def _existing(context: Context, name: str) -> str:
     """Return the name of a model that exists; a registry that cannot be read is shown as such, not refused."""
     try:
-        return lookup.known(registry.store, name)
+        return lookup.known(context.store, name)
     except (NotFound, Invalid):
         raise
     except RegistryError:

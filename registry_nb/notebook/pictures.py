@@ -17,7 +17,9 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from registry_nb import queries
 from registry_nb.asof import Stint
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.lookup import SERVING
 from registry_nb.notebook.cells import counted, local_time, short, visible
@@ -55,6 +57,26 @@ class Picture:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def plot(context: Context, name: str, metric: str | None = None, *, filter: str = "") -> Picture:
+    """Draw a metric of a model's versions, by number: a picture under the cell, with an SVG in it.
+
+    Parameters
+    ----------
+    name : str
+    metric : str, optional
+        The first that the versions have, if not given.
+    filter : str
+        As in `versions`.
+
+    Raises
+    ------
+    ModelNotFound
+    Invalid
+        If no version has it as a finite number.
+    """
+    return metric_picture(queries.versions(context, name, filter), metric)
 
 
 def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) -> Picture:

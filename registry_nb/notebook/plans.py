@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from registry_nb import lifecycle, lookup
+from registry_nb import lifecycle, lookup, moving, queries
+from registry_nb.context import Context
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.lifecycle import Change, Stamp
 from registry_nb.records import ModelVersion, Stage
-from registry_nb.registry import Registry
 
 _DO = ("promote", "stage", "archive", "rollback", "delete")
 
 
 def planned(
-    registry: Registry, do: str, model: str, version: int | None, target: Stage, to: int | None
+    context: Context, do: str, model: str, version: int | None, target: Stage, to: int | None
 ) -> dict[str, Any]:
     """Say what would happen.
 
     Parameters
     ----------
-    registry : Registry
+    context : Context
     do : {"promote", "stage", "archive", "rollback", "delete"}
     model : str
     version : int or None
@@ -42,17 +42,17 @@ def planned(
     RegistryError
         As the call itself would.
     """
-    store = registry.store
-    stamp = Stamp(datetime.now(UTC), registry.user, "")
+    store = context.store
+    stamp = Stamp(datetime.now(UTC), context.user, "")
     if do == "delete" and version is None:
         name = lookup.known(store, model)
         change = lifecycle.deleted_model(lookup.own(store, name), store.versions(name), stamp)
         text = f"{name} and its {len(change.removed)} versions are deleted; the history keeps what they were"
         return {"sentence": text, "expected": None, "target": None, "seen": None}
     if do == "rollback":
-        record = registry.rollback(model, stage=target, to=to, dry_run=True)
+        record = moving.rollback(context, model, stage=target, to=to, dry_run=True)
     elif version is not None:
-        record = registry.version(model, version)
+        record = queries.version(context, model, version)
     else:
         raise Invalid("a plan is about a version: say which")
     holders = lookup.each(store, record.name, store.holders(record.name, target))

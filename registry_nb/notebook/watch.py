@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from registry_nb.asof import Past
+from registry_nb.context import Context
 from registry_nb.errors import sentence_of
 from registry_nb.records import Event
-from registry_nb.registry import Registry
 from registry_nb.stores.local import local_path
 
 #: Seconds between two looks.
@@ -42,13 +42,13 @@ class Listener(Protocol):
         """Do what could wait; called after each look."""
 
 
-def watching(registry: Registry, listener: Listener) -> Watch:
+def watching(context: Context, listener: Listener) -> Watch:
     """Tell a listener, from now on, what happens in a registry; it reads afterwards what there is, and misses nothing.
 
     The thread holds it weakly.
     """
     with _mutex:
-        watch = _watches.setdefault(_key(registry), Watch(registry))
+        watch = _watches.setdefault(_key(context), Watch(context))
     watch.add(listener)
     return watch
 
@@ -58,11 +58,11 @@ class Watch:
 
     Parameters
     ----------
-    registry : Registry
+    context : Context
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._looking = threading.RLock()  # taken before `_mutex`, never after it
         self._wake = threading.Event()
@@ -82,11 +82,11 @@ class Watch:
             self.look()
             listener.stands(self._problem, writable=self._writable)
             with _mutex:
-                _watches[_key(self._registry)] = self
+                _watches[_key(self._context)] = self
                 self._listeners.add(listener)
                 begins = self._thread is None
                 if begins:
-                    name = f"registry_nb: {self._registry.uri}"
+                    name = f"registry_nb: {self._context.uri}"
                     self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             if begins:
                 self._start()
@@ -102,7 +102,7 @@ class Watch:
         with self._looking:
             events, anew, problem = list[Event](), False, ""
             try:
-                writable = _writable(self._registry)
+                writable = _writable(self._context)
                 events, anew = self._news()
             except Exception as error:  # noqa: BLE001  # whatever a disk can do, the next look may find it well
                 problem, writable, self._revision = sentence_of(error), False, -1
@@ -117,10 +117,10 @@ class Watch:
 
     def _news(self) -> tuple[list[Event], bool]:
         """Return the events since the last look, and whether they do not explain all that is there now."""
-        revision = self._registry.revision
+        revision = self._context.revision
         if revision == self._revision:
             return [], False
-        store, events, last = self._registry.store, list[Event](), dict[str, str]()
+        store, events, last = self._context.store, list[Event](), dict[str, str]()
         known = None if self._last is None else set(self._last.values())
         met = set()
         for name in store.histories():
@@ -152,8 +152,8 @@ class Watch:
             with _mutex:
                 if not self._listeners:
                     self._thread = None
-                    if _watches.get(_key(self._registry)) is self:
-                        del _watches[_key(self._registry)]
+                    if _watches.get(_key(self._context)) is self:
+                        del _watches[_key(self._context)]
                     return
                 listeners = list(self._listeners)
             start = time.thread_time()
@@ -174,16 +174,16 @@ def _each(listeners: Sequence[Listener], tell: Callable[[Listener], None]) -> No
             tell(listener)
 
 
-def _key(registry: Registry) -> str:
+def _key(context: Context) -> str:
     """Tell registries apart; a moment of the past hears nothing of what happens in the present of the same folder."""
-    return f"{registry.uri} at {registry.store.moment}" if isinstance(registry.store, Past) else registry.uri
+    return f"{context.uri} at {context.store.moment}" if isinstance(context.store, Past) else context.uri
 
 
-def _writable(registry: Registry) -> bool:
+def _writable(context: Context) -> bool:
     """Tell whether the folder can be written, or made."""
-    if isinstance(registry.store, Past):
+    if isinstance(context.store, Past):
         return False
-    path = local_path(registry.uri)
+    path = local_path(context.uri)
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return os.access(path, os.W_OK)

@@ -1,0 +1,125 @@
+"""What every operation works on: the records and the bytes of one registry, and who acts."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Self
+
+from registry_nb import process
+from registry_nb.errors import Invalid
+from registry_nb.lifecycle import Change, Stamp
+from registry_nb.location import located
+from registry_nb.records import Event
+from registry_nb.showing import Shown
+from registry_nb.stores import Artifacts, Store, Transaction, open_store
+
+_recorded: ContextVar[list[Event] | None] = ContextVar("registry_nb events", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[list[Event]]:
+    """Collect the events of what is changed within: drafts, without their place in the chain.
+
+    A door says with them what a verb did. To compare the history before and after was the alternative: it reads twice,
+    and takes what the same user does elsewhere at that moment for its own.
+    """
+    events: list[Event] = []
+    token = _recorded.set(events)
+    try:
+        yield events
+    finally:
+        _recorded.reset(token)
+
+
+class Context(Shown):
+    """One registry and who acts in it; opening is lazy. `Registry` adds the verbs.
+
+    Parameters
+    ----------
+    uri : str or path-like, optional
+        A folder or ``file:`` URL; see `Registry`.
+    user : str, optional
+        Who acts.
+    store : Store, optional
+        The records, in an adapter of your own; then the bytes are in `artifacts`, and there is no `uri`.
+    artifacts : Artifacts, optional
+
+    Raises
+    ------
+    Invalid
+        If `uri` cannot be a path, or `store` and `artifacts` do not come together and alone.
+    """
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] | None = None,
+        *,
+        user: str | None = None,
+        store: Store | None = None,
+        artifacts: Artifacts | None = None,
+    ) -> None:
+        self._backend: tuple[Store, Artifacts] | None = None
+        self._at: datetime | None = None
+        if store is None and artifacts is None:
+            self.uri = located(uri)
+        elif store is None or artifacts is None or uri is not None:
+            raise Invalid("adapters come as a pair and replace the URI; give store= and artifacts=, or uri= alone")
+        else:
+            self._backend = store, artifacts
+            self.uri = store.location or f"{type(store).__name__}:{id(store):x}"
+        self.user = process.current_user(user)
+        self._opening = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """The records; on a folder, ``store.db`` is the TinyDB database."""
+        return self._opened()[0]
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The bytes."""
+        return self._opened()[1]
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever anything in the registry changed, also by another process."""
+        return self.store.revision
+
+    def stamp(self, because: str = "") -> Stamp:
+        """Return who changes something, when, on which machine and why.
+
+        Raises
+        ------
+        Invalid
+            If the reason is no text.
+        """
+        return process.stamp(self.user, because)
+
+    def apply(self, tx: Transaction, change: Change) -> None:
+        """Write a change in a transaction; `recorded` collects its events."""
+        tx.apply(change)
+        if (events := _recorded.get()) is not None:
+            events += change.events
+
+    def over(self, store: Store, artifacts: Artifacts, at: datetime) -> Self:
+        """Return the same registry over adapters that show it as it stood at a moment."""
+        twin = copy.copy(self)
+        twin._backend, twin._at = (store, artifacts), at
+        return twin
+
+    def _line(self) -> str:
+        then = f", at={self._at.isoformat()!r}" if self._at else ""
+        return f"{type(self).__name__}({self.uri!r}, user={self.user!r}{then})"
+
+    def _opened(self) -> tuple[Store, Artifacts]:
+        if self._backend is None:
+            with self._opening:
+                if self._backend is None:
+                    self._backend = open_store(self.uri)
+        return self._backend
