@@ -14,8 +14,8 @@ from registry_nb import (
     opening,
     queries,
     registering,
-    shadow,
 )
+from registry_nb import shadow as shadowing
 from registry_nb.context import Context
 from registry_nb.notebook import looks, pictures
 
@@ -78,7 +78,7 @@ class Registry(Context):
     timeline = asof.timeline
     at = asof.at
     diff = comparison.diff
-    shadow = shadow.shadow
+    shadow = shadowing.shadow
 
     # loading
     load = opening.load
