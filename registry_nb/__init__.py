@@ -5,148 +5,34 @@
 >>> registry
 Registry('.../my_models', user='...')
 
-Anything heavy arrives on first use: importing the package loads neither pandas nor scikit-learn nor TinyDB.
+Anything heavy arrives on first use: importing the package loads neither pandas nor scikit-learn nor TinyDB. The public
+names are in `__init__.pyi`, once for people, type checkers and Python.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from registry_nb import showing
+import lazy_loader
 
-if TYPE_CHECKING:
-    from registry_nb.checks import Report
-    from registry_nb.errors import (
-        BehaviourChanged,
-        CommitUncertain,
-        Conflict,
-        Corrupted,
-        CrowdedStage,
-        EnvironmentChanged,
-        EnvironmentMismatch,
-        InputAdjusted,
-        Invalid,
-        KeyProblem,
-        LibraryMissing,
-        NotFound,
-        Refused,
-        RegistryError,
-        RegistryWarning,
-        SecretFound,
-        SignatureMismatch,
-        StorageError,
-        Untrusted,
-    )
-    from registry_nb.keys import signing_key
-    from registry_nb.listing import Listing
-    from registry_nb.loading import LoadedModel
-    from registry_nb.notebook import load_ipython_extension, unload_ipython_extension
-    from registry_nb.places import TrustedRegistry, trusted_registries
-    from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, RunStatus, Stage
-    from registry_nb.registry import Registry
-    from registry_nb.session import get_registry, load_model, log_model, set_registry, start_run
-    from registry_nb.signature import Signature, infer_signature
+from registry_nb import moved, showing
 
 __version__ = "0.1.0"
 
-
-def _views() -> Any:
-    from registry_nb.notebook import views
-
-    return views
-
-
-showing.render_with(_views)
-
-_HOME = {
-    "checks": ("Report",),
-    "errors": (
-        "BehaviourChanged",
-        "CommitUncertain",
-        "Conflict",
-        "Corrupted",
-        "CrowdedStage",
-        "EnvironmentChanged",
-        "EnvironmentMismatch",
-        "InputAdjusted",
-        "Invalid",
-        "KeyProblem",
-        "LibraryMissing",
-        "NotFound",
-        "Refused",
-        "RegistryError",
-        "RegistryWarning",
-        "SecretFound",
-        "SignatureMismatch",
-        "StorageError",
-        "Untrusted",
-    ),
-    "keys": ("signing_key",),
-    "places": ("TrustedRegistry", "trusted_registries"),
-    "loading": ("LoadedModel",),
-    "notebook": ("load_ipython_extension", "unload_ipython_extension"),
-    "listing": ("Listing",),
-    "records": ("Event", "ModelVersion", "RegisteredModel", "Run", "RunStatus", "Stage"),
-    "registry": ("Registry",),
-    "session": ("get_registry", "load_model", "log_model", "set_registry", "start_run"),
-    "signature": ("Signature", "infer_signature"),
-}
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-
-__all__ = [
-    "BehaviourChanged",
-    "CommitUncertain",
-    "Conflict",
-    "Corrupted",
-    "CrowdedStage",
-    "EnvironmentChanged",
-    "EnvironmentMismatch",
-    "Event",
-    "InputAdjusted",
-    "Invalid",
-    "KeyProblem",
-    "LibraryMissing",
-    "Listing",
-    "LoadedModel",
-    "ModelVersion",
-    "NotFound",
-    "Refused",
-    "RegisteredModel",
-    "Registry",
-    "RegistryError",
-    "RegistryWarning",
-    "Report",
-    "Run",
-    "RunStatus",
-    "SecretFound",
-    "Signature",
-    "SignatureMismatch",
-    "Stage",
-    "StorageError",
-    "TrustedRegistry",
-    "Untrusted",
-    "__version__",
-    "get_registry",
-    "infer_signature",
-    "load_ipython_extension",
-    "load_model",
-    "log_model",
-    "set_registry",
-    "signing_key",
-    "start_run",
-    "trusted_registries",
-    "unload_ipython_extension",
-]
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    if name not in __all__:  # lazy_loader's own message names neither the module nor, for a suggestion, the name
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+    return _load(name)
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+def _renderers() -> Any:
+    from registry_nb.display import render
+
+    return render
+
+
+showing.render_with(_renderers)
+moved.install()

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Self
 
 from registry_nb import process
+from registry_nb.domain.lifecycle import Change, Stamp
+from registry_nb.domain.records import Event
 from registry_nb.errors import Invalid
-from registry_nb.lifecycle import Change, Stamp
-from registry_nb.location import located
-from registry_nb.records import Event
 from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
+from registry_nb.stores.location import located
 
 _recorded: ContextVar[list[Event] | None] = ContextVar("registry_nb events", default=None)
 

@@ -9,9 +9,9 @@ import socket
 import unicodedata
 from datetime import UTC, datetime
 
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.domain.validation import checked_text, says_something
 from registry_nb.errors import Invalid
-from registry_nb.lifecycle import Stamp
-from registry_nb.names import checked_text, says_something
 
 #: Two readings of a process's start may differ by this much, in seconds, where the clock was set meanwhile.
 _SAME_START = 2.0

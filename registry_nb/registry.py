@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from registry_nb import (
+from registry_nb.context import Context
+from registry_nb.display import charts
+from registry_nb.operations import (
+    access,
     approvals,
     asof,
-    checks,
-    comparison,
     editing,
     follow,
-    gates,
-    moving,
-    opening,
+    integrity,
+    policies,
     queries,
     registering,
+    stages,
 )
-from registry_nb import shadow as shadowing
-from registry_nb.context import Context
-from registry_nb.notebook import looks, pictures
+from registry_nb.operations import diff as comparison
+from registry_nb.operations.shadow import run as shadowing
+from registry_nb.panel import show
 
 
 class Registry(Context):
@@ -51,17 +52,17 @@ class Registry(Context):
     # making
     register = registering.register
     create_model = registering.create_model
-    copy = opening.copy
+    copy = access.copy
 
-    # moving
-    promote = moving.promote
-    transition = moving.transition
-    archive = moving.archive
-    rollback = moving.rollback
+    # stages
+    promote = stages.promote
+    transition = stages.transition
+    archive = stages.archive
+    rollback = stages.rollback
 
     # deciding
-    policy = gates.policy
-    evaluate = gates.evaluate
+    policy = policies.policy
+    evaluate = policies.evaluate
     request = approvals.request
     approve = approvals.approve
     reject = approvals.reject
@@ -81,17 +82,17 @@ class Registry(Context):
     shadow = shadowing.shadow
 
     # loading
-    load = opening.load
+    load = access.load
     follow = follow.follow
-    inspect = opening.inspect
-    trust = opening.trust
-    trust_all = opening.trust_all
-    distrust_all = opening.distrust_all
-    download = opening.download
+    inspect = access.inspect
+    trust = access.trust
+    trust_all = access.trust_all
+    distrust_all = access.distrust_all
+    download = access.download
 
     # looking
-    panel = looks.panel
-    plot = pictures.plot
+    panel = show.panel
+    plot = charts.plot
 
     # describing
     describe = editing.describe
@@ -103,4 +104,4 @@ class Registry(Context):
     delete = editing.delete
 
     # looking after it
-    check = checks.check
+    check = integrity.check

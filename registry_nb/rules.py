@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
+from registry_nb.domain.records import Stage
 from registry_nb.errors import Invalid, close, shown
-from registry_nb.records import Stage
 from registry_nb.showing import Shown
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -8,13 +8,13 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from registry_nb.names import checked_name
-from registry_nb.records import ModelVersion
+from registry_nb.domain.records import ModelVersion
+from registry_nb.domain.validation import checked_name
+from registry_nb.operations.runs import ActiveRun, Tracking
 from registry_nb.registry import Registry
-from registry_nb.tracking import ActiveRun, Tracking
 
 if TYPE_CHECKING:
-    from registry_nb.loading import LoadedModel
+    from registry_nb.packaging.loading import LoadedModel
 
 _chosen: Registry | None = None
 _found: dict[tuple[str, str], Registry] = {}

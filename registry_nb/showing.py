@@ -17,7 +17,7 @@ _WIDE = 120
 
 
 class Renderers(Protocol):
-    """What renders records: `registry_nb.notebook.views`."""
+    """What renders records: `registry_nb.display.render`."""
 
     def text(self, shown: object) -> str:
         """Render as text."""

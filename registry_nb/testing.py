@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 from unittest import mock
 
-from registry_nb import lifecycle
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Change, Stamp
+from registry_nb.domain.records import Event, File, Frozen, ModelVersion, Run, SavedModel, Stage
 from registry_nb.errors import Corrupted, Untrusted
-from registry_nb.lifecycle import Change, Stamp
-from registry_nb.records import Event, File, Frozen, ModelVersion, Run, SavedModel, Stage
 from registry_nb.stores import GRACE, Artifacts, Store, Transaction
 
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

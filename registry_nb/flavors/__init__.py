@@ -16,7 +16,7 @@ from types import FunctionType
 from typing import IO, Any, Protocol, cast
 
 from registry_nb.errors import Corrupted, Invalid, NoFlavor, close, listed
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.untrusted.audit import Audit
 
 #: In the order in which they are asked whether an object is theirs.
 FLAVORS = ("xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn", "pyfunc")

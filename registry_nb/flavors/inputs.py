@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb import forms
+from registry_nb.schema import forms
 
 
 def framed(data: Any) -> Any:

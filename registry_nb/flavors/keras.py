@@ -43,11 +43,12 @@ from registry_nb.errors import (
     shown,
     warn,
 )
-from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, quarantine, saved_model
-from registry_nb.flavors.audit import Audit
-from registry_nb.flavors.audit import audit as audit_pickle
+from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, saved_model
 from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
+from registry_nb.flavors.untrusted import trial_load
+from registry_nb.flavors.untrusted.audit import Audit
+from registry_nb.flavors.untrusted.audit import audit as audit_pickle
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
@@ -148,7 +149,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     if restricted:
         if (found := audit(files)).kind != "data":
             raise Untrusted(what="this model", reason=found.objection, remedy="ask whoever made it")
-        quarantine.survives(examine, files, "keras")
+        trial_load.survives(examine, files, "keras")
     else:
         for module in _about(files)["imports"]:
             importlib.import_module(module)

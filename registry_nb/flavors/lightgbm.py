@@ -18,10 +18,11 @@ from types import FunctionType
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable, pass_signals
-from registry_nb.flavors import Files, pickling, quarantine, sidecar
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors import Files, pickling, sidecar
 from registry_nb.flavors.inputs import framed
-from registry_nb.forms import is_of
+from registry_nb.flavors.untrusted import trial_load
+from registry_nb.flavors.untrusted.audit import Audit
+from registry_nb.schema.forms import is_of
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
@@ -71,7 +72,7 @@ def load(files: Files, *, restricted: bool) -> Any:
         reason = f"{FILE} is cut short: it ends before its trees do"
         raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
     if restricted:
-        quarantine.survives(examine, files, "lightgbm")
+        trial_load.survives(examine, files, "lightgbm")
     try:
         return _rebuilt(kind, state, lightgbm.Booster(model_str=text.decode()))
     except (lightgbm.basic.LightGBMError, ValueError, TypeError, KeyError, AttributeError) as error:

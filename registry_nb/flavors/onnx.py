@@ -19,9 +19,10 @@ from contextlib import suppress
 from typing import Any
 
 from registry_nb.errors import Corrupted, Invalid, NotSerializable, listed, pass_signals
-from registry_nb.flavors import Files, quarantine, sidecar
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors import Files, sidecar
 from registry_nb.flavors.inputs import arrayed, framed
+from registry_nb.flavors.untrusted import trial_load
+from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
@@ -73,7 +74,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     # A message needs nothing beside it. It had a sidecar once, which still says that it is one.
     kind, state = sidecar.read(files, _CLASSES) if sidecar.FILE in files.names else ("ModelProto", {})
     if restricted:
-        quarantine.survives(examine, files, "onnx", "onnxruntime")
+        trial_load.survives(examine, files, "onnx", "onnxruntime")
     data = files.read(FILE)
     message = _checked(data)
     if kind == "ModelProto":

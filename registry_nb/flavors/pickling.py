@@ -24,9 +24,9 @@ from typing import IO, Any
 
 from registry_nb.errors import NotSerializable, RegistryError, Untrusted, pass_signals
 from registry_nb.flavors import Files, local_modules
-from registry_nb.flavors.audit import Audit
-from registry_nb.flavors.audit import audit as audit_pickle
 from registry_nb.flavors.importer import Code, Importer, importer_of
+from registry_nb.flavors.untrusted.audit import Audit
+from registry_nb.flavors.untrusted.audit import audit as audit_pickle
 
 FILE = "model.pkl"
 #: How deep the search for the part that cannot be pickled goes.

@@ -12,8 +12,8 @@ from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable, Untrusted
 from registry_nb.flavors import Files
-from registry_nb.flavors.audit import Audit
 from registry_nb.flavors.inputs import arrayed, framed
+from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
 

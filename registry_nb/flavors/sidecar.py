@@ -16,7 +16,7 @@ from typing import Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
 from registry_nb.flavors import EXPANSION, SMALL, Files, parsed
-from registry_nb.sizes import spread
+from registry_nb.flavors.sizes import spread
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
 

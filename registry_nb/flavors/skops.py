@@ -16,7 +16,7 @@ from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, pass_signals
 from registry_nb.flavors import Files, parsed, sklearn
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["answer", "audit", "load", "owns", "predict", "save"]
 

@@ -32,10 +32,10 @@ from typing import IO, Any
 
 from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted, pass_signals
 from registry_nb.flavors import Files, pickling, safetensors, torch_export
-from registry_nb.flavors.audit import Audit
-from registry_nb.flavors.audit import audit as audit_pickle
 from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
+from registry_nb.flavors.untrusted.audit import Audit
+from registry_nb.flavors.untrusted.audit import audit as audit_pickle
 
 __all__ = ["audit", "load", "owns", "predict", "save"]
 

@@ -14,9 +14,10 @@ import os
 from typing import Any
 
 from registry_nb.errors import Corrupted, NotSerializable
-from registry_nb.flavors import Files, quarantine, sidecar
-from registry_nb.flavors.audit import Audit
+from registry_nb.flavors import Files, sidecar
 from registry_nb.flavors.inputs import framed
+from registry_nb.flavors.untrusted import trial_load
+from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
@@ -54,7 +55,7 @@ def load(files: Files, *, restricted: bool) -> Any:
 
     kind, state = sidecar.read(files, _CLASSES)
     if restricted:
-        quarantine.survives(examine, files, "xgboost")
+        trial_load.survives(examine, files, "xgboost")
     model = getattr(xgboost, kind)()
     buffer = bytearray()
     with files.open(FILE) as file:

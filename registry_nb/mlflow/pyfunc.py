@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from registry_nb import session
+from registry_nb.domain.records import ModelVersion
+from registry_nb.domain.uris import RunURI, parse_uri
 from registry_nb.errors import Invalid
-from registry_nb.loading import LoadedModel
 from registry_nb.mlflow.models import model as models
 from registry_nb.mlflow.models.model import ModelInfo
-from registry_nb.records import ModelVersion
+from registry_nb.packaging.loading import LoadedModel
 from registry_nb.registry import Registry
-from registry_nb.uris import RunURI, parse_uri
 
 __all__ = ["PyFuncModel", "PythonModel", "load_model", "log_model"]
 

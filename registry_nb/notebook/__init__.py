@@ -24,14 +24,14 @@ def load_ipython_extension(ipython: Any) -> None:
     ipython.Completer.custom_matchers.append(magics.complete)
 
     def html(record: object) -> str | None:
-        from registry_nb.notebook import views
+        from registry_nb.display import render
 
-        return None if magics.display == "text" else views.html(record, magics.limit)
+        return None if magics.display == "text" else render.html(record, magics.limit)
 
     def plain(record: object, printer: Any, cycle: bool) -> None:
-        from registry_nb.notebook import views
+        from registry_nb.display import render
 
-        printer.text(repr(record) if len(printer.stack) > 1 else views.text(record, magics.limit))
+        printer.text(repr(record) if len(printer.stack) > 1 else render.text(record, magics.limit))
 
     for mime, shows in zip(_MIMES, (html, plain), strict=True):
         ipython.display_formatter.formatters[mime].for_type_by_name(*_SHOWN, shows)

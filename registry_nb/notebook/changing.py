@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from registry_nb import lookup
-from registry_nb.checks import is_altered
+from registry_nb.display.cells import visible
+from registry_nb.display.sheets import Page, Sheet, cells_of, source_of
 from registry_nb.errors import shown
-from registry_nb.notebook.cells import visible
 from registry_nb.notebook.grammar import (
     BECAUSE,
     NAME,
@@ -33,7 +32,8 @@ from registry_nb.notebook.grammar import (
     uri_of,
     verb,
 )
-from registry_nb.notebook.sheets import Page, Sheet, cells_of, source_of
+from registry_nb.operations import resolve
+from registry_nb.operations.integrity import is_altered
 from registry_nb.registry import Registry
 
 # -- Register --------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ from registry_nb.registry import Registry
 )
 def _register(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     if given.stage is not None:
-        lookup.serving(given.stage, "promote")  # before anything is registered
+        resolve.serving(given.stage, "promote")  # before anything is registered
     made = registry.register(
         notebook.variable(given.variable),
         given.name,

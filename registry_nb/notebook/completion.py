@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from registry_nb import filters, session
+from registry_nb import session
+from registry_nb.domain import filters
+from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.errors import RegistryError
-from registry_nb.notebook.here import Here
-from registry_nb.notebook.lines import options
+from registry_nb.notebook.line import options
+from registry_nb.notebook.namespace import Here
 from registry_nb.notebook.verbs import VERBS, Verb
-from registry_nb.records import ModelVersion, Stage
 from registry_nb.registry import Registry
 from registry_nb.rules import RULES
 

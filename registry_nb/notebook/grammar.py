@@ -10,10 +10,10 @@ from typing import Any, NoReturn, Protocol, Self
 
 from IPython.core.error import UsageError
 
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import ModelURI, Which, parse_uri, parse_which
 from registry_nb.errors import Invalid, UnknownStage, close, shown
-from registry_nb.records import Stage
 from registry_nb.registry import Registry
-from registry_nb.uris import ModelURI, Which, parse_uri, parse_which
 
 
 class Misread(UsageError):

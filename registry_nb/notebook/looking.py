@@ -6,7 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
-from registry_nb.checks import is_altered
+from registry_nb.display.sheets import cells_of
 from registry_nb.notebook.grammar import (
     FILTER,
     LIMIT,
@@ -21,7 +21,7 @@ from registry_nb.notebook.grammar import (
     uri_of,
     verb,
 )
-from registry_nb.notebook.sheets import cells_of
+from registry_nb.operations.integrity import is_altered
 from registry_nb.registry import Registry
 
 

@@ -47,13 +47,13 @@ class RegistryMagics(Magics):
     @line_cell_magic
     def registry(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Work with the model registry: ``%registry`` alone lists the verbs, ``%registry help VERB`` explains one."""
-        from registry_nb.notebook.lines import run
+        from registry_nb.notebook.line import run
 
         return run(self, line, cell, local_ns)
 
     @observe("uri")
     def _choose(self, change: Mapping[str, Any]) -> None:
-        from registry_nb.notebook.lines import use
+        from registry_nb.notebook.line import use
 
         use(self.shell, change["new"])
 

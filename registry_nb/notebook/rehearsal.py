@@ -7,9 +7,9 @@ from typing import Any, NoReturn, cast
 
 from IPython.core.error import UsageError
 
+from registry_nb.display.cells import is_expression
+from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.errors import RegistryError
-from registry_nb.filters import ordered, parse_filter
-from registry_nb.notebook.cells import is_expression
 from registry_nb.notebook.grammar import parsed, shielded
 from registry_nb.notebook.verbs import VERBS
 from registry_nb.rules import parsed as parsed_rule

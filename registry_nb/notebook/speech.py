@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import parse_which
 from registry_nb.errors import RegistryError
 from registry_nb.notebook.grammar import named
-from registry_nb.records import Stage
-from registry_nb.uris import parse_which
 
 #: What people type for a verb, from shells, git, MLflow and plain speech.
 TYPED = {

@@ -6,11 +6,11 @@ registry and the parsed words, and returns what the cell shows.
 
 from __future__ import annotations
 
+from registry_nb.display.cells import Cell
+from registry_nb.display.render import text as rendered
+from registry_nb.display.sheets import Page, Sheet
 from registry_nb.notebook import changing, deciding, looking  # noqa: F401  # they fill the table
-from registry_nb.notebook.cells import Cell
 from registry_nb.notebook.grammar import VERBS, Verb
-from registry_nb.notebook.sheets import Page, Sheet
-from registry_nb.notebook.views import text as rendered
 
 __all__ = ["GROUPS", "VERBS", "Verb", "overview", "page"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Protocol, TypeVar
 
-from registry_nb.lifecycle import Change
-from registry_nb.records import Event, File, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.domain.lifecycle import Change
+from registry_nb.domain.records import Event, File, ModelVersion, RegisteredModel, Run, Stage
 
 T = TypeVar("T")
 

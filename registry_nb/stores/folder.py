@@ -48,8 +48,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, cast
 
+from registry_nb.domain.records import File
 from registry_nb.errors import Corrupted, shown
-from registry_nb.records import File
 from registry_nb.stores import GRACE, Orphan, disk, private
 from registry_nb.stores.lock import Shield
 

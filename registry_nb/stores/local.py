@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from registry_nb.domain.lifecycle import Change, sealed
+from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
-from registry_nb.lifecycle import Change, sealed
-from registry_nb.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import format
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.tinydb import JournalDB

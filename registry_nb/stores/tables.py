@@ -6,9 +6,8 @@ import bisect
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from registry_nb import collector
 from registry_nb.errors import NewerFormat
-from registry_nb.stores import format
+from registry_nb.stores import bulk, format
 from registry_nb.stores.format import Damage, Header, Operation
 
 #: What a line costs beside its document and the name of its table, for the decision to compact.
@@ -200,7 +199,7 @@ class Contents:
         start = self._load_header(data) if first else 0
         try:
             stop = format.intact_end(data, start, self.crc)
-            with collector.paused():
+            with bulk.paused():
                 done = self._load_groups(data, start, stop)
         except Damage as damage:
             raise Damage(self.end + damage.position, damage.reason) from None

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import perf_counter
 
-from registry_nb import Registry, lifecycle
-from registry_nb.lifecycle import Stamp
-from registry_nb.records import Stage
+from registry_nb import Registry
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.domain.records import Stage
 from tests.bench.ground import Ground
 from tests.bench.measure import Row, duration
 

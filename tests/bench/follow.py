@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from registry_nb.follow import follow
+from registry_nb.operations.follow import follow
 from tests.bench.ground import NAME, Ground, iris
 from tests.bench.measure import Row, alternately, duration, seconds, summary, timed
 

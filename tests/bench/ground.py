@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from registry_nb import Registry, lifecycle
-from registry_nb.lifecycle import Stamp
-from registry_nb.trust import Sealer
+from registry_nb import Registry
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.trust.seals import Sealer
 
 NAME = "Iris"
 #: The alias that every filled registry has, and the share of its versions below the one in Production.

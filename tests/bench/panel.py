@@ -14,11 +14,12 @@ from itertools import cycle
 from statistics import median
 from typing import Any
 
-from registry_nb import Registry, lifecycle
-from registry_nb.lifecycle import Stamp
-from registry_nb.notebook.frontend import frontend
-from registry_nb.notebook.panel import RegistryPanel
-from registry_nb.notebook.watch import PERIOD
+from registry_nb import Registry
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.panel.frontend import frontend
+from registry_nb.panel.watch import PERIOD
+from registry_nb.panel.widget import RegistryPanel
 from tests.bench.ground import NAME, Ground, small_model
 from tests.bench.measure import Row, duration, summary
 

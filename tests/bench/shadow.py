@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Iterator
 from statistics import median
 
-from registry_nb.shadow import shadow
+from registry_nb.operations.shadow.run import shadow
 from tests.bench.ground import NAME, Ground
 from tests.bench.measure import Row, alternately, duration, summary, timed
 

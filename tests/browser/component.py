@@ -7,7 +7,7 @@ import zlib
 from conftest import theme
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from registry_nb.notebook.frontend import frontend
+from registry_nb.panel.frontend import frontend
 
 _MODEL = """([script, traits, replies, prelude]) => {
   const heard = {};

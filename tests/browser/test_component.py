@@ -7,7 +7,7 @@ from importlib import resources
 from component import bad, columns, good, three, version
 from playwright.sync_api import expect
 
-from registry_nb.notebook.cells import aligned, short
+from registry_nb.display.cells import aligned, short
 
 # -- the list of models ------------------------------------------------------------------------------------------------
 

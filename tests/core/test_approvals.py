@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 import registry_nb as rn
-from registry_nb.approvals import approvers
 from registry_nb.errors import ApprovalDoesNotCount, PolicyFailed
+from registry_nb.operations.approvals import approvers
 from registry_nb.rules import approved_by
 
 

@@ -222,7 +222,7 @@ def test_python_s_own_copy_of_an_empty_registry_has_nothing(registry, tmp_path):
 def test_a_saved_model_of_several_files_has_the_digest_of_their_listing(tmp_path):
     import hashlib
 
-    from registry_nb.records import File, SavedModel
+    from registry_nb.domain.records import File, SavedModel
 
     files = [File(name, f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", 3) for name in ("b.bin", "a.json")]
     saved = SavedModel(flavor="x", files=tuple(files))

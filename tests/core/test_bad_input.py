@@ -3,7 +3,8 @@
 import pytest
 
 import registry_nb as rn
-from registry_nb import lifecycle, process
+from registry_nb import process
+from registry_nb.domain import lifecycle
 from registry_nb.errors import (
     AliasNotFound,
     AlreadyExists,

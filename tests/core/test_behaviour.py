@@ -15,8 +15,9 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb import exact, probes, sizes
 from registry_nb.errors import BehaviourChanged, EnvironmentChanged
+from registry_nb.flavors import sizes
+from registry_nb.packaging import exact, probes
 from registry_nb.rules import probe_passes
 
 pa = pytest.importorskip("pyarrow", reason="one of the libraries whose containers are kept")

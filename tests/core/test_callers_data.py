@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import registry_nb as rn
-from registry_nb.copying import copied
+from registry_nb.packaging.copying import copied
 
 
 class InPlace:

@@ -10,8 +10,9 @@ import pytest
 from tinydb import where
 
 import registry_nb as rn
-from registry_nb import checks, lifecycle
-from registry_nb.records import Frozen, changed
+from registry_nb.domain import lifecycle
+from registry_nb.domain.records import Frozen, changed
+from registry_nb.operations import integrity
 
 
 @pytest.fixture
@@ -236,8 +237,8 @@ def test_what_never_changes_in_a_record_is_held_against_its_history(iris, db, fi
     edited = EDITS[field](db.table("versions:Iris").get(doc_id=2))
     db.table("versions:Iris").update({field: edited}, doc_ids=[2])
     found = [problem for problem in iris.check().problems if "was changed after it was registered" in problem]
-    assert found == [f"models:/Iris/2: {checks.ALTERED}"]
-    assert [checks.is_altered(iris.store, version) for version in iris.versions("Iris")] == [False, True, False]
+    assert found == [f"models:/Iris/2: {integrity.ALTERED}"]
+    assert [integrity.is_altered(iris.store, version) for version in iris.versions("Iris")] == [False, True, False]
 
 
 def test_a_record_whose_digest_alone_is_told_by_an_older_event_is_held_against_that(iris, db):
@@ -248,10 +249,10 @@ def test_a_record_whose_digest_alone_is_told_by_an_older_event_is_held_against_t
             {"after": {k: v for k, v in events.get(doc_id=number)["after"].items() if k != "record"}}, doc_ids=[number]
         )
     assert not any("registered (files" in problem for problem in iris.check().problems)
-    assert not any(checks.is_altered(iris.store, version) for version in iris.versions("Iris"))
+    assert not any(integrity.is_altered(iris.store, version) for version in iris.versions("Iris"))
     files = db.table("versions:Iris").get(doc_id=1)["files"]
     db.table("versions:Iris").update({"files": files}, doc_ids=[2])
-    assert f"models:/Iris/2: {checks.ALTERED}" in problems(iris)
+    assert f"models:/Iris/2: {integrity.ALTERED}" in problems(iris)
 
 
 def test_what_may_change_and_where_a_record_goes_is_no_alteration(registry, constant):

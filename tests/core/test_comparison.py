@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import registry_nb as rn
-from registry_nb import comparison, estimators, session
-from registry_nb.comparison import Difference, diff
+from registry_nb import session
+from registry_nb.domain.records import frozen
 from registry_nb.errors import VersionNotFound
-from registry_nb.records import frozen
+from registry_nb.operations import diff as comparison
+from registry_nb.operations.diff import Difference, diff
+from registry_nb.packaging import settings
 
 
 @pytest.fixture
@@ -191,9 +193,9 @@ def test_the_tree_of_a_pipeline_and_of_a_grid_is_compared_leaf_by_leaf():
 
     def grid(C, folds, last, function):
         steps = make_pipeline(StandardScaler(), FunctionTransformer(function), LogisticRegression(C=last))
-        return estimators.settings(GridSearchCV(steps, {"C": C}, cv=KFold(folds)))
+        return settings.settings(GridSearchCV(steps, {"C": C}, cv=KFold(folds)))
 
-    rows = [Difference("estimator", *row) for row in estimators.changes(grid([1], 3, 1, abs), grid([1, 2], 5, 2, len))]
+    rows = [Difference("estimator", *row) for row in settings.changes(grid([1], 3, 1, abs), grid([1, 2], 5, 2, len))]
     assert "error_score" in {row.name for row in rows if not row.differs}, "NaN is the same as NaN"
     assert {row.name: (row.a, row.b) for row in rows if row.differs} == {
         "cv.n_splits": (3, 5),
@@ -231,7 +233,7 @@ def test_two_classes_differ_in_the_class_and_then_in_what_each_of_them_was_set_t
     ],
 )
 def test_settings_that_have_nothing_in_common_are_compared(one, other, rows):
-    found = list(estimators.changes(one, other))
+    found = list(settings.changes(one, other))
     assert [name for name, *_ in found if name.partition("[")[0] not in {*one, *other}] == []
     assert rows is None or found == rows
 
@@ -239,12 +241,12 @@ def test_settings_that_have_nothing_in_common_are_compared(one, other, rows):
 def test_a_parameter_that_differs_in_many_places_is_one_row():
     import numpy as np
 
-    found = list(estimators.changes({"init": np.zeros(2000)}, {"init": np.ones(2000)}))
+    found = list(settings.changes({"init": np.zeros(2000)}, {"init": np.ones(2000)}))
     assert [(name, b[-28:]) for name, _, b in found] == [("init", "different in 2000 places"[-28:])] or (
         len(found) == 1 and found[0][2].endswith(", different in 2000 places")
     )
     scalar, same = list(
-        estimators.changes({"a": np.float64(1), "b": LogisticLike}, {"a": np.float64(2), "b": LogisticLike})
+        settings.changes({"a": np.float64(1), "b": LogisticLike}, {"a": np.float64(2), "b": LogisticLike})
     )
     assert scalar == ("a", 1.0, 2.0)
     assert same[1] == same[2]

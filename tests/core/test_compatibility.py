@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb.compatibility import incompatibilities
-from registry_nb.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.compatibility import incompatibilities
+from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
 

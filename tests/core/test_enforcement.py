@@ -19,9 +19,9 @@ import scipy.sparse
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 import registry_nb as rn
-from registry_nb.enforcement import enforce
 from registry_nb.errors import InputAdjusted, SignatureMismatch
-from registry_nb.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.enforcement import enforce
+from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
 POINT = namedtuple("POINT", ["c", "a", "b"])  # noqa: PYI024  # types of its fields are not the point
@@ -1272,7 +1272,7 @@ def test_a_frame_is_known_again_only_by_the_same_names_and_dtypes():
 
 
 def test_very_many_signatures_are_not_all_remembered():
-    from registry_nb import enforcement
+    from registry_nb.schema import enforcement
 
     for i in range(300):
         enforce(Signature((Column(str(i), "long"),)), {str(i): 1})

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 import registry_nb as rn
-from registry_nb import environment
 from registry_nb.errors import LibraryMissing
+from registry_nb.packaging import environment
 
 CANARY = "open('ran', 'w').close()\n"
 

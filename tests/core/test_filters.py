@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.records import Frozen, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import BadFilter
-from registry_nb.filters import ordered, parse_filter
-from registry_nb.records import Frozen, ModelVersion, RegisteredModel, Run, Stage
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

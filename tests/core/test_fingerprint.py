@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from registry_nb import fingerprint as room
 from registry_nb.errors import Invalid
-from registry_nb.fingerprint import fingerprint
+from registry_nb.provenance import fingerprint as room
+from registry_nb.provenance.fingerprint import fingerprint
 
 FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, np.nan, 1.0]})
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from registry_nb import follow as room
-from registry_nb import loading, session
+from registry_nb import session
 from registry_nb.errors import Invalid, ModelNotFound, Refused, RegistryWarning, StageEmpty
-from registry_nb.follow import follow
+from registry_nb.operations import follow as room
+from registry_nb.operations.follow import follow
+from registry_nb.packaging import loading
 
 URI = "models:/Iris/Production"
 ROWS = [0, 0]

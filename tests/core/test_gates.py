@@ -6,9 +6,10 @@ import math
 import pytest
 
 import registry_nb as rn
-from registry_nb import gates, rules
+from registry_nb import rules
+from registry_nb.domain.lifecycle import replay
 from registry_nb.errors import PolicyFailed
-from registry_nb.lifecycle import replay
+from registry_nb.operations import policies
 from registry_nb.rules import (
     approved_by,
     from_stage,
@@ -414,7 +415,8 @@ def test_a_saved_comparison_counts_for_these_two_models_only(iris):
     told = {"against": 2, "against_essence": two.essence.hex(), "essence": three.essence.hex(), "rows": 150}
     for agreement, wanted in ((None, "unknown"), (0.9, "failed"), (0.97, "passed")):
         with iris.store.transaction() as tx:
-            from registry_nb import lifecycle, process
+            from registry_nb import process
+            from registry_nb.domain import lifecycle
 
             tx.apply(lifecycle.shadowed(three, {**told, "agreement": agreement}, process.stamp("ada")))
         assert [verdict for verdict, _ in verdicts(iris)] == [wanted]
@@ -432,7 +434,7 @@ def test_a_rule_of_a_newer_release_is_unknown_and_does_not_pass(iris, monkeypatc
 
 
 def test_without_a_policy_nothing_is_found_out(iris):
-    assert gates.found_before(iris, "Iris", 3, rn.Stage.PRODUCTION) == {}
+    assert policies.found_before(iris, "Iris", 3, rn.Stage.PRODUCTION) == {}
 
 
 def test_a_crowded_stage_is_held_against_every_holder(registry, constant, refused):

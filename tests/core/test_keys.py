@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import registry_nb as rn
-from registry_nb import keys
+from registry_nb.trust import keys
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import registry_nb as rn
-from registry_nb.moments import moment
+from registry_nb.operations.times import moment
 
 
 @pytest.fixture

@@ -90,15 +90,15 @@ def test_another_kernels_change_is_seen_at_once(iris, python):
 def test_the_garbage_collector_stays_off_where_somebody_had_turned_it_off():
     import gc
 
-    from registry_nb import collector
+    from registry_nb.stores import bulk
 
     gc.disable()
     try:
-        with collector.paused():
+        with bulk.paused():
             assert not gc.isenabled()
         assert not gc.isenabled()
     finally:
         gc.enable()
-    with collector.paused():
+    with bulk.paused():
         assert not gc.isenabled()
     assert gc.isenabled()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import registry_nb as rn
-from registry_nb import provenance
+from registry_nb.provenance import capture
 
 
 @pytest.fixture
@@ -24,22 +24,22 @@ def session(monkeypatch, tmp_path):
         user_ns={"X": 1, "m": object()},
         transform_cell=lambda source: source,
     )
-    monkeypatch.setattr(provenance, "_shell", lambda: shell)
-    monkeypatch.setattr(provenance, "_PATIENCE", 60)  # a busy machine's git takes longer than a model is kept waiting
+    monkeypatch.setattr(capture, "_shell", lambda: shell)
+    monkeypatch.setattr(capture, "_PATIENCE", 60)  # a busy machine's git takes longer than a model is kept waiting
     shell.raw = raw
     return shell
 
 
 def told(session):
-    return provenance.captured(session.user_ns["m"])
+    return capture.captured(session.user_ns["m"])
 
 
 def test_outside_of_a_notebook_there_is_nothing_but_the_data(monkeypatch):
     import sys
 
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    assert provenance.captured(object()) == {}
-    assert provenance.captured(object(), np.zeros(3))["data"]["rows"] == 3
+    assert capture.captured(object()) == {}
+    assert capture.captured(object(), np.zeros(3))["data"]["rows"] == 3
 
 
 def test_the_cells_that_the_variable_depends_on_are_kept(session):
@@ -57,7 +57,7 @@ def test_a_cell_that_makes_and_registers_takes_what_it_uses(session):
 
 
 def test_a_body_is_the_cell(session):
-    with provenance.cell("m = make(X)"):
+    with capture.cell("m = make(X)"):
         found = told(session)
     assert found["cell"] == "m = make(X)"
     assert [part["count"] for part in found["slice"]] == [1]
@@ -140,7 +140,7 @@ def test_a_git_that_is_missing_slow_or_failing_costs_only_the_flag(session, tmp_
         (tools / "git").write_text(script)
         (tools / "git").chmod(0o755)
         os.symlink("/bin/sleep", tools / "sleep")
-    monkeypatch.setattr(provenance, "_PATIENCE", 0.015)
+    monkeypatch.setattr(capture, "_PATIENCE", 0.015)
     monkeypatch.setenv("PATH", str(tools))
     assert told(session)["git"].keys() == {"commit", "branch"}
 

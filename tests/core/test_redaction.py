@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_nb import redaction
-from registry_nb.redaction import masked, masked_items, names_a_secret, secrets_in
+from registry_nb.domain import secrets as redaction
+from registry_nb.domain.secrets import masked, masked_items, names_a_secret, secrets_in
 
 # Put together here: tools that look for secrets in repositories should find none in this file.
 LONG = "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=36))

@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 import registry_nb as rn
-from registry_nb import process, session, tracking
+from registry_nb import process, session
 from registry_nb.errors import BadName, BadValue, Refused, RunNotFound
+from registry_nb.operations import runs as tracking
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb import probes
+from registry_nb.packaging import probes
 
 NAN = float("nan")
 EQUAL = {

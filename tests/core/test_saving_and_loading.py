@@ -11,7 +11,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import registry_nb as rn
-from registry_nb import environment, estimators, lookup, saving
 from registry_nb.errors import (
     BadExample,
     EnvironmentChanged,
@@ -21,6 +20,8 @@ from registry_nb.errors import (
     SecretFound,
     SignatureMismatch,
 )
+from registry_nb.operations import resolve
+from registry_nb.packaging import environment, saving, settings
 
 
 class Once:
@@ -210,10 +211,10 @@ class Named:
 
 
 def test_names_that_a_library_made_up_are_no_names():
-    assert estimators.feature_names(Named(["a", "b"])) == ("a", "b")
+    assert settings.feature_names(Named(["a", "b"])) == ("a", "b")
     for none in (["Column_0", "Column_1"], ["f0"], ["x0", "x1"], [], None):
-        assert estimators.feature_names(Named(none)) == ()
-    assert estimators.feature_names(object()) == ()
+        assert settings.feature_names(Named(none)) == ()
+    assert settings.feature_names(object()) == ()
 
 
 def test_predict_makes_the_input_what_the_signature_says(registry, forest, flowers):
@@ -429,7 +430,7 @@ def test_a_version_knows_a_recent_one_with_the_same_bytes(registry, constant, mo
     registry.delete("Iris", version=2)
     assert registry.register(two, "Iris").provenance.get("same_bytes_as") is None
     with monkeypatch.context() as patch:
-        patch.setattr(lookup, "_LATEST", 2)
+        patch.setattr(resolve, "_LATEST", 2)
         assert registry.register(constant(3), "Iris").version == 7
         assert registry.register(one, "Iris").provenance.get("same_bytes_as") is None, "nobody scans a long history"
     assert again.check().ok

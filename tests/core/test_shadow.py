@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb import agreement
 from registry_nb.errors import Invalid, ReadOnly, VersionNotFound
-from registry_nb.gates import policy
+from registry_nb.operations.policies import policy
+from registry_nb.operations.shadow import statistics
+from registry_nb.operations.shadow.run import shadow
 from registry_nb.rules import shadowed
-from registry_nb.shadow import shadow
 
 
 @pytest.fixture
@@ -224,8 +224,8 @@ def test_slices_may_be_missing_in_any_way(registry, answers):
 
 
 def test_there_is_a_sample_even_if_the_rows_that_were_chosen_have_no_answer(registry, monkeypatch):
-    monkeypatch.setattr(agreement, "_SAMPLE", 1)
-    chosen = int(agreement.spread(1_000, 1)[0])
+    monkeypatch.setattr(statistics, "_SAMPLE", 1)
+    chosen = int(statistics.spread(1_000, 1)[0])
     for _ in range(2):
         registry.register(lambda X: np.where(chosen == X, np.nan, X / 2), "M")
     found = shadow(registry, "M", 1, 2, np.arange(1_000), batch=100)

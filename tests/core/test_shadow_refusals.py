@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb import agreement
 from registry_nb.errors import Invalid, ModelNotFound, SignatureMismatch, StageEmpty, VersionNotFound
-from registry_nb.shadow import shadow
+from registry_nb.operations.shadow import statistics
+from registry_nb.operations.shadow.run import shadow
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_model_that_answers_nothing_is_named_though_the_other_does(registry, a
 
 
 def test_only_so_many_times_are_kept(registry, answers, monkeypatch):
-    from registry_nb import answers as room
+    from registry_nb.operations.shadow import predictions as room
 
     monkeypatch.setattr(room, "_TIMED", 2)
     answers(lambda x: "a", lambda x: "b")
@@ -206,7 +206,7 @@ def test_too_many_slices_and_labels_are_refused(registry, answers, refused, monk
     for name in ("M", "L"):
         with refused(registry, Invalid, "by= makes more than 100 slices"):
             shadow(registry, name, 1, 2, rows, by=rows)
-    monkeypatch.setattr(agreement, "_COMBINATIONS", 150)
+    monkeypatch.setattr(statistics, "_COMBINATIONS", 150)
     with refused(registry, Invalid, "too many different labels"):
         shadow(registry, "L", 1, 2, rows)
 

@@ -13,9 +13,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import registry_nb as rn
-from registry_nb import estimators
 from registry_nb.errors import NotSerializable, pass_signals
 from registry_nb.flavors import pickling
+from registry_nb.packaging import settings
 from registry_nb.rules import probe_passes
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no alarm")
@@ -338,7 +338,7 @@ class Text:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda registry: estimators.feature_names(Named()),
+        lambda registry: settings.feature_names(Named()),
         lambda registry: registry.register(lambda X: X, "Slow", tags={"a": Text()}),
         lambda registry: registry.diff(Settings(), Settings()),
     ],

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb.signature import Column, Signature, Tensor, described, infer_signature, label_of
+from registry_nb.schema.signature import Column, Signature, Tensor, described, infer_signature, label_of
 
 WHEN = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[ns]")
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_nb import slicing
-from registry_nb.slicing import needed, used
+from registry_nb.provenance import slicing
+from registry_nb.provenance.slicing import needed, used
 
 CASES = [
     (["x = 1", "y = 2", "m = x"], (0, 2)),

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import registry_nb as rn
-from registry_nb import keys, lifecycle, places, trust
-from registry_nb.lifecycle import Stamp
-from registry_nb.records import Frozen, SavedModel, Seal
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.domain.records import Frozen, SavedModel, Seal
+from registry_nb.trust import keys, places, seals
 
 CODE = "models:/Iris/1"
 
@@ -64,7 +65,7 @@ def test_what_a_user_registered_is_local_in_any_process_and_under_any_user_name(
 
 
 def test_a_model_of_a_run_is_local_and_stays_so_when_it_is_registered(registry, constant):
-    from registry_nb.tracking import Tracking
+    from registry_nb.operations.runs import Tracking
 
     run, _ = Tracking(registry.store, registry.artifacts, user="ada").log_model(constant(7))
     uri = f"runs:/{run.run_id}/model"
@@ -91,7 +92,7 @@ def test_moving_and_describing_break_no_seal(registry, constant):
 
 
 def test_what_is_different_here_is_remembered_for_a_few_models_only(registry, constant, monkeypatch):
-    from registry_nb import loading
+    from registry_nb.packaging import loading
 
     monkeypatch.setattr(loading, "_MANY", 2)
     loading._found_here.clear()
@@ -156,7 +157,7 @@ def test_a_name_in_a_record_cannot_disguise_itself_in_the_refusal(registry, stra
 
 
 def test_of_a_model_of_a_run_nobody_is_named_and_its_digest_is_the_way(registry, stranger, constant):
-    from registry_nb.tracking import Tracking
+    from registry_nb.operations.runs import Tracking
 
     with stranger():
         run, _ = Tracking(registry.store, registry.artifacts, user="bob").log_model(constant(1))
@@ -182,7 +183,7 @@ def test_a_digest_trusts_these_bytes_and_no_others(gift, refused, forest, consta
 
 def test_code_is_refused_by_the_strict_reader_too_if_its_audit_should_err(gift, monkeypatch):
     from registry_nb.flavors import pyfunc
-    from registry_nb.flavors.audit import Audit
+    from registry_nb.flavors.untrusted.audit import Audit
 
     monkeypatch.setattr(pyfunc, "audit", lambda files: Audit("data"))
     with pytest.raises(rn.Untrusted):
@@ -305,7 +306,7 @@ def _below(folder):
 
 
 def test_a_model_of_a_run_is_trusted_once_it_is_registered(gift, constant, stranger, refused):
-    from registry_nb.tracking import Tracking
+    from registry_nb.operations.runs import Tracking
 
     with stranger():
         run, _ = Tracking(gift.store, gift.artifacts, user="bob").log_model(constant(1))
@@ -391,8 +392,8 @@ def test_without_cryptography_a_signature_is_no_help_and_the_error_says_what_to_
     with refused(registry, rn.LibraryMissing, "pip install 'registry-nb[signing]'"):
         registry.load("models:/Iris/2")
     record = registry.version("Iris", 2)
-    assert trust.signers(record, "models:/Iris/2", registry.store) == ()
-    assert "call registry_nb.signing_key()" in trust.way_out(record, record.uri)
+    assert seals.signers(record, "models:/Iris/2", registry.store) == ()
+    assert "call registry_nb.signing_key()" in seals.way_out(record, record.uri)
     monkeypatch.setenv("REGISTRY_NB_HOME", os.path.join(registry.uri, "nobody"))
     with pytest.raises(rn.LibraryMissing, match="signing"):
         rn.signing_key()
@@ -583,7 +584,7 @@ def test_any_number_of_seals_costs_one_look_at_the_history(registry, constant, m
     others = tuple(replace(seal, of=f"models:/N{number}/1") for number in range(2000))
     looks, events = [], registry.store.events
     monkeypatch.setattr(registry.store, "events", lambda *args, **how: looks.append(args) or events(*args, **how))
-    assert trust.origin(replace(version, seals=(seal, *others)), version.uri, registry.store) == "local"
+    assert seals.origin(replace(version, seals=(seal, *others)), version.uri, registry.store) == "local"
     assert len(looks) == 1
     foreign = replace(version, seals=(*others, seal))
-    assert trust.origin(foreign, version.uri, registry.store) == "foreign", "what lies beyond the limit says nothing"
+    assert seals.origin(foreign, version.uri, registry.store) == "foreign", "what lies beyond the limit says nothing"

@@ -3,10 +3,10 @@
 import pytest
 
 import registry_nb as rn
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import ModelURI, RunURI, parse_uri, parse_which
+from registry_nb.domain.validation import checked_alias, checked_tags, checked_version
 from registry_nb.errors import BadName, BadURI, BadVersion
-from registry_nb.names import checked_alias, checked_tags, checked_version
-from registry_nb.records import Stage
-from registry_nb.uris import ModelURI, RunURI, parse_uri, parse_which
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import registry_nb as rn
-from registry_nb.flavors import Files, quarantine
+from registry_nb.flavors import Files
+from registry_nb.flavors.untrusted import trial_load
 
 TRIALS = """
 import os, sys
@@ -71,22 +72,22 @@ def files(tmp_path):
 
 
 def test_what_survives_is_let_through(trials, files):
-    quarantine.survives(trials.fine, files)
+    trial_load.survives(trials.fine, files)
 
 
 def test_its_libraries_are_imported_before_its_memory_is_counted(trials, files):
-    quarantine.survives(trials.needs, files, "decimal")
+    trial_load.survives(trials.needs, files, "decimal")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other platforms hold nobody to all of these limits")
 def test_memory_time_and_processes_are_limited(trials, files):
-    quarantine.survives(trials.limited, files)
+    trial_load.survives(trials.limited, files)
 
 
 def test_what_has_no_end_to_say_fills_no_memory_here(trials, files):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(rn.Corrupted, match="took longer than 3 s"):
-        quarantine.survives(trials.chatty, files, seconds=3)
+        trial_load.survives(trials.chatty, files, seconds=3)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
@@ -101,12 +102,12 @@ def test_what_has_no_end_to_say_fills_no_memory_here(trials, files):
 )
 def test_what_does_not_survive_is_reported(trials, files, trial, said):
     with pytest.raises(rn.Corrupted, match=said):
-        quarantine.survives(getattr(trials, trial), files)
+        trial_load.survives(getattr(trials, trial), files)
 
 
 def test_what_does_not_end_is_ended(trials, files):
     with pytest.raises(rn.Corrupted, match="took longer than 2 s"):
-        quarantine.survives(trials.endless, files, seconds=2)
+        trial_load.survives(trials.endless, files, seconds=2)
 
 
 def test_the_working_directory_decides_nothing(trials, files, tmp_path, monkeypatch):
@@ -114,11 +115,11 @@ def test_the_working_directory_decides_nothing(trials, files, tmp_path, monkeypa
     (tmp_path / "elsewhere" / "json.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    quarantine.survives(trials.fine, files)
+    trial_load.survives(trials.fine, files)
 
 
 def test_without_an_interpreter_it_says_so_and_does_not_blame_the_model(trials, files, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false" if os.name == "posix" else "")
     with pytest.raises(rn.RegistryError, match="a process of its own") as caught:
-        quarantine.survives(trials.fine, files)
+        trial_load.survives(trials.fine, files)
     assert not isinstance(caught.value, rn.Corrupted)

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import registry_nb as rn
-from registry_nb import environment
+from registry_nb.packaging import environment
 from registry_nb.testing import FlavorContract
 
 
@@ -96,7 +96,8 @@ def test_requirements_may_be_given(registry, forest):
 
 
 def test_modules_are_traced_to_their_distributions():
-    assert environment.requirements_of(["json", "os.path", "__main__", "registry_nb.records", "no_such_module"]) == ()
+    standard = ["json", "os.path", "__main__", "registry_nb.domain.records", "no_such_module"]
+    assert environment.requirements_of(standard) == ()
     assert environment.requirements_of(["sklearn.linear_model", "pandas"]) == (
         f"pandas=={pd.__version__}",
         f"scikit-learn=={sklearn.__version__}",
@@ -110,7 +111,7 @@ def test_modules_are_traced_to_their_distributions():
 
 
 def test_a_pickle_is_read_for_its_modules_and_not_run(tmp_path):
-    from registry_nb.flavors.audit import audit
+    from registry_nb.flavors.untrusted.audit import audit
 
     class Loud:
         def __reduce__(self):

@@ -4,7 +4,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import PolicyFailed
-from registry_nb.notebook import actions
+from registry_nb.panel import actions
 from registry_nb.rules import approved_by, metric
 
 

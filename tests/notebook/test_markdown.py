@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_nb.notebook import markdown
-from registry_nb.notebook.markdown import safe_html
+from registry_nb.display import markdown
+from registry_nb.display.markdown import safe_html
 
 
 class Strict(HTMLParser):

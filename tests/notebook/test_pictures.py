@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import registry_nb as rn
+from registry_nb.display.charts import _ticks, metric_picture, timeline_picture
 from registry_nb.errors import Invalid, ModelNotFound
-from registry_nb.notebook.pictures import _ticks, metric_picture, timeline_picture
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import registry_nb as rn
 from registry_nb import rules
-from registry_nb.notebook import views
+from registry_nb.display import render
 from registry_nb.showing import Shown
 
 #: What a public method returns and does not show itself this way: text, widgets and pictures, the engine room.
@@ -110,7 +110,7 @@ def test_each_shows_itself_in_a_line_as_a_text_and_as_html(things):
     disguised = re.compile("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]")
     for one in things:
         line, plain, page = repr(one), str(one), one._repr_html_()
-        assert page == views.html(one)
+        assert page == render.html(one)
         assert not re.search(r"<(b|i|u|s|p|q)>(?!<|[^<]*</(b|p)>)|</table>\w", page.partition("</style>")[2])
         for told in (line, plain, page):
             assert not disguised.search(told), type(one)
@@ -135,7 +135,7 @@ def test_without_the_extension_a_notebook_shows_what_it_shows_with_it(things, no
 def test_the_plain_repl_and_print_show_the_table_of_a_listing(things):
     versions = things[0]
     assert repr(versions).splitlines()[0] == "2 versions of Iris & <i>"
-    assert repr(versions) == str(versions) == views.text(versions)
+    assert repr(versions) == str(versions) == render.text(versions)
     assert len({line.index("Iris") for line in repr(versions.__class__(things[1])).splitlines()[2:]}) == 1
     assert repr(rn.Listing([])) == "Listing([])"
     assert repr(rn.Listing([1])) == "Listing([1])"
@@ -161,7 +161,7 @@ def test_models_that_differ_in_nothing_are_said_to(notebook):
     registry = notebook.registry
     version = registry.register(notebook.shell.user_ns["model"], "Iris")
     found = registry.diff(version, version)
-    for told in (found._repr_html_(), views.text(found)):
+    for told in (found._repr_html_(), render.text(found)):
         assert "models:/Iris/1 and models:/Iris/1 differ in nothing that is known" in told
 
 
@@ -200,18 +200,18 @@ def test_nothing_is_loaded_for_a_record_that_nobody_looks_at(python):
         now = datetime.now(UTC)
         version = rn.ModelVersion(name="Iris", version=1, created_at=now, updated_at=now)
         repr(version)
-        heavy = {"registry_nb.notebook", "registry_nb.notebook.views", "IPython", "pandas", "numpy", "ipywidgets"}
+        heavy = {"registry_nb.notebook", "registry_nb.display.render", "IPython", "pandas", "numpy", "ipywidgets"}
         print("before", sorted(heavy & set(sys.modules)))
         version._repr_html_(), str(rn.Listing([version]))
         print("after", sorted(heavy & set(sys.modules)))
         """,
     )
     assert "before []" in told
-    assert "after ['registry_nb.notebook', 'registry_nb.notebook.views']" in told
+    assert "after ['registry_nb.notebook', 'registry_nb.display.render']" in told
 
 
 def test_the_shell_need_not_know_the_extension(things):
     shell = InteractiveShell()
     assert shell.display_formatter.format(things[0])[0] == {
-        "text/plain": views.text(things[0]), "text/html": views.html(things[0]),
+        "text/plain": render.text(things[0]), "text/html": render.html(things[0]),
     }  # fmt: skip

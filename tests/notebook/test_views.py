@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import cells, entries, views
+from registry_nb.display import cells, entries, render
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -85,18 +85,18 @@ def every_text(hostile):
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_what_a_user_wrote_is_text_and_nothing_else(hostile):
     for record in every_text(hostile):
-        page = views.html(record)
+        page = render.html(record)
         found = Elements(page)
         assert found.tags <= {"div", "style", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span", "code"}
         assert found.attributes <= {"class", "title", "scope"}
         assert page.count("<style>") == page.count("</style>") == 1
-        for rendering in (page, views.text(record)):
+        for rendering in (page, render.text(record)):
             assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", rendering)
             assert len(rendering) < 60_000
 
 
 def test_invisible_characters_are_spelled_out():
-    assert views.visible("a\u202eb\x00🌸") == "a\\u202eb\\x00🌸"
+    assert render.visible("a\u202eb\x00🌸") == "a\\u202eb\\x00🌸"
 
 
 def test_html_and_text_are_twins():
@@ -108,7 +108,7 @@ def test_html_and_text_are_twins():
             a_version(version=4, metrics={"accuracy": float("nan"), "loss": float("-inf")}, user="bob"),
         ]
     )
-    page, plain = views.html(versions), views.text(versions)
+    page, plain = render.html(versions), render.text(versions)
     for word in ("2 versions of Iris", "Production", "0.9712", "nan", "-inf", "k=v", "2.0 KB", "ada", "bob"):
         assert word in page
         assert word in plain
@@ -119,14 +119,14 @@ def test_text_tables_are_aligned_also_with_wide_characters():
     names = ("Iris", "鳶尾花", "é")
     now = datetime(2026, 3, 1, tzinfo=UTC)
     models = rn.Listing([rn.RegisteredModel(name=n, description="x", created_at=now, updated_at=now) for n in names])
-    lines = views.text(models).splitlines()[1:]
-    ends = {views._width(line[: line.index("x") if i else line.index("description")]) for i, line in enumerate(lines)}
+    lines = render.text(models).splitlines()[1:]
+    ends = {render._width(line[: line.index("x") if i else line.index("description")]) for i, line in enumerate(lines)}
     assert len(ends) == 1
 
 
 def test_a_long_listing_is_cut_and_says_so():
     listing = rn.Listing([a_version(version=number) for number in range(1, 1001)])
-    page, plain = views.html(listing, 50), views.text(listing, 50)
+    page, plain = render.html(listing, 50), render.text(listing, 50)
     assert page.count("<tr>") == 51
     assert "… and 950 more" in page
     assert "… and 950 more" in plain
@@ -135,7 +135,7 @@ def test_a_long_listing_is_cut_and_says_so():
 def test_a_long_history_is_cut_at_its_old_end():
     now = datetime(2026, 3, 1, tzinfo=UTC)
     events = [rn.Event(id=str(n), seq=n, at=now, user="u", action="tagged", name="m") for n in range(1, 101)]
-    plain = views.text(rn.Listing(events), 3)
+    plain = render.text(rn.Listing(events), 3)
     assert [line.split()[0] for line in plain.splitlines()[2:-1]] == ["98", "99", "100"]
     assert "… and 97 more before these" in plain
 
@@ -160,7 +160,7 @@ def test_metrics_of_a_column_have_their_points_below_each_other(values, shown):
 
 
 def test_a_version_s_page_keeps_every_digit():
-    page = views.html(a_version(metrics={"accuracy": 0.97081234567}, params={"rate": 0.000123456789}))
+    page = render.html(a_version(metrics={"accuracy": 0.97081234567}, params={"rate": 0.000123456789}))
     assert "accuracy=0.9708<" in page
     assert 'title="accuracy=0.97081234567"' in page
     assert "rate=0.000123456789<" in page
@@ -168,15 +168,15 @@ def test_a_version_s_page_keeps_every_digit():
 
 def test_a_damaged_registry_can_still_be_shown(tmp_path):
     (tmp_path / "registry.jsonl").write_text('{"foreign": true}\n', encoding="utf-8")
-    plain = views.text(rn.Registry(tmp_path, user="ada"))
+    plain = render.text(rn.Registry(tmp_path, user="ada"))
     assert str(tmp_path) in plain
     assert "registry.jsonl" in plain
-    assert "rnb-bad" in views.html(rn.Registry(tmp_path, user="ada"))
+    assert "rnb-bad" in render.html(rn.Registry(tmp_path, user="ada"))
 
 
 def test_an_empty_listing_says_why_it_is_empty():
-    assert "no <models> yet" in views.text(rn.Listing(empty="no <models> yet"))
-    assert "no &lt;models&gt; yet" in views.html(rn.Listing(empty="no <models> yet"))
+    assert "no <models> yet" in render.text(rn.Listing(empty="no <models> yet"))
+    assert "no &lt;models&gt; yet" in render.html(rn.Listing(empty="no <models> yet"))
 
 
 def test_events_say_what_changed():

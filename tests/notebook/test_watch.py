@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import watch
+from registry_nb.panel import watch
 from registry_nb.session import get_tracking
 
 ROOT = Path(__file__).parents[2]
@@ -235,7 +235,7 @@ def test_a_forked_child_has_no_watch_and_can_have_its_own(python, iris):
         import os, sys, threading, warnings
         warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads: that is what is tried here
         import registry_nb as rn
-        from registry_nb.notebook import watch
+        from registry_nb.panel import watch
 
         class Ear:
             told_, lock = [], threading.Event()
@@ -266,9 +266,9 @@ def test_a_process_ends_although_a_panel_is_open(python, iris):
     script = """
         import sys
         import registry_nb as rn
-        from registry_nb.notebook import panel
-        panel.frontend = lambda: ""
-        opened = panel.RegistryPanel(rn.Registry(sys.argv[1]), "Iris")
+        from registry_nb.panel import widget
+        widget.frontend = lambda: ""
+        opened = widget.RegistryPanel(rn.Registry(sys.argv[1]), "Iris")
         print(opened._watch.thread.is_alive())
     """
     assert python(script, iris.uri) == "True\n"

@@ -19,9 +19,9 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_nb.enforcement import enforce
 from registry_nb.errors import InputAdjusted, SignatureMismatch
-from registry_nb.signature import Signature, infer_signature
+from registry_nb.schema.enforcement import enforce
+from registry_nb.schema.signature import Signature, infer_signature
 
 pa = pytest.importorskip("pyarrow", reason="one of the libraries whose containers are tried")
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.records import Frozen, ModelVersion, Stage
 from registry_nb.errors import BadFilter
-from registry_nb.filters import ordered, parse_filter
-from registry_nb.records import Frozen, ModelVersion, Stage
 
 NOON = datetime(2026, 1, 1, tzinfo=UTC)
 PIECES = (

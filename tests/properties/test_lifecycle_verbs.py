@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import registry_nb as rn
-from registry_nb import lifecycle
-from registry_nb.lifecycle import Stamp, replay, sealed
-from registry_nb.records import Stage
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp, replay, sealed
+from registry_nb.domain.records import Stage
 
 NAMES = st.sampled_from(["Iris", "Rose"])
 STAGES = st.sampled_from(["None", "Staging", "Production", "Archived"])

@@ -5,10 +5,10 @@ import unicodedata
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import ModelURI, RunURI, parse_uri, parse_which
+from registry_nb.domain.validation import checked_alias, checked_name, checked_version
 from registry_nb.errors import BadName, Invalid
-from registry_nb.names import checked_alias, checked_name, checked_version
-from registry_nb.records import Stage
-from registry_nb.uris import ModelURI, RunURI, parse_uri, parse_which
 
 VISIBLE = st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"), exclude_characters="/\\:@?#%")
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from registry_nb.enforcement import enforce
 from registry_nb.errors import InputAdjusted, SignatureMismatch
-from registry_nb.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.enforcement import enforce
+from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is the oracle, and no dependency of ours")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from registry_nb.slicing import needed
+from registry_nb.provenance.slicing import needed
 
 NAMES = ["a", "b", "c", "d"]
 FUNCTIONS = ["f", "g"]

@@ -27,7 +27,7 @@ CONSTANT = 40 * MB
 MEASURED = """
 import json, os, pickle, sys
 import cloudpickle, numpy as np
-from registry_nb.records import File
+from registry_nb.domain.records import File
 from registry_nb.stores import folder as folders
 
 def memory(what):

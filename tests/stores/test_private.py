@@ -269,7 +269,7 @@ def test_a_disk_that_is_full_after_all_is_the_same_error(folder, python, limit):
     file = store(folder, MODEL)
     stored(folder, file).chmod(0o666)
     script = (
-        "import os, resource, signal, sys; from registry_nb.records import File\n"
+        "import os, resource, signal, sys; from registry_nb.domain.records import File\n"
         "from registry_nb.stores import folder as folders\n"
         "folders._WHOLE, folder = 0, folders.Folder(sys.argv[1])\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

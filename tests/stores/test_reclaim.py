@@ -48,17 +48,17 @@ UNRECORDED = """
 """
 LOGGED = """
     import sys, registry_nb as rn
-    from registry_nb import tracking
-    change = tracking.Tracking._change
+    from registry_nb.operations import runs
+    change = runs.Tracking._change
     def change_later(self, *given):
         print("put", flush=True)
         sys.stdin.readline()
         return change(self, *given)
     rn.set_registry(sys.argv[1])
     with rn.start_run():
-        tracking.Tracking._change = change_later
+        runs.Tracking._change = change_later
         print(rn.log_model(lambda X: [2 for _ in X]), flush=True)
-        tracking.Tracking._change = change
+        runs.Tracking._change = change
 """
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 import registry_nb as rn
-from registry_nb.follow import follow
+from registry_nb.operations.follow import follow
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(600)]
 

@@ -15,8 +15,8 @@ import pytest
 from bad_input_planting import needed, on_disk
 
 import registry_nb as rn
+from registry_nb.display import render
 from registry_nb.errors import BadFilter, BadName, BadURI, BadValue, BadVersion, RegistryWarning, UnknownStage
-from registry_nb.notebook import views
 
 # -- names -------------------------------------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ def pages(registry, name):
     records = [registry.model(name), registry.version(name), *registry.history(name), registry, *registry.runs()]
     listings = [registry.models(), registry.versions(), registry.history(), registry.runs()]
     for shown in (*records, *listings, registry.load(f"models:/{name}/1"), registry.check()):
-        yield views.html(shown), views.text(shown)
+        yield render.html(shown), render.text(shown)
 
 
 @pytest.mark.parametrize("text", [pytest.param(t, id=f"{row}-{t}") for row in HOSTILE for t in HOSTILE[row]])
@@ -192,7 +192,7 @@ def test_hostile_text_is_kept_to_the_letter_and_shown_as_text(registry, constant
     for shown in (record, registry.model("Iris"), registry.history("Iris")[0], registry.versions("Iris")):
         forms = {name for name in dir(shown) if name.startswith("_repr_") and name.endswith("_")}
         assert forms == {"_repr_html_", "_repr_pretty_"}
-        assert shown._repr_html_() == views.html(shown), "only the views"
+        assert shown._repr_html_() == render.html(shown), "only the views"
 
 
 LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscript:x", "//evil", "/api/kernels", "x"]
@@ -211,7 +211,7 @@ LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscri
 def test_markdown_is_made_safe_where_it_is_rendered(text):
     """Rows 15 and 16: in the panel, where descriptions are Markdown; a link leads outside or nowhere."""
     needed("mistune", "bleach")
-    from registry_nb.notebook.markdown import safe_html
+    from registry_nb.display.markdown import safe_html
 
     found = Read(safe_html(text))
     assert found.elements.isdisjoint({"script", "style", "img", "iframe", "svg", "object", "base", "form", "input"})

@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import registry_nb as rn
-from registry_nb.notebook import views
+from registry_nb.display import render
 
 X, y = load_iris(return_X_y=True)
 
@@ -56,8 +56,8 @@ def test_nothing_that_can_be_done_with_a_registry_runs_a_strangers_pickle(regist
     registry.download(uri, tmp_path / "downloaded")
     assert registry.check(deep=True).ok
     for shown in (registry.version("Gift"), registry.versions(), registry.history(), found):
-        assert views.html(shown)
-        assert views.text(shown)
+        assert render.html(shown)
+        assert render.text(shown)
     for copied in ("models:/Moved/1", "models:/Gift/Production"):
         with pytest.raises(rn.Untrusted) as caught:
             registry.load(copied)

@@ -12,8 +12,9 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from registry_nb import environment, lifecycle
-from registry_nb.records import SavedModel
+from registry_nb.domain import lifecycle
+from registry_nb.domain.records import SavedModel
+from registry_nb.packaging import environment
 
 HARMLESS = pickle.dumps(1, 5)
 

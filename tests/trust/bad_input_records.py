@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import registry_nb as rn
+from registry_nb.display import render
 from registry_nb.errors import EnvironmentChanged, KeyProblem, SecretFound
-from registry_nb.notebook import views
 
 # -- records and keys --------------------------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ def test_a_missing_library_is_named_with_how_to_install_it_and_the_record_can_be
     assert registry.inspect(uri).missing == "catboost"
     registry.promote("Gift", 1)
     assert registry.versions().to_frame()["requirements"][0] == ("catboost==1.2.7",)
-    assert "catboost" in views.text(registry.version("Gift"))
+    assert "catboost" in render.text(registry.version("Gift"))
 
 
 @pytest.mark.parametrize("module", ["foo", "xgboost_", "$(touch x)", "a';touch x;'", "a\nb", "a\x1b[2Jb"])

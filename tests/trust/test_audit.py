@@ -14,8 +14,8 @@ import pytest
 from payloads import LATE, PAYLOADS, Call, system
 from sklearn.linear_model import LogisticRegression
 
-from registry_nb.flavors import audit as auditing
-from registry_nb.flavors.audit import audit
+from registry_nb.flavors.untrusted import audit as auditing
+from registry_nb.flavors.untrusted.audit import audit
 
 
 @pytest.fixture

@@ -174,8 +174,8 @@ def at_every_door(registry, marker):
 
 def in_the_panel(registry):
     """Open the version, compare it, check it, and ask for all that is shown before somebody promotes it."""
-    from registry_nb.notebook.actions import Asked, answer
-    from registry_nb.notebook.badges import Badges
+    from registry_nb.panel.actions import Asked, answer
+    from registry_nb.panel.badges import Badges
 
     asked = Asked(registry, {"X": X}, lambda text: None)
     gift = {"model": "Gift", "version": 1}
@@ -281,7 +281,7 @@ def with_keras():
 
 @pytest.mark.parametrize("make", [with_xgboost, with_lightgbm, with_onnx, with_keras])
 def test_a_strangers_data_load_after_the_trial_and_predict_equally_at_every_door(make, registry, stranger, monkeypatch):
-    from registry_nb.flavors import quarantine
+    from registry_nb.flavors.untrusted import trial_load
 
     rows, model = X.astype("f4"), make()
     with stranger():
@@ -289,7 +289,7 @@ def test_a_strangers_data_load_after_the_trial_and_predict_equally_at_every_door
         expected = registry.load(URI).predict(rows)
     tried = []
     monkeypatch.setattr(
-        quarantine, "survives", lambda *given, _real=quarantine.survives: (tried.append(given[0]), _real(*given))
+        trial_load, "survives", lambda *given, _real=trial_load.survives: (tried.append(given[0]), _real(*given))
     )
     loaded = registry.load(URI, verify="behaviour")
     assert (loaded.origin, registry.inspect(URI).kind) == ("foreign", "data")

@@ -1,5 +1,6 @@
 """What MLflow's names hand out: its attribute names and types, over this package's records."""
 
+from registry_nb.domain.records import RunStatus
 from registry_nb.mlflow.entities.base import Entity
 from registry_nb.mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from registry_nb.mlflow.entities.runs import (
@@ -12,7 +13,6 @@ from registry_nb.mlflow.entities.runs import (
     RunTag,
     ViewType,
 )
-from registry_nb.records import RunStatus
 
 __all__ = [
     "Entity",

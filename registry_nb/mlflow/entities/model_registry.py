@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from registry_nb import records
+from registry_nb.domain import records
 from registry_nb.mlflow.entities.base import Entity, milliseconds
 from registry_nb.mlflow.entities.runs import Metric, Param
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Self
 
-from registry_nb import records
+from registry_nb.domain import records
+from registry_nb.domain.records import Frozen
 from registry_nb.mlflow.entities.base import Entity, milliseconds
-from registry_nb.records import Frozen
-from registry_nb.tracking import DEFAULT_EXPERIMENT
+from registry_nb.operations.runs import DEFAULT_EXPERIMENT
 
 #: What MLflow numbers the experiment that is always there. The others are numbered by nobody here: their name is their
 #: identifier, so that nothing has to be written before their first run.

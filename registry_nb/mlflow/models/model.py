@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from registry_nb import session
+from registry_nb.domain.records import SavedModel
+from registry_nb.domain.validation import checked_name
 from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, listed, warn
 from registry_nb.flavors import flavor_of
-from registry_nb.loading import LoadedModel
 from registry_nb.mlflow.entities.base import Entity
 from registry_nb.mlflow.tracking.messages import registered
-from registry_nb.names import checked_name
-from registry_nb.records import SavedModel
-from registry_nb.signature import Signature, Spec
+from registry_nb.packaging.loading import LoadedModel
+from registry_nb.schema.signature import Signature, Spec
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb import signature
 from registry_nb.errors import Invalid
-from registry_nb.signature import Signature as ModelSignature
+from registry_nb.schema import signature
+from registry_nb.schema.signature import Signature as ModelSignature
 
 __all__ = ["ModelSignature", "infer_signature"]
 

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from registry_nb import session, tracking
+from registry_nb import session
+from registry_nb.domain.validation import checked_tags
 from registry_nb.errors import Invalid
 from registry_nb.mlflow.entities import Experiment, Run, RunData, RunInfo, ViewType
 from registry_nb.mlflow.entities.runs import NOTE_TAG, dressed, experiment_name
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
 from registry_nb.mlflow.tracking.runs import described, found_runs
-from registry_nb.names import checked_tags
-from registry_nb.tracking import PARENT_TAG
+from registry_nb.operations import runs as tracking
+from registry_nb.operations.runs import PARENT_TAG
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from registry_nb.domain.records import ModelVersion
 from registry_nb.errors import NotFound
-from registry_nb.records import ModelVersion
 from registry_nb.registry import Registry
 
 

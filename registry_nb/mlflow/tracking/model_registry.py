@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import ModelURI, RunURI, Which, parse_uri
+from registry_nb.domain.validation import checked_version
 from registry_nb.errors import AliasNotFound, Invalid
 from registry_nb.mlflow.entities import ModelVersion, RegisteredModel
 from registry_nb.mlflow.tracking.messages import copied
 from registry_nb.mlflow.tracking.paging import PagedList, paged
-from registry_nb.names import checked_version
-from registry_nb.records import Stage
 from registry_nb.registry import Registry
-from registry_nb.uris import ModelURI, RunURI, Which, parse_uri
 
 Version: TypeAlias = int | str
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
+from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.records import RunStatus
 from registry_nb.errors import Invalid, NotFound, close, listed
-from registry_nb.filters import ordered, parse_filter
 from registry_nb.mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from registry_nb.mlflow.entities.base import milliseconds
 from registry_nb.mlflow.entities.runs import experiment_id, experiment_name, labelled
 from registry_nb.mlflow.tracking.paging import PagedList, paged
-from registry_nb.records import RunStatus
+from registry_nb.operations.runs import DEFAULT_EXPERIMENT, PARENT_TAG, Tracking
 from registry_nb.registry import Registry
-from registry_nb.tracking import DEFAULT_EXPERIMENT, PARENT_TAG, Tracking
 
 
 class RunCalls:

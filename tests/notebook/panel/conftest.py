@@ -14,8 +14,8 @@ import pytest
 from comm.base_comm import BaseComm
 
 import registry_nb as rn
-from registry_nb import lifecycle
-from registry_nb.notebook import panel, rows, watch
+from registry_nb.domain import lifecycle
+from registry_nb.panel import rows, watch, widget
 
 
 class Browser(BaseComm):
@@ -138,10 +138,10 @@ def opened(monkeypatch):
     """Open panels; they are closed afterwards, and then no thread may watch."""
     made = []
     monkeypatch.setattr(comm, "create_comm", Browser)
-    monkeypatch.setattr(panel, "frontend", lambda: "export default { render() {} }")
+    monkeypatch.setattr(widget, "frontend", lambda: "export default { render() {} }")
 
     def open_(registry, name=None, **variables):
-        made.append(panel.RegistryPanel(registry, name, notebook=variables))
+        made.append(widget.RegistryPanel(registry, name, notebook=variables))
         return made[-1].comm
 
     yield open_

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import actions, evidence
-from registry_nb.notebook.rows import exact, milliseconds
+from registry_nb.panel import actions, reports
+from registry_nb.panel.rows import exact, milliseconds
 from registry_nb.rules import approved_by, has_description, metric, probe_passes
 
 
@@ -235,7 +235,7 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
     assert [one["verdict"] for one in row["rows"]] == ["passed", "failed", "unknown"]
     assert row["rows"][2]["found"] == "found out before it is promoted"
     assert row["why_not"] == "you registered it, and the policy asks for somebody else's yes"
-    of = {one.user: lambda one=one: evidence.requests(one, one.inbox())[0] for one in (grace, bob)}
+    of = {one.user: lambda one=one: reports.requests(one, one.inbox())[0] for one in (grace, bob)}
     assert [of[name]()["why_not"] for name in of] == ["", ""]
     grace.approve("Iris", 3)
     assert [of[name]()["why_not"] for name in of] == ["you approved it already", "enough people approved it"]

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[3]
 OPEN = """
-from registry_nb.notebook import panel as made
+from registry_nb.panel import widget as made
 made.frontend = lambda: "export default { render() {} }"
 opened = made.RegistryPanel(registry, "Iris")
 """

@@ -4,7 +4,7 @@ import json
 import zlib
 
 import registry_nb as rn
-from registry_nb.notebook import watch
+from registry_nb.panel import watch
 
 
 def test_what_another_kernel_does_arrives_with_its_name(browser, iris):

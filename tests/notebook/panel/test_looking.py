@@ -3,8 +3,8 @@
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import actions
-from registry_nb.notebook.cells import short
+from registry_nb.display.cells import short
+from registry_nb.panel import actions
 from registry_nb.rules import incumbent, metric
 
 

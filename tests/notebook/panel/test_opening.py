@@ -5,7 +5,8 @@ import re
 import pytest
 
 from registry_nb.errors import ModelNotFound
-from registry_nb.notebook import frontend, panel
+from registry_nb.panel import frontend
+from registry_nb.panel import widget as panel
 
 
 def test_it_opens_with_all_rows_in_the_first_message(browser, iris):

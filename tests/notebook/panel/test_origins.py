@@ -4,8 +4,8 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import StageEmpty, Untrusted
-from registry_nb.notebook.origins import came_from
-from registry_nb.notebook.wording import worded
+from registry_nb.panel.origins import came_from
+from registry_nb.panel.wording import worded
 
 COMMIT = "1a2b3c4d" + 32 * "0"
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import registry_nb as rn
-from registry_nb.notebook import rows, watch
+from registry_nb.panel import rows, watch
 
 TROUBLE = {
     "vanished": lambda path: path.unlink(),
@@ -172,7 +172,7 @@ def crowd(registry, versions):
     import random
     from datetime import UTC, datetime
 
-    from registry_nb import lifecycle
+    from registry_nb.domain import lifecycle
 
     random.seed(0)
     first = registry.register(lambda X: X, "Iris", metrics={"accuracy": 0.5, "auc": 0.5, "loss": 0.5})

@@ -1,0 +1,108 @@
+"""A record as one row of a table: its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from registry_nb.display.cells import (
+    Cell,
+    number_cell,
+    pairs,
+    stage_cell,
+    text_cell,
+    time_cell,
+    visible,
+)
+from registry_nb.display.markdown import plain
+from registry_nb.display.sentences import is_forced
+from registry_nb.domain.records import Event, RegisteredModel, Run, Stage
+from registry_nb.operations.approvals import Request
+
+
+def request_row(request: Request) -> Sequence[Cell]:
+    """Show a request."""
+    return (
+        text_cell(request.name),
+        number_cell(request.version),
+        stage_cell(request.stage),
+        time_cell(request.at),
+        text_cell(request.by),
+        text_cell(request.because),
+        text_cell(", ".join(request.approved)),
+    )
+
+
+def model_row(model: RegisteredModel) -> Sequence[Cell]:
+    """Show a model, and who serves it."""
+    by_stage = {version.stage: version.version for version in model.latest_versions}
+    serving = [
+        number_cell(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)
+    ]
+    newest = max((version.version for version in model.latest_versions), default=None)
+    return (
+        text_cell(model.name),
+        *serving,
+        number_cell(newest) if newest else Cell("–"),
+        text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
+        text_cell(plain(model.description)),
+        time_cell(model.updated_at),
+    )
+
+
+def event_row(event: Event) -> Sequence[Cell]:
+    """Show an event."""
+    return (
+        number_cell(event.seq),
+        time_cell(event.at),
+        text_cell(event.user),
+        text_cell(event.action.replace("_", " ")),
+        text_cell(event.name),
+        number_cell(event.version) if event.version else Cell("", kind="number"),
+        text_cell(_difference(event)),
+        text_cell(event.because),
+    )
+
+
+def _difference(event: Event) -> str:
+    """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
+    before, after = event.before or {}, event.after or {}
+    if event.action == "registered":
+        return ""
+    if "stage" in after:
+        forced = ", past the policy" if is_forced(event) else ""
+        return f"{before.get('stage', '')} → {after['stage']}{forced}"
+    parts = []
+    for name in after:
+        now, then = after[name], before.get(name)
+        if isinstance(now, Mapping):
+            old = then if isinstance(then, Mapping) else {}
+            parts += [f"{key}: {or_none(old.get(key))} → {or_none(value)}" for key, value in now.items()]
+        else:
+            parts.append(f"{name}: {or_none(then)} → {or_none(now)}")
+    return ", ".join(parts) if before else ""
+
+
+def or_none(value: object) -> str:
+    """Show a value, or that there is none."""
+    if isinstance(value, tuple):  # the rules of a policy
+        return "; ".join(map(str, value)) or "–"
+    return "–" if value in (None, "") else str(value)
+
+
+def run_row(run: Run, measured: Sequence[Cell]) -> Sequence[Cell]:
+    """Show a run."""
+    return (
+        text_cell(run.name),
+        Cell(visible(run.run_id[:8]), visible(run.run_id)),
+        text_cell(run.experiment),
+        status(run),
+        *measured,
+        time_cell(run.started_at),
+        text_cell(run.user),
+    )
+
+
+def status(run: Run) -> Cell:
+    """Show how a run ended."""
+    kinds = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad"}
+    return Cell(str(run.status), kind=kinds.get(str(run.status), ""))

@@ -1,0 +1,107 @@
+"""Events as sentences: what somebody did, for the panel's news, history and status line; and stints in a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from registry_nb.display.cells import brief, exact, milliseconds, pairs
+from registry_nb.domain.records import Event
+from registry_nb.operations.asof import Stint
+
+#: Parts of a sentence about one commit, and sentences of one message.
+_PARTS, _NEWS = 4, 20
+
+
+def phrase(event: Event) -> str:
+    """Say what somebody did, without who did it: ``promoted Iris 3 to Production``."""
+    after: Mapping[str, Any] = event.after or {}
+    what = event.name if event.version is None else f"{event.name} {event.version}"
+    match event.action:
+        case "promoted":
+            return f"promoted {what} to {after.get('stage')}{', past the policy' if is_forced(event) else ''}"
+        case "transitioned":
+            return f"moved {what} to {after.get('stage')}"
+        case "rolled_back":
+            return f"rolled {event.name} back to {event.version} in {after.get('stage')}"
+        case "tagged":
+            return f"tagged {what}: {brief(pairs(after.get('tags') or {}))}"
+        case "untagged":
+            return f"removed tags of {what}: {brief(', '.join(after.get('tags') or {}))}"
+        case "aliased":
+            return f"pointed {_aliases(after)} of {event.name} to {event.version}"
+        case "unaliased":
+            return f"removed {_aliases(after)} of {event.name}"
+        case "guarded":
+            return f"set the policy of {what} for {', '.join(after.get('policies') or {})}"
+        case "requested":
+            return f"asked for {what} to go to {after.get('to')}"
+        case "approved" | "rejected":
+            return f"{event.action} {what} for {after.get('to')}"
+        case "shadowed":
+            return f"compared {what} with {(after.get('shadow') or {}).get('against')} on data"
+        case "renamed":
+            return f"renamed {(event.before or {}).get('name')} to {event.name}"
+    return f"{event.action.replace('_', ' ')} {what}"
+
+
+def sentence(events: Sequence[Event]) -> str:
+    """Say what one's own change did; what it brought about comes last."""
+    later = {"archived", "created"} if len(events) > 1 else set()
+    parts = [phrase(event) for event in sorted(events, key=lambda event: event.action in later)]
+    if len(parts) > _PARTS:
+        whole = next((phrase(event) for event in events if event.version is None), parts[0])
+        parts = [whole, f"{len(parts) - 1} changes more"]
+    text = "; ".join(parts) or "nothing changed: it was so already"
+    return text[0].upper() + text[1:]
+
+
+def news(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Say what others did, the newest last; who was archived by a promotion is told by the promotion."""
+    given = list(events)
+    moved = {(event.name, event.at) for event in given if event.action in {"promoted", "rolled_back"}}
+    told = [event for event in given if event.action != "archived" or (event.name, event.at) not in moved]
+    return [
+        {
+            "by": brief(event.user),
+            "at": milliseconds(event.at),
+            "text": f"{brief(event.user)} {phrase(event)}{f' ({brief(event.because)})' if event.because else ''}",
+        }
+        for event in told[-_NEWS:]
+    ]
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Return an event as the panel lists it."""
+    return {
+        "at": exact(event.at),
+        "user": brief(event.user),
+        "action": event.action,
+        "name": event.name,
+        "version": event.version,
+        "text": phrase(event),
+        "because": brief(event.because, 1000),
+        "forced": is_forced(event),
+    }
+
+
+def is_forced(event: Event) -> bool:
+    """Tell whether a promotion was forced past a policy."""
+    met = (event.after or {}).get("policy")
+    return isinstance(met, Mapping) and bool(met.get("forced"))
+
+
+def stint_row(stint: Stint) -> dict[str, Any]:
+    """Return who held a stage as the panel draws it."""
+    return {
+        "stage": stint.stage,
+        "version": stint.version,
+        "from": exact(stint.start),
+        "to": stint.end and exact(stint.end),
+        "by": brief(stint.by),
+        "because": brief(stint.because, 1000),
+    }
+
+
+def _aliases(after: Mapping[str, Any]) -> str:
+    return ", ".join(f"@{alias}" for alias in after.get("aliases") or {})

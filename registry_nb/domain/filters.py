@@ -1,0 +1,405 @@
+"""Filter strings: MLflow's grammar and a little more, parsed into one predicate.
+
+``name = 'Iris' AND metrics.accuracy > 0.9 AND tags."odd key" LIKE 'a%'``: comparisons joined by ``AND``, ``OR``,
+``NOT`` and parentheses. Text is quoted, numbers are not, times are quoted ISO 8601 (local unless they say otherwise).
+A comparison with something that a record lacks is false, as in SQL; ``IS NULL`` asks for that, ``IS NOT NULL`` for
+what is there. A metric that is NaN, and a text without characters, are there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from registry_nb.domain.records import Stage
+from registry_nb.errors import BadFilter, UnknownStage, close, listed
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+
+R = TypeVar("R")
+Predicate = Callable[[Any], bool]
+
+_GRAMMAR = r"""
+start: any_of
+?any_of: all_of ("OR"i all_of)*
+?all_of: one ("AND"i one)*
+?one: "NOT"i one -> negated | "(" any_of ")" | comparison
+comparison: FIELD COMPARE _value | FIELD LIKE TEXT | FIELD IN "(" _value ("," _value)* ")" | FIELD NULL
+_value: TEXT | NUMBER
+
+FIELD: /[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?/
+COMPARE: "=" | "!=" | "<=" | ">=" | "<" | ">"
+LIKE.2: /(NOT\s+)?I?LIKE\b/i
+IN.2: /(NOT\s+)?IN\b/i
+NULL.2: /IS\s+(NOT\s+)?NULL\b/i
+TEXT: /'([^']|'')*'/ | /"[^"]*"/
+NUMBER: /[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?/
+%import common.WS
+%ignore WS
+"""
+
+_WORDS = {
+    "FIELD": "a field",
+    "COMPARE": "a comparison (=, !=, <, <=, >, >=)",
+    "LIKE": "LIKE or ILIKE",
+    "IN": "IN (…)",
+    "NULL": "IS NULL",
+    "TEXT": "a quoted text",
+    "NUMBER": "a number",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "COMMA": "','",
+    "$END": "the end",
+}
+
+_MAX_DEPTH = 100  # each level costs a frame; Python has a thousand
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+Getter = Callable[[Any], Any]
+
+
+def _attribute(kind: str, name: str) -> tuple[str, Getter]:
+    return kind, operator.attrgetter(name)
+
+
+def _milliseconds(name: str) -> tuple[str, Getter]:
+    def read(record: Any) -> int | None:
+        at = getattr(record, name)
+        return None if at is None else int(at.timestamp() * 1000)
+
+    return "number", read
+
+
+def _source(version: Any) -> str:
+    """Return where a version came from, as MLflow's `source` tells it."""
+    return str(version.provenance.get("source", version.uri))
+
+
+_TIMES = {
+    "created_at": _attribute("time", "created_at"),
+    "updated_at": _attribute("time", "updated_at"),
+    "creation_timestamp": _milliseconds("created_at"),
+    "last_updated_timestamp": _milliseconds("updated_at"),
+}
+
+#: For each noun: the fields, their kind, and how they are read. MLflow's names and ours.
+_FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
+    "model": {
+        "name": _attribute("text", "name"),
+        "description": _attribute("text", "description"),
+        "alias": _attribute("any", "aliases"),
+        **_TIMES,
+        "timestamp": _milliseconds("updated_at"),
+    },
+    "version": {
+        "name": _attribute("text", "name"),
+        "version_number": _attribute("number", "version"),
+        "version": _attribute("number", "version"),
+        "stage": _attribute("stage", "stage"),
+        "current_stage": _attribute("stage", "stage"),
+        "alias": _attribute("any", "aliases"),
+        "user": _attribute("text", "user"),
+        "user_id": _attribute("text", "user"),
+        "run_id": _attribute("text", "run_id"),
+        "source_path": ("text", _source),
+        "description": _attribute("text", "description"),
+        "flavor": _attribute("text", "flavor"),
+        "digest": _attribute("text", "digest"),
+        "size": _attribute("number", "size"),
+        **_TIMES,
+    },
+    "run": {
+        "run_id": _attribute("text", "run_id"),
+        "name": _attribute("text", "name"),
+        "run_name": _attribute("text", "name"),
+        "run name": _attribute("text", "name"),
+        "artifact_uri": ("text", lambda run: f"runs:/{run.run_id}"),
+        "experiment": _attribute("text", "experiment"),
+        "status": _attribute("text", "status"),
+        "user": _attribute("text", "user"),
+        "user_id": _attribute("text", "user"),
+        "started_at": _attribute("time", "started_at"),
+        "ended_at": _attribute("time", "ended_at"),
+        "start_time": _milliseconds("started_at"),
+        "created": _milliseconds("started_at"),
+        "end_time": _milliseconds("ended_at"),
+    },
+}
+
+_MLFLOWS = {
+    *("version_number", "current_stage", "user_id", "source_path", "run_name", "run name", "artifact_uri", "timestamp"),
+    *("start_time", "end_time", "created", "creation_timestamp", "last_updated_timestamp"),
+}
+_PREFIXES = {"tag": "tags", "metric": "metrics", "param": "params", "parameter": "params", "parameters": "params"}
+_MAPPINGS: Mapping[str, Sequence[str]] = {
+    "model": ("tags",),
+    "version": ("tags", "metrics", "params"),
+    "run": ("tags", "metrics", "params"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter.
+
+    Attributes
+    ----------
+    text : str
+    matches : callable
+        Whether a record passes.
+    equals : mapping of str to str
+        Fields that must equal a text for any record to pass: what a store may look up instead of scanning.
+    """
+
+    text: str
+    matches: Predicate
+    equals: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_filter(text: str, noun: str) -> Filter:
+    """Parse a filter string.
+
+    Parameters
+    ----------
+    text : str
+        Empty for everything.
+    noun : {"model", "version", "run"}
+        What it filters: this decides the fields.
+
+    Raises
+    ------
+    BadFilter
+        With the position of the mistake and what was expected there.
+
+    Examples
+    --------
+    >>> parse_filter("name = 'Iris' and metrics.accuracy >", "version")
+    Traceback (most recent call last):
+        ...
+    registry_nb.errors.BadFilter: the filter "name = 'Iris' and metrics.accuracy >" is wrong at position 36, at its \
+end: expected a number or a quoted text
+    """
+    if not isinstance(text, str):  # a caller without a type checker
+        raise BadFilter(filter=repr(text), position=0, reason=f"a filter is text, not {type(text).__name__}")
+    if not text.strip():
+        return Filter(text, lambda _: True)
+    from lark import UnexpectedInput
+
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedInput as error:
+        # The end of the text has no position of its own.
+        ended = getattr(getattr(error, "token", None), "type", "") == "$END"
+        position = len(text) if ended else int(error.pos_in_stream or 0)
+        found = expected(text[:position])
+        words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
+        raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
+    equals: dict[str, str] = {}
+    return Filter(text, _compiled(tree.children[0], text, noun, equals), equals)
+
+
+def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> list[R]:
+    """Sort records as ``"metrics.accuracy DESC"`` says; what lacks the field comes last.
+
+    Raises
+    ------
+    BadFilter
+        For an unknown field or direction.
+    """
+    found = list(records)
+    keys = [order_by] if isinstance(order_by, str) else list(order_by)
+    for text in reversed(keys):
+        if not isinstance(text, str):  # a caller without a type checker
+            raise BadFilter(filter=repr(text), position=0, reason=f"an order is text, not {type(text).__name__}")
+        match = re.fullmatch(r'\s*(\w+(?:\.(?:[\w./-]+|"[^"]+"|`[^`]+`))?)(?:\s+(ASC|DESC))?\s*', text, re.IGNORECASE)
+        if not match:
+            raise BadFilter(filter=text, position=0, reason="an order is a field and, optionally, ASC or DESC")
+        kind, read = _field(match[1], text, 0, noun)
+        present = [record for record in found if _comparable(read(record), kind)]
+        absent = [record for record in found if not _comparable(read(record), kind)]
+        present.sort(key=lambda record: _sortable(read(record)), reverse=(match[2] or "").upper() == "DESC")
+        found = present + absent
+    return found
+
+
+def fields(noun: str) -> list[str]:
+    """Name the fields of a noun, but those that only MLflow calls so."""
+    return [name for name in _FIELDS[noun] if name not in _MLFLOWS]
+
+
+def expected(begun: str) -> set[str]:
+    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have.
+
+    Raises
+    ------
+    BadFilter
+        If no filter begins so.
+    """
+    from lark import UnexpectedInput
+
+    reading = _parser().parse_interactive(begun)
+    try:
+        reading.exhaust_lexer()
+    except UnexpectedInput as error:
+        raise BadFilter(filter=begun, position=int(error.pos_in_stream or 0), reason="no filter begins so") from None
+    found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return found
+
+
+@functools.cache
+def _parser() -> Lark:
+    from lark import Lark
+
+    return Lark(_GRAMMAR, parser="lalr")
+
+
+def _compiled(node: Any, text: str, noun: str, equals: dict[str, str] | None, depth: int = 0) -> Predicate:
+    """Turn a syntax tree into a predicate; note required equalities in `equals`, where it is given."""
+    if depth > _MAX_DEPTH:
+        raise BadFilter(filter=text, position=0, reason=f"it nests more than {_MAX_DEPTH} levels deep")
+    if node.data == "any_of":
+        some = [_compiled(child, text, noun, None, depth + 1) for child in node.children]
+        return lambda record: any(test(record) for test in some)
+    if node.data == "all_of":
+        every = [_compiled(child, text, noun, equals, depth + 1) for child in node.children]
+        return lambda record: all(test(record) for test in every)
+    if node.data == "negated":
+        test = _compiled(node.children[0], text, noun, None, depth + 1)
+        return lambda record: not test(record)
+    return _comparison(node.children, text, noun, equals)
+
+
+def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str, str] | None) -> Predicate:
+    subject, sign, *literals = tokens
+    kind, read = _field(str(subject), text, subject.start_pos or 0, noun)
+    if not literals:
+        null = "NOT" not in str(sign).upper()
+        return lambda record: (not read(record) if kind == "any" else read(record) is None) == null
+    if kind == "param":
+        kind, read = _param(read, as_number=all(literal.type == "NUMBER" for literal in literals))
+    words = " ".join(str(sign).upper().split())
+    like = words.endswith("LIKE")
+    values = [_literal(literal, "text" if like else kind, text, str(subject)) for literal in literals]
+    if like:
+        if kind not in {"text", "any", "stage"}:
+            raise BadFilter(
+                filter=text, position=sign.start_pos, reason=f"LIKE compares text, and {subject} is a {kind}"
+            )
+        pattern = _like(str(values[0]), words.endswith("ILIKE"))
+
+        def holds(found: Any) -> bool:
+            return pattern(str(found))
+
+    elif words.endswith("IN"):
+
+        def holds(found: Any) -> bool:
+            return found in values
+
+    else:
+        compare = _COMPARE[words]
+        if equals is not None and words == "=" and kind in {"text", "stage"} and "." not in subject:
+            equals[str(subject)] = str(values[0])
+
+        def holds(found: Any) -> bool:
+            return compare(found, values[0])
+
+    wanted = not words.startswith("NOT ")
+    if kind == "any":
+        # An alias is one of several, so that != and NOT ask whether none of them is it.
+        if words == "!=":
+            return lambda record: values[0] not in read(record)
+        return lambda record: any(map(holds, read(record))) == wanted
+    return lambda record: _comparable(found := read(record), kind) and holds(found) == wanted
+
+
+def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]:
+    prefix, dot, key = name.partition(".")
+    if dot and prefix.lower() in {"attribute", "attributes", "attr"}:
+        prefix, dot, key = key.strip('"`'), "", ""
+    if dot:
+        mapping = _PREFIXES.get(prefix.lower(), prefix.lower())
+        if mapping not in _MAPPINGS[noun]:
+            there = ", ".join(f"{known}.<key>" for known in _MAPPINGS[noun])
+            raise BadFilter(filter=text, position=position, reason=f"a {noun} has no {prefix}.<key>, but has {there}")
+        key = key[1:-1] if key[0] in '"`' else key
+        kind = {"metrics": "number", "params": "param"}.get(mapping, "text")
+        return kind, lambda record: getattr(record, mapping).get(key)
+    known = _FIELDS[noun]
+    if prefix.lower() not in known:
+        names = [*known, *(f"{mapping}.<key>" for mapping in _MAPPINGS[noun])]
+        reason = f"a {noun} has no field {prefix!r}{close(prefix, known)} (fields: {listed(names, 24)})"
+        raise BadFilter(filter=text, position=position, reason=reason, field=prefix)
+    return known[prefix.lower()]
+
+
+def _param(read: Getter, *, as_number: bool) -> tuple[str, Getter]:
+    """Compare a parameter as what it is compared with: MLflow keeps text, people write numbers."""
+
+    def number(record: Any) -> float | None:
+        try:
+            return float(read(record))
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+    def text(record: Any) -> str | None:
+        value = read(record)
+        return None if value is None else str(value)
+
+    return ("number", number) if as_number else ("text", text)
+
+
+def _literal(token: Token, kind: str, text: str, subject: str) -> Any:
+    def wrong(needs: str) -> BadFilter:
+        return BadFilter(filter=text, position=token.start_pos, reason=f"{subject} is compared with {needs}")
+
+    if kind == "number":
+        if token.type != "NUMBER":
+            raise wrong("a number, without quotes")
+        return int(token) if len(token) < 300 and re.fullmatch(r"[-+]?[0-9]+", token) else float(token)
+    if token.type != "TEXT":
+        raise wrong("a quoted text" if kind != "time" else "a quoted time, as '2026-01-31' or '2026-01-31T09:00'")
+    value = token[1:-1].replace("''", "'") if token[0] == "'" else token[1:-1]
+    if kind == "stage":
+        try:
+            return str(Stage(value))
+        except UnknownStage as error:
+            raise BadFilter(filter=text, position=token.start_pos, reason=str(error)) from None
+    if kind == "time":
+        try:
+            return datetime.fromisoformat(value).astimezone()
+        except (ValueError, OverflowError):
+            raise wrong("a time, as '2026-01-31' or '2026-01-31T09:00'") from None
+    return value
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    """Put numbers before text, for parameters that are one here and the other there."""
+    number = isinstance(value, (int, float))
+    return not number, value if number or isinstance(value, datetime) else str(value)
+
+
+def _comparable(value: Any, kind: str) -> bool:
+    return value is not None and not (kind == "number" and isinstance(value, float) and math.isnan(value))
+
+
+def _like(pattern: str, fold: bool) -> Callable[[str], bool]:
+    """Translate ``%`` and ``_``; the atomic groups (as in fnmatch) keep hostile patterns linear."""
+    first, *rest = (re.escape(part).replace("_", ".") for part in pattern.split("%"))
+    body = "".join(f"(?>.*?{part})" for part in rest[:-1]) + (f".*{rest[-1]}" if rest else "")
+    compiled = re.compile(first + body, re.DOTALL | (re.IGNORECASE if fold else 0))
+    return lambda text: compiled.fullmatch(text) is not None

@@ -1,0 +1,125 @@
+# The public names and the module of each: `__init__.py` imports them on first use.
+
+from . import (
+    client as client,
+)
+from . import (
+    entities as entities,
+)
+from . import (
+    exceptions as exceptions,
+)
+from . import (
+    keras as keras,
+)
+from . import (
+    lightgbm as lightgbm,
+)
+from . import (
+    models as models,
+)
+from . import (
+    onnx as onnx,
+)
+from . import (
+    pyfunc as pyfunc,
+)
+from . import (
+    pytorch as pytorch,
+)
+from . import (
+    sklearn as sklearn,
+)
+from . import (
+    tensorflow as tensorflow,
+)
+from . import (
+    tracking as tracking,
+)
+from . import (
+    xgboost as xgboost,
+)
+from .exceptions import (
+    MlflowException as MlflowException,
+)
+from .tracking.client import (
+    MlflowClient as MlflowClient,
+)
+from .tracking.fluent import (
+    ActiveRun as ActiveRun,
+)
+from .tracking.fluent import (
+    active_run as active_run,
+)
+from .tracking.fluent import (
+    end_run as end_run,
+)
+from .tracking.fluent import (
+    get_experiment as get_experiment,
+)
+from .tracking.fluent import (
+    get_experiment_by_name as get_experiment_by_name,
+)
+from .tracking.fluent import (
+    get_parent_run as get_parent_run,
+)
+from .tracking.fluent import (
+    get_run as get_run,
+)
+from .tracking.fluent import (
+    last_active_run as last_active_run,
+)
+from .tracking.fluent import (
+    log_metric as log_metric,
+)
+from .tracking.fluent import (
+    log_metrics as log_metrics,
+)
+from .tracking.fluent import (
+    log_param as log_param,
+)
+from .tracking.fluent import (
+    log_params as log_params,
+)
+from .tracking.fluent import (
+    search_experiments as search_experiments,
+)
+from .tracking.fluent import (
+    search_runs as search_runs,
+)
+from .tracking.fluent import (
+    set_experiment as set_experiment,
+)
+from .tracking.fluent import (
+    set_tag as set_tag,
+)
+from .tracking.fluent import (
+    set_tags as set_tags,
+)
+from .tracking.fluent import (
+    start_run as start_run,
+)
+from .tracking.registering import (
+    register_model as register_model,
+)
+from .tracking.registering import (
+    search_model_versions as search_model_versions,
+)
+from .tracking.registering import (
+    search_registered_models as search_registered_models,
+)
+from .tracking.registering import (
+    set_model_version_tag as set_model_version_tag,
+)
+from .tracking.uris import (
+    get_registry_uri as get_registry_uri,
+)
+from .tracking.uris import (
+    get_tracking_uri as get_tracking_uri,
+)
+from .tracking.uris import (
+    set_registry_uri as set_registry_uri,
+)
+from .tracking.uris import (
+    set_tracking_uri as set_tracking_uri,
+)

@@ -1,0 +1,262 @@
+"""The notebook as a line of ``%registry`` sees it: variables, questions, the next cell, and its calls in Python."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import shlex
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from IPython.core.error import StdinNotImplementedError, UsageError
+
+from registry_nb import session
+from registry_nb.display.cells import is_expression, predicts
+from registry_nb.domain.records import Stage
+from registry_nb.errors import close, pass_signals, shown
+from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
+from registry_nb.registry import Registry
+
+QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
+#: Braces around an expression, which may have strings, dicts and sets in it.
+BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED})*\}}"""
+for _ in range(3):
+    BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED}|{BRACES})*\}}"""
+#: Brackets of a call or an index, which may have strings and brackets in them.
+BRACKETS = rf"""(?:\((?>[^()\[\]{{}}"']|{QUOTED})*\)|\[(?>[^()\[\]{{}}"']|{QUOTED})*\])"""
+for _ in range(3):
+    _INNER = rf"""(?>[^()\[\]{{}}"']|{QUOTED}|{BRACES}|{BRACKETS})*"""
+    BRACKETS = rf"(?:\({_INNER}\)|\[{_INNER}\])"
+_NAME = r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)"
+#: A whole word, or a whole value, that is an expression.
+_WHOLE = re.compile(
+    rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))",
+    re.DOTALL,
+)
+#: What a word is made of.
+_PART = re.compile(rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)", re.DOTALL)
+#: What a verb asks before it acts is no part of the Python that does the same.
+_ASKING = {"model", "version"}
+
+
+class Here:
+    """The notebook as a line sees it: its variables, and those of the function that the line stands in."""
+
+    def __init__(self, shell: Any, local: Mapping[str, Any] | None) -> None:
+        self._shell = shell
+        nested = local is not None and local is not shell.user_ns
+        self._names = {**shell.user_ns, **local} if nested and local else shell.user_ns
+        #: Values by their identity, and the Python that means them.
+        self.sources: dict[int, tuple[Any, str]] = {}
+
+    def variable(self, name: str) -> Any:
+        """Return a variable, or the value of an expression, of which nothing is filled in."""
+        if isinstance(name, Expanded):
+            return self._seen(name.value, name.source)
+        if name in self._names:
+            return self._seen(self._names[name], str(name))
+        written = name.raw if isinstance(name, Word) else name
+        if is_expression(written) and not written.isidentifier():
+            return self.value(written)
+        raise Misread(
+            f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
+        )
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a variable."""
+        return name in self._names
+
+    def registries(self) -> list[tuple[str, Registry]]:
+        """Return the variables that are registries."""
+        return [(name, self._names[name]) for name in self.names() if isinstance(self._names[name], Registry)]
+
+    def models(self) -> list[str]:
+        """Name the variables that could be registered."""
+        return [name for name in self.names() if predicts(self._names[name])]
+
+    def names(self) -> list[str]:
+        """Name the notebook's own variables."""
+        hidden = self._shell.user_ns_hidden
+        return [name for name in list(self._names) if name[0] != "_" and name not in hidden]
+
+    def value(self, expression: str) -> Any:
+        """Evaluate an expression."""
+        if isinstance(expression, Expanded):
+            return self._seen(expression.value, expression.source)
+        if isinstance(expression, Word):  # a value of the notebook names a variable, but is never run
+            if expression.filled and not is_expression(expression.raw):
+                return self.variable(expression)
+            expression = expression.raw
+        try:
+            found = eval(expression, self._names)  # noqa: S307  # the user's own cell
+        except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
+            pass_signals(error)
+            meant = close(error.name, self.names()) if isinstance(error, NameError) and error.name else ""
+            told = f"{type(error).__name__}: {error}"
+            kind = Misread if isinstance(error, SyntaxError) else UsageError  # the line may have been meant otherwise
+            raise kind(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
+        return self._seen(found, expression)
+
+    def assign(self, name: str, value: Any) -> None:
+        """Set a variable of the notebook."""
+        self._shell.push({name: value})
+
+    def confirmed(self, question: str, *, given: bool) -> bool:
+        """Ask the person, unless `given` says it already."""
+        if given:
+            return True
+        try:
+            return input(f"{question} [y/N] ").strip().casefold() in {"y", "yes"}
+        except (StdinNotImplementedError, EOFError, OSError):
+            raise UsageError(f"{question} Nobody can answer here: add --yes") from None
+
+    def next_cell(self, source: str) -> None:
+        """Put source into the next cell."""
+        self._shell.set_next_input(source)
+
+    def use(self, uri: str) -> Registry:
+        """Make a registry the current one; one that cannot be opened stays away."""
+        registry = session.registry_at(uri or None)
+        assert registry.store is not None  # opens it, or says why not; nothing is made before the first write
+        return session.set_registry(registry if uri else None)
+
+    def expanded(self, word: str) -> str:
+        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does; take its quotes away.
+
+        One that is the whole word keeps its value. What is quoted is left alone. What in braces around a whole word is
+        the inside of a dictionary is the dictionary. No name that there is not is left as it is written, unlike in
+        IPython: a loop would do its work on one model, again and again.
+        """
+        if isinstance(word, Shielded):
+            return shielded(self.expanded(word.word))
+        if whole := _WHOLE.fullmatch(word):
+            source = whole[2] or whole[3][1:-1]
+            if not is_expression(source) and is_expression(f"{{{source}}}"):
+                source = f"{{{source}}}"
+            made = Expanded(whole[1], *self._evaluated(source))
+            return made if whole[1] else shielded(made)
+        if re.fullmatch(QUOTED, word, re.DOTALL):
+            return shielded(_unquoted(word))
+        if not re.search(r"[\"'\\{$]", word):
+            return word
+        key, texts, filled = "", list[str](), False
+        for part in _PART.finditer(word):
+            text, fills = self._filled(part)
+            texts.append(text)
+            if part["plain"] == "=" and not key:
+                key = "".join(texts)
+                filled, texts = filled or fills, []
+            filled |= fills
+        return shielded(Word(key, "".join(texts), word, filled=filled))
+
+    def _filled(self, part: re.Match[str]) -> tuple[str, bool]:
+        """Return what a part of a word means, and whether it is a value of the notebook."""
+        if part["quoted"]:
+            return _unquoted(part["quoted"]), False
+        if braces := part["braces"]:
+            if braces[:2] == "{{" and braces[-2:] == "}}":
+                return braces[1:-1], False
+            return str(self._evaluated(braces[1:-1])[0]), True
+        if part[2]:
+            return str(self.value(part[2])), True
+        return part["escaped"] or part["plain"][0], False
+
+    def _evaluated(self, source: str) -> tuple[Any, str]:
+        """Return the value of what stands in braces, with or without a format behind a colon, and the Python for it."""
+        colons = [] if is_expression(source) else [found.start() for found in re.finditer(":", source)]
+        for place in colons:
+            if is_expression(source[:place]):
+                source = f"format({source[:place].strip()}, {source[place + 1 :]!r})"
+                break
+        return self.value(source), source
+
+    def _seen(self, value: Any, source: str) -> Any:
+        self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity
+        return value
+
+
+def _unquoted(word: str) -> str:
+    return "".join(shlex.split(word, posix=True))
+
+
+class Echo:
+    """A registry that writes down which of its methods a verb called, as Python.
+
+    Parameters
+    ----------
+    registry : Registry
+    here : Here
+        It knows what values are called in the notebook.
+    """
+
+    def __init__(self, registry: Registry, here: Here) -> None:
+        self._registry = registry
+        self._here = here
+        self.lines: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._registry, name)
+        if not inspect.ismethod(found) or name in _ASKING:
+            return found
+
+        @functools.wraps(found)
+        def called(*given: Any, **named: Any) -> Any:
+            result = found(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
+            self.lines.append(f"registry.{name}({', '.join(self._written(found, given, named))})")
+            return result
+
+        return called
+
+    def _written(self, method: Any, given: tuple[Any, ...], named: Mapping[str, Any]) -> list[str]:
+        parameters = inspect.signature(method).parameters
+        words = [self._source(value) for value in given]
+        for key, value in named.items():
+            if not _is_left_out(value, parameters[key].default):
+                words.append(f"{key}={self._source(value)}")
+        return words
+
+    def _source(self, value: Any) -> str:
+        """Write a value as Python: by the name or the expression that the line gave, else as a literal."""
+        if isinstance(value, Expanded) and value == str(value.value):  # nor would a secret be told that a name hides
+            return value.source if isinstance(value.value, str) else f"str({value.source})"
+        if isinstance(value, str):
+            return repr(str(value))
+        if value is None or isinstance(value, bool):
+            return repr(value)
+        held = self._here.sources.get(id(value))
+        if held is not None and not isinstance(value, Real):
+            return held[1]
+        if isinstance(value, Mapping):
+            return f"{{{', '.join(f'{self._source(key)}: {self._source(item)}' for key, item in value.items())}}}"
+        if isinstance(value, (list, tuple)):
+            return f"[{', '.join(map(self._source, value))}]"
+        return _number(value) if isinstance(value, Real) else repr(value)
+
+
+def _number(value: Real) -> str:
+    """Write a number as Python's own, whoever's type it is; NaN and the infinite have no literal."""
+    if isinstance(value, Integral):
+        return repr(int(value))
+    written = repr(float(value))
+    return written if written.lstrip("-")[0].isdigit() else f"float({written!r})"
+
+
+def _plain(value: Any) -> Any:
+    """Take away what a word knows about itself: the registry keeps words."""
+    if isinstance(value, Expanded):
+        return str(value)
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if type(value) is list else value
+
+
+def _is_left_out(value: Any, default: Any) -> bool:
+    """Whether a call means the same without it; only of plain values: an array has its own idea of equality."""
+    if value is default or (isinstance(value, dict) and not value):
+        return True
+    if isinstance(value, list) and not value:
+        return default is not None  # of `policy`, an empty list is not the same as none
+    alike = type(value) is type(default) or (isinstance(value, str) and isinstance(default, Stage))
+    return isinstance(value, (str, int, float)) and alike and bool(value == default)

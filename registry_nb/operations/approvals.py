@@ -1,0 +1,235 @@
+"""Four eyes without a server: who asked for a stage, who said yes, who said no, all of it in the history.
+
+An answer is bound to what the version is, its bytes and all that loading depends on: for other bytes it does not count.
+Names are as people gave them: who may write to the registry's folder, and is believed, is the folder's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+
+from registry_nb import rules
+from registry_nb.context import Context
+from registry_nb.domain import lifecycle
+from registry_nb.domain.listing import Listing
+from registry_nb.domain.records import Event, ModelVersion, Stage
+from registry_nb.domain.uris import Which
+from registry_nb.errors import ApprovalDoesNotCount, Invalid, Refused, shown, warn
+from registry_nb.operations import resolve
+from registry_nb.showing import Shown
+from registry_nb.stores import Reader
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request(Shown):
+    """Somebody asks for a version to get a stage.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+    stage : Stage
+    at : datetime
+    by, because : str
+    approved : tuple of str
+        Who said yes so far.
+    """
+
+    name: str
+    version: int
+    stage: Stage
+    at: datetime
+    by: str
+    because: str
+    approved: tuple[str, ...]
+
+
+def request(
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> Request:
+    """Ask for a version to get a stage; it stands in everybody's `inbox` until it is there, or somebody says no.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+    """
+    record = _said(context, "requested", name, version, to, because)
+    return next(one for one in inbox(context, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
+
+
+def approve(
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> ModelVersion:
+    """Say yes to a version for a stage, whether somebody asked or not; policies count it: see `rules.approved_by`.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+
+    Warns
+    -----
+    ApprovalDoesNotCount
+        If the policy does not count the approval of whoever registered the version, and that is you.
+    """
+    record = _said(context, "approved", name, version, to, because)
+    if why := uncounted(context.store, record, Stage(to), context.user):
+        warn(ApprovalDoesNotCount, why)
+    return record
+
+
+def reject(
+    context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
+) -> ModelVersion:
+    """Say no to a version for a stage: the request is closed, and one's own approval is taken back.
+
+    Parameters
+    ----------
+    name : str
+    version : int, Stage or str
+    to : Stage or str
+        Production or Staging.
+    because : str
+        The reason, for the history.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        If it is in that stage already.
+    Refused
+        If nobody asked for it, and one has not approved it.
+    """
+    return _said(context, "rejected", name, version, to, because)
+
+
+def inbox(context: Context, name: str | None = None) -> Listing[Request]:
+    """List the requests that wait for an answer, the oldest first.
+
+    Parameters
+    ----------
+    name : str, optional
+        Of this model only.
+
+    Raises
+    ------
+    ModelNotFound
+    """
+    store = context.store
+    names = store.model_names() if name is None else [resolve.known(store, name)]
+    found = (one for each in names for one in waiting(store, each, store.events(each)))
+    of = "" if name is None else f" for {names[0]!r}"
+    empty = f"there are no open requests{of}; request(name, version) asks for a version to get a stage"
+    return Listing(sorted(found, key=lambda one: one.at), empty=empty)
+
+
+def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
+    """Return who approved a version, as it is now, for a stage; each once, in the order of their answers."""
+    return _yes(_since_registered(reader, version), version, stage)
+
+
+def open_requests(reader: Reader, version: ModelVersion) -> list[Request]:
+    """Return the requests about a version that wait for an answer."""
+    return waiting(reader, version.name, _since_registered(reader, version))
+
+
+def _since_registered(reader: Reader, version: ModelVersion) -> list[Event]:
+    """Return what happened to a version, oldest first; it is read from the newest, to pass by few of the others'."""
+    newest = reader.events(version.name, version=version.version, newest_first=True)
+    return list(takewhile(lambda event: event.action != "registered", newest))[::-1]
+
+
+def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) -> str:
+    """Say why the policy of a stage does not count the approval of this user; nothing, if it does."""
+    strict = [
+        text
+        for text in resolve.policy(reader, version.name, stage)
+        if (rule := rules.understood(text)) is not None and rule.kind == "approved_by" and rule.args[1]
+    ]
+    if user != version.user or not strict:
+        return ""
+    return (
+        f"this approval does not count for the policy: {shown(user)} registered version {version.version} of "
+        f"{version.name!r}, and {strict[0]} asks for somebody else"
+    )
+
+
+def _said(context: Context, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
+    stage, stamp = resolve.serving(to, "ask for a version to go"), context.stamp(because)
+    with resolve.changing(context.store, name) as tx:
+        record = resolve.resolved(tx, name, version)
+        if record.stage == stage:
+            raise Invalid(
+                f"version {record.version} of {record.name!r} is in {stage} already; there is nothing to ask for"
+            )
+        if action == "rejected":
+            _expect_something_to_reject(tx, record, stage, context.user)
+        context.apply(tx, lifecycle.answered(record, stage, stamp, action=action))
+    return record
+
+
+def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Stage, user: str) -> None:
+    """Refuse a rejection that would close no request and take back no approval of this user."""
+    events = _since_registered(reader, record)
+    asked = any(one.stage is stage for one in waiting(reader, record.name, events))
+    if not asked and user not in _yes(events, record, stage):
+        raise Refused(
+            f"nobody asked for version {record.version} of {record.name!r} to go to {stage}, and you have not approved "
+            "it, so there is nothing to reject; inbox() lists the open requests"
+        )
+
+
+def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]:
+    """Fold events of a model, oldest first, into the requests that wait for an answer."""
+    asked, answers = dict[tuple[int, str], Event](), dict[int, list[Event]]()
+    for event in events:
+        if event.version is None:
+            continue
+        after = event.after or {}
+        place = event.version, str(after.get("to", after.get("stage", "")))
+        if event.action == "requested":
+            asked[place] = event
+        elif event.action in {"rejected", "promoted", "transitioned", "rolled_back"}:
+            asked.pop(place, None)
+        answers.setdefault(event.version, []).append(event)
+    found = []
+    for (number, stage), event in asked.items():
+        version = reader.version(name, number)
+        if version is not None and (event.after or {}).get("essence") == version.essence.hex():
+            yes = _yes(answers[number], version, Stage(stage))
+            found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes))
+    return found
+
+
+def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:
+    said = dict[str, bool]()
+    for event in events:
+        after = event.after or {}
+        if event.action in {"approved", "rejected"} and after.get("to") == stage:
+            said.pop(event.user, None)
+            said[event.user] = event.action == "approved" and after.get("essence") == version.essence.hex()
+    return tuple(user for user, yes in said.items() if yes)

@@ -1,0 +1,442 @@
+"""What is different between two models: versions, models of runs, or objects of the kernel that nobody registered yet.
+
+The records tell most of it. What an estimator was set to is in its bytes alone: they are loaded for it, as `load` loads
+them, if they are small and not the same. What cannot be compared says so in a row of its own and hides nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from registry_nb.context import Context
+from registry_nb.domain.listing import Listing
+from registry_nb.domain.records import ModelVersion, Run, SavedModel, json_number
+from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
+from registry_nb.operations import resolve
+from registry_nb.packaging import settings
+from registry_nb.packaging.settings import leaf
+from registry_nb.schema.signature import Signature
+from registry_nb.showing import Shown
+from registry_nb.trust import seals
+
+#: Metrics of which less is better, and of which more is; of any other name nobody knows it.
+_LESS = re.compile(
+    r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_(ms|us)(_|$)"
+    r"|(?<![a-z])(nll|wer|cer|fid|regret)(?![a-z])"
+)
+_MORE = re.compile(
+    r"(?i)accuracy|precision|recall|score|auc|auroc|r_?squared|explained_variance"
+    r"|(?<![a-z])(acc|f1|f2|fbeta|r2|aps?|map|mrr|n?dcg|iou|dice|jaccard|kappa|mcc|gini|lift|bleu|rouge|tpr|tnr"
+    r"|sensitivity|specificity|pearson|spearman)(?![a-z])"
+)
+#: What is between any two characters of a cell of a table in Markdown, and would mean something there.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#+|~&$!])")
+#: Flavors whose models may tell what they were set to.
+_SETTABLE = ("sklearn", "skops", "xgboost", "lightgbm")
+#: Stored bytes that are loaded in order to ask; a comparison is no reason to fill the memory.
+_LARGE = 50 << 20
+#: Of lines of source, that are held against each other.
+_PAIRS = 4_000_000
+_ESTIMATOR, _RECORD, _PROVENANCE = "estimator", "record", "provenance"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Shown):
+    """One fact of two models.
+
+    Attributes
+    ----------
+    section : str
+        ``metrics``, ``params``, ``estimator``, ``signature``, ``requirements``, ``tags``, ``record``, ``data`` or
+        ``provenance``.
+    name : str
+    a, b : object
+        The fact of the first and of the second model; None where it has none.
+    compared : bool
+        False where it could not be compared: `a` or `b` says why.
+    """
+
+    section: str
+    name: str
+    a: Any
+    b: Any
+    compared: bool = True
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same, or not known to be; NaN is the same as NaN."""
+        same = self.a == self.b and type(self.a) is type(self.b)
+        return not self.compared or not (same or (_is_nan(self.a) and _is_nan(self.b)))
+
+    @property
+    def difference(self) -> float | None:
+        """The second less the first, where both are finite numbers."""
+        if all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (self.a, self.b)):
+            found = self.b - self.a
+            return found if math.isfinite(found) else None
+        return None
+
+    @property
+    def better(self) -> str | None:
+        """Which of two metrics is the better one, ``a`` or ``b``, where the name says it: of a loss, the smaller."""
+        sign = direction(self.name) if self.section == "metrics" else 0
+        return "ab"[self.difference * sign > 0] if sign and self.difference else None
+
+
+class Diff(Listing[Difference]):
+    """What is different between two models.
+
+    Attributes
+    ----------
+    a, b : str
+        What was compared: URIs, or the type of an object that is not registered.
+    """
+
+    __slots__ = ("a", "b")
+
+    def __init__(self, differences: Iterable[Difference], a: str, b: str) -> None:
+        super().__init__(differences, empty=f"{a} and {b} do not differ; equal=True lists what is the same")
+        self.a, self.b = a, b
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as plain JSON; what is not a finite number becomes a text, as in records."""
+        rows = [
+            {**asdict(found), "a": json_number(found.a), "b": json_number(found.b)}
+            | {"difference": found.difference, "better": found.better}
+            for found in self
+        ]
+        return {"a": self.a, "b": self.b, "differences": rows}
+
+    def to_markdown(self) -> str:
+        """Write it as a table for a pull request; nothing that a user supplied means anything in it."""
+        head = ("", "", f"a: {self.a}", f"b: {self.b}", "b - a", "better")
+        cells = (
+            (found.section, found.name, _text(found.a), _text(found.b), _signed(found.difference), found.better or "")
+            for found in self
+        )
+        lines = ["| " + " | ".join(map(_markdown, row)) + " |" for row in (head, *cells)]
+        return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:], ""])
+
+    def __str__(self) -> str:
+        head = f"a: {printable(self.a)}, b: {printable(self.b)}"
+        return "\n".join([head, *map(_line, self)] if self else [head, "they differ in nothing that is known"])
+
+
+def direction(metric: str) -> int:
+    """Tell by its name which values of a metric are the better ones.
+
+    Returns
+    -------
+    int
+        1 where more is better, -1 where less is, and 0 where nobody can know it.
+
+    Examples
+    --------
+    >>> [direction(name) for name in ("val_accuracy", "rmse", "rows")]
+    [1, -1, 0]
+    """
+    return -1 if _LESS.search(metric) else 1 if _MORE.search(metric) else 0
+
+
+def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff:
+    """List what is different between two models, the second of which is perhaps to replace the first.
+
+    Metrics, params, signature, requirements, tags, the record, the data's fingerprint, where they came from, line by
+    line; and what an estimator itself was set to, for which small models are loaded.
+
+    Parameters
+    ----------
+    a, b : str, ModelVersion, LoadedModel or object
+        ``models:/Name/3`` and the like, of one model or of two; or an estimator that is not registered, which is
+        saved to a temporary folder to see what it would need.
+    equal : bool
+        What is the same, too.
+
+    Returns
+    -------
+    Diff
+        What cannot be compared says why, in a row whose ``compared`` is False.
+
+    Raises
+    ------
+    NotFound
+        If a URI names nothing.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> registry = Registry(mkdtemp())
+    >>> for accuracy in (0.5, 0.75):
+    ...     _ = registry.register(lambda X: [0 for _ in X], "Zero", metrics={"accuracy": accuracy})
+    >>> print(diff(registry, "models:/Zero/1", "models:/Zero/2"))
+    a: models:/Zero/1, b: models:/Zero/2
+    metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)
+    """
+    one, other = (_side(context, given) for given in (a, b))
+    found = [*_told(one, other), *_set(context, one, other)]
+    return Diff((each for each in found if equal or each.differs), one.label, other.label)
+
+
+# -- the two sides ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What is known about a model: a section that is not there cannot be known, one that is empty is known to be so."""
+
+    label: str
+    saved: ModelVersion | SavedModel | None = None
+    model: Any = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    source: Sequence[str] | None = None
+    problem: str = ""
+
+
+def _side(context: Context, given: object) -> _Side:
+    if isinstance(given, str):
+        found = resolve.found(context.store, given)
+        return _of_record(found.saved, found.uri, found.run)
+    from registry_nb.packaging.loading import LoadedModel
+
+    record = given.version if isinstance(given, LoadedModel) else given
+    if isinstance(record, (ModelVersion, SavedModel)):
+        return _of_record(record, record.uri if isinstance(record, ModelVersion) else "a model of a run")
+    return _of_object(given)
+
+
+def _of_record(saved: ModelVersion | SavedModel, uri: str, run: Run | None = None) -> _Side:
+    record = {"flavor": saved.flavor, "size": saved.size, "python_version": saved.python_version}
+    facts: dict[str, Mapping[str, Any]] = {
+        "signature": _columns(saved.signature),
+        "requirements": _packages(saved.requirements),
+        _RECORD: record,
+    }
+    told = run or (saved if isinstance(saved, ModelVersion) else None)
+    facts |= {section: getattr(told, section) for section in ("metrics", "params", "tags") if told}
+    if not isinstance(saved, ModelVersion):
+        return _Side(uri, saved, facts=facts)
+    record |= {"description": saved.description, "digest": _cut(saved.digest)}
+    source: tuple[str, ...] = ()
+    if isinstance(saved.provenance, Mapping):
+        facts |= {"data": _data(saved.provenance.get("data")), _PROVENANCE: _came_from(saved)}
+        source = _source(saved.provenance)
+    return _Side(uri, saved, facts=facts, source=source)
+
+
+def _of_object(model: object) -> _Side:
+    """Describe a model as its flavor would register it: by saving it where nobody looks."""
+    from tempfile import TemporaryDirectory
+
+    from registry_nb.flavors import Files, flavor_named, flavor_of
+    from registry_nb.packaging import environment
+
+    label, facts, problem = f"an unregistered {type(model).__name__}", dict[str, Mapping[str, Any]](), ""
+    try:
+        name = flavor_of(model)
+        facts[_RECORD] = {"flavor": name, "python_version": environment.python_here()}
+        with TemporaryDirectory(prefix="registry_nb-") as folder:
+            flavor_named(name).save(model, folder, None)
+            modules = flavor_named(name).audit(Files.of_folder(folder)).modules
+        facts["requirements"] = _packages(environment.requirements_of(modules))
+    except Exception as error:  # noqa: BLE001  # it may be anything, and do anything when it is asked
+        pass_signals(error)
+        problem = _why(error)
+    return _Side(label, model=model, facts=facts, problem=problem)
+
+
+def _columns(signature: Signature | None) -> dict[str, str]:
+    if signature is None:
+        return {}
+    sides = {"input": signature.inputs, "output": signature.outputs}
+    return {
+        f"{side} {getattr(spec, 'name', None) or place}": str(spec)
+        for side, specs in sides.items()
+        for place, spec in enumerate(specs)
+    }
+
+
+def _packages(requirements: Iterable[str]) -> dict[str, str]:
+    parts = (text.partition("==") for text in requirements)
+    return {name: pinned or "any" for name, _, pinned in parts}
+
+
+def _data(told: object) -> dict[str, Any]:
+    if not isinstance(told, Mapping):
+        return {}
+    facts = {key: told[key] for key in ("sha256", "rows", "columns", "names", "sampled", "problem") if key in told}
+    if isinstance(facts.get("sha256"), str):
+        facts["sha256"] = _cut(facts["sha256"])
+    # A list in the process that registered it, a tuple once it is read again.
+    return {key: leaf(tuple(value) if isinstance(value, list) else value) for key, value in facts.items()}
+
+
+def _came_from(version: ModelVersion) -> dict[str, Any]:
+    git = version.provenance.get("git")
+    told = {"source": version.provenance.get("source"), "notebook": version.provenance.get("notebook")}
+    told |= {f"git {key}": value for key, value in git.items()} if isinstance(git, Mapping) else {}
+    told["run"] = version.run_id
+    return {key: leaf(value) for key, value in told.items() if value is not None}
+
+
+def _source(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the lines of the cells that made it, in their order."""
+    earlier = provenance.get("slice")
+    cells = [*earlier] if isinstance(earlier, (list, tuple)) else []
+    sources = [cell.get("source") for cell in cells if isinstance(cell, Mapping)]
+    texts = [text for text in (*sources, provenance.get("cell")) if isinstance(text, str)]
+    return tuple(line for text in texts for line in text.splitlines())
+
+
+# -- side by side ----------------------------------------------------------------------------------------------------
+
+
+def _told(a: _Side, b: _Side) -> Iterator[Difference]:
+    """Compare what the records tell."""
+    unknown = {}
+    for section in ("metrics", "params", "signature", "requirements", "tags", _RECORD, "data", _PROVENANCE):
+        one, other = _facts(a, b, section), _facts(b, a, section)
+        if one is None or other is None:
+            unknown[section] = bool(one or other)
+            continue
+        # Of an object, and of a model of a run, less is known than of a version: that is no difference.
+        partly = section == _RECORD or (section == "params" and None in (a.saved, b.saved))
+        names = [name for name in one if name in other] if partly else [*dict.fromkeys((*one, *other))]
+        yield from (Difference(section, name, one.get(name), other.get(name)) for name in names)
+    missing = [section for section, there in unknown.items() if there]
+    if missing or a.problem or b.problem:
+        yield Difference(_RECORD, "registered", _known(a, missing), _known(b, missing), compared=False)
+    if a.source is not None and b.source is not None:
+        yield from _lines(a.source, b.source)
+
+
+def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
+    if section != "params" or side.saved is not None:
+        return side.facts.get(section)
+    # What an object was set to may be held against what was recorded of the other; the rest is the estimator's.
+    recorded = other.facts.get("params", {})
+    try:
+        if not recorded:
+            return None
+        settings.check_size(side.model)
+        own = side.model.get_params()
+        return {name: leaf(own[name]) for name in recorded if name in own} or None
+    except Exception as error:  # noqa: BLE001  # said where the estimator's own are compared
+        pass_signals(error)
+        return None
+
+
+def _known(side: _Side, missing: Sequence[str]) -> str:
+    if side.problem:
+        return side.problem
+    if side.saved is None:
+        return f"no, so that it has no {', '.join(missing)}" if missing else "no"
+    return "yes" if isinstance(side.saved, ModelVersion) else "no, it is a model of a run"
+
+
+def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
+    if len(a) * len(b) > _PAIRS and a != b:
+        # The time grows faster than that, and the record may be a stranger's.
+        yield Difference(_PROVENANCE, "lines", f"{len(a):,} lines", f"{len(b):,} others", compared=False)
+        return
+    for _, first, last, begin, end in difflib.SequenceMatcher(None, a, b).get_opcodes():
+        place = first + 1 if first < last else begin + 1
+        count = max(last - first, end - begin)
+        name = f"line {place}" if count == 1 else f"lines {place} to {place + count - 1}"
+        one, other = ("\n".join(lines) if lines else None for lines in (a[first:last], b[begin:end]))
+        yield Difference(_PROVENANCE, name, one, other)
+
+
+# -- what an estimator was set to ------------------------------------------------------------------------------------
+
+
+def _set(context: Context, a: _Side, b: _Side) -> Iterator[Difference]:
+    """Compare what two estimators were set to."""
+    if a.saved and b.saved and a.saved.digest == b.saved.digest:
+        return
+    try:
+        if not any(hasattr(side.model, "get_params") or _flavor(side) in _SETTABLE for side in (a, b)):
+            return
+        one, other = (_asked(context, side) for side in (a, b))
+        if not isinstance(one, str) and not isinstance(other, str):
+            yield from _parameters(one, other)
+            return
+        told = [found if isinstance(found, str) else str(found["class"]) for found in (one, other)]
+    except Exception as error:  # noqa: BLE001  # an object may do anything when it is asked what it has
+        pass_signals(error)
+        told = [_why(error)] * 2
+    yield Difference(_ESTIMATOR, "parameters", told[0], told[1], compared=False)
+
+
+def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in dict.fromkeys((*a, *b)):
+        one, other = ({name: side[name]} if name in side else {} for side in (a, b))
+        try:
+            yield from [Difference(_ESTIMATOR, *change) for change in settings.changes(one, other)]
+        except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
+            pass_signals(error)
+            why = _why(error)
+            yield Difference(_ESTIMATOR, name, why, why, compared=False)
+
+
+def _flavor(side: _Side) -> object:
+    return side.facts.get(_RECORD, {}).get("flavor")
+
+
+def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
+    """Return what a model was set to, or why nobody can tell."""
+    from registry_nb.packaging import loading
+
+    try:
+        if side.saved is None:
+            return settings.settings(side.model)
+        if side.saved.flavor not in _SETTABLE:
+            raise Invalid(f"of a model of {side.saved.flavor} nothing is known but what was recorded")
+        if side.saved.size > _LARGE:
+            raise Invalid(
+                f"{side.saved.size >> 20} MB are not loaded for it; load() it, and compare what unwrap() gives"
+            )
+        origin = seals.origin(side.saved, side.label, context.store)
+        return settings.settings(loading.load_model(side.saved, context.artifacts, side.label, origin).unwrap())
+    except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or wilful
+        pass_signals(error)
+        return _why(error)
+
+
+# -- as text ---------------------------------------------------------------------------------------------------------
+
+
+def _line(found: Difference) -> str:
+    told = " → ".join(printable(_text(side)) for side in (found.a, found.b))
+    more = [_signed(found.difference), f"{found.better} is better" if found.better else ""]
+    note = ", ".join(filter(None, more)) if found.difference else ""
+    return f"{found.section}, {printable(found.name)}: {told}" + (f" ({note})" if note else "")
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _signed(difference: float | None) -> str:
+    return f"{difference:{'+' if isinstance(difference, int) else '+.4g'}}" if difference else ""
+
+
+def _markdown(text: str) -> str:
+    return "<br>".join(_MARKUP.sub(r"\\\1", printable(line)) for line in text.split("\n"))
+
+
+def _why(error: Exception) -> str:
+    return f"cannot be compared: {sentence_of(error)}"
+
+
+def _cut(digest: str) -> str:
+    return f"{digest[:19]}…" if digest else ""
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -1,0 +1,254 @@
+"""A model that follows the registry: a serving job asks it to predict, and whoever holds the stage now answers.
+
+Each call asks the registry what a ``stat`` tells, and nothing more while nothing changed. To be told by a thread that
+watches was the alternative: it would serve the old version for as long as it sleeps, and does not survive a fork.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from registry_nb.context import Context
+from registry_nb.domain.records import ModelVersion
+from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
+from registry_nb.operations import resolve
+from registry_nb.showing import Shown
+from registry_nb.trust import seals
+
+if TYPE_CHECKING:
+    from registry_nb.packaging.loading import LoadedModel
+
+C = TypeVar("C", bound=Callable[[ModelVersion, ModelVersion], object])
+
+#: What failed is tried again after so many seconds, or so many times as long as it took: it may be on its way, as the
+#: bytes are that a copy brings after the records, and it may take minutes to find that it is still damaged.
+_PATIENCE, _SHARE = 1.0, 20
+
+
+def follow(context: Context, uri: str, *, verify: str | None = None) -> Following:
+    """Load a model that changes when the registry says so: each prediction is made by who holds the stage then.
+
+    Parameters
+    ----------
+    uri : str
+        ``models:/Name/Production`` and the like: what a URI means may change.
+    verify : {"behaviour"}, optional
+        A version serves only if it predicts its probe rows as it did when it was registered.
+
+    Returns
+    -------
+    Following
+
+    Raises
+    ------
+    NotFound, Corrupted, Untrusted, LibraryMissing
+        As `load`, of the version that is to serve first.
+    Refused
+        If that one does not predict what it did: there is none that could go on instead.
+    Invalid
+        If the URI is a run's, which never means another model; or its behaviour is to be verified, and no probe rows
+        were kept.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> registry = Registry(mkdtemp())
+    >>> for number in (1, 2):
+    ...     _ = registry.register(lambda X, number=number: [number for _ in X], "Iris")
+    >>> _ = registry.promote("Iris", 1)
+    >>> with follow(registry, "models:/Iris/Production") as model:
+    ...     before = model.predict([0])
+    ...     _ = registry.promote("Iris", 2)
+    ...     before, model.predict([0])
+    ([1], [2])
+    """
+    if verify not in (None, "behaviour"):
+        raise Invalid(f'follow() can verify="behaviour", not {verify!r}; the digest is always verified')
+    return Following(context, uri, verify)
+
+
+class Following(Shown):
+    """A model that is always the one that its URI means.
+
+    A version that cannot be loaded, an empty stage, a registry that is gone: the last version that served goes on, and
+    the first call that meets it warns. Safe to share between threads (one loads, the others go on with the old version)
+    and after ``fork``.
+
+    Attributes
+    ----------
+    uri : str
+    """
+
+    def __init__(self, context: Context, uri: str, verify: str | None) -> None:
+        self.uri = uri
+        self._context = context
+        self._verify = verify
+        self._callbacks: list[Callable[[ModelVersion, ModelVersion], object]] = []
+        self._loading: dict[int, threading.Lock] = {}  # by process: a child must not wait for a thread of its parent's
+        self._told: dict[tuple[type[Exception], str], object] = {}
+        self._failed: ModelVersion | None = None  # this very record, at the last attempt
+        self._retry_at = math.inf
+        self._rest_until = 0.0
+        self._seen: int | None = context.revision  # before: what changes meanwhile is looked at by the first call
+        first = resolve.version_of(context.store, uri)
+        self._serving: tuple[ModelVersion, LoadedModel] | None = first, self._loaded(first)
+        self._closed = False
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Apply the version that serves now; see `LoadedModel.predict`.
+
+        Raises
+        ------
+        SignatureMismatch
+            If the data are not what the signature of that version says.
+        Invalid
+            If the handle was closed.
+
+        Warns
+        -----
+        RegistryWarning
+            If another version should serve, and cannot: once for each reason.
+        """
+        return self.current().predict(data, params) if params else self.current().predict(data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the version that serves now has: ``predict_proba`` and the like; see `LoadedModel`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.current(), name)
+
+    @property
+    def version(self) -> ModelVersion:
+        """The version that serves now."""
+        return self._caught_up()[0]
+
+    def current(self) -> LoadedModel:
+        """Return the model that serves now, and will go on to be this version: its predictions and it belong together.
+
+        Raises
+        ------
+        Invalid
+            If the handle was closed.
+        """
+        return self._caught_up()[1]
+
+    def on_change(self, callback: C) -> C:
+        """Call something whenever another version begins to serve.
+
+        Parameters
+        ----------
+        callback : callable
+            Of the version before and the one after. It runs in the thread whose call found the change, before that
+            call is answered; one that raises does no harm but a warning.
+
+        Returns
+        -------
+        callable
+            The same, so that it can stand above a ``def``.
+        """
+        self._callbacks.append(callback)
+        return callback
+
+    def close(self) -> None:
+        """Let the model go; calls that are under way end, later ones are refused."""
+        self._closed, self._serving, self._callbacks = True, None, []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _line(self) -> str:
+        serving = self._serving
+        return f"Following({self.uri!r}, {f'version {serving[0].version}' if serving else 'closed'})"
+
+    # -- how --------------------------------------------------------------------------------------------------------
+
+    def _caught_up(self) -> tuple[ModelVersion, LoadedModel]:
+        serving = self._serving
+        if serving is None:
+            raise Invalid(f"this handle on {self.uri} is closed; follow() it again")
+        began = monotonic()
+        if began < self._rest_until:
+            return serving
+        try:
+            revision = self._context.revision
+        except Exception as error:  # noqa: BLE001  # a disk, a network, a file that is damaged: it serves
+            pass_signals(error)
+            self._seen = None  # once it can be asked again, it is
+            self._rest_until = _later(began)
+            self._tell(serving[0], error, "the registry does not tell who else should")
+            return serving
+        if revision == self._seen and began < self._retry_at:
+            return serving
+        loading = self._loading.setdefault(os.getpid(), threading.Lock())
+        if not loading.acquire(blocking=False):
+            return serving
+        try:
+            return self._changed(revision, began) or serving
+        finally:
+            loading.release()
+
+    def _changed(self, revision: int, began: float) -> tuple[ModelVersion, LoadedModel] | None:
+        """Look what the URI means now; return what serves, or None if it was closed meanwhile."""
+        serving = self._serving
+        if serving is None or (revision == self._seen and began < self._retry_at):
+            return serving  # another thread was faster
+        found = None
+        try:
+            found = resolve.version_of(self._context.store, self.uri)
+            if found == self._failed and began < self._retry_at:
+                self._seen = revision
+                return serving
+            same = (found.uri, found.essence) == (serving[0].uri, serving[0].essence)
+            after = found, serving[1] if same else self._loaded(found)
+        except Exception as error:  # noqa: BLE001  # whatever a framework raises that reads its file
+            pass_signals(error)
+            self._seen, self._failed, self._retry_at = revision, found, _later(began)
+            self._tell(serving[0], error, f"{found.uri} cannot" if found else "nothing else does")
+            return serving
+        self._serving = after  # first: if this is interrupted, the next call does the rest
+        if self._closed:
+            self._serving = None
+        self._seen, self._failed, self._retry_at = revision, None, math.inf
+        self._told.clear()
+        if not same:
+            self._call_back(serving[0], found)
+        return after
+
+    def _loaded(self, version: ModelVersion) -> LoadedModel:
+        from registry_nb.packaging import loading
+
+        store, artifacts = self._context.store, self._context.artifacts
+        origin = seals.origin(version, version.uri, store)
+        loaded = loading.load_model(version, artifacts, version.uri, origin)
+        if self._verify and not (behaviour := loading.replayed(loaded, artifacts)).ok:
+            raise Refused(f"{version.uri} is not to serve: {behaviour}")
+        return loaded
+
+    def _call_back(self, before: ModelVersion, after: ModelVersion) -> None:
+        for callback in tuple(self._callbacks):
+            try:
+                callback(before, after)
+            except Exception as error:  # noqa: BLE001  # it is the user's, and the prediction is not its business
+                pass_signals(error)
+                told = f"a callback of {self.uri} failed when {after.uri} began to serve"
+                warn(RegistryWarning, f"{told} ({type(error).__name__}: {printable(str(error))})")
+
+    def _tell(self, serving: ModelVersion, error: Exception, since: str) -> None:
+        mine = object()
+        if self._told.setdefault((type(error), since), mine) is mine:  # in one step: other threads meet it as well
+            told = f"{serving.uri} goes on to serve {self.uri}, since {since}"
+            warn(RegistryWarning, f"{told} ({type(error).__name__}: {printable(str(error))})")
+
+
+def _later(began: float) -> float:
+    now = monotonic()
+    return now + max(_PATIENCE, _SHARE * (now - began))

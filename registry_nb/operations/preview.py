@@ -1,0 +1,97 @@
+"""What a click would do, before it is confirmed: the verbs that would decide it decide it, and nothing is committed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from registry_nb.context import Context
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Change, Stamp
+from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.errors import Invalid, close, listed, shown
+from registry_nb.operations import queries, resolve, stages
+
+_DO = ("promote", "stage", "archive", "rollback", "delete")
+
+
+def planned(
+    context: Context, do: str, model: str, version: int | None, target: Stage, to: int | None
+) -> dict[str, Any]:
+    """Say what would happen.
+
+    Parameters
+    ----------
+    context : Context
+    do : {"promote", "stage", "archive", "rollback", "delete"}
+    model : str
+    version : int or None
+        None for a rollback, and to delete the model.
+    target : Stage
+        Where it goes, or what is rolled back.
+    to : int or None
+        An earlier holder, if a rollback shall not restore the last one.
+
+    Returns
+    -------
+    dict
+        ``sentence``; ``expected``, the holder of the stage (0: nobody; None: it does not matter); ``target``, the
+        version that moves; ``seen``, the stage where it is.
+
+    Raises
+    ------
+    RegistryError
+        As the call itself would.
+    """
+    store = context.store
+    stamp = Stamp(datetime.now(UTC), context.user, "")
+    if do == "delete" and version is None:
+        name = resolve.known(store, model)
+        change = lifecycle.deleted_model(resolve.own(store, name), store.versions(name), stamp)
+        text = f"{name} and its {len(change.removed)} versions are deleted; the history keeps what they were"
+        return {"sentence": text, "expected": None, "target": None, "seen": None}
+    if do == "rollback":
+        record = stages.rollback(context, model, stage=target, to=to, dry_run=True)
+    elif version is not None:
+        record = queries.version(context, model, version)
+    else:
+        raise Invalid("a plan is about a version: say which")
+    holders = resolve.each(store, record.name, store.holders(record.name, target))
+    if do in {"promote", "rollback"}:
+        change = lifecycle.moved(record, target, holders, stamp, action=do, alone=True)
+    elif do in {"stage", "archive"}:
+        target = target if do == "stage" else Stage.ARCHIVED
+        change = lifecycle.moved(record, target, (), stamp, action=do, alone=False)
+    elif do == "delete":
+        change = lifecycle.deleted_version(resolve.own(store, record.name), record, stamp)
+    else:
+        raise Invalid(f"{shown(do)} cannot be planned{close(str(do), _DO)}")
+    holding = [holder.version for holder in holders if holder.version != record.version]
+    expects = do in {"promote", "rollback"} or (do == "stage" and target in resolve.SERVING)
+    return {
+        "sentence": _going_to(do, change, record, target, holding if do == "stage" else []),
+        "expected": max((holder.version for holder in holders), default=0) if expects else None,
+        "target": None if do == "delete" else record.version,
+        "seen": record.stage,
+    }
+
+
+def _going_to(do: str, change: Change, record: ModelVersion, target: Stage, beside: list[int]) -> str:
+    if do == "delete":
+        lost = f", and so are its aliases ({listed(record.aliases)})" if record.aliases else ""
+        return f"{record.version} is deleted{lost}; its number is not used again"
+    if not change.versions:
+        where = {Stage.ARCHIVED: "archived", Stage.NONE: "in no stage"}.get(target, f"in {target}")
+        return f"{record.version} is {where} already"
+    if target is Stage.NONE:
+        return f"{record.version} leaves {record.stage}, and is in no stage then"
+    archived = [str(other.version) for other in change.versions if other.version != record.version]
+    goes = "is archived" if target is Stage.ARCHIVED else "goes back to" if do == "rollback" else "goes to"
+    parts = [f"{record.version} {goes}" + ("" if target is Stage.ARCHIVED else f" {target}")]
+    if archived:
+        parts.append(f"{listed(archived)} {'is' if len(archived) == 1 else 'are'} archived")
+    if beside and target in resolve.SERVING:
+        parts.append(f"beside {listed(map(str, beside))}, which {'stays' if len(beside) == 1 else 'stay'} there")
+    if record.stage in resolve.SERVING and record.stage is not target:
+        parts.append(f"and leaves {record.stage}")
+    return ", ".join(parts)

@@ -1,0 +1,204 @@
+"""One record by its name, or a listing: which records fit a filter, in which order, and how many of them.
+
+Each public function is a method of `Registry`, which has one line for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
+
+from registry_nb.context import Context
+from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.listing import Listing
+from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.domain.uris import Which
+from registry_nb.domain.validation import checked_limit, checked_name
+from registry_nb.errors import ELSEWHERE, BadFilter, RunNotFound, first_version, listed, shown
+from registry_nb.operations import resolve
+from registry_nb.operations.times import moment
+from registry_nb.stores import Store, bulk
+
+Keys = str | Sequence[str]
+#: Versions among which a metric is looked for that a filter names without its prefix.
+_LATEST = 20
+
+
+def model(context: Context, name: str) -> RegisteredModel:
+    """Return a registered model.
+
+    Raises
+    ------
+    ModelNotFound
+    """
+    model = context.store.model(resolve.known(context.store, name))
+    assert model is not None
+    return model
+
+
+def version(context: Context, name: str, which: Which = "latest") -> ModelVersion:
+    """Return a version: by number, by stage (the highest number in it), by ``"@alias"``, or the ``"latest"``.
+
+    Raises
+    ------
+    ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
+    """
+    return resolve.resolved(context.store, name, which)
+
+
+def models(
+    context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None
+) -> Listing[RegisteredModel]:
+    """List registered models, by name unless ordered otherwise."""
+    store = context.store
+    chosen = parse_filter(filter, "model")
+    found = [model for model in store.models() if chosen.matches(model)]
+    found = ordered(found, order_by, "model")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_models(store, filter))
+
+
+def versions(
+    context: Context, name: str | None = None, filter: str = "", *, order_by: Keys = (), limit: int | None = None
+) -> Listing[ModelVersion]:
+    """List versions, by name and number unless ordered otherwise.
+
+    Raises
+    ------
+    ModelNotFound
+        If `name` is given and there is no such model.
+    """
+    store = context.store
+    try:
+        chosen = parse_filter(filter, "version")
+        ordered((), order_by, "version")
+    except BadFilter as error:
+        raise _prefixed(error, store, name) from None
+    if name is not None:
+        name = resolve.known(store, name)
+        names = [name]
+    else:
+        names = [chosen.equals["name"]] if "name" in chosen.equals else store.model_names()
+    stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
+    only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
+    with bulk.paused():
+        found = [version for each in names for version in store.versions(each, stage=only) if chosen.matches(version)]
+    found = ordered(found, order_by, "version")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_versions(store, name, filter))
+
+
+def _prefixed(error: BadFilter, store: Store, name: str | None) -> BadFilter:
+    """Say that a field is a metric, a parameter or a tag, if one of the newest versions has such a one."""
+    if not error.field:
+        return error
+    names = store.model_names() if name is None else [name]
+    for each in names:
+        newest = store.newest(each) if isinstance(each, str) else 0
+        for number in range(newest, max(newest - _LATEST, 0), -1):
+            record = store.version(each, number)
+            for prefix in ("metrics", "params", "tags"):
+                if record is not None and error.field in getattr(record, prefix):
+                    field = f"{prefix}.{error.field}"
+                    reason = f"a version has no field {error.field!r}; did you mean {field!r}?"
+                    return BadFilter(filter=error.filter, position=error.position, reason=reason, field=field)
+    return error
+
+
+def history(
+    context: Context,
+    name: str | None = None,
+    *,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    limit: int | None = None,
+) -> Listing[Event]:
+    """List what happened, the oldest first: to one model, also a deleted one, or to all.
+
+    Parameters
+    ----------
+    name : str, optional
+    since, until : datetime or str, optional
+        ISO 8601; local time if it has no zone.
+    limit : int, optional
+        Only the newest so many.
+    """
+    store = context.store
+    first = None if since is None else moment(since, "since")
+    last = None if until is None else moment(until, "until")
+    if name is None:
+        events: Iterable[Event] = heapq.merge(*map(store.events, store.histories()), key=attrgetter("id"))
+    else:
+        name = checked_name(name)
+        if name not in store.histories():
+            resolve.known(store, name)
+        events = store.events(name)
+    with bulk.paused():
+        found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
+    keep = checked_limit(limit)
+    found = found if keep is None else found[len(found) - min(keep, len(found)) :]
+    return Listing(found, empty="" if found else _no_events(store, name))
+
+
+def run(context: Context, run_id: str) -> Run:
+    """Return a run; one whose process was killed shows as ``KILLED``.
+
+    Raises
+    ------
+    RunNotFound
+    """
+    run = context.store.run(run_id)
+    if run is None:
+        raise RunNotFound(run_id=run_id, path=None, paths=(), place=resolve.place(context.store))
+    return resolve.as_seen(run)
+
+
+def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None) -> Listing[Run]:
+    """List runs, in the order in which they started unless ordered otherwise."""
+    store = context.store
+    chosen = parse_filter(filter, "run")
+    found = [run for run in map(resolve.as_seen, store.runs()) if chosen.matches(run)]
+    found = ordered(found, order_by, "run")[: checked_limit(limit)]
+    return Listing(found, empty="" if found else _no_runs(store, filter))
+
+
+# -- what an empty listing says --------------------------------------------------------------------------------------
+
+
+def _no_models(store: Store, filter: str) -> str:
+    if names := store.model_names():
+        return f"no model {_fits(filter)} (models: {listed(names)})"
+    if (then := getattr(store, "emptiness", None)) is not None:  # it is the past, which has another reason
+        return str(then)
+    make = 'registry.register(model, "Iris") makes the first version of one'
+    return f"there are no models{_in(store)}; {make}; {ELSEWHERE}"
+
+
+def _no_versions(store: Store, name: str | None, filter: str) -> str:
+    if name is None:
+        return f"no version {_fits(filter)}" if any(map(store.newest, store.model_names())) else _no_models(store, "")
+    if store.newest(name):
+        return f"no version of {name!r} {_fits(filter)}; versions({name!r}) lists them all"
+    return f"model {name!r} has no versions; {first_version(name)}"
+
+
+def _no_events(store: Store, name: str | None) -> str:
+    if name is None and not store.histories():
+        return f"there is no history{_in(store)}; it begins with the first version; {ELSEWHERE}"
+    of = "" if name is None else f" of {name!r}"
+    return f"the history{of} has no event of that time or within that limit; without both it is whole"
+
+
+def _no_runs(store: Store, filter: str) -> str:
+    if next(store.runs(), None) is not None:
+        return f"no run {_fits(filter)}"
+    return f"there are no runs{_in(store)}; 'with registry_nb.start_run():' around a training makes one"
+
+
+def _fits(filter: str) -> str:
+    return f"fits the filter {shown(filter)}" if filter else "is within the limit"
+
+
+def _in(store: Store) -> str:
+    there = resolve.place(store)
+    return f" ({there})" if there else ""

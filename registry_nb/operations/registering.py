@@ -1,0 +1,173 @@
+"""How versions and models come into being: save a model's bytes, then commit its record.
+
+Each public function is a method of `Registry`, which has one line for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from registry_nb.context import Context
+from registry_nb.domain import lifecycle
+from registry_nb.domain.lifecycle import Stamp
+from registry_nb.domain.records import ModelVersion, RegisteredModel, SavedModel, changed
+from registry_nb.domain.validation import MAX_VERSION, checked_facts, checked_name, checked_tags, checked_text
+from registry_nb.errors import AlreadyExists, Refused
+from registry_nb.operations import follow, queries, resolve
+from registry_nb.schema.signature import Signature
+from registry_nb.trust.seals import Sealer
+
+
+def register(
+    context: Context,
+    model: Any,
+    name: str,
+    *,
+    example: Any = None,
+    signature: Signature | None = None,
+    metrics: Mapping[str, float] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str = "",
+    aliases: Iterable[str] = (),
+    run_id: str | None = None,
+    requirements: Iterable[str] | None = None,
+    flavor: str | None = None,
+    because: str = "",
+    probe: bool = True,
+    tolerance: float = 1e-6,
+    data: Any = None,
+    provenance: bool = True,
+    code_paths: Iterable[str | os.PathLike[str]] = (),
+) -> ModelVersion:
+    """Save a model as the next version of a name; its bytes are durable before its record is.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator, an object with ``predict(X)``, or a callable; of a loaded or followed model, what it
+        wraps.
+    name : str
+        The registered model; made if there is none.
+    example : optional
+        Some input, for the signature; the model is tried on its first 50 rows.
+    signature : Signature, optional
+        If it is not to be inferred from the example.
+    metrics : mapping of str to float, optional
+    params, tags : mapping, optional
+    description : str
+    aliases : iterable of str
+        Names that point to the new version from now on.
+    run_id : str, optional
+        The run that made it.
+    requirements : iterable of str, optional
+        ``name==version``, if they are not to be found out.
+    flavor : str, optional
+        How it is saved, if not by what it is.
+    because : str
+        The reason, for the history.
+    probe : bool
+        Keep those rows, and what the model predicts for them, so that ``load(verify="behaviour")`` and
+        ``check(deep=True)`` can tell whether it still does.
+    tolerance : float
+        How much a prediction that is a number may differ then, relative to its size.
+    data : optional
+        What it was trained on: only a fingerprint of it is recorded.
+    provenance : bool
+        In a notebook, record the cells that made the model, and the commit of the repository around it.
+    code_paths : iterable of path-like
+        Python files and packages that travel with the model. What its own code imports, and is not installed,
+        travels without being named.
+
+    Returns
+    -------
+    ModelVersion
+        In stage None. If one of the latest versions has the same bytes, as when a cell was run twice,
+        ``provenance["same_bytes_as"]`` is its number.
+
+    Raises
+    ------
+    Invalid, StorageError
+        Nothing was registered.
+
+    Warns
+    -----
+    RegistryWarning
+        If the name is new, and another model's looks nearly the same: it differs by case, blanks, underscores,
+        hyphens or letters of another script.
+    """
+    name = checked_name(name)
+    facts = checked_facts(description, tags, metrics, params, aliases, run_id)
+    stamp = context.stamp(because)
+    from registry_nb.packaging.saving import save_model
+    from registry_nb.provenance.capture import captured
+
+    with context.artifacts.writing():  # until the record is there, too
+        saved = save_model(
+            model.current() if isinstance(model, follow.Following) else model,
+            context.artifacts,
+            flavor=flavor,
+            example=example,
+            signature=signature,
+            requirements=requirements,
+            probe=probe,
+            tolerance=tolerance,
+            code_paths=code_paths,
+        )
+        told = captured(model, data) if provenance else None
+        return add(context, name, saved, stamp, {**facts, "provenance": told})
+
+
+def create_model(
+    context: Context, name: str, *, description: str = "", tags: Mapping[str, Any] | None = None
+) -> RegisteredModel:
+    """Make a registered model without versions.
+
+    Raises
+    ------
+    AlreadyExists
+        If the name is taken.
+
+    Warns
+    -----
+    RegistryWarning
+        If another model's name looks nearly the same.
+    """
+    name = checked_name(name)
+    text, checked, stamp = checked_text(description), checked_tags(tags), context.stamp()
+    resolve.warn_of_alike(context.store, name)
+    with context.store.transaction() as tx:
+        if tx.model(name, latest=False):
+            raise AlreadyExists(name=name, reason="already exists; register() adds versions to it")
+        context.apply(tx, lifecycle.created(name, stamp, description=text, tags=checked))
+    return queries.model(context, name)
+
+
+def add(
+    context: Context,
+    name: str,
+    saved: SavedModel,
+    stamp: Stamp,
+    facts: Mapping[str, Any],
+    *,
+    vouched: bool = True,
+    source: str | None = None,
+) -> ModelVersion:
+    """Commit the record of a model whose bytes are saved as the next version of a name."""
+    sealer = Sealer(saved) if vouched else None
+    resolve.warn_of_alike(context.store, name)
+    with context.store.transaction() as tx:
+        if source is not None:
+            resolve.found(context.store, source)  # deleted meanwhile, its bytes may be gone
+        model, number = tx.model(name, latest=False), tx.next_version(name)
+        if number > MAX_VERSION:
+            raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")
+        seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
+        told = facts.get("provenance")
+        if told is not None and (twin := resolve.twin(tx, name, saved.files)):
+            facts = {**facts, "provenance": {**told, "same_bytes_as": twin}}
+        change = lifecycle.registered(model, number, name, changed(saved, seals=seals), stamp, **facts)
+        context.apply(tx, change)
+        return change.versions[0]

@@ -1,0 +1,340 @@
+"""Runs: parameters, metrics and models of a training, kept so that ``runs:/run_id/path`` means something."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from registry_nb import process
+from registry_nb.domain.records import Frozen, Run, RunStatus, SavedModel
+from registry_nb.domain.validation import (
+    checked_key,
+    checked_metrics,
+    checked_name,
+    checked_params,
+    checked_tags,
+    checked_text,
+)
+from registry_nb.errors import Invalid, Refused, RegistryError, RunNotFound, close, listed
+from registry_nb.operations.resolve import place
+from registry_nb.packaging.saving import save_model
+from registry_nb.schema.signature import Signature
+from registry_nb.showing import Shown
+from registry_nb.stores import Artifacts, Store
+from registry_nb.trust.seals import Sealer
+
+#: MLflow's name for the run around a nested one.
+PARENT_TAG = "mlflow.parentRunId"
+DEFAULT_EXPERIMENT = "Default"
+_EXPERIMENT = "the name of an experiment"
+
+
+class ActiveRun(Shown):
+    """A run under way, as a context manager: it ends as ``FINISHED``, or as ``FAILED`` if its block raises.
+
+    Attributes
+    ----------
+    run_id : str
+    """
+
+    def __init__(self, tracking: Tracking, run_id: str) -> None:
+        self._tracking = tracking
+        self.run_id = run_id
+
+    @property
+    def record(self) -> Run:
+        """The run as it stands."""
+        return self._tracking.run(self.run_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        status = RunStatus.FINISHED if kind is None else RunStatus.FAILED
+        if kind is None:
+            self._tracking.end_run(status, run_id=self.run_id)
+        else:
+            with suppress(RegistryError):  # the block's own error is the one to show
+                self._tracking.end_run(status, run_id=self.run_id)
+
+    def _line(self) -> str:
+        return f"ActiveRun({self.run_id!r})"
+
+
+class Tracking:
+    """The runs of one registry; each thread has its own active run.
+
+    Parameters
+    ----------
+    store : Store
+    artifacts : Artifacts
+    user : str
+    """
+
+    def __init__(self, store: Store, artifacts: Artifacts, user: str) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._user = user
+        self._experiment = DEFAULT_EXPERIMENT
+        self._local = threading.local()
+        self._open: dict[str, int] = {}
+        atexit.register(self._end_at_exit)
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that new runs belong to."""
+        return self._experiment
+
+    def set_experiment(self, name: str) -> str:
+        """Choose the experiment that new runs belong to."""
+        self._experiment = checked_name(name, _EXPERIMENT)
+        return self._experiment
+
+    def start_run(
+        self,
+        run_id: str | None = None,
+        *,
+        run_name: str | None = None,
+        nested: bool = False,
+        tags: Mapping[str, Any] | None = None,
+        experiment: str | None = None,
+        implicit: bool = False,
+    ) -> ActiveRun:
+        """Begin a run, or take up one that ended.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            The run to take up.
+        run_name : str, optional
+        nested : bool
+            Allow it inside another run, which becomes its parent.
+        tags : mapping, optional
+        experiment : str, optional
+            If not the one that was chosen.
+        implicit : bool
+            Nobody asked for it: it ends when somebody asks for another.
+
+        Raises
+        ------
+        Refused
+            If a run is active and this one is not nested.
+        RunNotFound
+            If there is no run to take up.
+        """
+        labels = checked_tags(tags)
+        parent = self._stack[-1] if self._stack else None
+        if parent is not None and parent[1]:
+            self.end_run()
+            parent = None
+        if parent is not None and not nested:
+            remedy = "end it with end_run(), or start this one inside it with nested=True"
+            raise Refused(f"run {parent[0]} is active already; {remedy}")
+        if run_id is None:
+            within = {} if parent is None else {PARENT_TAG: parent[0]}
+            run = self.create_run(run_name=run_name, tags={**within, **labels}, experiment=experiment)
+        else:
+            run = self._change(
+                run_id,
+                lambda run: replace(
+                    run,
+                    status=RunStatus.RUNNING,
+                    tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
+                    ended_at=None,
+                    host=process.host(),
+                    process=process.process_id(),
+                ),
+            )
+        self._stack.append((run.run_id, implicit))
+        self._local.last = run.run_id
+        self._open[run.run_id] = os.getpid()
+        return ActiveRun(self, run.run_id)
+
+    def create_run(
+        self, *, run_name: str | None = None, tags: Mapping[str, Any] | None = None, experiment: str | None = None
+    ) -> Run:
+        """Record a run without making it the active one; `end_run` with its id ends it."""
+        name = _random_name() if run_name is None else checked_text(run_name, "the name of a run")
+        run = Run(
+            run_id=uuid.uuid4().hex,
+            name=name,
+            experiment=self._experiment if experiment is None else checked_name(experiment, _EXPERIMENT),
+            tags=Frozen(checked_tags(tags)),
+            started_at=datetime.now(UTC),
+            user=self._user,
+            host=process.host(),
+            process=process.process_id(),
+        )
+        with self._store.transaction() as tx:
+            tx.put_run(run)
+        return run
+
+    def active_run(self) -> ActiveRun | None:
+        """Return this thread's run, or None."""
+        return ActiveRun(self, self._stack[-1][0]) if self._stack else None
+
+    def last_run(self) -> str | None:
+        """Return the id of the run that this thread began last, also if it ended; or None."""
+        return getattr(self._local, "last", None)
+
+    def end_run(self, status: RunStatus | str = RunStatus.FINISHED, *, run_id: str | None = None) -> None:
+        """End this thread's run; without one, nothing happens.
+
+        Raises
+        ------
+        Invalid
+            If the status is none of `RunStatus`; the run goes on.
+        """
+        last, stack = _status(status), self._stack
+        ending = run_id or (stack[-1][0] if stack else None)
+        if ending is None:
+            return
+        stack[:] = [entry for entry in stack if entry[0] != ending]  # even if the disk refuses: the block is over
+        self._open.pop(ending, None)
+        now = datetime.now(UTC)
+        self._change(ending, lambda run: replace(run, status=last, ended_at=now))
+
+    def run(self, run_id: str) -> Run:
+        """Return a run."""
+        run = self._store.run(run_id)
+        if run is None:
+            raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
+        return run
+
+    def log(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Record parameters, metrics and tags of a run in one commit.
+
+        Of metrics and tags the latest value is kept; a parameter keeps its first one: a run has one configuration.
+
+        Raises
+        ------
+        Refused
+            If a parameter has another value already.
+        """
+        given = {key: str(value) for key, value in checked_params(params).items()}
+        measured, labels = checked_metrics(metrics), checked_tags(tags)
+
+        def change(run: Run) -> Run:
+            for key, value in given.items():
+                if run.params.get(key, value) != value:
+                    was = f"parameter {key!r} of run {run.run_id} is {run.params[key]!r} already"
+                    raise Refused(f"{was}, and does not change to {value!r}; start another run, or log a metric")
+            return replace(
+                run,
+                params=Frozen({**run.params, **given}),
+                metrics=Frozen({**run.metrics, **measured}),
+                tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
+            )
+
+        self._change(self._current(run_id), change)
+
+    def log_params(self, params: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Record parameters; see `log`."""
+        self.log(params=params, run_id=run_id)
+
+    def log_metrics(self, metrics: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Record metrics; see `log`."""
+        self.log(metrics=metrics, run_id=run_id)
+
+    def set_tags(self, tags: Mapping[str, Any], *, run_id: str | None = None) -> None:
+        """Set tags; see `log`."""
+        self.log(tags=tags, run_id=run_id)
+
+    def log_model(
+        self,
+        model: Any,
+        path: str = "model",
+        *,
+        flavor: str | None = None,
+        example: Any = None,
+        signature: Signature | None = None,
+        requirements: Iterable[str] | None = None,
+        code_paths: Iterable[str | os.PathLike[str]] = (),
+    ) -> tuple[Run, SavedModel]:
+        """Save a model in the active run, where ``runs:/run_id/path`` finds it.
+
+        Without an active run it gets one of its own, which ends at once.
+        """
+        what = "the path of a model"
+        path = checked_key(checked_key(path, what).strip("/"), what)
+        with self._run_of_its_own() as run_id, self._artifacts.writing():
+            saved = save_model(
+                model,
+                self._artifacts,
+                flavor=flavor,
+                example=example,
+                signature=signature,
+                requirements=requirements,
+                code_paths=code_paths,
+            )
+            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
+            run = self._change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
+        return run, saved
+
+    @property
+    def _stack(self) -> list[tuple[str, bool]]:
+        if not hasattr(self._local, "stack"):
+            self._local.stack = []
+        stack: list[tuple[str, bool]] = self._local.stack
+        return stack
+
+    def _end_at_exit(self) -> None:
+        """End what nobody ended: as failed, if it was an exception that ended the process."""
+        status = RunStatus.FAILED if hasattr(sys, "last_value") else RunStatus.FINISHED
+        mine = [run_id for run_id, pid in self._open.items() if pid == os.getpid()]  # not a parent's, after a fork
+        for run_id in mine:
+            with suppress(RegistryError):
+                self.end_run(status, run_id=run_id)
+
+    def _current(self, run_id: str | None) -> str:
+        if run_id is not None:
+            return run_id
+        active = self.active_run() or self.start_run(implicit=True)
+        return active.run_id
+
+    @contextmanager
+    def _run_of_its_own(self) -> Iterator[str]:
+        active = self.active_run()
+        if active is not None:
+            yield active.run_id
+        else:
+            with self.start_run() as own:
+                yield own.run_id
+
+    def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        with self._store.transaction() as tx:
+            run = tx.run(run_id)
+            if run is None:
+                raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
+            changed = change(run)
+            tx.put_run(changed)
+        return changed
+
+
+def _status(status: str) -> RunStatus:
+    try:
+        return RunStatus(status)
+    except ValueError:
+        known = tuple(map(str, RunStatus))
+        raise Invalid(
+            f"{status!r} is not how a run ends{close(str(status), known)} (statuses: {listed(known)})"
+        ) from None
+
+
+def _random_name() -> str:
+    return f"run-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,1 @@
+"""A model as files, and back: save, load, probe rows, the environment."""

@@ -1,0 +1,417 @@
+"""A record and its files become an object that predicts: verified, compared with this environment, and guarded."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import IO, Any
+
+from registry_nb.domain.records import File, ModelVersion, SavedModel
+from registry_nb.errors import (
+    BehaviourChanged,
+    Corrupted,
+    EnvironmentChanged,
+    EnvironmentMismatch,
+    Invalid,
+    LibraryMissing,
+    Untrusted,
+    listed,
+    warn,
+)
+from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named, pickling
+from registry_nb.flavors.importer import FOLDER
+from registry_nb.flavors.inputs import framed
+from registry_nb.packaging import environment, probes
+from registry_nb.schema.enforcement import enforce
+from registry_nb.showing import Shown
+from registry_nb.stores import Artifacts, disk
+from registry_nb.trust import seals
+from registry_nb.trust.seals import Origin
+
+#: Flavors whose objects answer in more ways than one, and those of them that take frames of pandas only.
+_NATIVE, _FRAMES = {"sklearn", "skops", "xgboost", "lightgbm", "pyfunc"}, {"xgboost", "lightgbm"}
+#: What the field calls a model's input; methods that take something else by that name; methods that change the model.
+_INPUTS = {"X", "Xs", "X_test", "data", "model_input", "raw_documents"}
+_TAKES_OUTPUT = {"inverse_transform"}
+_CHANGES = ("fit", "partial_fit", "set_", "_")
+
+
+class LoadedModel(Shown):
+    """A model out of the registry.
+
+    Attributes
+    ----------
+    version : ModelVersion or SavedModel
+        The record that it was loaded by.
+    origin : Origin
+        Who vouches for it: ``local``, ``known``, ``trusted`` or ``foreign``.
+    behaviour : Behaviour or None
+        What ``verify="behaviour"`` found.
+    """
+
+    def __init__(self, model: Any, version: ModelVersion | SavedModel, origin: Origin) -> None:
+        self._model = model
+        self._flavor = flavor_named(version.flavor)
+        self.version = version
+        self.origin = origin
+        self.behaviour: probes.Behaviour | None = None
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Apply the model to data, after the data were made what its signature says.
+
+        Parameters
+        ----------
+        data : object
+            A model that writes into its input writes into this, as it would outside of the registry.
+        params : mapping, optional
+            For a model whose own ``predict`` takes ``params``.
+
+        Raises
+        ------
+        SignatureMismatch
+            If that cannot be done without loss. A model that was registered without an example or a signature takes
+            what its framework takes.
+        Invalid
+            If the model takes no params, or does not predict.
+        """
+        if params and self.version.flavor != "pyfunc":
+            raise Invalid(f"a model of {self.version.flavor} takes no params=; give them to unwrap()")
+        more = {"params": params} if params else {}
+        return self._flavor.predict(self._model, self.enforced(data), **more)
+
+    def answer(self, data: Any) -> Any:
+        """Apply the model as its registration did: a scaler, which does not predict, transforms.
+
+        Raises
+        ------
+        SignatureMismatch
+            As `predict`.
+        """
+        apply = getattr(self._flavor, "answer", self._flavor.predict)
+        return apply(self._model, self.enforced(data))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the native object; what takes the model's input is guarded by the signature.
+
+        So ``predict_proba``, ``transform``, ``decision_function`` and the like are called with data in any form that
+        `predict` takes. Only `unwrap` gives what would change the model (``fit``), and what takes something else.
+        """
+        model = self.__dict__.get("_model")
+        if name.startswith("_") or model is None or self.version.flavor not in _NATIVE:
+            raise AttributeError(
+                f"a loaded model has no {name!r}; unwrap() returns the native object", name=name, obj=self
+            )
+        found = getattr(model, name)
+        if not callable(found):
+            return found
+        if not _takes_input(name, found):
+            text = f"{name}() is not for a loaded model; unwrap().{name} is that of the {type(model).__name__}"
+            raise AttributeError(text, name=name, obj=self)
+        if name in _TAKES_OUTPUT:
+            return found
+
+        first = next(iter(inspect.signature(found).parameters))
+
+        @functools.wraps(found)
+        def guarded(*given: Any, **named: Any) -> Any:
+            if not given and first not in named:  # some answer about the data that they were fitted on
+                return found(**named)
+            data, *more = given or (named.pop(first),)
+            fitted = self.enforced(data)
+            return found(framed(fitted) if self.version.flavor in _FRAMES else fitted, *more, **named)
+
+        return guarded
+
+    def enforced(self, data: Any) -> Any:
+        """Return data as the model's signature says, and as the native object takes them.
+
+        Raises
+        ------
+        SignatureMismatch
+            If that cannot be done without loss.
+        """
+        signature = self.version.signature
+        return enforce(signature, data) if signature is not None and signature.inputs else data
+
+    def unwrap(self) -> Any:
+        """Return the native object: what was registered."""
+        return self._model
+
+    def __reduce__(self) -> Any:
+        """Copy, or send to another process, with the code that the model carries; its class need not be there."""
+        content, code = pickling.dumps(self._model)
+        rest = {name: value for name, value in vars(self).items() if name not in {"_model", "_flavor"}}
+        return _revived, (type(self), content, code, rest)
+
+    def _line(self) -> str:
+        where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
+        return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
+
+
+def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[str, Any]) -> LoadedModel:
+    """Return what `LoadedModel.__reduce__` took apart."""
+    made = kind.__new__(kind)
+    vars(made).update(rest, _model=pickling.loads(content, code), _flavor=flavor_named(rest["version"].flavor))
+    return made
+
+
+def _takes_input(name: str, method: Any) -> bool:
+    """Tell whether the first thing that a method takes is the model's input, by the name of the parameter."""
+    try:
+        first = next(iter(inspect.signature(method).parameters), "")
+    except (TypeError, ValueError):  # of a builtin
+        return False
+    return first in _INPUTS and not name.startswith(_CHANGES)
+
+
+def load_model(
+    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, digest: str | None = None
+) -> LoadedModel:
+    """Load a model; each file is verified before anything of it is deserialised.
+
+    Parameters
+    ----------
+    version : ModelVersion or SavedModel
+    artifacts : Artifacts
+    uri : str
+        What it is called in messages.
+    origin : Origin
+    digest : str, optional
+        The bytes that the caller trusts whatever they do, and no others.
+
+    Raises
+    ------
+    Corrupted
+        If a file is missing or altered.
+    LibraryMissing
+        If the model needs a library that is not installed here.
+    EnvironmentMismatch
+        If it carries code that another feature release of Python compiled.
+    Untrusted
+        If it is a stranger's, and is, or needs, code; or if its bytes are not those that the caller trusts.
+
+    Warns
+    -----
+    EnvironmentChanged
+        If its libraries have other feature releases here: one warning for all of them.
+    """
+    strange = origin is Origin.FOREIGN and digest is None
+    files = _files(version, artifacts, strange)
+    changes = _compared(version, uri)
+    flavor = flavor_named(version.flavor)
+    if digest is not None and not version.digest.startswith(digest):
+        remedy = f"look at it with registry.inspect({uri!r}) before you trust it"
+        raise Untrusted(
+            what=uri, reason=f"its bytes are {version.digest[:39]}, not the trusted {digest}", remedy=remedy
+        )
+    try:
+        # Said below, in one sentence, for all libraries. Not otherwise: the filters of warnings belong to all threads.
+        with _without_scikit_learns_own_warning() if changes else nullcontext():
+            model = _strangers(flavor, files, version, uri) if strange else flavor.load(files, restricted=False)
+    except ModuleNotFoundError as error:
+        raise _lacking(version, error.name or str(error)) from error
+    if changes:
+        text = f"{uri} was registered with other versions than those here ({listed(changes)})"
+        warn(EnvironmentChanged, f"{text}; its predictions may differ")
+    return LoadedModel(model, version, origin)
+
+
+def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
+    """Load what nobody vouches for, if it is data; there is no second, laxer attempt."""
+    audit = flavor.audit(files)
+    if audit.kind != "data":
+        raise seals.refusal(version, uri, audit)
+    return flavor.load(files, restricted=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Inspection(Shown):
+    """What loading a model would do, found without loading it.
+
+    Attributes
+    ----------
+    uri, flavor, digest : str
+    size : int
+        Stored bytes.
+    kind : str
+        ``data``: bytes that a format's own parser reads. ``code``: loading it can run any code, as every pickle can.
+    imports : tuple of str
+        What it would import and call, as ``module:name``.
+    problems : tuple of str
+        What else makes it code, and what of it could not be read.
+    missing : str or None
+        A library that it needs, and that is not installed here.
+    changes : tuple of str
+        Versions that are different here.
+    origin : Origin
+        Who vouches for it: ``local`` (you), ``known`` (a signer whom you know), ``trusted`` (you trust this whole
+        registry: whoever may write it may run code as you), or ``foreign``.
+    signers : tuple of str
+        The keys that signed it, known or not.
+    registered_by : str
+        Who registered it, as the record claims; nobody has checked that. Empty for a model of a run.
+    way_out : str
+        How a ``foreign`` one can be trusted; empty for any other.
+    altered : bool
+        Whether the version's record is not what was registered, as its history tells.
+    """
+
+    uri: str
+    flavor: str
+    digest: str
+    size: int
+    kind: str
+    imports: tuple[str, ...]
+    problems: tuple[str, ...]
+    missing: str | None
+    changes: tuple[str, ...]
+    origin: Origin
+    signers: tuple[str, ...]
+    registered_by: str
+    way_out: str
+    altered: bool = False
+    _brief = "uri", "flavor", "kind", "origin", "signers", "missing", "size"
+
+
+def inspect_model(
+    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, signers: tuple[str, ...]
+) -> Inspection:
+    """Verify a model's bytes and read what loading them would import; nothing of it is loaded.
+
+    Raises
+    ------
+    Corrupted
+        If a file is missing or altered.
+    """
+    audit = flavor_named(version.flavor).audit(_files(version, artifacts, origin is Origin.FOREIGN))
+    return Inspection(
+        uri=uri,
+        flavor=version.flavor,
+        digest=version.digest,
+        size=version.size,
+        kind=audit.kind,
+        imports=tuple(audit.imports),
+        problems=tuple(audit.problems),
+        missing=environment.missing(version.environment),
+        changes=environment.differences(version.environment, version.python_version),
+        origin=origin,
+        signers=signers,
+        registered_by=version.user if isinstance(version, ModelVersion) else "",
+        way_out=seals.way_out(version, uri) if origin is Origin.FOREIGN else "",
+    )
+
+
+def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str, strange: bool) -> None:
+    """Write a model's files, verified, into a folder, under the names that its framework knows them by.
+
+    Raises
+    ------
+    Corrupted
+        If a file is missing or altered.
+    StorageError
+        If one of the names is taken there.
+    """
+    with disk.storage_errors(folder, "writing to"):
+        _files(version, artifacts, strange).write_to(folder)
+
+
+def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bool) -> Files:
+    stored = {file.path: file for file in version.files}
+
+    def opened(path: str) -> IO[bytes]:
+        file = artifacts.open(stored[path])
+        return _bounded(file, stored[path]) if strange and stored[path].codec else file
+
+    carries_code = version.environment.get("by_value", True) or any(path.startswith(f"{FOLDER}/") for path in stored)
+    return Files(stored, opened, carries_code=bool(carries_code))
+
+
+def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
+    """Return a stranger's file from its beginning, unless it would unpack to far more than is stored of it."""
+    most = max(SMALL, EXPANSION * stored.size)
+    try:
+        if file.seek(most + 1) > most:
+            reason = f"it is over {EXPANSION} times as large as what is stored"
+            raise Corrupted(path=stored.path, position=None, reason=reason, remedy="do not load it")
+        file.seek(0, os.SEEK_SET)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
+    """Predict the probe rows of a loaded model again, and compare.
+
+    Raises
+    ------
+    Invalid
+        If none were kept; with the reason, if there was an example.
+    """
+    version = loaded.version
+    if version.probe is None:
+        raise Invalid(f"{_what(version)} has no probe rows to compare; register it with an example=")
+    strange = loaded.origin is Origin.FOREIGN and version.probe.codec
+    with artifacts.open(version.probe) as file:
+        told = (_bounded(file, version.probe) if strange else file).read()
+    changes = environment.differences(version.environment, version.python_version)
+    try:
+        loaded.behaviour = probes.replayed(told, loaded.answer, changes)
+    except probes.NotKept as error:
+        raise probes.NotKept(f"{_what(version)}: {error}") from None
+    return loaded.behaviour
+
+
+def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:
+    """Warn if a model does not behave as it did.
+
+    Warns
+    -----
+    BehaviourChanged
+    """
+    if not behaviour.ok or not behaviour.deterministic:
+        warn(BehaviourChanged, f"{_what(loaded.version)}: {behaviour}")
+
+
+def _compared(version: ModelVersion | SavedModel, uri: str) -> tuple[str, ...]:
+    found = _found_here.get(version.essence)
+    if found is None:
+        compiled = version.environment.get("by_value", False)
+        running = environment.python_here()
+        if compiled and environment.minor(version.python_version) != environment.minor(running):
+            raise EnvironmentMismatch(what=uri, written=version.python_version, running=running)
+        absent = environment.missing(version.environment)
+        if absent is not None:  # not kept: it may be installed by the next time
+            raise _lacking(version, absent)
+        found = environment.differences(version.environment, version.python_version)
+        if len(_found_here) >= _MANY:
+            _found_here.clear()
+        _found_here[version.essence] = found
+    return found
+
+
+#: What is different here, by the essence of a model: a serving process loads the same few again and again. Not an
+#: ``lru_cache`` of a function of the environment, whose hash took longer than what is left to do.
+_found_here: dict[bytes, tuple[str, ...]] = {}
+_MANY = 256
+
+
+@contextmanager
+def _without_scikit_learns_own_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # By its text: to name the class would import scikit-learn for a model that may not need it.
+        warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+        yield
+
+
+def _lacking(version: ModelVersion | SavedModel, library: str) -> LibraryMissing:
+    return LibraryMissing(library=library, remedy=environment.remedy(library, version.requirements), name=library)
+
+
+def _what(version: ModelVersion | SavedModel) -> str:
+    return version.uri if isinstance(version, ModelVersion) else "the model"

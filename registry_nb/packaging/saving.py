@@ -1,0 +1,246 @@
+"""An object becomes files and a record: signature, requirements, and the proof that it can be loaded again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from registry_nb.domain import secrets as redaction
+from registry_nb.domain.records import File, SavedModel, frozen
+from registry_nb.domain.validation import checked_text
+from registry_nb.errors import (
+    BadExample,
+    Invalid,
+    NoFlavor,
+    NotSerializable,
+    RegistryWarning,
+    SecretFound,
+    listed,
+    pass_signals,
+    printable,
+    warn,
+)
+from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
+from registry_nb.packaging import environment, probes, settings
+from registry_nb.packaging.copying import copied
+from registry_nb.packaging.loading import LoadedModel, download
+from registry_nb.schema.signature import Signature, described, unplain
+from registry_nb.stores import Artifacts
+
+T = TypeVar("T")
+
+#: Larger models are not loaded back to see whether they can be: it would take their memory twice.
+_LARGE = 50 << 20
+
+
+def save_model(
+    model: Any,
+    artifacts: Artifacts,
+    *,
+    flavor: str | None = None,
+    example: Any = None,
+    signature: Signature | None = None,
+    requirements: Iterable[str] | None = None,
+    probe: bool = True,
+    tolerance: float = probes.TOLERANCE,
+    code_paths: Iterable[str | os.PathLike[str]] = (),
+) -> SavedModel:
+    """Save a model durably, after it was loaded back from what was written.
+
+    Parameters
+    ----------
+    model : object
+    artifacts : Artifacts
+    flavor : str, optional
+        By what the object is, if not given.
+    example : optional
+        Some input; the signature is inferred from it and from what the model predicts for its first rows.
+    signature : Signature, optional
+    requirements : iterable of str, optional
+        What the model needs, where its modules do not tell.
+    probe : bool
+        Keep the example's first rows and what the model predicts for them, for `probes.replayed`.
+    tolerance : float
+        How much such a prediction may differ later, relative to its size.
+    code_paths : iterable of path-like
+        Python files and packages that travel with the model, beside those that its code is seen to import.
+
+    Raises
+    ------
+    NoFlavor, NotSerializable, BadExample, Invalid, StorageError
+        Nothing refers to what may have been written.
+
+    Warns
+    -----
+    SecretFound
+        If code that travels with the model holds what looks like a secret.
+    RegistryWarning
+        If a part of the signature cannot be inferred, or no probe rows can be kept: which, and why.
+    """
+    if isinstance(model, LoadedModel):  # what it wraps is meant, as it was registered
+        flavor = flavor or model.version.flavor
+        signature = model.version.signature if signature is None and example is None else signature
+        model = model.unwrap()
+    owner = flavor_of(model) if flavor is None else flavor
+    saver = flavor_named(owner)
+    if not saver.owns(model):
+        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
+    if signature is not None and not isinstance(signature, Signature):
+        raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
+    given = None if requirements is None else _checked_requirements(requirements)
+    some, tried, predicted = example, model, None
+    loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
+    if example is not None and not loaded_first:
+        some, predicted = _shortened(saver, model, example)
+    with artifacts.drafting() as folder:
+        imported = _write(saver, model, folder, copied(some), code_paths)
+        files = Files.of_folder(folder)
+        audit = saver.audit(files)
+        if audit.by_value:
+            _warn_of_secrets(files)
+        if loaded_first:
+            tried = _loaded_again(saver, model, files)
+            if example is not None:
+                some, predicted = _shortened(saver, tried, example)
+        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
+            _try(saver, model, files, some, predicted)
+        if signature is None and example is not None:
+            signature = _within_depth(lambda: described(example, predicted, settings.feature_names(model)))
+        stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
+        wanted = probe and example is not None
+        told = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
+        if told is not None and told.because:
+            warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {told.because}")
+        behaviour = None if told is None else _put(artifacts, folder, told.content)
+    modules = {*audit.modules, *imported}
+    return SavedModel(
+        flavor=owner,
+        files=stored,
+        signature=signature,
+        requirements=given if given is not None else environment.requirements_of(modules),
+        python_version=environment.python_here(),
+        environment=frozen(environment.captured(modules, by_value=audit.by_value, loading=audit.modules)),
+        probe=behaviour,
+    )
+
+
+def _write(
+    flavor: Flavor, model: Any, folder: str, example: Any, code_paths: Iterable[str | os.PathLike[str]]
+) -> set[str]:
+    """Write a model and the code that it needs, and name the installed modules that this code imports when it runs."""
+    functions = flavor.save(model, folder, example)
+    if functions is None and code_paths:
+        kind = type(model).__name__
+        warn(RegistryWarning, f"code_paths= is left out: {kind} is saved in its library's format, which runs no code")
+    code, installed = carried.code_of(model, functions or (), code_paths if functions is not None else ())
+    carried.write(folder, code)
+    return installed
+
+
+def brought(saved: SavedModel, source: Artifacts, target: Artifacts, *, foreign: bool) -> SavedModel:
+    """Copy a model's bytes, verified, from the artifacts of one registry to those of another.
+
+    Raises
+    ------
+    Corrupted, StorageError
+        Nothing refers to what may have been written.
+    """
+    with target.drafting() as folder:
+        download(saved, source, folder, foreign)
+        stored = tuple(target.put(os.path.join(folder, *file.path.split("/")), file.path) for file in saved.files)
+        probe = saved.probe
+        if probe is not None:
+            with source.open(probe) as file:
+                probe = _put(target, folder, file.read())
+    return replace(saved, files=stored, probe=probe)
+
+
+def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
+    path = os.path.join(folder, probes.FILE)
+    with open(path, "wb") as file:
+        file.write(probe)
+    return artifacts.put(path, probes.FILE)
+
+
+def _answer(flavor: Flavor, model: Any, data: Any) -> Any:
+    return getattr(flavor, "answer", flavor.predict)(model, data)
+
+
+def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
+    try:
+        return _answer(flavor, model, copied(example))
+    except Exception as error:
+        pass_signals(error)
+        raise BadExample(
+            f"the model cannot predict its own example{unplain(example)} ({_said(error)}); give an example "
+            "that it takes, or leave example= out, and give signature= if inputs are to be checked"
+        ) from error
+
+
+def _shortened(flavor: Flavor, model: Any, example: Any) -> tuple[Any, Any]:
+    return _within_depth(lambda: probes.shortened(example, lambda rows: _predicted(flavor, model, rows)))
+
+
+def _within_depth(look: Callable[[], T]) -> T:
+    try:
+        return look()
+    except RecursionError:
+        raise BadExample("the example nests more deeply than Python goes; leave example= out") from None
+
+
+def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
+    """Load what was written: a version that cannot be loaded as it was is never registered."""
+    doing = "loaded again"
+    try:
+        with importer.trial():
+            back = flavor.load(files, restricted=False)
+    except NotSerializable:
+        raise
+    except Exception as error:
+        pass_signals(error)
+        raise _useless(model, doing, _said(error)) from error
+    if not flavor.owns(back):
+        raise _useless(model, doing, f"it comes back as an object of type {type(back).__name__}, which is no model")
+    return back
+
+
+def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any) -> None:
+    """Load what was written, and predict as before."""
+    back, doing = _loaded_again(flavor, model, files), "used after it was loaded again"
+    try:
+        again = _answer(flavor, back, copied(example)) if example is not None else predicted
+    except NotSerializable:
+        raise
+    except Exception as error:
+        pass_signals(error)
+        raise _useless(model, doing, _said(error)) from error
+    # A model that does not predict the same twice by itself proves nothing.
+    if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
+        raise _useless(model, doing, "it predicts otherwise than before; what it answers may rest on the model alone")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {printable(str(error))}"
+
+
+def _useless(model: Any, doing: str, reason: str) -> NotSerializable:
+    name = type(model).__name__
+    sentence = f"{name} can be written, but not {doing} ({reason}); nothing was registered"
+    return NotSerializable(sentence, model=name, path=name, reason=reason)
+
+
+def _warn_of_secrets(files: Files) -> None:
+    for name in sorted(name for name in files.names if not name.endswith(".safetensors")):  # weights, and no code
+        with files.open(name) as file:
+            found = redaction.secrets_in(file)
+        if found:
+            where = f"the code that travels with the model may hold secrets: {listed(found)} of {name}"
+            warn(SecretFound, f"{where}; read them where they are used, as from an environment variable")
+
+
+def _checked_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(requirements, str):
+        raise Invalid("requirements are a list of texts such as 'scikit-learn==1.9.1', not one text")
+    return tuple(checked_text(text, "a requirement") for text in requirements)

@@ -1,0 +1,1 @@
+"""The panel under the cell: a widget, its actions and its front end."""

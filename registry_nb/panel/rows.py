@@ -1,0 +1,177 @@
+"""Records as the panel's table has them: one column a field, compressed; and one row, for what changed afterwards.
+
+Rows are for looking: they carry what a table shows, short, and metrics as far as they are shown. What is exact, and
+long, is asked for version by version.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from registry_nb import rules
+from registry_nb.display.cells import brief, milliseconds
+from registry_nb.display.markdown import plain
+from registry_nb.domain.records import ModelVersion, RegisteredModel, Stage, json_number
+from registry_nb.errors import RegistryError
+from registry_nb.operations.diff import direction
+from registry_nb.operations.resolve import SERVING
+from registry_nb.stores import Reader
+
+#: Tags of a row, and characters of a value.
+TAGS, WIDE = 20, 80
+#: Metric columns of the table: those that most versions have.
+METRICS = 40
+#: Digits of a metric that are sent; from a thousand on, four would not reach the point.
+_DIGITS, _THOUSAND = 5, 999.0
+#: A sixth smaller than the fastest, for a few milliseconds; beyond it is little to gain.
+_LEVEL = 5
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+_NAMED = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def packed(value: Any) -> bytes:
+    """Write a value as JSON, and compress it."""
+    return zlib.compress(_json(value).encode(), _LEVEL)
+
+
+def packed_versions(
+    model: str,
+    versions: Sequence[ModelVersion],
+    revision: int,
+    badges: Iterable[Sequence[str]],
+    policies: Mapping[str, Sequence[str]],
+) -> bytes:
+    """Return the versions of a model, one list a field, compressed.
+
+    The metrics are written apart: to round a float, to read it back and to write it again took half of the time.
+    """
+    fields = {field: [read(version) for version in versions] for field, read in _VERSION.items()}
+    names = _names(versions)
+    whole = {"model": model, "revision": revision, **fields, "badges": list(badges)}
+    text = _json({**whole, "better": directions(names, policies)})
+    columns = [f"{_json(name)}:[{_column(versions, name)}]" for name in names]
+    return zlib.compress(f'{text[:-1]},"metrics":{{{",".join(columns)}}}}}'.encode(), _LEVEL)
+
+
+def directions(names: Iterable[str], policies: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Say of which metrics more is better, 1, and of which less, -1: a policy knows it, and some names tell it."""
+    found = {name: sign for name in names if (sign := direction(name))}
+    for text in (text for texts in policies.values() for text in texts):
+        with contextlib.suppress(RegistryError):  # of a newer release
+            rule = rules.parsed(text)
+            if rule.kind == "metric" and rule.args[1][0] in "<>":
+                found[rule.args[0]] = 1 if rule.args[1][0] == ">" else -1
+    return found
+
+
+def version_row(version: ModelVersion, badges: Sequence[str] = ()) -> dict[str, Any]:
+    """Return one version."""
+    fields = {field: read(version) for field, read in _VERSION.items()}
+    metrics = {name: _metric(value) for name, value in version.metrics.items()}
+    return {**fields, "metrics": metrics, "badges": badges}
+
+
+def model_columns(reader: Reader, models: Iterable[RegisteredModel], revision: int) -> dict[str, Any]:
+    """Return the models, one list a field."""
+    rows = [model_row(reader, model) for model in models]
+    return {"revision": revision, **{field: [row[field] for row in rows] for field in _MODEL}}
+
+
+def model_row(reader: Reader, model: RegisteredModel) -> dict[str, Any]:
+    """Return one model."""
+    stages = {str(stage): list(held) for stage in SERVING if (held := reader.holders(model.name, stage))}
+    return {
+        "name": model.name,
+        "production": max(stages.get(Stage.PRODUCTION, ()), default=None),
+        "newest": reader.newest(model.name) or None,
+        "stages": stages,
+        "count": sum(len(reader.holders(model.name, stage)) for stage in Stage),
+        "changed": milliseconds(model.updated_at),
+        "description": brief(plain(model.description)),
+    }
+
+
+_MODEL = ("name", "production", "newest", "stages", "count", "changed", "description")
+
+
+def bits(numbers: Iterable[int]) -> str:
+    """Write a set of versions as one bit each, in base64: however they are scattered, 10,000 take 1.7 KB."""
+    found = list(numbers)
+    written = bytearray(max(found, default=0) // 8 + 1)
+    for number in found:
+        written[number >> 3] |= 1 << (number & 7)
+    return base64.b64encode(written).decode()
+
+
+def _column(versions: Sequence[ModelVersion], name: str) -> str:
+    """Write a metric of all versions, as far as a table shows it: seventeen digits do not compress."""
+    values = [version.metrics.get(name) for version in versions]
+    texts = [
+        "null" if value is None
+        else text if (text := "%.5g" % value)[-1] != "5" and 1e-4 < value < _THOUSAND  # noqa: UP031  # half the time
+        else _written(value)
+        for value in values
+    ]  # fmt: skip
+    return ",".join(texts)
+
+
+def _written(value: float) -> str:
+    """Write a number so that what is shown of it is what would be shown of all of its digits.
+
+    Of five digits four are shown: where the fifth is a 5 that was rounded, it would be rounded twice, to another number
+    perhaps. So it becomes a 4 or a 6, which makes no text longer.
+    """
+    if not math.isfinite(value):
+        return _NAMED[str(value)]
+    size = abs(value)
+    if _THOUSAND <= size < 1e15:
+        text = f"{value:.2f}" if size < 1e5 else f"{value:.1f}"
+        return repr(value) if text.rstrip("0").rstrip(".")[-1] == "5" else text
+    text = f"{value:.5g}"
+    digits, e, power = text.partition("e")
+    if digits[-1] == "5" and len(digits.lstrip("-0.").replace(".", "")) == _DIGITS:
+        digits = digits[:-1] + ("4" if float(f"{size:.4g}") < size else "6")
+    return digits + e + power
+
+
+def _metric(value: float) -> float | str:
+    return float(_written(value)) if math.isfinite(value) else str(json_number(value))
+
+
+def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    if len("".join(tags.values())) <= WIDE:
+        return tags if len(tags) <= TAGS else dict(islice(tags.items(), TAGS))
+    return {key: value if len(value) <= WIDE else f"{value[:WIDE]}…" for key, value in islice(tags.items(), TAGS)}
+
+
+def _names(versions: Sequence[ModelVersion]) -> list[str]:
+    counted = Counter[str]()
+    sets = Counter(map(tuple, [version.metrics for version in versions]))  # few, of many versions
+    for names, times in sets.items():
+        counted.update(dict.fromkeys(names, times))
+    return [name for name, _ in counted.most_common(METRICS)]
+
+
+_VERSION: Mapping[str, Callable[[ModelVersion], Any]] = {
+    "version": lambda version: version.version,
+    "stage": lambda version: version.stage,
+    "aliases": lambda version: version.aliases,
+    "tags": lambda version: _tags(version.tags),
+    "tag_count": lambda version: len(version.tags),
+    "created": lambda version: int(version.created_at.timestamp()) * 1000,  # three digits that nobody reads
+    "user": lambda version: brief(version.user),
+    "size": lambda version: version.size,
+    "flavor": lambda version: version.flavor,
+    "description": lambda version: brief(plain(version.description)),
+}

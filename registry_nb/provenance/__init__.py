@@ -1,0 +1,1 @@
+"""Where a model came from: the cells, the commit, a fingerprint of the data."""

@@ -1,0 +1,234 @@
+"""Where a model came from: the notebook, its cells, the commit of its repository, the data. Recorded, never needed.
+
+Nothing here raises, and nothing is imported for it: outside of IPython there is only the data's fingerprint. Sources
+are masked as tags are (see `redaction`), and bounded. The environment is never recorded as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from registry_nb.domain.secrets import masked
+from registry_nb.errors import SecretFound, pass_signals, sentence_of, warn
+from registry_nb.provenance import slicing
+from registry_nb.provenance.fingerprint import fingerprint
+
+T = TypeVar("T")
+
+#: Characters of all cells that are kept, and of one.
+_MOST, _MOST_OF_ONE = 64_000, 16_000
+#: Earlier cells that are looked at.
+_CELLS = 1_000
+#: Seconds that git may take, beside the reading of cells; a repository whose status takes longer has no flag.
+_PATIENCE = 0.015
+#: What is read beyond a cut, so that a secret across it is still known as one.
+_BEYOND = 4_096
+
+_BEST_EFFORT = "a best effort, by what each cell binds and uses"
+
+_ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', re.MULTILINE)
+
+_body: ContextVar[str | None] = ContextVar("_body", default=None)
+
+
+@contextmanager
+def cell(source: str) -> Iterator[None]:
+    """Take this source for the current cell: of ``%%registry`` the front end only tells the whole."""
+    token = _body.set(source)
+    try:
+        yield
+    finally:
+        _body.reset(token)
+
+
+def captured(model: Any, data: Any = None) -> dict[str, Any]:
+    """Return what is known about where a model came from, as plain JSON.
+
+    Parameters
+    ----------
+    model, data : object
+
+    Returns
+    -------
+    dict
+        ``notebook``, ``execution_count``, ``cell`` (its source), ``cell_id``, ``slice`` (earlier cells that the
+        variable depends on, ``count`` and ``source`` each), ``slice_is`` (how they were found), ``git`` (``commit``,
+        ``branch``, ``dirty``, ``remote``), ``data`` (see `fingerprint`). What is not known is left out.
+
+    Warns
+    -----
+    SecretFound
+        If a cell holds what looks like a secret, which is masked.
+    """
+    found: dict[str, Any] = {}
+    shell = _shell()
+    if shell is not None:
+        asked = _safely(_ask_git)
+        found |= _safely(lambda: _cells(shell, model)) or {}
+        found |= _safely(lambda: _notebook(shell)) or {}
+        if asked and (git := _safely(lambda: _answered(*asked))):
+            found["git"] = git
+    if kinds := found.pop("secrets", ()):
+        told = ", ".join(kinds)
+        warn(SecretFound, f"the cells that made the model hold what looks like {told}; it is masked in the record")
+    if data is not None:
+        try:
+            found["data"] = fingerprint(data)
+        except Exception as error:  # noqa: BLE001  # whatever a library does with its own data
+            pass_signals(error)
+            found["data"] = {"problem": sentence_of(error, 200)}
+    return found
+
+
+def _safely(what: Callable[[], T]) -> T | None:
+    try:
+        return what()
+    except Exception as error:  # noqa: BLE001  # another front end's surprises are no reason to lose a model
+        pass_signals(error)
+        return None
+
+
+def _shell() -> Any:
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()  # another thread may just import it
+
+
+def _cells(shell: Any, model: Any) -> dict[str, Any]:
+    history = shell.history_manager
+    written, run = list(history.input_hist_raw), list(history.input_hist_parsed)
+    asked = (shell.get_parent() if hasattr(shell, "get_parent") else None) or {}  # of a kernel; a terminal has none
+    kind = asked.get("header", {}).get("msg_type", "execute_request")
+    if kind != "execute_request" and _body.get() is None:  # a widget's callback: no cell is running
+        written.append("")
+        run.append("")
+    count = len(run) - 1  # not execution_count, which is one ahead inside of a cell
+    if count < 1:
+        return {}
+    body = _body.get()
+    now = written[count] if body is None else body
+    first = max(1, count - _CELLS)
+    earlier = run[first:count]
+    raised = getattr(history, "exceptions", {})  # since IPython 9
+    failed = {place for place in range(len(earlier)) if first + place in raised}
+    names = [name for name, value in list(shell.user_ns.items()) if value is model and not name.startswith("_")]
+    last = run[count] if body is None else shell.transform_cell(body)
+    made_before = body is None and names and not slicing.needed([last], names[:1])
+    wanted = {*names[:1], *slicing.used(last)} if made_before else slicing.used(last)
+    places = slicing.needed(earlier, wanted, failed)
+    sources = [written[first + place] for place in places]
+    kept, cut, kinds = _bounded([*sources, now])
+    found: dict[str, Any] = {
+        "slice": [{"count": first + place, "source": text} for place, text in zip(places, kept[:-1], strict=True)],
+        "slice_is": _BEST_EFFORT + (", cut" if cut else ""),
+        "secrets": kinds,
+    }
+    if now:
+        found |= {"execution_count": count, "cell": kept[-1]}
+        cell_id = asked.get("metadata", {}).get("cellId")
+        found |= {"cell_id": _readable(cell_id)[:100]} if isinstance(cell_id, str) else {}
+    return found
+
+
+def _bounded(sources: Sequence[str]) -> tuple[list[str], bool, tuple[str, ...]]:
+    """Mask secrets, and cut what is too long to keep; the newest matter most."""
+    kept, left, cut = [], _MOST, False
+    kinds: set[str] = set()
+    for text in reversed(sources):
+        clean, found = masked(_readable(text[: _MOST_OF_ONE + _BEYOND]))
+        kinds.update(found)
+        # The last that was read may be half of a secret, which is not known as one.
+        whole = len(clean) if len(text) <= _MOST_OF_ONE + _BEYOND else max(0, len(clean) - _BEYOND)
+        short = clean[: min(_MOST_OF_ONE, left, whole)]
+        if len(short) < len(clean):
+            cut = True
+            short += "\n# … cut"
+        left = max(0, left - len(short))
+        kept.append(short)
+    return kept[::-1], cut, tuple(sorted(kinds))
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", "\\0")
+
+
+def _notebook(shell: Any) -> dict[str, str]:
+    told = os.environ.get("REGISTRY_NB_NOTEBOOK") or shell.user_ns.get("__vsc_ipynb_file__")
+    told = told or os.environ.get("JPY_SESSION_NAME")
+    if not isinstance(told, str) or not told:
+        return {}
+    path = os.path.relpath(told) if os.path.isabs(told) and told.startswith(os.getcwd() + os.sep) else told
+    name = path if not os.path.isabs(path) else os.path.basename(path)
+    return {"notebook": re.sub(r"[^\x20-\U0010ffff]", "?", name)[:500].encode("utf-8", "replace").decode()}
+
+
+def _ask_git() -> tuple[str, subprocess.Popen[bytes] | None, float] | None:
+    """Find the repository and ask whether something in it is changed; the answer is read later."""
+    here = os.getcwd()
+    while not os.path.exists(os.path.join(here, ".git")):
+        if here == os.path.dirname(here):
+            return None
+        here = os.path.dirname(here)
+    # Not fsmonitor, which is a program that the repository names.
+    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no", "--no-renames"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        asked = subprocess.Popen(  # noqa: S603  # fixed words
+            command,
+            cwd=here,
+            env={**own, "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:  # no git; its files can be read all the same
+        return here, None, 0.0
+    return here, asked, time.monotonic() + _PATIENCE
+
+
+def _answered(here: str, asked: subprocess.Popen[bytes] | None, until: float) -> dict[str, Any]:
+    found = _safely(lambda: _git(os.path.join(here, ".git"))) or {}
+    if asked is not None:
+        with asked:
+            try:
+                answer, _ = asked.communicate(timeout=max(0.001, until - time.monotonic()))
+            except subprocess.TimeoutExpired:  # a very large repository
+                asked.kill()
+            else:
+                found |= {"dirty": bool(answer.strip())} if found and asked.returncode == 0 else {}
+    return found
+
+
+def _git(folder: str) -> dict[str, Any]:
+    """Read the commit, the branch and the remote from git's own files: they are documented, and asking takes 10 ms."""
+    if os.path.isfile(folder):  # a worktree, or a submodule
+        folder = os.path.join(os.path.dirname(folder), _read(folder).removeprefix("gitdir: "))
+    common = os.path.join(folder, _read(os.path.join(folder, "commondir")))
+    head = _read(os.path.join(folder, "HEAD"))
+    ref = head.removeprefix("ref: ") if head.startswith("ref: ") else ""
+    if ref:
+        packed = re.search(rf"^(\w+) {re.escape(ref)}$", _read(os.path.join(common, "packed-refs")), re.MULTILINE)
+        head = _read(os.path.join(common, ref)) or (packed[1] if packed else "")
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head):
+        return {}
+    found = {"commit": head}
+    if ref:
+        found["branch"] = _readable(ref.removeprefix("refs/heads/"))[:200]
+    remote = _ORIGIN.search(_read(os.path.join(common, "config")))
+    if remote:
+        found["remote"] = masked(re.sub(r"://.*@", "://", _readable(remote[1]).partition("?")[0]))[0][:500]
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20).strip()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""What a model's input and output look like: infer it, compare it, hold data against it."""

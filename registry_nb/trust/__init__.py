@@ -1,0 +1,1 @@
+"""Who made these bytes: keys, seals, trusted registries."""
