@@ -18,7 +18,8 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from registry_nb.context import Context
-from registry_nb.display.cells import counted, local_time, short, visible
+from registry_nb.display.cells import counted, local_time, visible
+from registry_nb.domain.digits import short
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries

@@ -20,7 +20,8 @@ from registry_nb.operations.approvals import Request
 
 
 def request_row(request: Request) -> Sequence[Cell]:
-    """Show a request."""
+    """Show a request; whose yes does not count is said beside the name."""
+    told = (f"{user} (does not count)" if user in request.uncounted else user for user in request.approved)
     return (
         text_cell(request.name),
         number_cell(request.version),
@@ -28,7 +29,7 @@ def request_row(request: Request) -> Sequence[Cell]:
         time_cell(request.at),
         text_cell(request.by),
         text_cell(request.because),
-        text_cell(", ".join(request.approved)),
+        text_cell(", ".join(told)),
     )
 
 

@@ -14,7 +14,6 @@ from registry_nb.context import Context
 from registry_nb.display.cells import (
     Cell,
     counted,
-    difference,
     local_time,
     long_cell,
     measured_cell,
@@ -38,7 +37,7 @@ from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run
 from registry_nb.errors import RegistryError, in_bytes
 from registry_nb.operations.approvals import Request
 from registry_nb.operations.asof import Past, Stint
-from registry_nb.operations.diff import Diff, Difference
+from registry_nb.operations.diff import Diff, Difference, between, is_size, sides_of
 from registry_nb.operations.follow import Following
 from registry_nb.operations.integrity import ALTERED, Report
 from registry_nb.operations.policies import Evaluation
@@ -323,7 +322,7 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
             text_cell("" if place and shown[place - 1].section == found.section else found.section),
             text_cell(found.name),
             *_two_sides(found),
-            Cell(_between(found), "" if found.difference is None else f"{found.difference:+}", "number"),
+            Cell(between(found), "" if found.difference is None else f"{found.difference:+}", "number"),
         )
         for place, found in enumerate(shown)
     ]
@@ -333,11 +332,12 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
 
 def _two_sides(found: Difference) -> list[Cell]:
     """Show two facts: metrics in short, as everywhere, and what was set to the last digit."""
-    sides, measured = (found.a, found.b), found.section == "metrics"
-    if _in_bytes(found):
+    sides = found.a, found.b
+    if is_size(found):
         cells = [size_cell(size) for size in sides]
-    elif measured and all(side is None or isinstance(side, (int, float)) for side in sides):
-        cells = [cell if cell.text else Cell("–") for cell in number_cells(sides)]
+    elif found.section == "metrics":
+        texts = zip(sides_of(found), sides, strict=True)
+        cells = [Cell("–") if side is None else Cell(text, repr(side), "number") for text, side in texts]
     else:
         told = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
         cells = [text_cell(or_none(side)) for side in told]
@@ -345,16 +345,6 @@ def _two_sides(found: Difference) -> list[Cell]:
         replace(cell, kind="good" if found.better == which else "") for which, cell in zip("ab", cells, strict=True)
     ]
     return good if found.difference is None else [replace(cell, kind=cell.kind or "number") for cell in good]
-
-
-def _between(found: Difference) -> str:
-    if found.difference is not None and _in_bytes(found):
-        return ("-" if found.difference < 0 else "+") + in_bytes(abs(int(found.difference)))
-    return difference((found.a, found.b), found.difference)
-
-
-def _in_bytes(found: Difference) -> bool:
-    return (found.section, found.name) == ("record", "size") and found.difference is not None
 
 
 def _alone(record: Shown) -> Sheet:

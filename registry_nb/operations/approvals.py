@@ -36,6 +36,8 @@ class Request(Shown):
     by, because : str
     approved : tuple of str
         Who said yes so far.
+    uncounted : tuple of str
+        Those of them whose yes the policy does not count.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Request(Shown):
     by: str
     because: str
     approved: tuple[str, ...]
+    uncounted: tuple[str, ...] = ()
 
 
 def request(
@@ -68,7 +71,7 @@ def request(
         If it is in that stage already.
     """
     record = _said(context, "requested", name, version, to, because)
-    return next(one for one in inbox(context, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
+    return next(one for one in open_requests(context.store, record) if one.stage is Stage(to))
 
 
 def approve(
@@ -221,7 +224,8 @@ def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]
         version = reader.version(name, number)
         if version is not None and (event.after or {}).get("essence") == version.essence.hex():
             yes = _yes(answers[number], version, Stage(stage))
-            found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes))
+            lost = tuple(user for user in yes if uncounted(reader, version, Stage(stage), user))
+            found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes, lost))
     return found
 
 

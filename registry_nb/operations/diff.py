@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from registry_nb.context import Context
+from registry_nb.domain.digits import aligned, difference
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Run, SavedModel, json_number
-from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
+from registry_nb.errors import Invalid, in_bytes, pass_signals, printable, sentence_of
 from registry_nb.operations import resolve
 from registry_nb.packaging import settings
 from registry_nb.packaging.settings import leaf
@@ -115,10 +116,7 @@ class Diff(Listing[Difference]):
     def to_markdown(self) -> str:
         """Write it as a table for a pull request; nothing that a user supplied means anything in it."""
         head = ("", "", f"a: {self.a}", f"b: {self.b}", "b - a", "better")
-        cells = (
-            (found.section, found.name, _text(found.a), _text(found.b), _signed(found.difference), found.better or "")
-            for found in self
-        )
+        cells = ((found.section, found.name, *sides_of(found), between(found), found.better or "") for found in self)
         lines = ["| " + " | ".join(map(_markdown, row)) + " |" for row in (head, *cells)]
         return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:], ""])
 
@@ -176,7 +174,7 @@ def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff
     ...     _ = registry.register(lambda X: [0 for _ in X], "Zero", metrics={"accuracy": accuracy})
     >>> print(diff(registry, "models:/Zero/1", "models:/Zero/2"))
     a: models:/Zero/1, b: models:/Zero/2
-    metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)
+    metrics, accuracy: 0.50 → 0.75 (+0.25, b is better)
     """
     one, other = (_side(context, given) for given in (a, b))
     found = [*_told(one, other), *_set(context, one, other)]
@@ -412,18 +410,33 @@ def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
 
 
 def _line(found: Difference) -> str:
-    told = " → ".join(printable(_text(side)) for side in (found.a, found.b))
-    more = [_signed(found.difference), f"{found.better} is better" if found.better else ""]
+    told = " → ".join(map(printable, sides_of(found)))
+    more = [between(found), f"{found.better} is better" if found.better else ""]
     note = ", ".join(filter(None, more)) if found.difference else ""
     return f"{found.section}, {printable(found.name)}: {told}" + (f" ({note})" if note else "")
 
 
-def _text(value: object) -> str:
-    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+def is_size(found: Difference) -> bool:
+    """Tell whether two facts are numbers of bytes."""
+    return (found.section, found.name) == (_RECORD, "size") and found.difference is not None
 
 
-def _signed(difference: float | None) -> str:
-    return f"{difference:{'+' if isinstance(difference, int) else '+.4g'}}" if difference else ""
+def sides_of(found: Difference) -> list[str]:
+    """Write two facts: sizes with their unit, metrics in short unless that reads the same, the rest as it was set."""
+    sides = found.a, found.b
+    if is_size(found):
+        return [in_bytes(size) for size in sides]
+    if found.section != "metrics":
+        return ["none" if side is None else str(side) for side in sides]
+    told = [text or "none" for text in aligned(sides)]
+    return [str(side) for side in sides] if told[0] == told[1] and found.difference else told
+
+
+def between(found: Difference) -> str:
+    """Write what is between two facts, as they are written."""
+    if is_size(found) and found.difference is not None:
+        return ("-" if found.difference < 0 else "+") + in_bytes(abs(int(found.difference)))
+    return difference((found.a, found.b), found.difference)
 
 
 def _markdown(text: str) -> str:

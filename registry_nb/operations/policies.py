@@ -18,6 +18,7 @@ from typing import Any
 from registry_nb import rules
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
+from registry_nb.domain.digits import short, telling
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.domain.uris import Which
@@ -279,17 +280,25 @@ def _metric(asked: _Asked, name: str, sign: str, wanted: float | Incumbent) -> F
         return f"it has no such metric (its metrics: {there})", FAILED
     if not math.isfinite(value):
         return f"{value}", FAILED
-    told = f"{value:.6g}"
-    if isinstance(wanted, Incumbent):
-        if asked.holder is None:
-            return f"{told}; {asked.nobody}", PASSED
-        held = asked.holder.record.metrics.get(name, math.nan) if asked.holder.record else math.nan
-        if not math.isfinite(held):
-            return f"{told}; {asked.whom} has no such number", UNKNOWN
-        told, wanted = f"{told}; {asked.whom} has {held:.6g}", held + wanted.offset
-    # What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
-    close = math.isclose(value, wanted, rel_tol=1e-12, abs_tol=1e-12)
-    return told, _verdict("=" in sign and sign != "!=" if close else rules.OPERATORS[sign](value, wanted))
+    if not isinstance(wanted, Incumbent):
+        (told,), way = telling([value], lambda one: _way(one, wanted)), _way(value, wanted)
+        return told, _verdict(rules.OPERATORS[sign](way, 0))
+    if asked.holder is None:
+        return f"{short(value)}; {asked.nobody}", PASSED
+    held = asked.holder.record.metrics.get(name, math.nan) if asked.holder.record else math.nan
+    if not math.isfinite(held):
+        return f"{short(value)}; {asked.whom} has no such number", UNKNOWN
+    way = _way(value, held + wanted.offset)
+    told, other = telling([value, held], lambda one, two: _way(one, two + wanted.offset))
+    return f"{told}; {asked.whom} has {other}", _verdict(rules.OPERATORS[sign](way, 0))
+
+
+def _way(value: float, bound: float) -> int:
+    """Tell on which side of a bound a value is: -1, 1, or 0 where it is the bound.
+
+    What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
+    """
+    return 0 if math.isclose(value, bound, rel_tol=1e-12, abs_tol=1e-12) else 1 if value > bound else -1
 
 
 def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
@@ -324,8 +333,8 @@ def _approved_by(asked: _Asked, people: int, not_author: bool) -> Found:
     count = [user for user in yes if not (not_author and user == asked.record.user)]
     if not yes:
         return "nobody approved it", FAILED
-    own = ", who registered it" if len(count) < len(yes) else ""
-    return f"approved by {', '.join(map(shown, yes))}{own}", _verdict(len(count) >= people)
+    told = (shown(user) if user in count else f"{shown(user)} (registered it, does not count)" for user in yes)
+    return f"approved by {', '.join(told)}", _verdict(len(count) >= people)
 
 
 def _shadowed(asked: _Asked, min_agreement: float) -> Found:
@@ -342,8 +351,9 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
             agreement = told.get("agreement")
             if not isinstance(agreement, (int, float)):
                 return f"compared with {asked.holder}, but no agreement was found", UNKNOWN
-            text = f"{agreement:.4g} of {told.get('rows')} rows, compared with {asked.holder}"
-            return text, _verdict(agreement >= min_agreement)
+            (share,) = telling([agreement], lambda one: _way(one, min_agreement))
+            text = f"{share} of {told.get('rows')} rows, compared with {asked.holder}"
+            return text, _verdict(_way(agreement, min_agreement) >= 0)
     return f"no saved comparison with {asked.holder}", FAILED
 
 

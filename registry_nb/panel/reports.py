@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST = 50
 #: Who held a stage comes before all others.
 _FIRST = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
-#: Metrics that are shown of a request, if the policy asks for none.
+#: Metrics that are shown of a request, besides those that the policy asks for.
 _MEASURED = 6
 
 
@@ -81,6 +81,7 @@ def report(found: Comparison, *, saved: bool) -> Json:
         {
             "title": part.title,
             "heads": list(part.heads),
+            "measured": [n for n, cells in enumerate(zip(*part.rows, strict=True)) if any(map(_is_measured, cells))],
             "rows": [[_cell(value) for value in row] for row in part.rows[:_NEWEST]],
             "note": part.note,
         }
@@ -88,6 +89,11 @@ def report(found: Comparison, *, saved: bool) -> Json:
     ]
     told = {"sentence": found.sentence, "agreement": found.agreement, "a": found.a.version, "b": found.b.version}
     return {**told, "parts": parts, "saved": saved}
+
+
+def _is_measured(value: object) -> bool:
+    """Tell what is shown with decimals, which JSON cannot: to it, 1.0 is 1."""
+    return isinstance(value, float)
 
 
 def _cell(value: object) -> Any:
@@ -122,6 +128,7 @@ def _request(one: Request) -> Json:
         "by": brief(one.by),
         "because": brief(one.because, 1000),
         "approved": [brief(user) for user in one.approved],
+        "uncounted": [brief(user) for user in one.uncounted],
     }
 
 
@@ -135,6 +142,7 @@ def _standing(context: Context, one: Request) -> Json:
     understood = zip(map(rules.understood, texts), found.rows, strict=False)
     asked = [(rule, row) for rule, row in understood if rule is not None]
     yes = [row for rule, row in asked if rule.kind == "approved_by"]
+    whole = asked and len(asked) == len(texts)  # nothing of a newer release, which may ask for more
     why = ""
     if user in one.approved:
         why = "you approved it already"
@@ -142,6 +150,9 @@ def _standing(context: Context, one: Request) -> Json:
         why = "you registered it, and the policy asks for somebody else's yes"
     elif yes and all(row.verdict == "passed" for row in yes):
         why = "enough people approved it"
-    measured = dict.fromkeys(rule.args[0] for rule, _ in asked if rule.kind == "metric") or record.metrics
-    shown = {name: json_number(record.metrics[name]) for name in islice(measured, _MEASURED) if name in record.metrics}
+    elif whole and not yes and all(row.verdict != "failed" for row in found.rows):
+        why = "the policy asks for no approval"
+    told = {rule.args[0] for rule, _ in asked if rule.kind == "metric"}  # by its own row, beside its bound
+    besides = islice((item for item in record.metrics.items() if item[0] not in told), _MEASURED)
+    shown = {name: json_number(value) for name, value in besides}
     return {"metrics": shown, **_rows(found), "why_not": why}

@@ -334,15 +334,20 @@ def _key(key: Any, path: str) -> str:
 
 
 _FIRST = re.compile(rb'\{"(\w+)":("[^"\\]*"|-?\d+)[,}]')
+_LAST = re.compile(rb',"(\w+)":(null|-?\d+)\}\Z')  # what a document ends with is its own, not a part's
 
 
 def field_of(raw: bytes, name: str) -> Any:
     """Read one top-level field of a raw document; None if it is absent or no text, number or truth value.
 
-    A document that has it as its first field is not decoded: a hundred thousand are read in 50 ms instead of a second.
+    A document that has it as its first field, or as a number at its end, is not decoded: a hundred thousand are read in
+    50 ms instead of a second.
     """
     first = _FIRST.match(raw)
     if first and first[1] == name.encode():
         return first[2][1:-1].decode() if first[2].startswith(b'"') else int(first[2])
+    last = _LAST.match(raw, raw.rfind(b","))
+    if last and last[1] == name.encode():
+        return None if last[2] == b"null" else int(last[2])
     value = decode(raw).get(name)
     return value if isinstance(value, (str, int, float, bool)) else None

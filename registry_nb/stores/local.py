@@ -9,7 +9,8 @@ table                        document id          document
 ``runs``                     any                  ``run_id`` first, then everything else
 ============================ ==================== =========================================================
 
-The field that is looked up is written first, so that an index is built without decoding the documents.
+The field that is looked up is written first, or stands last as an event's ``version`` does among its sorted keys, so
+that an index is built without decoding the documents.
 """
 
 from __future__ import annotations
@@ -153,15 +154,14 @@ class LocalStore:
     def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
         """Return a model's history, or only what was done to a version; also that of a model that was deleted."""
         table = f"events:{name}"
+        if version is not None:
+            own = self._journal.indexed(table, "version", version)
+            yield from (Event.from_dict(format.decode(own[number])) for number in sorted(own, reverse=newest_first))
+            return
         docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
-        sign = b"" if version is None else format.encode({"version": version})[1:-1]
         for number in range(newest, 0, -1) if newest_first else sorted(docs):
-            raw = docs.get(number)
-            if raw is None or sign not in raw:  # an index over the versions would have to decode all of them once
-                continue
-            event = Event.from_dict(format.decode(raw))
-            if version in (None, event.version):
-                yield event
+            if (raw := docs.get(number)) is not None:
+                yield Event.from_dict(format.decode(raw))
 
     def histories(self) -> list[str]:
         """Return the names that have a history, those of deleted models among them, sorted."""

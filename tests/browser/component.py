@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from itertools import pairwise
 
 from conftest import theme
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -89,6 +90,8 @@ def columns(rows, **more):
     """Rows as the kernel sends them: one list a field, compressed."""
     names = list(dict.fromkeys(name for row in rows for name in row.get("metrics", {})))
     fields = {field: [row[field] for row in rows] for field in (rows[0] if rows else {}) if field != "metrics"}
+    rising = [field for field in ("version", "created") if field in fields]
+    fields["steps"] = {field: [now - last for last, now in pairwise((0, *fields.pop(field)))] for field in rising}
     if names:
         fields["metrics"] = {name: [row["metrics"].get(name) for row in rows] for name in names}
     return base64.b64encode(zlib.compress(json.dumps({**fields, "revision": 1, **more}).encode())).decode()
@@ -240,6 +243,7 @@ REQUEST = {
     "by": "Grace",
     "because": "better on holdout",
     "approved": [],
+    "uncounted": [],
     "metrics": {"accuracy": 0.97},
     "rows": [{"rule": "approved_by(1)", "found": "nobody approved it", "verdict": "failed"}],
     "ok": False,
@@ -256,10 +260,17 @@ SHADOW = {
         {
             "title": "Metrics",
             "heads": ["metric", "2", "3"],
-            "rows": [["accuracy", 0.95, 0.97]],
+            "rows": [["accuracy", 1, 0.97], ["log loss", "–", 0.5]],
+            "measured": [1, 2],
             "note": "McNemar: p = 0.6",
         },
-        {"title": "Where they disagree", "heads": ["2 says", "3 says", "rows"], "rows": [["a", "b", 4]], "note": ""},
+        {
+            "title": "Where they disagree",
+            "heads": ["2 says", "3 says", "rows"],
+            "rows": [["a", "b", 4]],
+            "measured": [],
+            "note": "",
+        },
     ],
 }
 

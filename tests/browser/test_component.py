@@ -7,7 +7,7 @@ from importlib import resources
 from component import bad, columns, good, three, version
 from playwright.sync_api import expect
 
-from registry_nb.display.cells import aligned, short
+from registry_nb.domain.digits import aligned, percent, short
 
 # -- the list of models ------------------------------------------------------------------------------------------------
 
@@ -307,3 +307,6 @@ def test_a_number_looks_in_the_panel_as_in_the_table_of_a_cell(page):
     rows = [[0.9343, 0.943], [0.5, None], [123456.0, 0.5], [0.00012, 1.0], [1.0, 0.25]]
     script = f"rows => {{ {source}; return rows.map(row => row.map(one => figure(one, decimalsOf(row)))); }}"
     assert page.evaluate(script, rows) == [aligned(row) for row in rows]
+    source += (resources.files("registry_nb.notebook") / "static/shadow.js").read_text(encoding="utf-8")
+    shares = [0.0, 1.0, 0.5, 0.0625, 0.99949, 0.9995, 0.9999999, 1e-9]
+    assert page.evaluate(f"values => {{ {source}; return values.map(share); }}", shares) == [*map(percent, shares)]

@@ -204,6 +204,24 @@ def test_the_tab_counts_who_waits_and_a_request_has_what_the_policy_finds(panel)
     assert [(args["model"], args["version"]) for args in shown.sent("plan")] == [("Iris", 4)]
 
 
+def test_where_the_policy_is_met_without_an_approval_none_is_offered(panel):
+    rows = [{"rule": "metric(accuracy) >= 0.9", "found": "0.97", "verdict": "passed"}]
+    why = "the policy asks for no approval"
+    met = {**REQUEST, "rows": rows, "ok": True, "why_not": why}
+    shown = panel(model="", view="requests", replies={"inbox": good({"requests": [met]})})
+    row = shown.page.get_by_role("list", name="Requests").locator("> li")
+    expect(row).to_contain_text("Policy met: ")
+    expect(row).to_contain_text(f"Approve is not offered: {why}")
+    assert row.get_by_role("button").all_inner_texts() == ["Iris 3", "Promote…", "Reject…"]
+
+
+def test_an_approval_that_does_not_count_says_so_beside_the_name(panel):
+    asked = {**REQUEST, "approved": ["ada", "bob"], "uncounted": ["ada"]}
+    shown = panel(model="", view="requests", replies={"inbox": good({"requests": [asked]})})
+    row = shown.page.get_by_role("list", name="Requests").locator("> li")
+    expect(row).to_contain_text("approved by ada (does not count), bob")
+
+
 def test_the_slider_does_not_go_before_the_first_event(panel):
     first = HISTORY["events"][0]["at"] + 0.123
     events = [{**HISTORY["events"][0], "at": first}, *HISTORY["events"][1:]]
@@ -230,7 +248,8 @@ def test_two_versions_are_compared_on_data_and_the_report_stands_above_the_diffe
     shown = panel(view="compare")
     compared(shown)
     expect(shown.page.locator(".shadow .summary")).to_have_text(SHADOW["sentence"])
-    expect(shown.page.get_by_role("table", name="Metrics, on the data")).to_contain_text("0.97")
+    measured = shown.page.get_by_role("table", name="Metrics, on the data")
+    assert measured.locator("tbody tr").all_inner_texts() == ["accuracy\t1.00\t0.97", "log loss\t–\t0.5"]
     expect(shown.page.get_by_role("img", name="They agree on 97.3 % of the rows")).to_be_visible()
     assert shown.sent("shadow") == [
         {"model": "Iris", "a": 2, "b": 3, "save": False, "data": "X_test", "truth": "y_test", "by": ""}
@@ -271,7 +290,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202e"
 def test_hostile_words_stay_words(panel, page):
     rules = [{"rule": HOSTILE, "found": HOSTILE, "verdict": "failed"}]
     report = {**SHADOW, "sentence": HOSTILE, "parts": [{"title": HOSTILE, "heads": [HOSTILE], "rows": [[HOSTILE]],
-                                                        "note": HOSTILE}]}  # fmt: skip
+                                                        "measured": [], "note": HOSTILE}]}  # fmt: skip
     request = {**REQUEST, "because": HOSTILE, "by": HOSTILE, "approved": [HOSTILE], "stage": HOSTILE}
     shown = panel(replies={"show": good({**SHOWN, "requests": [request]}), "shadow": good(report)})
     dialog = promoting(shown, {**REFUSED, "rows": rules})

@@ -302,3 +302,19 @@ def test_no_column_lies_below_the_dots_and_two_can_be_marked_at_any_width(panel,
         box = shown.row(number).locator(".box").bounding_box()
         shown.page.mouse.click(box["x"] - 5, box["y"] + 5)
     expect(shown.button("Compare 1 and 2")).to_be_visible()
+
+
+def test_what_is_only_heard_does_not_make_the_page_longer(panel):
+    shown = panel(view="board", width=500, versions=[version(number) for number in range(1, 41)])
+    expect(shown.page.locator(".card").first).to_be_visible()
+    page = "document.documentElement.scrollHeight - innerHeight"
+    assert shown.page.evaluate(f"() => {page}") <= 0
+
+
+def test_a_long_name_in_a_comparison_has_more_room_than_a_number(panel):
+    name = "mean_absolute_percentage_error_on_the_holdout_of_the_last_quarter"
+    row = {"section": "metrics", "name": name, "a": 0.041, "b": 0.027, "difference": -0.014, "better": "b"}
+    shown = panel(view="compare", replies={"compare": good({"rows": [row]})})
+    cells = shown.page.get_by_role("table", name="Metrics").locator("tbody tr td")
+    wide = cells.evaluate_all("cells => cells.map(cell => cell.getBoundingClientRect().width)")
+    assert wide[0] > 1.4 * max(wide[1:])

@@ -13,7 +13,7 @@ from registry_nb import session
 from registry_nb.domain.records import frozen
 from registry_nb.errors import VersionNotFound
 from registry_nb.operations import diff as comparison
-from registry_nb.operations.diff import Difference, diff
+from registry_nb.operations.diff import Diff, Difference, diff
 from registry_nb.packaging import settings
 
 
@@ -468,12 +468,12 @@ def test_a_diff_is_text_json_and_markdown_in_which_nothing_of_a_user_means_anyth
     )
     assert str(found).splitlines() == [
         "a: models:/Iris/1, b: models:/Iris/2",
-        "metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)",
+        "metrics, accuracy: 0.50 → 0.75 (+0.25, b is better)",
         "metrics, loss: nan → inf",
         "tags, a|b: none → <b>[x](y)</b>\\n| z\\u202e",
         "record, description:  → d",
     ]
-    assert str(diff(registry, one, dataclasses.replace(two, size=one.size + 29907))).endswith(" (+29907)")
+    assert str(diff(registry, one, dataclasses.replace(two, size=one.size + 29907))).endswith(" (+29.9 KB)")
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert (written["a"], written["b"]) == ("models:/Iris/1", "models:/Iris/2")
     first, second = written["differences"][:2]
@@ -484,8 +484,26 @@ def test_a_diff_is_text_json_and_markdown_in_which_nothing_of_a_user_means_anyth
     assert (second["a"], second["b"]) == ("NaN", "Infinity")
     lines = found.to_markdown().splitlines()
     assert lines[1] == "|---|---|---|---|---|---|"
-    assert lines[2] == "| metrics | accuracy | 0.5 | 0.75 | \\+0.25 | b |"
+    assert lines[2] == "| metrics | accuracy | 0.50 | 0.75 | \\+0.25 | b |"
     assert "| a\\|b |" in lines[4]
     assert "| \\<b\\>\\[x\\](y)\\</b\\><br>\\| z\\\\u202e |" in lines[4]
     assert len(lines) == 2 + len(found)
     assert str(diff(registry, *pair)).endswith("they differ in nothing that is known")
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "a", "b", "told"),
+    [
+        ("metrics", "accuracy", 0.9343, 0.943, "0.9343 → 0.9430 (+0.0087, b is better)"),
+        ("metrics", "revenue", 942638.277, 948641.4, "942,638 → 948,641 (+6,003.1)"),
+        ("metrics", "accuracy", 0.950004, 0.950006, "0.950004 → 0.950006 (+2e-06, b is better)"),
+        ("metrics", "loss", None, 0.5, "none → 0.5"),
+        ("params", "rate", 0.123456789, 0.123456788, "0.123456789 → 0.123456788 (-1e-09)"),
+        ("record", "size", 791, 30698, "791 B → 30.7 KB (+29.9 KB)"),
+        ("record", "size", 30698, 791, "30.7 KB → 791 B (-29.9 KB)"),
+        ("record", "size", 791, 791, "791 B → 791 B"),
+    ],
+)
+def test_a_number_in_a_diff_looks_as_in_its_table_and_never_the_same_where_it_differs(section, name, a, b, told):
+    found = str(Diff([Difference(section, name, a, b)], "one", "two"))
+    assert found.splitlines()[1] == f"{section}, {name}: {told}"

@@ -375,6 +375,35 @@ def test_decimals_are_compared_as_they_were_written(registry, constant):
     assert [verdict for verdict, _ in verdicts(registry, 2)] == ["passed", "failed"]
 
 
+@pytest.mark.parametrize(
+    ("value", "rule", "found"),
+    [
+        (0.8999999, metric("m") >= 0.9, ("failed", "0.8999999")),
+        (0.9000001, metric("m") > 0.9, ("passed", "0.9000001")),
+        (0.8999999, metric("m") == 0.9, ("failed", "0.8999999")),
+        (0.9, metric("m") > 0.9, ("failed", "0.9")),
+        (948641.4, metric("m") <= 948641, ("failed", "948,641.4")),
+        (948641.4, metric("m") <= 1e6, ("passed", "948,641")),
+        (0.94999, metric("m") >= incumbent, ("failed", "0.94999; the incumbent 1 has 0.95")),
+        (0.9449996, metric("m") >= incumbent - 0.005, ("failed", "0.9449996; the incumbent 1 has 0.95")),
+    ],
+)
+def test_what_fails_a_bound_is_never_written_as_that_bound(registry, constant, value, rule, found):
+    registry.register(constant(1), "Iris", metrics={"m": 0.95})
+    registry.promote("Iris", 1)
+    registry.register(constant(2), "Iris", metrics={"m": value})
+    guard(registry, rule)
+    assert verdicts(registry, 2) == [found]
+
+
+def test_digits_are_told_of_the_incumbent_too_where_they_matter(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"accuracy": 0.950006})
+    registry.promote("Iris", 1)
+    registry.register(constant(2), "Iris", metrics={"accuracy": 0.950004})
+    guard(registry, metric("accuracy") >= incumbent)
+    assert verdicts(registry, 2) == [("failed", "0.95; the incumbent 1 has 0.95001")]
+
+
 def test_a_description_a_tag_and_a_stage_are_those_of_now(iris):
     guard(iris, has_description(), tag("tested") == "true", from_stage("Staging"))
     iris.describe("Iris", "fitted again", version=3)
@@ -413,14 +442,17 @@ def test_a_saved_comparison_counts_for_these_two_models_only(iris):
     guard(iris, shadowed(min_agreement=0.95))
     two, three = iris.version("Iris", 2), iris.version("Iris", 3)
     told = {"against": 2, "against_essence": two.essence.hex(), "essence": three.essence.hex(), "rows": 150}
-    for agreement, wanted in ((None, "unknown"), (0.9, "failed"), (0.97, "passed")):
+    found = {}
+    for agreement, wanted in ((None, "unknown"), (0.9499997, "failed"), (0.97, "passed")):
         with iris.store.transaction() as tx:
             from registry_nb import process
             from registry_nb.domain import lifecycle
 
             tx.apply(lifecycle.shadowed(three, {**told, "agreement": agreement}, process.stamp("ada")))
-        assert [verdict for verdict, _ in verdicts(iris)] == [wanted]
+        found[agreement] = verdicts(iris)
+        assert [verdict for verdict, _ in found[agreement]] == [wanted]
     assert verdicts(iris)[0][1] == "0.97 of 150 rows, compared with 2"
+    assert found[0.9499997] == [("failed", "0.9499997 of 150 rows, compared with 2")]
     iris.promote("Iris", 1, force=True, because="for the test")
     assert verdicts(iris) == [("failed", "no saved comparison with 1")]
 

@@ -371,7 +371,7 @@ def test_the_figures_become_a_frame_and_all_of_it_plain_json(registry, answers):
 
 def test_nearly_all_is_not_written_as_all(registry, answers):
     answers(lambda x: "a", lambda x: "b" if x == 7 else "a")
-    assert shadow(registry, "M", 1, 2, list(range(2_000))).sentence == "1 and 2 agree on 1,999 of 2,000 rows (99.950 %)"
+    assert shadow(registry, "M", 1, 2, list(range(2_000))).sentence == "1 and 2 agree on 1,999 of 2,000 rows (99.95 %)"
     assert shadow(registry, "M", 1, 2, [1]).sentence == "1 and 2 agree on 1 of 1 rows (100.0 %)"
 
 

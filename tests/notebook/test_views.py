@@ -8,6 +8,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.display import cells, entries, render
+from registry_nb.operations import diff
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -157,6 +158,13 @@ def test_metrics_of_a_column_have_their_points_below_each_other(values, shown):
     found = [row[0] for row in cells.metric_cells(records, ["m"])]
     assert [cell.text for cell in found] == shown
     assert [cell.title for cell in found] == ["" if value is None else repr(value) for value in values]
+
+
+def test_two_metrics_that_differ_do_not_read_the_same_in_a_table():
+    pairs = [(0.9343, 0.943), (0.950004, 0.950006), (None, 0.5)]
+    found = diff.Diff([diff.Difference("metrics", "m", *pair) for pair in pairs], "one", "two")
+    rows = [line.split()[-3:] for line in render.text(found).splitlines()[2:]]
+    assert rows == [["0.9343", "0.9430", "+0.0087"], ["0.950004", "0.950006", "+2e-06"], ["m", "–", "0.5"]]
 
 
 def test_a_version_s_page_keeps_every_digit():

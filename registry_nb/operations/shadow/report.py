@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
+from registry_nb.domain.digits import aligned, percent, short
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, json_number
 from registry_nb.errors import printable
@@ -127,7 +128,7 @@ class Comparison(Shown):
     def sentence(self) -> str:
         """What it comes to, in one sentence."""
         agreed = round(self.agreement * self.rows)
-        share = f"{100 * self.agreement:.{1 if agreed == self.rows else 3 if self.agreement > 0.999 else 1}f} %"
+        share = percent(self.agreement)
         return f"{self.a.version} and {self.b.version} agree on {agreed:,} of {self.rows:,} rows ({share})"
 
     def parts(self) -> tuple[Part, ...]:
@@ -248,7 +249,7 @@ class Comparison(Shown):
     def __str__(self) -> str:
         lines = [f"{self.b.name}: {self.sentence}"]
         for part in self.parts():
-            table = [part.heads, *(tuple(map(_text, row)) for row in part.rows[:_LISTED])]
+            table = [part.heads, *map(_texts, part.rows[:_LISTED])]
             wide = [max(map(len, column)) for column in zip(*table, strict=True)]
             lines += ["", part.title, *("  ".join(map(str.ljust, row, wide)).rstrip() for row in table)]
             lines += [f"… and {len(part.rows) - _LISTED} more"] * (len(part.rows) > _LISTED)
@@ -264,15 +265,21 @@ def _rows(listing: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _lane(y: int, label: str, share: float, note: str) -> str:
-    words = (
-        f'<text x="0" y="{y + 13}">{escape(label[:24])}</text><text x="580" y="{y + 13}">{share:.1%} of {note}</text>'
-    )
+    told = f"{percent(share)} of {note}"
+    words = f'<text x="0" y="{y + 13}">{escape(label[:24])}</text><text x="580" y="{y + 13}">{told}</text>'
     whole = f'<rect x="170" y="{y + 2}" width="400" height="14" rx="3" fill-opacity=".25"/>'
     return f'{whole}<rect x="170" y="{y + 2}" width="{400 * share:.1f}" height="14" rx="3" fill="#1976d2"/>{words}'
 
 
+def _texts(row: Iterable[Any]) -> list[str]:
+    """Write a row, whose numbers are compared: with as many decimals each."""
+    values = list(row)
+    numbers = iter(aligned([value for value in values if isinstance(value, float)]))
+    return [next(numbers) if isinstance(value, float) else _text(value) for value in values]
+
+
 def _text(value: Any) -> str:
-    told = "" if value is None else f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+    told = "" if value is None else short(value) if isinstance(value, float) else printable(str(value))
     return told if len(told) <= _WIDE else f"{told[:_WIDE]}…"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from registry_nb.domain.digits import short
 from registry_nb.errors import Invalid
 from registry_nb.schema import forms
 from registry_nb.showing import Shown
@@ -254,7 +255,7 @@ class Numbers:
         for share in _QUANTILES:
             quantiles = (float(told[side].quantile(share)) for side in _SIDES)
             figures.append(Figure(f"{what}_p{round(share * 100):02}", *quantiles))
-        note = [f"they differ by {total['gap'] / rows:.4g} on average"]
+        note = [f"they differ by {short(total['gap'] / rows)} on average"]
         note += [f"quantiles are of a sample of {len(sample):,} rows"] if len(sample) < rows else []
         slices = self._sums.iterrows() if "by" in self._most else ()
         return Found(

@@ -40,7 +40,8 @@ function compareView(ctx) {
     inputs.b, swap, shadow.run,
     h("label.check", {}, everything, "what is the same, too")), trouble, shadow.report, result);
 
-  // Two facts and what is between them: metrics as everywhere, sizes with their unit, what was set to its last digit.
+  // Two facts and what is between them: metrics as everywhere unless they would look the same, sizes with their unit,
+  // and what was set to its last digit.
   function told(row) {
     const { a, b, difference } = row;
     const signed = (text) => `${difference < 0 ? "−" : "+"}${text}`;
@@ -49,7 +50,8 @@ function compareView(ctx) {
     if (row.section !== "metrics") return [plain(a), plain(b), difference === null ? ""
       : signed(plain(Math.abs(difference)))];
     const places = decimalsOf([a, b]);
-    return [figure(a, places), figure(b, places), difference === null ? ""
+    const short = [figure(a, places), figure(b, places)];
+    return [...(difference && short[0] === short[1] ? [String(a), String(b)] : short), difference === null ? ""
       : signed(figure(Math.abs(difference), places))];
   }
 

@@ -117,7 +117,7 @@ function bytes(size) {
 
 // Metrics come as numbers, null, or the words of the numbers that JSON lacks.
 const asNumber = (value) => (typeof value === "string" ? Number(value) : value);
-// Python rounds a half to its even neighbour, and so is it done here: as `short` in cells.py, whose tables are beside.
+// Python rounds a half to its even neighbour, and so is it done here: as `short` in digits.py, whose tables are beside.
 const steady = (number) => (/[02468]\.?50*e/.test(number.toExponential(20)) ? number * (1 - Number.EPSILON) : number);
 
 function figure(value, decimals = 0) {

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import registry_nb as rn
+from registry_nb import rules
 from registry_nb.panel import actions, reports
 from registry_nb.panel.rows import exact, milliseconds
 from registry_nb.rules import approved_by, has_description, metric, probe_passes
@@ -195,7 +196,7 @@ def test_two_versions_are_compared_on_a_variable_of_the_notebook(opened, iris, f
     assert (found["sentence"], found["agreement"], found["saved"]) == (
         "4 and 5 agree on 150 of 150 rows (100.0 %)", 1.0, False
     )  # fmt: skip
-    assert found["parts"][0]["heads"] == ["", "4", "5"]
+    assert (found["parts"][0]["heads"], found["parts"][0]["measured"]) == (["", "4", "5"], [1, 2])
     assert "accuracy" in [row[0] for row in found["parts"][0]["rows"]]
     assert iris.history("Iris")[-1].action == "registered"
     assert shown.done("shadow", model="Iris", a=4, b=5, data="X", save=True, because="audit")["saved"] is True
@@ -231,7 +232,7 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
     grace.request("Iris", 3)
     assert browser.done("waiting") == {"count": 1}
     (row,) = browser.done("inbox")["requests"]
-    assert row["metrics"] == {"accuracy": 0.93}
+    assert row["metrics"] == {}, "which the policy's own row has"
     assert [one["verdict"] for one in row["rows"]] == ["passed", "failed", "unknown"]
     assert row["rows"][2]["found"] == "found out before it is promoted"
     assert row["why_not"] == "you registered it, and the policy asks for somebody else's yes"
@@ -240,6 +241,33 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
     grace.approve("Iris", 3)
     assert [of[name]()["why_not"] for name in of] == ["you approved it already", "enough people approved it"]
     iris.policy("Iris", require=[approved_by(1)])
-    assert of["bob"]()["ok"] is True
+    assert (of["bob"]()["ok"], of["bob"]()["metrics"]) == (True, {"accuracy": 0.93})
     iris.policy("Iris", require=[])
     assert (of["bob"]()["rows"], of["bob"]()["why_not"]) == ([], "")
+
+
+def test_of_a_policy_that_asks_for_no_approval_none_is_asked_for_unless_it_is_not_met(browser, iris, monkeypatch):
+    iris.request("Iris", 3)
+    for rules_, why in (
+        ([metric("accuracy") >= 0.9], "the policy asks for no approval"),
+        ([metric("accuracy") >= 0.9, probe_passes()], "the policy asks for no approval"),
+        ([metric("accuracy") >= 0.99], ""),
+        ([metric("accuracy") >= 0.9, approved_by(1)], ""),
+    ):
+        iris.policy("Iris", require=rules_)
+        (row,) = browser.done("inbox")["requests"]
+        assert row["why_not"] == why
+    with monkeypatch.context() as newer:
+        newer.setitem(rules._RULES, "blessed", lambda: rules.Rule("blessed"))
+        iris.policy("Iris", require=[metric("accuracy") >= 0.9, rules.Rule("blessed")])
+    (row,) = browser.done("inbox")["requests"]
+    assert row["why_not"] == "", "what this release does not know may ask for one"
+
+
+def test_a_request_says_which_approvals_do_not_count(browser, iris):
+    iris.policy("Iris", require=[approved_by(1, not_author=True)])
+    iris.request("Iris", 3)
+    browser.done("approve", model="Iris", version=3, stage="Production")
+    rn.Registry(iris.uri, user="Grace").approve("Iris", 3)
+    (row,) = browser.done("inbox")["requests"]
+    assert (row["approved"], row["uncounted"]) == (["ada", "Grace"], ["ada"])

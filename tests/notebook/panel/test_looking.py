@@ -3,7 +3,7 @@
 import pytest
 
 import registry_nb as rn
-from registry_nb.display.cells import short
+from registry_nb.domain.digits import short
 from registry_nb.panel import actions
 from registry_nb.rules import incumbent, metric
 
