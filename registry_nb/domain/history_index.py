@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from registry_nb.domain.records import Event, Stage
+from registry_nb.domain.records import SERVING, Event, Stage
 
 T = TypeVar("T")
 
 _MERGED = ("tags", "aliases", "policies")
 _SET = {"stage", "description", *_MERGED}
-_SERVING = (Stage.PRODUCTION, Stage.STAGING)
 #: Changes to who stands in a stage, after which all who stand there are noted again.
 _STRETCH = 64
 
@@ -70,7 +69,7 @@ class Chronicle:
 
     def add(self, event: Event) -> None:
         """Take the next event in."""
-        place, number, after = len(self._counts), event.version, event.after or {}
+        place, number, after = len(self._counts), event.version, event.new
         gone = event.action == "deleted"
         if number is None and event.action in {"created", "renamed", "deleted"}:
             self._called.set(place, "" if gone else event.name)
@@ -138,7 +137,7 @@ class Chronicle:
             self._crowds[""].set(place, number, present=bool(stage))
         if before != stage and number in self._open:
             self._open.pop(number).end = place
-        if before != stage and stage in _SERVING:
+        if before != stage and stage in SERVING:
             self._open[number] = Turn(Stage(stage), number, place, None, event.user, event.because)
             self._turns.append(self._open[number])
 

@@ -340,7 +340,7 @@ class Past:
             record = self.present.version(now, number)
             if record is None:
                 event = chronicle.deleted[number]
-                record = ModelVersion.from_dict(name, number, (), event.before or {})
+                record = ModelVersion.from_dict(name, number, (), event.old)
                 files = record.files if record.probe is None else (*record.files, record.probe)
                 self.bytes.gone.update((file.digest, event) for file in files)
             yield with_fields(

@@ -335,7 +335,7 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
         return f"{asked.whom} is not known any more", UNKNOWN
     wanted = asked.holder.record.essence.hex(), asked.record.essence.hex()
     for event in asked.reader.events(asked.record.name, version=asked.record.version, newest_first=True):
-        told = (event.after or {}).get("shadow")
+        told = event.new.get("shadow")
         if event.action != "shadowed" or not isinstance(told, Mapping):
             continue
         if (told.get("against_essence"), told.get("essence")) == wanted:
