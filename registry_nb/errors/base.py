@@ -118,3 +118,6 @@ class RegistryError(Exception):
 
 def _revive(kind: type[RegistryError], message: str, facts: dict[str, Any]) -> RegistryError:
     return kind(message, **facts)
+
+
+_revive.__module__ = RegistryError.__module__

@@ -26,7 +26,8 @@ from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of,
 from registry_nb.packaging import environment, probes, settings
 from registry_nb.packaging.copying import copied
 from registry_nb.packaging.loading import LoadedModel, download
-from registry_nb.schema.signature import Signature, described, unplain
+from registry_nb.schema.inference import described, unplain
+from registry_nb.schema.signature import Signature
 from registry_nb.stores import Artifacts
 
 T = TypeVar("T")
