@@ -221,9 +221,9 @@ def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
     Parameters
     ----------
     function : callable or str
-        Called with the `ModelVersion` and the `Registry`, which it must not change. It returns True or False, or raises;
-        a text that it returns is the reason of a failure. Passing the function registers it in this process; each
-        process that promotes has to do that.
+        Called with the `ModelVersion` and the `Registry`, which it must not change. It returns True or False, or
+        raises; a text that it returns is the reason of a failure. Passing the function registers it in this process;
+        each process that promotes has to do that.
     digest : str
         The SHA-256 of its source; computed by default.
 

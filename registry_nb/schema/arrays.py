@@ -137,17 +137,17 @@ def fitted_array(dtype: str, array: Any, *, literal: bool) -> Any:
 
     if dtype == "object":
         return _texts(array)
-    found = dtype_name(array.dtype)
-    if found == dtype:
+    own = dtype_name(array.dtype)
+    if own == dtype:
         return array
-    if found == "object" and dtype == "str" and all(isinstance(cell, str) for cell in array.flat):
+    if own == "object" and dtype == "str" and all(isinstance(cell, str) for cell in array.flat):
         return array
     span = _SPANS.match(dtype)
-    if (is_number(dtype) and is_number(found)) or (span and found.startswith(span[0])):
+    if (is_number(dtype) and is_number(own)) or (span and own.startswith(span[0])):
         return exact(dtype, array, np.dtype(dtype), None, literal=literal)
     fine = _PYTHON.get(dtype[:3], ())
     odd = [cell for cell in array.flat if not isinstance(cell, fine)] or list(array.flat[:1])
-    raise Misfit(f"must be {dtype}, and is {found}" + (f": {shown(odd[0])}" if odd else ""))
+    raise Misfit(f"must be {dtype}, and is {own}" + (f": {shown(odd[0])}" if odd else ""))
 
 
 def _texts(array: Any) -> Any:

@@ -364,19 +364,19 @@ def _datetimes(spec: Column, values: Any, kind: str) -> Any:
 
     try:
         if _is_void(values):
-            found = pd.to_datetime(values.astype(object))
-            found = found.dt.tz_localize(spec.tz) if spec.tz else found
+            dates = pd.to_datetime(values.astype(object))
+            dates = dates.dt.tz_localize(spec.tz) if spec.tz else dates
         elif kind == "string":
-            found = _dates_of_texts(spec, values)
+            dates = _dates_of_texts(spec, values)
         elif COLUMN_TYPES.get(kind) != "datetime":
             raise mismatch("datetime", values, kind)
         else:
-            found = values if values.dtype.kind == "M" else pd.to_datetime(values)
+            dates = values if values.dtype.kind == "M" else pd.to_datetime(values)
     except (ValueError, OverflowError, KeyError) as error:
         raise Misfit(f"must be datetime: {error}") from error
-    zone = zone_of(found)
+    zone = zone_of(dates)
     if spec.tz is None or zone == spec.tz:
-        return found
+        return dates
     hint = f".dt.tz_{'convert' if zone else 'localize'}({spec.tz or None!r}) says what is meant"
     raise Misfit(f"must be datetime {_in(spec.tz)}, and is {_in(zone)}; {hint}")
 

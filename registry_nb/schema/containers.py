@@ -185,9 +185,9 @@ def sparse(form: str, matrix: Any) -> Any:
 
 
 def _nested(form: str, array: Any) -> Any:
-    found = _SEQUENCE.fullmatch(form)
-    assert found is not None
-    kind, inner = (list if found[1] == "list" else tuple), found[2]
+    match = _SEQUENCE.fullmatch(form)
+    assert match is not None
+    kind, inner = (list if match[1] == "list" else tuple), match[2]
     if is_sequence(inner) and array.ndim > 1:
         return kind(_nested(inner, row) for row in array)
     if inner in _SERIES and array.ndim == 2:
@@ -226,7 +226,7 @@ def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
     if form == "pandas.DataFrame":
         return frame
     library, _, name = form.rpartition(".")
-    found = _SEQUENCE.fullmatch(form)
+    match = _SEQUENCE.fullmatch(form)
     if form in {"pandas.Series", "pandas.Index"}:
         return frame.iloc[:, 0] if name == "Series" else _imported(form, library).Index(frame.iloc[:, 0])
     if form == "scalar":
@@ -240,10 +240,10 @@ def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
         kinds = kinds if kinds[1:] else kinds * len(specs)
         columns = (_listed(kinds[i], frame.iloc[:, i], spec) for i, spec in enumerate(specs))
         return dict(zip(frame.columns.tolist(), columns, strict=True))
-    if found and found[2] in SINGLE:
-        return (list if found[1] == "list" else tuple)(_rows(found[2], frame, given))
-    if found and frame.shape[1] == 1:
-        return (list if found[1] == "list" else tuple)(cells_of(frame.iloc[:, 0]))
+    if match and match[2] in SINGLE:
+        return (list if match[1] == "list" else tuple)(_rows(match[2], frame, given))
+    if match and frame.shape[1] == 1:
+        return (list if match[1] == "list" else tuple)(cells_of(frame.iloc[:, 0]))
     if form in {"numpy.ndarray", "numpy.recarray"}:
         return _array(name, frame, specs)
     if library == "polars":
@@ -375,12 +375,12 @@ def polars_type(pl: Any, text: str, levels: Sequence[Any] | None = None) -> Any:
     """Return the dtype of polars that a text names; `levels` are those of an Enum."""
     if levels is not None:
         return pl.Enum(list(levels))
-    if found := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
-        return pl.Datetime(found[2], found[3]) if found[1] == "Datetime" else pl.Duration(found[2])
-    if found := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
-        return pl.Decimal(int(found[1]), int(found[2]))
-    if found := re.fullmatch(r"List\((.+)\)", text):
-        return pl.List(polars_type(pl, found[1]))
+    if match := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
+        return pl.Datetime(match[2], match[3]) if match[1] == "Datetime" else pl.Duration(match[2])
+    if match := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
+        return pl.Decimal(int(match[1]), int(match[2]))
+    if match := re.fullmatch(r"List\((.+)\)", text):
+        return pl.List(polars_type(pl, match[1]))
     if re.fullmatch(r"U?Int(8|16|32|64)|Float(32|64)|Boolean|String|Binary|Date|Time|Categorical|Null", text):
         return getattr(pl, text)
     raise Unmakeable(f"must be {text} of polars, which is what the model was shown")
@@ -404,14 +404,14 @@ def _arrow(pa: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
 
 def arrow_type(pa: Any, text: str) -> Any:
     """Return the type of pyarrow that a text names."""
-    if found := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
-        return pa.timestamp(found[1], found[2])
-    if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
-        return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
-    if found := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
-        return pa.dictionary(pa.type_for_alias(found[2]), pa.type_for_alias(found[1]), found[3] == "1")
-    if found := re.fullmatch(r"list<\w+: (.+)>", text):
-        return pa.list_(arrow_type(pa, found[1]))
+    if match := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
+        return pa.timestamp(match[1], match[2])
+    if match := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
+        return getattr(pa, f"decimal{match[1]}")(int(match[2]), int(match[3]))
+    if match := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
+        return pa.dictionary(pa.type_for_alias(match[2]), pa.type_for_alias(match[1]), match[3] == "1")
+    if match := re.fullmatch(r"list<\w+: (.+)>", text):
+        return pa.list_(arrow_type(pa, match[1]))
     try:
         return pa.type_for_alias(text)
     except ValueError as error:

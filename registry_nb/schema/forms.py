@@ -185,8 +185,8 @@ def _of_pandas(data: Any) -> Any:
     if is_of(data, "pandas"):
         return data
     for name in ("to_pandas", "_to_pandas", "compute"):
-        if callable(getattr(data, name, None)) and is_of(found := getattr(data, name)(), "pandas"):
-            return found
+        if callable(getattr(data, name, None)) and is_of(frame := getattr(data, name)(), "pandas"):
+            return frame
     return _of_others(data)
 
 

@@ -42,9 +42,9 @@ def frame_for(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool,
             and known
             and len(specs) == 1
             and names[0] is None
-            and (found := _nested_column(form, data, alike)) is not None
+            and (column := _nested_column(form, data, alike)) is not None
         ):
-            return found.to_frame(names[0]), False, alike
+            return column.to_frame(names[0]), False, alike
         if form in ROWS and (one := _one_row(specs, form, data)) is not None:
             return one
         if is_lists(form) and form_of_lists(data) == form:

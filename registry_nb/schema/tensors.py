@@ -87,8 +87,8 @@ def fitted_tensor(spec: Tensor, form: str, data: Any) -> Any:
 
 def _is_typed(part: Any, dtype: str) -> bool:
     """Whether an element of a list is an array or a frame of a dtype."""
-    found = part.dtypes.tolist() if hasattr(part, "iloc") and is_frame(part) else [getattr(part, "dtype", None)]
-    return {None if each is None else dtype_name(each) for each in found} == {dtype}
+    dtypes = part.dtypes.tolist() if hasattr(part, "iloc") and is_frame(part) else [getattr(part, "dtype", None)]
+    return {None if each is None else dtype_name(each) for each in dtypes} == {dtype}
 
 
 def _array(spec: Tensor, data: Any) -> Any:
@@ -175,8 +175,8 @@ def _check_shape(spec: Tensor, shape: Sequence[int]) -> None:
         raise Misfit(f"must have the shape {list(spec.shape)}, and has {list(map(int, shape))}{hint}")
 
 
-def _fits_shape(wanted: Sequence[int], found: Sequence[int]) -> bool:
-    return len(wanted) == len(found) and all(want in {-1, size} for want, size in zip(wanted, found, strict=True))
+def _fits_shape(wanted: Sequence[int], shape: Sequence[int]) -> bool:
+    return len(wanted) == len(shape) and all(want in {-1, size} for want, size in zip(wanted, shape, strict=True))
 
 
 def _stacked(spec: Tensor, frame: Any, *, literal: bool) -> Any:
