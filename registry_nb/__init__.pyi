@@ -210,11 +210,11 @@ from .registry import (
 from .rules import (
     Rule as Rule,
 )
-from .schema.signature import (
-    Signature as Signature,
+from .schema.inference import (
+    infer_signature as infer_signature,
 )
 from .schema.signature import (
-    infer_signature as infer_signature,
+    Signature as Signature,
 )
 from .session import (
     get_registry as get_registry,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,8 +15,7 @@ from typing import Any
 
 from registry_nb.domain.digits import aligned, short
 from registry_nb.domain.records import Stage
-from registry_nb.domain.validation import joins
-from registry_nb.errors import in_bytes
+from registry_nb.errors import in_bytes, printable
 from registry_nb.schema.signature import Signature
 
 #: Metric columns of a listing; the rest is in ``to_frame()``.
@@ -44,11 +42,7 @@ def visible(value: object, most: int = 10_000) -> str:
     """Spell out control, bidi and other invisible characters, and cut what is too long to read."""
     given = str(value)
     cut = given if len(given) <= most else f"{given[:most]}…"
-    return "".join(char if _shows(char) or joins(cut, place) else ascii(char)[1:-1] for place, char in enumerate(cut))
-
-
-def _shows(char: str) -> bool:
-    return char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return printable(cut, keep="\n\t")
 
 
 def metric_names(records: Iterable[Any]) -> list[str]:
@@ -165,5 +159,5 @@ def exact(at: datetime) -> float:
 def brief(text: str, most: int = _DESCRIPTION) -> str:
     """Return a text on one line, cut, with what is invisible spelled out."""
     text = text[: most + 1]
-    line = text if text.isprintable() else visible(" ".join(text.split()))
+    line = visible(text if text.isprintable() else " ".join(text.split()))
     return line if len(line) <= most else f"{line[:most]}…"

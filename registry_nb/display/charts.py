@@ -20,11 +20,10 @@ from xml.sax.saxutils import escape, quoteattr
 from registry_nb.context import Context
 from registry_nb.display.cells import counted, local_time, visible
 from registry_nb.domain.digits import short
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries
 from registry_nb.operations.asof import Stint
-from registry_nb.operations.resolve import SERVING
 
 #: Pixels: of a picture, around its plot, of a lane.
 _WIDE, _LEFT, _RIGHT, _TOP, _PLOT, _LANE = 720, 92, 20, 38, 168, 34

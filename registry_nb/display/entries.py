@@ -14,7 +14,6 @@ from registry_nb.display.cells import (
     visible,
 )
 from registry_nb.display.markdown import plain
-from registry_nb.display.sentences import is_forced
 from registry_nb.domain.records import Event, RegisteredModel, Run, Stage
 from registry_nb.operations.approvals import Request
 
@@ -66,11 +65,11 @@ def event_row(event: Event) -> Sequence[Cell]:
 
 def _difference(event: Event) -> str:
     """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
-    before, after = event.before or {}, event.after or {}
+    before, after = event.old, event.new
     if event.action == "registered":
         return ""
     if "stage" in after:
-        forced = ", past the policy" if is_forced(event) else ""
+        forced = ", past the policy" if event.is_forced else ""
         return f"{before.get('stage', '')} → {after['stage']}{forced}"
     parts = []
     for name in after:

@@ -2,8 +2,8 @@
 
 ``name = 'Iris' AND metrics.accuracy > 0.9 AND tags."odd key" LIKE 'a%'``: comparisons joined by ``AND``, ``OR``,
 ``NOT`` and parentheses. Text is quoted, numbers are not, times are quoted ISO 8601 (local unless they say otherwise).
-A comparison with something that a record lacks is false, as in SQL; ``IS NULL`` asks for that, ``IS NOT NULL`` for
-what is there. A metric that is NaN, and a text without characters, are there.
+A comparison with a field that a record lacks is false, as in SQL; ``IS NULL`` finds records that lack it, ``IS NOT
+NULL`` the others. A metric that is NaN and an empty text count as present.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _milliseconds(name: str) -> tuple[str, Getter]:
 
 
 def _source(version: Any) -> str:
-    """Return where a version came from, as MLflow's `source` tells it."""
+    """Return the origin of a version, as in MLflow's `source`."""
     return str(version.provenance.get("source", version.uri))
 
 
@@ -97,7 +97,7 @@ _TIMES = {
     "last_updated_timestamp": _milliseconds("updated_at"),
 }
 
-#: For each noun: the fields, their kind, and how they are read. MLflow's names and ours.
+#: For each noun: its fields by MLflow's names and ours, each with its kind and its getter.
 _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
     "model": {
         "name": _attribute("text", "name"),
@@ -163,7 +163,7 @@ class Filter:
     matches : callable
         Whether a record passes.
     equals : mapping of str to str
-        Fields that must equal a text for any record to pass: what a store may look up instead of scanning.
+        Fields that must equal a text in every record that passes: a store may look them up instead of scanning.
     """
 
     text: str
@@ -179,12 +179,12 @@ def parse_filter(text: str, noun: str) -> Filter:
     text : str
         Empty for everything.
     noun : {"model", "version", "run"}
-        What it filters: this decides the fields.
+        The kind of record, which decides the fields.
 
     Raises
     ------
     BadFilter
-        With the position of the mistake and what was expected there.
+        With the position of the mistake and what is expected there.
 
     Examples
     --------
@@ -203,25 +203,24 @@ end: expected a number or a quoted text
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        # The end of the text has no position of its own.
+        # lark gives no position for the end of the text.
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
         position = len(text) if ended else int(error.pos_in_stream or 0)
-        found = expected(text[:position])
-        words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
+        words = " or ".join(sorted(_WORDS.get(name, name) for name in expected(text[:position])))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
     return Filter(text, _compiled(tree.children[0], text, noun, equals), equals)
 
 
 def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> list[R]:
-    """Sort records as ``"metrics.accuracy DESC"`` says; what lacks the field comes last.
+    """Sort records by keys such as ``"metrics.accuracy DESC"``; records without the field come last.
 
     Raises
     ------
     BadFilter
         For an unknown field or direction.
     """
-    found = list(records)
+    result = list(records)
     keys = [order_by] if isinstance(order_by, str) else list(order_by)
     for text in reversed(keys):
         if not isinstance(text, str):  # a caller without a type checker
@@ -230,25 +229,25 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
         if not match:
             raise BadFilter(filter=text, position=0, reason="an order is a field and, optionally, ASC or DESC")
         kind, read = _field(match[1], text, 0, noun)
-        present = [record for record in found if _comparable(read(record), kind)]
-        absent = [record for record in found if not _comparable(read(record), kind)]
+        present = [record for record in result if _comparable(read(record), kind)]
+        absent = [record for record in result if not _comparable(read(record), kind)]
         present.sort(key=lambda record: _sortable(read(record)), reverse=(match[2] or "").upper() == "DESC")
-        found = present + absent
-    return found
+        result = present + absent
+    return result
 
 
 def fields(noun: str) -> list[str]:
-    """Name the fields of a noun, but those that only MLflow calls so."""
+    """Return the fields of a noun, without those that are MLflow's names only."""
     return [name for name in _FIELDS[noun] if name not in _MLFLOWS]
 
 
 def expected(begun: str) -> set[str]:
-    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have.
+    """Return the tokens that may follow the beginning of a filter; lark's errors list those of any filter.
 
     Raises
     ------
     BadFilter
-        If no filter begins so.
+        If no filter begins like this.
     """
     from lark import UnexpectedInput
 
@@ -257,8 +256,8 @@ def expected(begun: str) -> set[str]:
         reading.exhaust_lexer()
     except UnexpectedInput as error:
         raise BadFilter(filter=begun, position=int(error.pos_in_stream or 0), reason="no filter begins so") from None
-    found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
-    return found
+    tokens: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return tokens
 
 
 @functools.cache
@@ -302,29 +301,29 @@ def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str,
             )
         pattern = _like(str(values[0]), words.endswith("ILIKE"))
 
-        def holds(found: Any) -> bool:
-            return pattern(str(found))
+        def holds(value: Any) -> bool:
+            return pattern(str(value))
 
     elif words.endswith("IN"):
 
-        def holds(found: Any) -> bool:
-            return found in values
+        def holds(value: Any) -> bool:
+            return value in values
 
     else:
         compare = _COMPARE[words]
         if equals is not None and words == "=" and kind in {"text", "stage"} and "." not in subject:
             equals[str(subject)] = str(values[0])
 
-        def holds(found: Any) -> bool:
-            return compare(found, values[0])
+        def holds(value: Any) -> bool:
+            return compare(value, values[0])
 
     wanted = not words.startswith("NOT ")
     if kind == "any":
-        # An alias is one of several, so that != and NOT ask whether none of them is it.
+        # A version has several aliases: != and NOT mean that none of them matches.
         if words == "!=":
             return lambda record: values[0] not in read(record)
         return lambda record: any(map(holds, read(record))) == wanted
-    return lambda record: _comparable(found := read(record), kind) and holds(found) == wanted
+    return lambda record: _comparable(value := read(record), kind) and holds(value) == wanted
 
 
 def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]:
@@ -348,7 +347,7 @@ def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]
 
 
 def _param(read: Getter, *, as_number: bool) -> tuple[str, Getter]:
-    """Compare a parameter as what it is compared with: MLflow keeps text, people write numbers."""
+    """Read a parameter in the type of the literal: MLflow keeps text, people write numbers."""
 
     def number(record: Any) -> float | None:
         try:
@@ -388,7 +387,7 @@ def _literal(token: Token, kind: str, text: str, subject: str) -> Any:
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
-    """Put numbers before text, for parameters that are one here and the other there."""
+    """Sort numbers before text, for parameters that are a number in one record and text in another."""
     number = isinstance(value, (int, float))
     return not number, value if number or isinstance(value, datetime) else str(value)
 

@@ -1,7 +1,7 @@
 """MLflow's import path for what goes wrong; ``error_code`` is its string for the same failure."""
 
-from registry_nb.codes import CODES
 from registry_nb.errors import RegistryError as MlflowException
+from registry_nb.errors.base import CODES
 
 __all__ = [
     "INTERNAL_ERROR",

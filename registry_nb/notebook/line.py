@@ -21,7 +21,7 @@ from registry_nb.display.cells import visible
 from registry_nb.display.sentences import sentence
 from registry_nb.display.sheets import same_bytes
 from registry_nb.domain.listing import Listing
-from registry_nb.domain.records import Event, Stage
+from registry_nb.domain.records import SERVING, Event, Stage
 from registry_nb.domain.secrets import masked
 from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, RegistryWarning, shown
 from registry_nb.notebook import remedies
@@ -29,7 +29,6 @@ from registry_nb.notebook.grammar import DASHED, Misread, Shielded, parsed, shie
 from registry_nb.notebook.namespace import BRACES, BRACKETS, QUOTED, Echo, Here
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
 from registry_nb.operations.diff import Diff
-from registry_nb.operations.resolve import SERVING
 from registry_nb.provenance import capture
 from registry_nb.registry import Registry
 

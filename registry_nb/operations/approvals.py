@@ -212,8 +212,7 @@ def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]
     for event in events:
         if event.version is None:
             continue
-        after = event.after or {}
-        place = event.version, str(after.get("to", after.get("stage", "")))
+        place = event.version, event.for_stage or event.to_stage or ""
         if event.action == "requested":
             asked[place] = event
         elif event.action in {"rejected", "promoted", "transitioned", "rolled_back"}:
@@ -222,7 +221,7 @@ def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]
     found = []
     for (number, stage), event in asked.items():
         version = reader.version(name, number)
-        if version is not None and (event.after or {}).get("essence") == version.essence.hex():
+        if version is not None and event.new.get("essence") == version.essence.hex():
             yes = _yes(answers[number], version, Stage(stage))
             lost = tuple(user for user in yes if uncounted(reader, version, Stage(stage), user))
             found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes, lost))
@@ -232,8 +231,7 @@ def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]
 def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:
     said = dict[str, bool]()
     for event in events:
-        after = event.after or {}
-        if event.action in {"approved", "rejected"} and after.get("to") == stage:
+        if event.action in {"approved", "rejected"} and event.for_stage == stage:
             said.pop(event.user, None)
-            said[event.user] = event.action == "approved" and after.get("essence") == version.essence.hex()
+            said[event.user] = event.action == "approved" and event.new.get("essence") == version.essence.hex()
     return tuple(user for user, yes in said.items() if yes)

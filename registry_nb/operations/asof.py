@@ -17,7 +17,7 @@ from typing import IO, Concatenate, NoReturn, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from registry_nb.context import Context
-from registry_nb.domain.history_index import Chronicle, Turn
+from registry_nb.domain.history_index import HistoryIndex, Turn
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import Event, File, Frozen, ModelVersion, RegisteredModel, Run, RunStatus, Stage, frozen
 from registry_nb.domain.records import changed as with_fields
@@ -33,7 +33,7 @@ C = TypeVar("C", bound=Context)
 T = TypeVar("T")
 
 #: A history, the name that it has now, and how many of its events had happened.
-_Found = tuple[Chronicle, str, int]
+_Found = tuple[HistoryIndex, str, int]
 _END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -135,7 +135,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.names: tuple[int, dict[str, None]] = (-1, {})
-        self.chronicles = dict[str, tuple[int, Chronicle]]()
+        self.chronicles = dict[str, tuple[int, HistoryIndex]]()
 
 
 #: No lock guards it, for one would wait for the store's, and be waited for by it: whoever adds to a chronicle takes it
@@ -340,7 +340,7 @@ class Past:
             record = self.present.version(now, number)
             if record is None:
                 event = chronicle.deleted[number]
-                record = ModelVersion.from_dict(name, number, (), event.before or {})
+                record = ModelVersion.from_dict(name, number, (), event.old)
                 files = record.files if record.probe is None else (*record.files, record.probe)
                 self.bytes.gone.update((file.digest, event) for file in files)
             yield with_fields(
@@ -353,7 +353,7 @@ class Past:
                 updated_at=facts.updated_at,
             )
 
-    def _chronicle(self, now: str, revision: int) -> Chronicle:
+    def _chronicle(self, now: str, revision: int) -> HistoryIndex:
         """Return a history as far as it goes now."""
         every = _kept.setdefault(self.present, _Kept()).chronicles
         seen, chronicle = every.get(now, (-1, None))
@@ -368,7 +368,7 @@ class Past:
         else:  # it is new, or not the one that was read: a backup was restored, or another model has the name
             chronicle = None
         events = self.present.events(now) if chronicle is None else reversed(fresh)
-        chronicle = chronicle or Chronicle()
+        chronicle = chronicle or HistoryIndex()
         with bulk.paused():
             for event in events:
                 chronicle.add(event)

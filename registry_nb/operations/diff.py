@@ -39,8 +39,6 @@ _MORE = re.compile(
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#+|~&$!])")
 #: Flavors whose models may tell what they were set to.
 _SETTABLE = ("sklearn", "skops", "xgboost", "lightgbm")
-#: Stored bytes that are loaded in order to ask; a comparison is no reason to fill the memory.
-_LARGE = 50 << 20
 #: Of lines of source, that are held against each other.
 _PAIRS = 4_000_000
 _ESTIMATOR, _RECORD, _PROVENANCE = "estimator", "record", "provenance"
@@ -395,7 +393,7 @@ def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
             return settings.settings(side.model)
         if side.saved.flavor not in _SETTABLE:
             raise Invalid(f"of a model of {side.saved.flavor} nothing is known but what was recorded")
-        if side.saved.size > _LARGE:
+        if side.saved.size > loading.LARGE:
             raise Invalid(
                 f"{side.saved.size >> 20} MB are not loaded for it; load() it, and compare what unwrap() gives"
             )

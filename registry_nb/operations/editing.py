@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_nb.context import Context
-from registry_nb.domain import lifecycle
+from registry_nb.domain import history, lifecycle
 from registry_nb.domain.lifecycle import Change, Stamp
 from registry_nb.domain.records import ModelVersion, RegisteredModel, Stage
 from registry_nb.domain.uris import Which
@@ -108,7 +108,7 @@ def rename(context: Context, name: str, new: str) -> RegisteredModel:
         if tx.model(new, latest=False):
             raise AlreadyExists(name=new, reason="already exists; choose another name")
         own = resolve.own(tx, name)
-        if new in tx.histories() or (tx.next_version(new) > 1 and not lifecycle.was_called(tx.events(name), new)):
+        if new in tx.histories() or (tx.next_version(new) > 1 and not history.had_name(tx.events(name), new)):
             raise AlreadyExists(
                 name=new, reason="existed once, and its numbers are not used again; choose another name"
             )
@@ -147,7 +147,7 @@ def delete(
         if version is None:
             context.apply(tx, lifecycle.deleted_model(own, tx.versions(name), stamp))
         else:
-            record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+            record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
             context.apply(tx, lifecycle.deleted_version(own, record, stamp))
 
 

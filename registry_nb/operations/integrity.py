@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from registry_nb.context import Context
-from registry_nb.domain.lifecycle import replay, was_altered
+from registry_nb.domain.history import replay, was_altered
 from registry_nb.domain.records import File, ModelVersion, SavedModel
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.packaging import loading, probes
@@ -155,7 +155,7 @@ def verify(artifacts: Artifacts, version: ModelVersion) -> None:
 def is_altered(reader: Reader, version: ModelVersion) -> bool:
     """Whether a version's record is not what its history says was registered."""
     return any(
-        event.action == "registered" and was_altered(version, event.after or {})
+        event.action == "registered" and was_altered(version, event.new)
         for event in reader.events(version.name, version=version.version)
     )
 

@@ -22,8 +22,8 @@ from registry_nb.domain.digits import short, telling
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.domain.uris import Which
-from registry_nb.domain.validation import says_something
 from registry_nb.errors import Invalid, PolicyFailed, RegistryWarning, pass_signals, sentence_of, shown
+from registry_nb.errors.text import is_blank
 from registry_nb.operations import approvals, resolve
 from registry_nb.operations.resolve import Holder
 from registry_nb.packaging import environment, loading
@@ -247,7 +247,7 @@ def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] 
         return found.to_dict()
     if not force:
         raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
-    if not says_something(because):
+    if is_blank(because):
         raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'", missing="because")
     return {**found.to_dict(), "forced": True}
 
@@ -307,7 +307,7 @@ def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
 
 
 def _has_description(asked: _Asked) -> Found:
-    there = says_something(asked.record.description)
+    there = not is_blank(asked.record.description)
     return "" if there else "it has none", _verdict(there)
 
 
@@ -344,7 +344,7 @@ def _shadowed(asked: _Asked, min_agreement: float) -> Found:
         return f"{asked.whom} is not known any more", UNKNOWN
     wanted = asked.holder.record.essence.hex(), asked.record.essence.hex()
     for event in asked.reader.events(asked.record.name, version=asked.record.version, newest_first=True):
-        told = (event.after or {}).get("shadow")
+        told = event.new.get("shadow")
         if event.action != "shadowed" or not isinstance(told, Mapping):
             continue
         if (told.get("against_essence"), told.get("essence")) == wanted:

@@ -8,7 +8,7 @@ from typing import Any
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Change, Stamp
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries, resolve, stages
 
@@ -67,7 +67,7 @@ def planned(
     else:
         raise Invalid(f"{shown(do)} cannot be planned{close(str(do), _DO)}")
     holding = [holder.version for holder in holders if holder.version != record.version]
-    expects = do in {"promote", "rollback"} or (do == "stage" and target in resolve.SERVING)
+    expects = do in {"promote", "rollback"} or (do == "stage" and target in SERVING)
     return {
         "sentence": _going_to(do, change, record, target, holding if do == "stage" else []),
         "expected": max((holder.version for holder in holders), default=0) if expects else None,
@@ -90,8 +90,8 @@ def _going_to(do: str, change: Change, record: ModelVersion, target: Stage, besi
     parts = [f"{record.version} {goes}" + ("" if target is Stage.ARCHIVED else f" {target}")]
     if archived:
         parts.append(f"{listed(archived)} {'is' if len(archived) == 1 else 'are'} archived")
-    if beside and target in resolve.SERVING:
+    if beside and target in SERVING:
         parts.append(f"beside {listed(map(str, beside))}, which {'stays' if len(beside) == 1 else 'stay'} there")
-    if record.stage in resolve.SERVING and record.stage is not target:
+    if record.stage in SERVING and record.stage is not target:
         parts.append(f"and leaves {record.stage}")
     return ", ".join(parts)

@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 
 from registry_nb import process
 from registry_nb.domain import lifecycle
-from registry_nb.domain.records import Event, File, ModelVersion, RegisteredModel, Run, RunStatus, SavedModel, Stage
+from registry_nb.domain.history import holder_stack
+from registry_nb.domain.records import (
+    SERVING,
+    Event,
+    File,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    RunStatus,
+    SavedModel,
+    Stage,
+)
 from registry_nb.domain.uris import ModelURI, Which, parse_uri, parse_which
 from registry_nb.domain.validation import alike, checked_name
 from registry_nb.errors import (
@@ -25,8 +36,6 @@ from registry_nb.errors import (
 from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.stores.location import described
 
-#: The stages that a URI in a serving job names, which one version at a time should hold.
-SERVING = (Stage.STAGING, Stage.PRODUCTION)
 #: Versions among which one with the same bytes is looked for.
 _LATEST = 20
 #: A serving process asks for the same few URIs again and again.
@@ -214,7 +223,7 @@ def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> M
     ModelNotFound, NothingToRollBack
     """
     name = known(reader, name)
-    stack = lifecycle.held(reader.events(name, newest_first=True), stage)
+    stack = holder_stack(reader.events(name, newest_first=True), stage)
     holders = reader.holders(name, stage)
     return version(reader, name, lifecycle.rollback_target(name, stage, stack, holders, _Existing(reader, name), to))
 
@@ -271,7 +280,7 @@ def holders(reader: Reader, record: ModelVersion, stage: Stage) -> tuple[Holder,
             yield event
 
     own = record.stage is stage
-    for number in lifecycle.held(history(), stage):
+    for number in holder_stack(history(), stage):
         if number == record.version:
             own = True
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.domain.uris import Which
 from registry_nb.errors import CrowdedStage, listed, warn
 from registry_nb.operations import integrity, policies, resolve
@@ -110,7 +110,7 @@ def transition(
         expected=believed,
         seen=seen,
     )
-    if target in resolve.SERVING and len(holding) > 1:
+    if target in SERVING and len(holding) > 1:
         text = (
             f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
             f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
@@ -140,7 +140,7 @@ def archive(
     """
     stamp = context.stamp(because)
     with resolve.changing(context.store, name) as tx:
-        record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+        record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
         change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
         context.apply(tx, change)
         return change.now(record)
@@ -202,7 +202,7 @@ def rollback(
         if found.files != record.files:  # somebody else was faster
             integrity.verify(context.artifacts, found)
         numbers = tx.holders(found.name, target)
-        lifecycle.expect(found.name, target, numbers, believed)
+        lifecycle.expect_holder(found.name, target, numbers, believed)
         holders = resolve.each(tx, found.name, numbers)
         change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
         context.apply(tx, change)
@@ -226,9 +226,9 @@ def _moved(
     while True:
         slow = policies.found_before(context, name, version, target)
         with resolve.changing(context.store, name) as tx:
-            record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+            record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
             numbers = tx.holders(record.name, target)
-            lifecycle.expect(record.name, target, numbers, expected)
+            lifecycle.expect_holder(record.name, target, numbers, expected)
             met = policies.judged(tx, record, target, slow)
             if met is None:  # the policy, or the version that is meant, changed meanwhile
                 continue

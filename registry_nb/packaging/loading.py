@@ -33,6 +33,8 @@ from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import seals
 from registry_nb.trust.seals import Origin
 
+#: Stored bytes up to which a model is loaded without a request, as for a check or a comparison; the others take memory.
+LARGE = 50 << 20
 #: Flavors whose objects answer in more ways than one, and those of them that take frames of pandas only.
 _NATIVE, _FRAMES = {"sklearn", "skops", "xgboost", "lightgbm", "pyfunc"}, {"xgboost", "lightgbm"}
 #: What the field calls a model's input; methods that take something else by that name; methods that change the model.

@@ -23,16 +23,14 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
-from registry_nb.packaging import environment, probes, settings
+from registry_nb.packaging import environment, loading, probes, settings
 from registry_nb.packaging.copying import copied
 from registry_nb.packaging.loading import LoadedModel, download
-from registry_nb.schema.signature import Signature, described, unplain
+from registry_nb.schema.inference import described, unplain
+from registry_nb.schema.signature import Signature
 from registry_nb.stores import Artifacts
 
 T = TypeVar("T")
-
-#: Larger models are not loaded back to see whether they can be: it would take their memory twice.
-_LARGE = 50 << 20
 
 
 def save_model(
@@ -104,7 +102,7 @@ def save_model(
             tried = _loaded_again(saver, model, files)
             if example is not None:
                 some, predicted = _shortened(saver, tried, example)
-        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
+        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= loading.LARGE:
             _try(saver, model, files, some, predicted)
         if signature is None and example is not None:
             signature = _within_depth(lambda: described(example, predicted, settings.feature_names(model)))

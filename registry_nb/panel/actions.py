@@ -21,9 +21,9 @@ from registry_nb.context import Context, recorded
 from registry_nb.display import sentences
 from registry_nb.display.cells import brief, is_expression, milliseconds, predicts
 from registry_nb.display.sheets import looked_at
-from registry_nb.domain.records import ModelVersion, Stage, json_number
+from registry_nb.domain.records import SERVING, ModelVersion, Stage, json_number
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, pass_signals, shown
-from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, resolve, stages
+from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
 from registry_nb.operations.preview import planned
@@ -175,7 +175,7 @@ def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json
         every = list(queries.history(asked.context, model))
         newest, more = every[::-1], len(every) > limit
         stints = [sentences.stint_row(stint) for stint in asof.timeline(asked.context, model)]
-    forced = sum(sentences.is_forced(event) for event in newest)
+    forced = sum(event.is_forced for event in newest)
     rows = [sentences.event_row(event) for event in newest[:limit][::-1]]
     return {"events": rows, "more": more, "timeline": stints, "forced": forced}
 
@@ -195,7 +195,7 @@ def _plan(
     asked: Asked, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
 ) -> Json:
     plan = planned(asked.context, do, model, version, Stage(stage or Stage.PRODUCTION), to)
-    if do in {"promote", "stage"} and version is not None and stage in resolve.SERVING:
+    if do in {"promote", "stage"} and version is not None and stage in SERVING:
         plan |= reports.checklist(asked.context, model, version, Stage(stage))
     return plan
 
@@ -359,7 +359,7 @@ def _told_who(asked: Asked) -> Iterator[None]:
     except Conflict as error:
         events = asked.context.store.events(error.name, newest_first=True)
         for event in islice(events, _SCANNED if error.stage else 0):
-            moved = error.stage in {(side or {}).get("stage") for side in (event.before, event.after)}
+            moved = error.stage in {event.from_stage, event.to_stage}
             if moved and (error.expected is not None or event.version in error.found):
                 text = f"{brief(event.user)} {sentences.phrase(event)} while you were looking; nothing was changed"
                 raise Conflict(text, **error.__dict__) from error
@@ -382,7 +382,7 @@ def _signature(record: ModelVersion) -> list[Json]:
 
 def _loading(record: ModelVersion, context: Context) -> list[str]:
     uris = [record.uri, *(f"models:/{record.name}@{alias}" for alias in record.aliases)]
-    if record.stage in resolve.SERVING and context.store.latest(record.name, record.stage) == record.version:
+    if record.stage in SERVING and context.store.latest(record.name, record.stage) == record.version:
         uris.append(f"models:/{record.name}/{record.stage}")
     return [f"model = registry.load({uri!r})" for uri in uris]
 

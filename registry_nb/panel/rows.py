@@ -19,10 +19,9 @@ from typing import Any
 from registry_nb import rules
 from registry_nb.display.cells import brief, milliseconds
 from registry_nb.display.markdown import plain
-from registry_nb.domain.records import ModelVersion, RegisteredModel, Stage, json_number
+from registry_nb.domain.records import SERVING, ModelVersion, RegisteredModel, Stage, json_number
 from registry_nb.errors import RegistryError
 from registry_nb.operations.diff import direction
-from registry_nb.operations.resolve import SERVING
 from registry_nb.stores import Reader
 
 #: Tags of a row, and characters of a value.

@@ -219,7 +219,7 @@ class RegistryPanel(anywidget.AnyWidget):
         """Follow the open model to its new name; without it, show the list of models."""
         name = self._opened
         for event in events:
-            if event.action == "renamed" and (event.before or {}).get("name") == name:
+            if event.renamed_from == name:
                 name = event.name
         if name and self._context.store.model(name, latest=False) is None:
             name = ""
@@ -232,10 +232,10 @@ class RegistryPanel(anywidget.AnyWidget):
         names, numbers = set[str](), set[int]()
         for event in events:
             names.add(event.name)
-            if event.action == "renamed":
-                names.add((event.before or {}).get("name", ""))
+            if event.renamed_from:
+                names.add(event.renamed_from)
             elif event.name == self._opened:
-                moved = (event.before or {}).get("aliases") or {}
+                moved = event.old.get("aliases") or {}
                 numbers.update(number for number in (event.version, *moved.values()) if number)
         if len(names) + len(numbers) > MANY:
             return None
@@ -361,7 +361,7 @@ def _existing(context: Context, name: str) -> str:
 
 def _knows_a_signer(events: Iterable[Event]) -> bool:
     """Tell whether somebody's signature is known from now on, on whatever versions it is."""
-    return any(event.action == "trusted" and isinstance((event.after or {}).get("trusted"), str) for event in events)
+    return any(event.action == "trusted" and isinstance(event.new.get("trusted"), str) for event in events)
 
 
 def _of_the_kernel() -> Mapping[str, Any]:

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from registry_nb.domain.lifecycle import Change, sealed
+from registry_nb.domain.events import chained
+from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
 from registry_nb.stores import format
@@ -194,7 +195,7 @@ class LocalStore:
         if change.renamed:
             self._move(change.name, change.renamed)
         events = self._journal.overlay(f"events:{name}")
-        for event in sealed(change.events, self._last_event(name)):
+        for event in chained(change.events, self._last_event(name)):
             events[event.seq] = event.json
             self._remember(f"events:{name}", event.seq, event.json, None, event)
         if change.versions or change.removed:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry_nb.domain.listing import Listing
-from registry_nb.domain.validation import checked_text, says_something
+from registry_nb.domain.validation import checked_text
 from registry_nb.errors import Invalid, KeyProblem, RegistryWarning, listed, shown, warn
+from registry_nb.errors.text import is_blank
 from registry_nb.showing import Shown
 from registry_nb.trust import keys
 
@@ -88,7 +89,7 @@ def trust(folder: str, because: str) -> TrustedRegistry:
         If it cannot be kept.
     """
     reason = checked_text(because, "a reason")
-    if not says_something(reason):
+    if is_blank(reason):
         raise Invalid("who may write a registry that you trust may run code as you: say why, because='…'")
     found = TrustedRegistry(_place(folder), reason, datetime.now(UTC))
     _say(found, trusted=True)

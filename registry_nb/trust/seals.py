@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from registry_nb.domain import lifecycle
+from registry_nb.domain.history import had_name
 from registry_nb.domain.records import ModelVersion, SavedModel, Seal
 from registry_nb.errors import Invalid, LibraryMissing, Untrusted, listed, shown
 from registry_nb.flavors.untrusted.audit import Audit
@@ -194,7 +194,7 @@ def _about(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> list[S
     seals = [seal for seal in saved.seals[:_MOST_SEALS] if seal.of == uri or _is_of_number(number, seal.of, uri)]
     # The history is long, and read at most once: most seals are about the name that the version has.
     history = tuple(reader.events(name)) if any(seal.of != uri for seal in seals) else ()
-    return [seal for seal in seals if seal.of == uri or lifecycle.was_called(history, _name_in(seal.of))]
+    return [seal for seal in seals if seal.of == uri or had_name(history, _name_in(seal.of))]
 
 
 def _is_of_number(number: str, sealed: str, uri: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from registry_nb.schema.enforcement import enforce
-from registry_nb.schema.signature import infer_signature
+from registry_nb.schema.inference import infer_signature
 from tests.bench.ground import Ground
 from tests.bench.measure import Row, alternately, duration, summary, timed
 

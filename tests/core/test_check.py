@@ -269,9 +269,9 @@ def test_what_may_change_and_where_a_record_goes_is_no_alteration(registry, cons
     registry.copy("models:/N/1", "N")
     again = rn.Registry(registry.uri, user="bob")
     assert again.check().ok
-    assert version.told == again.version("N", 1).told
+    assert version.record_digest == again.version("N", 1).record_digest
     tells = [event.after["record"] for event in again.history("N") if event.action == "registered"]
-    assert tells == [again.version("N", number).told for number in (1, 2)]
+    assert tells == [again.version("N", number).record_digest for number in (1, 2)]
 
 
 def test_inspect_says_that_a_record_was_changed(iris, db):
@@ -287,7 +287,7 @@ def test_a_version_that_is_registered_a_second_time_is_found(iris, deleted_first
     old = iris.version("Iris", 2)
     new = changed(old, metrics=Frozen({"accuracy": 0.99}))
     stamp = lifecycle.Stamp(datetime.now(UTC), "eve", "")
-    after = {"stage": "Production", "description": "", "tags": {}, "digest": new.digest, "record": new.told}
+    after = {"stage": "Production", "description": "", "tags": {}, "digest": new.digest, "record": new.record_digest}
     events = [lifecycle._event(stamp, "registered", "Iris", 2, after=after)]
     if deleted_first:
         events.insert(0, lifecycle._event(stamp, "deleted", "Iris", 2, before=old.to_dict()))

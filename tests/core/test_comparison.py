@@ -12,9 +12,8 @@ import registry_nb as rn
 from registry_nb import session
 from registry_nb.domain.records import frozen
 from registry_nb.errors import VersionNotFound
-from registry_nb.operations import diff as comparison
 from registry_nb.operations.diff import Diff, Difference, diff
-from registry_nb.packaging import settings
+from registry_nb.packaging import loading, settings
 
 
 @pytest.fixture
@@ -362,7 +361,7 @@ def test_large_damaged_and_foreign_bytes_are_said_and_not_loaded(registry, fitte
         registry.register(fitted(C=C), "Iris")
     uris = "models:/Iris/1", "models:/Iris/2"
     with monkeypatch.context() as patch:
-        patch.setattr(comparison, "_LARGE", 10)
+        patch.setattr(loading, "LARGE", 10)
         assert "are not loaded for it" in told(*uris)["estimator", "parameters"].b
     with stranger():
         row = told(*uris)["estimator", "parameters"]

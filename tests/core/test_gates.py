@@ -7,7 +7,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb import rules
-from registry_nb.domain.lifecycle import replay
+from registry_nb.domain.history import replay
 from registry_nb.errors import PolicyFailed
 from registry_nb.operations import policies
 from registry_nb.rules import (

@@ -11,7 +11,8 @@ from pandas.testing import assert_series_equal
 
 from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.schema.enforcement import enforce
-from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.inference import infer_signature
+from registry_nb.schema.signature import Column, Signature, Tensor
 
 FRAME = pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5], "t": ["u", "v"]})
 ROW = pd.Series([1.5, 2.5], index=["a", "b"], name="row")

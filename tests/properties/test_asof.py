@@ -9,7 +9,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb import process
-from registry_nb.domain.lifecycle import replay
+from registry_nb.domain.history import replay
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 CHANGES, INSTANTS = 500, 1000

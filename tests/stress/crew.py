@@ -52,7 +52,7 @@ def tokens(registry):
     found = set()
     for event in registry.history(NAME):
         found.add(event.because)
-        found |= {value for value in (event.after or {}).get("tags", {}).values() if isinstance(value, str)}
+        found |= {value for value in event.new.get("tags", {}).values() if isinstance(value, str)}
     return found
 
 
