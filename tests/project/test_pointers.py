@@ -138,6 +138,13 @@ def test_what_a_paper_points_at_is_there(path):
     assert stale_links(path, text) == []
 
 
+def test_every_picture_is_shown_in_a_paper_or_a_notebook():
+    text = "\n".join(prose(path) for path in [*PAPERS, *NOTEBOOKS])
+    pictures = sorted(path.name for path in (ROOT / ".github").glob("*.png"))
+    assert pictures
+    assert [name for name in pictures if f".github/{name}" not in text] == []
+
+
 def test_the_names_in_the_papers_are_names_of_ours(tmp_path):
     there = rooms()
     there["registry"] = there["team"] = [there["rn"][0].Registry(tmp_path)]
