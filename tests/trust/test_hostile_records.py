@@ -1,4 +1,4 @@
-"""Rows 55 to 70: records that were edited, keys, secrets, environments, and models that cannot be saved."""
+"""Hostile records: those that were edited, keys, secrets, environments, and models that cannot be saved."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bad_input_planting import HARMLESS, blob, ended, on_disk, plant
+from planting import HARMLESS, blob, ended, on_disk, plant
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 

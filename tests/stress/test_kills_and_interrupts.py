@@ -18,7 +18,7 @@ def test_processes_that_register_one_model_at_once_get_each_number_once(tmp_path
     processes, each = amount("PROCESSES"), amount("EACH")
     folder = tmp_path / "registry"  # made by whoever is first
     with ThreadPoolExecutor(processes) as pool:
-        reports = list(pool.map(lambda _: storm("register.py", folder, each, timeout=900), range(processes)))
+        reports = list(pool.map(lambda _: storm("register_often.py", folder, each, timeout=900), range(processes)))
     assert all(numbers == sorted(numbers) and len(numbers) == each for numbers in reports)
     assert sorted(number for numbers in reports for number in numbers) == list(range(1, processes * each + 1))
     registry = rn.Registry(folder)
@@ -28,14 +28,14 @@ def test_processes_that_register_one_model_at_once_get_each_number_once(tmp_path
 
 
 def test_writers_that_are_killed_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path, storm, amount):
-    report = storm("kills.py", tmp_path / "registry", amount("SECONDS"), timeout=900)
+    report = storm("kill_writers.py", tmp_path / "registry", amount("SECONDS"), timeout=900)
     assert report["kills"] > amount("SECONDS") / 2
     assert report["acknowledged"] > amount("SECONDS")
     assert report["looks"] > 0
 
 
 def test_interrupts_lose_nothing_leak_no_lock_and_no_descriptor(tmp_path, storm, amount):
-    report = storm("interrupts.py", tmp_path / "registry", amount("INTERRUPTS"), timeout=1700)
+    report = storm("interrupt_often.py", tmp_path / "registry", amount("INTERRUPTS"), timeout=1700)
     assert report["landed"] >= amount("INTERRUPTS")
     assert min(report["inside"].values()) > 0
     assert report["acknowledged"] > 0

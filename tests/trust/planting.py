@@ -1,10 +1,14 @@
 """How bad input gets into a registry: as somebody would put it there who can write its folder, past every rule."""
 
 import importlib
+import io
+import json
 import os
 import pickle
 import subprocess
 import sys
+import warnings
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,3 +92,27 @@ def ended(script, *arguments, seconds=120):
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root}
     return subprocess.run(command, capture_output=True, timeout=seconds, check=False, env=environment).returncode
+
+
+DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}, "registered_name": None}
+LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {}, "registered_name": None}
+
+
+def described(*layers):
+    """The description of a model of Keras."""
+    first = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 4], "name": "i"}}
+    config = {"name": "s", "trainable": True, "layers": [{**first, "registered_name": None}, *layers]}
+    return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+
+
+def archived(config, *members):
+    """An archive as Keras writes it, and further members: names, or what zipfile knows of them, with their bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Duplicate name", UserWarning)
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", b"")
+        for member, data in members:
+            archive.writestr(member, data, zipfile.ZIP_DEFLATED if len(data) > 1 << 16 else zipfile.ZIP_STORED)
+    return {"model.keras": file.getvalue()}

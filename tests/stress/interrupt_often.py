@@ -1,4 +1,4 @@
-"""Press the interrupt button again and again: ``python interrupts.py FOLDER HOW_MANY``."""
+"""Press the interrupt button again and again: ``python interrupt_often.py FOLDER HOW_MANY``."""
 
 import gc
 import json
@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import suppress
 
-import crew
+import processes
 
 import registry_nb as rn
 
@@ -37,19 +37,21 @@ def write(folder, how_many, say):
     button, chance = Button(), random.Random(3)
     signal.signal(signal.SIGINT, button)
     registry = rn.Registry(folder, user="interrupted")
-    registry.register(crew.constant(0), crew.NAME)
+    registry.register(processes.constant(0), processes.NAME)
     journal = registry.store.db.storage
     acts = {
-        "register": lambda token: registry.register(crew.constant(chance.randrange(9)), crew.NAME, because=token),
+        "register": lambda token: registry.register(
+            processes.constant(chance.randrange(9)), processes.NAME, because=token
+        ),
         "promote": lambda token: registry.promote(
-            crew.NAME, 1 + (registry.version(crew.NAME, "Production").version % 7), because=token
+            processes.NAME, 1 + (registry.version(processes.NAME, "Production").version % 7), because=token
         ),
         "compact": lambda token: journal.compact(),
-        "scan": lambda token: rn.Registry(folder).versions(crew.NAME),
+        "scan": lambda token: rn.Registry(folder).versions(processes.NAME),
     }
     for _ in range(8):
-        registry.register(crew.constant(0), crew.NAME)
-    registry.promote(crew.NAME, 1)
+        registry.register(processes.constant(0), processes.NAME)
+    registry.promote(processes.NAME, 1)
     open_before, count, landed, kept = descriptors(), 0, dict.fromkeys(acts, 0), []
     say("ready")
     while button.landed < how_many:
@@ -97,14 +99,14 @@ def witness(folder, say):
 
 def main(folder, how_many):
     random.seed(5)
-    crew.warm_up()
-    pid, pipe = crew.fork(lambda say: write(folder, how_many, say))
+    processes.warm_up()
+    pid, pipe = processes.fork(lambda say: write(folder, how_many, say))
     head = b""
     while not head.endswith(b"ready\n"):
         piece = os.read(pipe, 1)
         assert piece, "the writer failed"
         head += piece
-    other, other_pipe = crew.fork(lambda say: witness(folder, say))
+    other, other_pipe = processes.fork(lambda say: witness(folder, say))
     os.set_blocking(pipe, False)
     heard, sent = b"", 0
     while b"descriptors" not in heard:
@@ -120,16 +122,16 @@ def main(folder, how_many):
     else:
         assert os.waitpid(pid, 0)[1] == 0
     os.set_blocking(pipe, True)
-    lines = (heard.decode() + "\n".join(crew.said(pipe))).splitlines()
+    lines = (heard.decode() + "\n".join(processes.said(pipe))).splitlines()
     gone, status = os.waitpid(other, os.WNOHANG)
     assert not gone, f"the other process could not write, with {status}"
     os.kill(other, signal.SIGKILL)
     os.waitpid(other, 0)
-    written, longest = crew.said(other_pipe)[-1].split()
+    written, longest = processes.said(other_pipe)[-1].split()
     acknowledged = [line.removeprefix("ack ") for line in lines if line.startswith("ack ")]
     landed = next(json.loads(line.removeprefix("landed ")) for line in lines if line.startswith("landed "))
     began = time.monotonic()
-    versions = crew.verify(folder, acknowledged)
+    versions = processes.verify(folder, acknowledged)
     print(
         json.dumps(
             {

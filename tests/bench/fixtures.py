@@ -1,4 +1,4 @@
-"""The ground that is measured on: the machine, the disk, small models, and registries of any size, filled quickly."""
+"""What the benchmarks share: facts of the machine, folders on its disk, small models, and registries of any size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BATCH = 10_000
 
 
 @dataclass(frozen=True)
-class Ground:
+class Bench:
     """Where and how large to measure.
 
     A quick run repeats everything less often, with a tenth of the versions where there are many: for development only.

@@ -1,6 +1,6 @@
 """A model of a gigabyte: how much memory comes on top of it, and what the second time costs.
 
-Each step is a process of its own (``python -m tests.bench.large STEP FOLDER KIND BYTES``), since the peak of a process
+Each step is a process of its own (``python -m tests.bench.large_models STEP FOLDER KIND BYTES``): the peak of a process
 never falls.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from registry_nb import Registry
 from registry_nb.stores import folder as folders
-from tests.bench.ground import NAME, Ground
+from tests.bench.fixtures import NAME, Bench
 from tests.bench.measure import Row, alternately, seconds, timed
 
 _GB = 1 << 30
@@ -31,11 +31,11 @@ _BEYOND = 0.15
 _KINDS = ("random", "dull")
 
 
-def large_models(ground: Ground) -> Iterator[Row]:
+def large_models(bench: Bench) -> Iterator[Row]:
     """Register and load one, in fresh processes, and ask each for its peak."""
-    size = _GB // 8 if ground.quick else _GB
+    size = _GB // 8 if bench.quick else _GB
     for kind in _KINDS:
-        registry = ground.new(f"large-{kind}")
+        registry = bench.new(f"large-{kind}")
         found = {step: _apart(step, registry.uri, kind, size) for step in ("register", "load", "again")}
         for step in ("register", "load"):
             beyond, took = found[step]["beyond"] / _GB, found[step]["seconds"]
@@ -48,7 +48,7 @@ def large_models(ground: Ground) -> Iterator[Row]:
 
 
 def _apart(step: str, folder: str, kind: str, size: int) -> Any:
-    command = [sys.executable, "-m", "tests.bench.large", step, folder, kind, str(size)]
+    command = [sys.executable, "-m", "tests.bench.large_models", step, folder, kind, str(size)]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 

@@ -1,7 +1,7 @@
 """How the panel behaves when things are not as they should be: a slow kernel, hostile words, too many rows."""
 
 import pytest
-from component import NOW, SHOWN, STAGES, bad, columns, done, good, model_row, three, version
+from bare_page import NOW, SHOWN, STAGES, bad, columns, done, good, model_row, three, version
 from playwright.sync_api import expect
 
 CANARY = (

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from registry_nb import Registry
-from tests.bench.ground import NAME, Ground, fill
+from tests.bench.fixtures import NAME, Bench, fill
 from tests.bench.measure import Row
 
 _REGISTER = """
@@ -27,9 +27,9 @@ print(json.dumps(given))
 """
 
 
-def eight_writers(ground: Ground) -> Iterator[Row]:
+def eight_writers(bench: Bench) -> Iterator[Row]:
     """Eight processes register 200 versions each of one model, in a folder that does not exist yet."""
-    registry, each = ground.new("crowd"), ground.times(200)
+    registry, each = bench.new("crowd"), bench.times(200)
     command = [sys.executable, "-c", _REGISTER, registry.uri]
     writers = [
         subprocess.Popen([*command, f"writer {n}", str(each)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -70,13 +70,13 @@ while True:
 """
 
 
-def killed_writers(ground: Ground) -> Iterator[Row]:
+def killed_writers(bench: Bench) -> Iterator[Row]:
     """Kill writers at random moments; every acknowledged write must be there, and the folder must just open."""
-    registry, kills, faults = ground.new("killed"), 0, list[str]()
+    registry, kills, faults = bench.new("killed"), 0, list[str]()
     fill(registry, 10)
     heard = list[tuple[str, int]]()
     writers = [_writer(registry.uri) for _ in range(4)]
-    end = time.monotonic() + (6 if ground.quick else 60)
+    end = time.monotonic() + (6 if bench.quick else 60)
     while writers:
         writer = writers.pop(0)
         heard.append(_told(writer.stdout.readline()))

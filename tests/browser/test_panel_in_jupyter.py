@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import watched
-from lab import Notebook, Server
+from jupyter_server import Notebook, Server
 from playwright.sync_api import expect
 
 import registry_nb as rn

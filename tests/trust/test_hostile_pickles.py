@@ -1,4 +1,4 @@
-"""Rows 30 to 41: pickles that act, and models that are crafted so that native code goes astray."""
+"""Hostile pickles: those that act, and models that are crafted so that native code goes astray."""
 
 import gzip
 import io
@@ -9,8 +9,8 @@ import zlib
 
 import numpy as np
 import pytest
-from bad_input_planting import ended, needed, pickled, plant, written
 from payloads import LATE, PAYLOADS
+from planting import ended, needed, pickled, plant, written
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.svm import SVC
@@ -21,30 +21,30 @@ from registry_nb.display import render
 
 X, y = load_iris(return_X_y=True)
 
-#: Which of the payloads is which row; `test_gate` has them all.
+#: The payloads by what they do; `test_untrusted_models` has them all.
 PICKLES = {
-    30: ("os.system", "exec", "eval", "subprocess", "names from the memo", "INST"),
-    31: ("import_module and getattr", "pkgutil.resolve_name", "functools.partial"),
-    32: ("Path.write_text", "numpy.savetxt", "numpy.memmap", "logging.FileHandler"),
-    33: ("joblib.load", "pandas.read_pickle"),
-    34: ("popped before a benign result",),
-    35: ("truncated",),
-    36: ("gzip", "joblib with zlib"),
-    37: ("code by value", "code by value, in predict"),
+    "runs a command": ("os.system", "exec", "eval", "subprocess", "names from the memo", "INST"),
+    "finds its function": ("import_module and getattr", "pkgutil.resolve_name", "functools.partial"),
+    "writes a file": ("Path.write_text", "numpy.savetxt", "numpy.memmap", "logging.FileHandler"),
+    "loads another": ("joblib.load", "pandas.read_pickle"),
+    "popped": ("popped before a benign result",),
+    "breaks off": ("truncated",),
+    "packed": ("gzip", "joblib with zlib"),
+    "code by value": ("code by value", "code by value, in predict"),
 }
 
 
 @pytest.mark.parametrize(
-    ("row", "name"), [pytest.param(row, n, id=f"{row}-{n}") for row, several in PICKLES.items() for n in several]
+    ("kind", "name"), [pytest.param(kind, n, id=f"{kind}-{n}") for kind, several in PICKLES.items() for n in several]
 )
-def test_nothing_that_can_be_done_with_a_registry_runs_a_strangers_pickle(registry, tmp_path, row, name):
+def test_nothing_that_can_be_done_with_a_registry_runs_a_strangers_pickle(registry, tmp_path, kind, name):
     """Not loading it only: looking, checking, moving, copying, showing, downloading, and asking for its behaviour."""
     marker = tmp_path / "it ran"
     uri = plant(registry, {"model.pkl": PAYLOADS[name](str(marker))}, "sklearn")
     for how in ({}, {"verify": "behaviour"}, {"trust": "sha256:" + "0" * 64}):
         with pytest.raises(rn.Untrusted) as caught:
             registry.load(uri, **how)
-    if row == 35:
+    if kind == "breaks off":
         assert "unreadable" in " ".join(registry.inspect(uri).problems), "what does not parse is denied"
     found = registry.inspect(uri)
     assert (found.origin, found.kind) == ("foreign", "code")
@@ -142,13 +142,13 @@ def histogram(field, value):
 
 
 CRAFTED = {
-    "39 a child far away": tree("left_child", 1 << 40),
-    "39 a feature far away": tree("feature", 1 << 31),
-    "39 in a forest": (RandomForestClassifier(2), node("Tree", "right_child", 1 << 40)),
-    "40 a node that is its own child": tree("left_child", 0),
-    "40 a child that leads back": tree("right_child", 0, at=2),
-    "41 a child far away": histogram("left", 1 << 31),
-    "41 a feature far away": histogram("feature_idx", 1 << 40),
+    "a child far away": tree("left_child", 1 << 40),
+    "a feature far away": tree("feature", 1 << 31),
+    "in a forest": (RandomForestClassifier(2), node("Tree", "right_child", 1 << 40)),
+    "a node that is its own child": tree("left_child", 0),
+    "a child that leads back": tree("right_child", 0, at=2),
+    "histogram: a child far away": histogram("left", 1 << 31),
+    "histogram: a feature far away": histogram("feature_idx", 1 << 40),
 }
 
 
@@ -165,7 +165,7 @@ def test_a_crafted_tree_is_refused_before_it_is_read(registry, name):
         registry.load(uri)
 
 
-@pytest.mark.parametrize("name", ["39 a child far away", "41 a child far away"])
+@pytest.mark.parametrize("name", ["a child far away", "histogram: a child far away"])
 def test_without_the_check_such_a_tree_ends_the_process(name, tmp_path):
     (tmp_path / "model").write_bytes(crafted(name))
     script = "import pickle, sys, numpy; pickle.load(open(sys.argv[1], 'rb')).predict(numpy.full((9, 4), -9.0))"

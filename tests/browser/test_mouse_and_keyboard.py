@@ -4,7 +4,7 @@ import base64
 import itertools
 from importlib import resources
 
-from component import bad, columns, good, three, version
+from bare_page import bad, columns, good, three, version
 from playwright.sync_api import expect
 
 from registry_nb.domain.digits import aligned, percent, short

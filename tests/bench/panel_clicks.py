@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from tests.bench.ground import NAME, Ground
+from tests.bench.fixtures import NAME, Bench
 from tests.bench.measure import Row, duration, summary
 from tests.bench.panel import VERSIONS, fill
 from tests.browser.conftest import FLAGS, executable
-from tests.browser.lab import Notebook, Server
+from tests.browser.jupyter_server import Notebook, Server
 
 _PAGE = """() => {
 const panels = () => [...document.querySelectorAll('[data-lm-suppress-shortcuts]')].map(one => one.shadowRoot)
@@ -82,24 +82,24 @@ _CLICKS = {
 }
 
 
-def clicking(ground: Ground) -> Iterator[Row]:
+def clicking(bench: Bench) -> Iterator[Row]:
     """Open a panel of many versions in a notebook, and click."""
     from playwright.sync_api import sync_playwright
 
-    registry = ground.new("clicks")
+    registry = bench.new("clicks")
     fill(registry)
-    server = Server(ground.folder / "lab")
+    server = Server(bench.folder / "lab")
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            yield from _measured(ground, registry.uri, Notebook(page, server, server.write("clicks.ipynb", "")))
+            yield from _measured(bench, registry.uri, Notebook(page, server, server.write("clicks.ipynb", "")))
             browser.close()
     finally:
         server.close()
 
 
-def _measured(ground: Ground, uri: str, notebook: Notebook) -> Iterator[Row]:
+def _measured(bench: Bench, uri: str, notebook: Notebook) -> Iterator[Row]:
     notebook.ready()
     page = notebook.page
     page.evaluate(_PAGE)
@@ -107,7 +107,7 @@ def _measured(ground: Ground, uri: str, notebook: Notebook) -> Iterator[Row]:
         f"import registry_nb as rn\nregistry = rn.Registry({uri!r}, user='ada')\nregistry.model({NAME!r})"
     )
     times = []
-    for _ in range(ground.times(10)):
+    for _ in range(bench.times(10)):
         page.evaluate(
             """code => { const content = jupyterapp.shell.currentWidget.content;
             content.activeCellIndex = content.widgets.length - 1;
@@ -122,7 +122,7 @@ def _measured(ground: Ground, uri: str, notebook: Notebook) -> Iterator[Row]:
     every, floor = list[float](), list[float]()
     for what, click in _CLICKS.items():
         times = []
-        for n in range(ground.times(50)):
+        for n in range(bench.times(50)):
             times.append(page.evaluate(click, VERSIONS - n % 5) / 1000)
             floor.append(page.evaluate("bench.floor()") / 1000)
         every += times

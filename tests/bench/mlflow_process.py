@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from tests.bench.ground import Ground
+from tests.bench.fixtures import Bench
 from tests.bench.measure import Timer
 
-_SCRIPT = Path(__file__).with_name("rival_script.py")
+_SCRIPT = Path(__file__).with_name("mlflow_worker.py")
 #: Kept from run to run, outside version control; pip brings MLflow up to date each time.
 _ENVIRONMENT = Path(__file__).with_name("results") / "mlflow"
 
@@ -20,9 +20,9 @@ _ENVIRONMENT = Path(__file__).with_name("results") / "mlflow"
 class MLflow:
     """A process with an MlflowClient in it, which does what it is told and says how long that took."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._python = ground.mlflow_python or _installed()
-        self._folder = ground.folder / "mlflow"
+    def __init__(self, bench: Bench) -> None:
+        self._python = bench.mlflow_python or _installed()
+        self._folder = bench.folder / "mlflow"
         self._process: subprocess.Popen[str]
         self.version = ""
 

@@ -1,4 +1,4 @@
-"""Rows 1 to 29: names, URIs, numbers, hostile text, limits, values, filters."""
+"""Hostile text: in names, URIs, numbers, tags, descriptions, values and filters."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_input_planting import needed, on_disk
+from planting import needed, on_disk
 
 import registry_nb as rn
 from registry_nb.display import render
@@ -22,20 +22,20 @@ from registry_nb.errors import BadFilter, BadName, BadURI, BadValue, BadVersion,
 
 #: Refused whoever asks; the part of the answer that names the reason. What is refused is never repaired or decoded.
 REFUSED = {
-    1: {"../x": "/", "a/b": "/", "a\\b": "\\\\", "..": "a folder", ".": "a folder"},
-    2: {"/etc/passwd": "/ is not allowed", "C:\\x": ": \\"},
-    3: {"": "empty", "  ": "empty", "name ": "blank", "\tname": "'\\\\t'"},
-    4: {"a\0b": "\\x00", "a\nb": "\\n", "a\x1b[31mb": "\\x1b", "a\u202eb": "\\u202e", "\u200ba": "\\u200b"},
-    5: {"a:b": ": is not allowed"},
-    6: {"n" * 256: "256 characters, and 255", "n" * 10_000_000: "10000000 characters"},
-    7: {"%2e%2e": "%", "a%2fb": "%", "..%5c": "%"},
-    22: {"\ud800": "\\ud800", "Iris\udfff": "\\udfff"},
+    "it walks": {"../x": "/", "a/b": "/", "a\\b": "\\\\", "..": "a folder", ".": "a folder"},
+    "a path": {"/etc/passwd": "/ is not allowed", "C:\\x": ": \\"},
+    "blank": {"": "empty", "  ": "empty", "name ": "blank", "\tname": "'\\\\t'"},
+    "invisible": {"a\0b": "\\x00", "a\nb": "\\n", "a\x1b[31mb": "\\x1b", "a\u202eb": "\\u202e", "\u200ba": "\\u200b"},
+    "a device": {"a:b": ": is not allowed"},
+    "too long": {"n" * 256: "256 characters, and 255", "n" * 10_000_000: "10000000 characters"},
+    "percent-encoded": {"%2e%2e": "%", "a%2fb": "%", "..%5c": "%"},
+    "half a character": {"\ud800": "\\ud800", "Iris\udfff": "\\udfff"},
 }
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [pytest.param(n, r, id=f"{row}-{n[:9]!a}") for row, several in REFUSED.items() for n, r in several.items()],
+    [pytest.param(n, r, id=f"{kind}-{n[:9]!a}") for kind, several in REFUSED.items() for n, r in several.items()],
 )
 def test_a_bad_name_is_refused_by_every_door_and_quoted_in_ascii(iris, refused, constant, name, reason):
     for call in (
@@ -54,7 +54,7 @@ def test_a_bad_name_is_refused_by_every_door_and_quoted_in_ascii(iris, refused, 
 
 
 #: Not refused, as a stricter grammar would: a name never becomes a path, a word of a shell or a field of a URI, so that
-#: these are only names (5, 8, 9, 10, 11).
+#: these are only names.
 NAMES = ["con", "NUL.txt", "COM1", "-rf", "~root", "$HOME", ".hidden", "$(id)", "é", "ａ", "аiris", "🌸", "--help"]
 NAMES += ["Iris", "iris", "IRIS", "latest", "None", "Production", "1", "v12", "models"]
 
@@ -134,11 +134,27 @@ def test_a_version_is_a_whole_number_from_one(iris, refused, given):
 # -- hostile text ------------------------------------------------------------------------------------------------------
 
 HOSTILE = {
-    14: ["<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>"],
-    15: ["<script>alert(1)</script>", "# Title <script>alert(1)</script>", "<style>*{display:none}</style>"],
-    16: ["[c](javascript:alert(1))", "![x](data:text/html,<script>alert(1)</script>)", "<a href='javascript:x'>"],
-    20: ["</style><b>x</b>", "</td></table><iframe>", "\"onmouseover='alert(1)'", "' style='x", "<!--", "]]>"],
-    27: ["__proto__", "$where", "{{7*7}}", "{{ config }}", "%(x)s %s %n", "{0.__class__.__mro__}", "${x}", "<%=1%>"],
+    "a tag": ["<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>"],
+    "a script": ["<script>alert(1)</script>", "# Title <script>alert(1)</script>", "<style>*{display:none}</style>"],
+    "a link": ["[c](javascript:alert(1))", "![x](data:text/html,<script>alert(1)</script>)", "<a href='javascript:x'>"],
+    "an attribute": [
+        "</style><b>x</b>",
+        "</td></table><iframe>",
+        "\"onmouseover='alert(1)'",
+        "' style='x",
+        "<!--",
+        "]]>",
+    ],
+    "a template": [
+        "__proto__",
+        "$where",
+        "{{7*7}}",
+        "{{ config }}",
+        "%(x)s %s %n",
+        "{0.__class__.__mro__}",
+        "${x}",
+        "<%=1%>",
+    ],
 }
 
 
@@ -167,7 +183,7 @@ def pages(registry, name):
         yield render.html(shown), render.text(shown)
 
 
-@pytest.mark.parametrize("text", [pytest.param(t, id=f"{row}-{t}") for row in HOSTILE for t in HOSTILE[row]])
+@pytest.mark.parametrize("text", [pytest.param(t, id=f"{kind}-{t}") for kind in HOSTILE for t in HOSTILE[kind]])
 def test_hostile_text_is_kept_to_the_letter_and_shown_as_text(registry, constant, monkeypatch, text):
     """As tag, description, parameter, metric, column, reason, user (19); the records' views render no Markdown."""
     monkeypatch.setenv("REGISTRY_NB_USER", text)
@@ -201,7 +217,7 @@ LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscri
 @pytest.mark.parametrize(
     "text",
     [
-        *(each for row in HOSTILE.values() for each in row),
+        *(each for several in HOSTILE.values() for each in several),
         *(form.replace("URL", url) for url in LINKS for form in ("[c](URL)", "![c](URL)", "<URL>", "[c]: URL\n\n[c]")),
         "[c](https://x \"onmouseover='y'\")",
         "```html\n</pre><script>x</script>\n```",
@@ -209,7 +225,7 @@ LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscri
     ],
 )
 def test_markdown_is_made_safe_where_it_is_rendered(text):
-    """Rows 15 and 16: in the panel, where descriptions are Markdown; a link leads outside or nowhere."""
+    """In the panel, where descriptions are Markdown; a link leads outside or nowhere."""
     needed("mistune", "bleach")
     from registry_nb.display.markdown import safe_html
 
@@ -219,9 +235,9 @@ def test_markdown_is_made_safe_where_it_is_rendered(text):
     assert all(re.match("(https?://|mailto:)", link) for link in found.links)
 
 
-@pytest.mark.parametrize("text", [each for row in HOSTILE.values() for each in row])
+@pytest.mark.parametrize("text", [each for several in HOSTILE.values() for each in several])
 def test_an_error_says_hostile_text_as_it_is_and_never_formats_it(iris, refused, text):
-    """Rows 18 and 27: of class labels and column names as well, which come out of data."""
+    """Of class labels and column names as well, which come out of data."""
     for call in (lambda: iris.model(text), lambda: iris.promote("Iris", 1, text)):
         with refused(iris, (rn.NotFound, rn.Invalid)) as caught:
             call()

@@ -5,7 +5,7 @@ import functools
 import operator
 
 import pytest
-from component import NOW, REFUSED, Panel, bad, columns, done, good, three, version
+from bare_page import NOW, REFUSED, Panel, bad, columns, done, good, three, version
 from playwright.sync_api import expect
 
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 import cloudpickle
 import numpy as np
 import pytest
-from bad_input_planting import needed, plant, written
-from composites import COMPOSITES, outcome
 from payloads import LATE, PAYLOADS, call, program
+from planting import DENSE, LAMBDA, archived, described, needed, plant, written
+from sklearn_models import COMPOSITES, outcome
 
 import registry_nb as rn
 from registry_nb.rules import probe_passes
@@ -85,22 +85,16 @@ def a_saved_model(marker, folder):
 
 
 def a_lambda_of_keras(marker, folder):
-    from bad_input_files import DENSE, LAMBDA, archived, described
-
     about = {"format": 1, "backend": "tensorflow", "imports": ["canary"], "compiled": False}
     return "keras", {**archived(described(DENSE, LAMBDA)), "keras.json": json.dumps(about).encode()}
 
 
 def a_class_for_keras(marker, folder):
-    from bad_input_files import archived, described
-
     layer = {"module": "canary", "class_name": "Thing", "config": {}, "registered_name": "Thing"}
     return "keras", archived(described(layer))
 
 
 def a_tool_of_keras(marker, folder):
-    from bad_input_files import DENSE, archived, described
-
     tool = {"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "function"}
     dense = {**DENSE, "config": {"units": 1, "activation": tool}}
     return "keras", archived(described(dense))

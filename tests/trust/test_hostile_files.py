@@ -1,4 +1,4 @@
-"""Rows 42 to 54: files of frameworks, archives, and files that are not what they were, or no files at all."""
+"""Hostile files: those of frameworks, archives, and files that are not what they were, or no files at all."""
 
 import ast
 import io
@@ -7,14 +7,13 @@ import os
 import pickle
 import stat
 import tarfile
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_input_planting import HARMLESS, blob, ended, needed, plant, written
 from payloads import Call, system
+from planting import DENSE, HARMLESS, LAMBDA, archived, blob, described, ended, needed, plant, written
 
 import registry_nb as rn
 
@@ -115,29 +114,7 @@ def test_weights_that_say_that_their_header_is_endless_are_damaged(registry, tmp
 
 # -- Keras, and archives -----------------------------------------------------------------------------------------------
 
-DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}, "registered_name": None}
-LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {}, "registered_name": None}
 SYSTEM = {"module": "os", "class_name": "system", "config": "touch ran", "registered_name": None}
-
-
-def described(*layers):
-    """The description of a model of Keras."""
-    first = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 4], "name": "i"}}
-    config = {"name": "s", "trainable": True, "layers": [{**first, "registered_name": None}, *layers]}
-    return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
-
-
-def archived(config, *members):
-    """An archive as Keras writes it, and further members: names, or what zipfile knows of them, with their bytes."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Duplicate name", UserWarning)
-        archive.writestr("metadata.json", "{}")
-        archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", b"")
-        for member, data in members:
-            archive.writestr(member, data, zipfile.ZIP_DEFLATED if len(data) > 1 << 16 else zipfile.ZIP_STORED)
-    return {"model.keras": file.getvalue()}
 
 
 @pytest.mark.parametrize("layer", [LAMBDA, SYSTEM], ids=["Lambda", "os.system"])
@@ -168,18 +145,18 @@ def setuid():
 
 
 MEMBERS = {
-    "47 another file": ("evil.py", b"x"),
-    "47 a way out": ("../evil", b"x"),
-    "47 a way out of the assets": ("assets/../../evil", b"x"),
-    "47 a bomb": ("assets/zeros", bytes(5_000_000)),
-    "48 an absolute path": ("/abs", b"x"),
-    "48 a drive": ("assets/C:\\x", b"x"),
-    "48 a way out on Windows": ("..\\win", b"x"),
-    "49 a link": (linked(), b"/etc/passwd"),
-    "49 a program for root": (setuid(), b"x"),
-    "49 the same name twice": ("config.json", b"{}"),
-    "49 a name with an end inside": ("config.json\0b", b"{}"),
-    "50 a bomb among the names that are known": ("assets/vocabulary.txt", bytes(30_000_000)),
+    "another file": ("evil.py", b"x"),
+    "a way out": ("../evil", b"x"),
+    "a way out of the assets": ("assets/../../evil", b"x"),
+    "a bomb": ("assets/zeros", bytes(5_000_000)),
+    "an absolute path": ("/abs", b"x"),
+    "a drive": ("assets/C:\\x", b"x"),
+    "a way out on Windows": ("..\\win", b"x"),
+    "a link": (linked(), b"/etc/passwd"),
+    "a program for root": (setuid(), b"x"),
+    "the same name twice": ("config.json", b"{}"),
+    "a name with an end inside": ("config.json\0b", b"{}"),
+    "a bomb among the names that are known": ("assets/vocabulary.txt", bytes(30_000_000)),
 }
 
 

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from component import PLAN, SHOWN, bad, columns, done, good, three, version
+from bare_page import PLAN, SHOWN, bad, columns, done, good, three, version
 from playwright.sync_api import expect
 
 CONFLICT = bad("Conflict", "Grace promoted Iris 1 to Production while you were looking; nothing was changed")

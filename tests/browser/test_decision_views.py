@@ -1,7 +1,7 @@
 """What a decision rests on, in the panel: how it stood, what a policy asks for, who said yes, what the data say."""
 
 import pytest
-from component import DAY, HISTORY, NOW, REFUSED, REQUEST, SHADOW, SHOWN, bad, done, good
+from bare_page import DAY, HISTORY, NOW, REFUSED, REQUEST, SHADOW, SHOWN, bad, done, good
 from playwright.sync_api import expect
 
 SLIDER = "How it stood at a moment"

@@ -1,7 +1,7 @@
 """One version, the comparison, the history and the form, without Jupyter."""
 
 import pytest
-from component import DAY, HISTORY, NOW, SHOWN, bad, good, version
+from bare_page import DAY, HISTORY, NOW, SHOWN, bad, good, version
 from playwright.sync_api import expect
 
 # -- one version, comparison, history, the form ------------------------------------------------------------------------

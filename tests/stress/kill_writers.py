@@ -1,4 +1,4 @@
-"""SIGKILL random writers for a while: ``python kills.py FOLDER SECONDS``."""
+"""SIGKILL random writers for a while: ``python kill_writers.py FOLDER SECONDS``."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-import crew
+import processes
 
 import registry_nb as rn
 
@@ -22,23 +22,27 @@ def write(folder, seed, say):
         count += 1
         token = f"{seed}.{count}"
         act = chance.choices(("register", "promote", "tag", "rollback", "compact"), (8, 6, 4, 2, 1))[0]
-        newest = crew.look(registry) or registry.register(crew.constant(0), crew.NAME, because=token).version
+        newest = (
+            processes.look(registry) or registry.register(processes.constant(0), processes.NAME, because=token).version
+        )
         number = chance.randint(max(1, newest - 20), newest)
         if act == "register":
-            registry.register(crew.constant(chance.randrange(40)), crew.NAME, because=token, tags={"n": "x" * 500})
+            registry.register(
+                processes.constant(chance.randrange(40)), processes.NAME, because=token, tags={"n": "x" * 500}
+            )
         elif act == "promote":
-            holder = max(registry.store.holders(crew.NAME, rn.Stage.PRODUCTION), default=0)
+            holder = max(registry.store.holders(processes.NAME, rn.Stage.PRODUCTION), default=0)
             if number == holder:
                 continue
             try:
-                registry.promote(crew.NAME, number, because=token, expected=holder)
+                registry.promote(processes.NAME, number, because=token, expected=holder)
             except rn.errors.Conflict:  # another writer was faster
                 continue
         elif act == "tag":
-            registry.tag(crew.NAME, {f"k{chance.randrange(9)}": token}, version=number)
+            registry.tag(processes.NAME, {f"k{chance.randrange(9)}": token}, version=number)
         elif act == "rollback":
             try:
-                registry.rollback(crew.NAME, because=token)
+                registry.rollback(processes.NAME, because=token)
             except rn.errors.NothingToRollBack:
                 continue
         else:
@@ -52,16 +56,16 @@ def watch(folder, say):
     """Read without end."""
     registry, newest, looks = rn.Registry(folder), 0, 0
     while True:
-        newest = crew.look(registry, newest)
+        newest = processes.look(registry, newest)
         looks += 1
         say(f"look {looks}")
 
 
 def main(folder, seconds):
     random.seed(7)
-    crew.warm_up()
+    processes.warm_up()
     end = time.monotonic() + seconds
-    readers = [crew.fork(lambda say: watch(folder, say)) for _ in range(2)]
+    readers = [processes.fork(lambda say: watch(folder, say)) for _ in range(2)]
     writers, acknowledged, kills, compactions, seed = {}, [], 0, 0, 0
 
     def reap(pid, pipe):
@@ -70,14 +74,14 @@ def main(folder, seconds):
         _, status = os.waitpid(pid, 0)
         assert os.WIFSIGNALED(status), f"a writer ended by itself, with {status}"
         kills += 1
-        lines = crew.said(pipe)
+        lines = processes.said(pipe)
         compactions += lines.count("compacted")
         acknowledged.extend(line for line in lines if line not in ("ready", "compacted"))
 
     while time.monotonic() < end:
         while len(writers) < 4:
             seed += 1
-            pid, pipe = crew.fork(lambda say, seed=seed: write(folder, seed, say))
+            pid, pipe = processes.fork(lambda say, seed=seed: write(folder, seed, say))
             writers[pid] = pipe, time.monotonic() + random.expovariate(2)
         time.sleep(0.01)
         for pid, (pipe, when) in list(writers.items()):
@@ -92,8 +96,8 @@ def main(folder, seconds):
         assert not gone, f"a reader failed, with {status}"
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        looks += len(crew.said(pipe))
-    versions = crew.verify(folder, acknowledged)
+        looks += len(processes.said(pipe))
+    versions = processes.verify(folder, acknowledged)
     left = [name for name in os.listdir(folder) if name.startswith(".draft")]
     rn.Registry(folder).store.db.storage.compact()
     assert [name for name in os.listdir(folder) if name.startswith(".draft")] == []
