@@ -195,7 +195,8 @@ def log_model(door: str) -> Callable[..., ModelInfo]:
     NoFlavor
         If it is not a model of {row.library}, or does not predict.
     """
-    return _placed(log_model, door, signature)
+    _place(log_model, door, signature)
+    return log_model
 
 
 def load_model(door: str) -> Callable[..., Any]:
@@ -225,11 +226,12 @@ def load_model(door: str) -> Callable[..., Any]:
     Invalid
         If it is not a model of {row.library}.
     """
-    return _placed(load_model, door, signature)
+    _place(load_model, door, signature)
+    return load_model
 
 
 def _signature(names: str, result: str, model: str = "") -> Signature:
-    parameters = []
+    parameters = list[Parameter]()
     for name in names.split():
         annotation, default = _OPTIONS.get(name, ("Any", None))
         if name == model and not parameters:
@@ -247,12 +249,11 @@ def _bound(signature: Signature, given: tuple[Any, ...], options: dict[str, Any]
     return {**bound.arguments.pop("kwargs", {}), **bound.arguments}
 
 
-def _placed(function: Any, door: str, signature: Signature) -> Any:
-    """Let a function look as if it were written in the module of its door."""
+def _place(function: Any, door: str, signature: Signature) -> None:
+    """Make a function look as if it were defined in the module of its door."""
     function.__module__, function.__qualname__ = f"registry_nb.mlflow.{door}", function.__name__
     function.__doc__ = re.sub(r"\n{3,}", "\n\n", inspect.cleandoc(function.__doc__))
     function.__signature__ = signature
-    return function
 
 
 def _described(door: Door, names: str) -> str:
