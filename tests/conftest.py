@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import registry_nb as rn
+from registry_nb.testing import MemoryArtifacts, MemoryStore
 
 for _name in ("REGISTRY_NB_URI", "REGISTRY_NB_USER", "REGISTRY_NB_STRICT"):
     os.environ.pop(_name, None)  # the developer's own registry is none of the tests' business
@@ -33,9 +34,17 @@ settings.load_profile("tests")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_generate_tests(metafunc):
+    """Run the tests that look at no file on a folder and in memory."""
+    if metafunc.definition.get_closest_marker("every_store") and "registry" in metafunc.fixturenames:
+        metafunc.parametrize("registry", ["folder", "memory"], indirect=True)
+
+
 @pytest.fixture
-def registry(tmp_path):
+def registry(request, tmp_path):
     """An empty registry; its folder does not exist yet."""
+    if getattr(request, "param", "folder") == "memory":
+        return rn.Registry(store=MemoryStore(), artifacts=MemoryArtifacts(), user="ada")
     return rn.Registry(tmp_path / "registry", user="ada")
 
 

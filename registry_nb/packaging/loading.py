@@ -94,8 +94,7 @@ class LoadedModel(Shown):
         SignatureMismatch
             As `predict`.
         """
-        apply = getattr(self._flavor, "answer", self._flavor.predict)
-        return apply(self._model, self.enforced(data))
+        return self._flavor.answer(self._model, self.enforced(data))
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the native object; what takes the model's input is guarded by the signature.

@@ -89,7 +89,7 @@ def save_model(
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
     given = None if requirements is None else _checked_requirements(requirements)
     some, tried, predicted = example, model, None
-    loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
+    loaded_first = saver.is_prepared_by_loading(model)
     if example is not None and not loaded_first:
         some, predicted = _shortened(saver, model, example)
     with artifacts.drafting() as folder:
@@ -162,13 +162,9 @@ def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
     return artifacts.put(path, probes.FILE)
 
 
-def _answer(flavor: Flavor, model: Any, data: Any) -> Any:
-    return getattr(flavor, "answer", flavor.predict)(model, data)
-
-
 def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
     try:
-        return _answer(flavor, model, copied(example))
+        return flavor.answer(model, copied(example))
     except Exception as error:
         pass_signals(error)
         raise BadExample(
@@ -208,7 +204,7 @@ def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any)
     """Load what was written, and predict as before."""
     back, doing = _loaded_again(flavor, model, files), "used after it was loaded again"
     try:
-        again = _answer(flavor, back, copied(example)) if example is not None else predicted
+        again = flavor.answer(back, copied(example)) if example is not None else predicted
     except NotSerializable:
         raise
     except Exception as error:

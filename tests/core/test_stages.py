@@ -7,6 +7,8 @@ import pytest
 import registry_nb as rn
 from registry_nb.errors import BadVersion, Conflict
 
+pytestmark = pytest.mark.every_store
+
 
 def stages(registry, name="Iris"):
     return {version.version: str(version.stage) for version in registry.versions(name)}

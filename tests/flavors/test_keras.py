@@ -361,7 +361,7 @@ def test_a_loss_of_ones_own_is_left_out_and_said(tmp_path):
     model = plain(compiled=False)
     model.compile("adam", loss=lambda truth, found: keras.ops.mean((truth - found) ** 2))
     model.fit(ROWS, ROWS[:, :2], verbose=0)
-    with pytest.warns(RegistryWarning, match="Sequential is going to be loaded without what compile"):
+    with pytest.warns(RegistryWarning, match="Sequential will be loaded uncompiled: it predicts"):
         files = saved(model, tmp_path / "m")
     found = flavor.load(files, restricted=False)
     assert not found.compiled

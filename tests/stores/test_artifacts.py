@@ -14,8 +14,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, StorageError
-from registry_nb.stores import disk
-from registry_nb.stores import folder as folders
+from registry_nb.stores import disk, hashing
 from registry_nb.stores.folder import Folder
 
 PLAIN = os.urandom(10_000)
@@ -47,8 +46,8 @@ def read(folder, file):
 def way(request, monkeypatch):
     """Files that are read at once, and files that are too large for that."""
     if request.param == "streamed":
-        monkeypatch.setattr(folders, "_WHOLE", 0)
-        monkeypatch.setattr(folders, "_CHUNK", 1000)
+        monkeypatch.setattr(hashing, "LARGE", 0)
+        monkeypatch.setattr(hashing, "CHUNK", 1000)
     return request.param
 
 
@@ -193,7 +192,7 @@ DAMAGES = {
     Path.unlink: "missing",
     truncated: "bytes, not",
     altered: "SHA-256 is",
-    linked: "link stands in its place",
+    linked: "its path is a link",
     piped: "no file",
     foldered: "no file",
     socketed: "no file",
@@ -269,7 +268,7 @@ def test_registering_the_same_bytes_again_heals_them(folder, damage):
 def test_an_unknown_packing_and_bytes_that_are_not_packed_are_damage(folder, way):
     unknown = replace(store(folder, PLAIN), codec="zstd")
     for use in (folder.open, folder.verify):
-        with pytest.raises(Corrupted, match=r"packed as 'zstd', which is unknown; .*nothing was loaded"):
+        with pytest.raises(Corrupted, match=r"has the codec 'zstd', which is unknown; .*nothing was loaded"):
             use(unknown)
     packed = gzip.compress(DULL, 1)
     broken = packed[:50] + b"\xff" * 50 + packed[100:]
@@ -295,14 +294,14 @@ def test_what_is_read_is_what_was_verified_even_if_another_file_takes_its_name_i
     monkeypatch.setattr(Folder, "_compare", compare_then_swap)
     assert read(folder, file) == data
     monkeypatch.setattr(Folder, "_compare", compare)
-    with pytest.raises(Corrupted) if swap is not linked else pytest.raises(Corrupted, match="link stands"):
+    with pytest.raises(Corrupted) if swap is not linked else pytest.raises(Corrupted, match="its path is a link"):
         read(folder, file)
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../etc/passwd", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 64])
 def test_a_digest_that_is_none_leads_nowhere(folder, digest):
     file = replace(store(folder, PLAIN), digest=digest)
-    with pytest.raises(Corrupted, match="which is none"):
+    with pytest.raises(Corrupted, match="which is not a SHA-256"):
         folder.open(file)
 
 
@@ -439,7 +438,7 @@ def test_no_room_for_the_bytes_is_a_storage_error_and_leaves_nothing(registry, c
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    for module, name in ((disk, "sync"), (folders, "_hash"), (os, "replace"), (os, "mkdir"), (disk, "sync_folder")):
+    for module, name in ((disk, "sync"), (hashing, "hash_file"), (os, "replace"), (os, "mkdir"), (disk, "sync_folder")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, full)
             with pytest.raises(rn.StorageError, match="make room"):
@@ -477,7 +476,7 @@ def test_large_files_show_a_bar_and_small_ones_do_not(folder, monkeypatch, capsy
     file = store(folder, PLAIN)
     read(folder, file)
     assert shown == []
-    monkeypatch.setattr(folders, "_WHOLE", 1000)
+    monkeypatch.setattr(hashing, "LARGE", 1000)
     large = store(folder, os.urandom(5000))
     packed = store(folder, DULL)
     read(folder, large)

@@ -16,7 +16,7 @@ import tqdm.std
 from nbclient import NotebookClient
 
 from registry_nb.errors import Corrupted
-from registry_nb.stores import folder as folders
+from registry_nb.stores import hashing
 from registry_nb.stores.folder import Folder
 
 MB = 1 << 20
@@ -28,7 +28,7 @@ MEASURED = """
 import json, os, pickle, sys
 import cloudpickle, numpy as np
 from registry_nb.domain.records import File
-from registry_nb.stores import folder as folders
+from registry_nb.stores import folder as folders, hashing
 
 def memory(what):
     with open("/proc/self/status") as status:
@@ -36,7 +36,7 @@ def memory(what):
 
 doing, place, kind, size, whole = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 folder = folders.Folder(place)
-folders._WHOLE = whole
+hashing.LARGE = whole
 note = os.path.join(place, "note.json")
 if doing == "save":
     model = np.empty(size // 8)
@@ -92,9 +92,9 @@ def test_saving_verifying_and_loading_need_the_model_itself_and_a_constant(pytho
 @pytest.fixture
 def slow(monkeypatch):
     """Everything is large, and takes long."""
-    monkeypatch.setattr(folders, "_WHOLE", 1000)
-    monkeypatch.setattr(folders, "_CHUNK", 10_000)
-    monkeypatch.setattr(folders, "_SLOW", 0.5)
+    monkeypatch.setattr(hashing, "LARGE", 1000)
+    monkeypatch.setattr(hashing, "CHUNK", 10_000)
+    monkeypatch.setattr(hashing, "_SLOW", 0.5)
     monkeypatch.setattr(tqdm.std, "time", itertools.count().__next__)  # a second passes whenever a bar looks
 
 
@@ -126,7 +126,7 @@ def test_a_bar_is_shown_where_errors_are_shown_and_goes_away_again(tmp_path, slo
 
 
 def test_what_takes_less_than_a_second_shows_no_bar(tmp_path, slow, monkeypatch, capsys):
-    monkeypatch.setattr(folders, "_SLOW", 3600)
+    monkeypatch.setattr(hashing, "_SLOW", 3600)
     assert used(Folder(str(tmp_path)))
     assert capsys.readouterr().err == ""
 
@@ -218,8 +218,8 @@ def test_what_fails_under_a_bar_fails_as_it_is(tmp_path, slow, monkeypatch):
 KERNEL = """
 import itertools, os
 import tqdm.std
-from registry_nb.stores import folder as folders
-folders._WHOLE, tqdm.std.time = 1000, itertools.count().__next__
+from registry_nb.stores import folder as folders, hashing
+hashing.LARGE, tqdm.std.time = 1000, itertools.count().__next__
 folder = folders.Folder(os.path.abspath("registry"))
 with folder.drafting() as draft:
     path = os.path.join(draft, "model.pkl")

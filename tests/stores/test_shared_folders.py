@@ -14,7 +14,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, StorageError
-from registry_nb.stores import disk, private
+from registry_nb.stores import disk, hashing, private
 from registry_nb.stores import folder as folders
 from registry_nb.stores.folder import Folder
 
@@ -36,8 +36,8 @@ class Evil:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A registry of which every file is large."""
-    monkeypatch.setattr(folders, "_WHOLE", 0)
-    monkeypatch.setattr(folders, "_CHUNK", 1000)
+    monkeypatch.setattr(hashing, "LARGE", 0)
+    monkeypatch.setattr(hashing, "CHUNK", 1000)
     monkeypatch.setattr(folders, "_verified", {})
     return Folder(str(tmp_path / "registry"))
 
@@ -179,7 +179,7 @@ def test_a_colleague_who_may_write_the_registry_gets_nothing_run(tmp_path, const
     path = stored(registry.artifacts, version.files[0])
     evil = pickle.dumps(Evil(ran)).ljust(version.size, b".")
     fd = writable(path)
-    monkeypatch.setattr(folders, "_WHOLE", 0)
+    monkeypatch.setattr(hashing, "LARGE", 0)
     compare = Folder._compare
 
     def compare_then_change(self, *given):
@@ -250,7 +250,7 @@ def test_without_room_for_a_copy_nothing_is_loaded_and_the_error_says_what_to_do
     monkeypatch.setenv("TMPDIR", str(temporary["system"]))
     before = descriptors()
     free(monkeypatch, {str(temporary["system"]): len(MODEL) - 1})
-    said = r"^300.0 KB of a model that others may change are copied .* has no room for them; set TMPDIR to a folder"
+    said = r"^300.0 KB of a model that other accounts may change have to be copied first, and .* has no room for them"
     with pytest.raises(StorageError, match=said):
         folder.open(file)
     free(monkeypatch, {})
@@ -270,8 +270,8 @@ def test_a_disk_that_is_full_after_all_is_the_same_error(folder, python, limit):
     stored(folder, file).chmod(0o666)
     script = (
         "import os, resource, signal, sys; from registry_nb.domain.records import File\n"
-        "from registry_nb.stores import folder as folders\n"
-        "folders._WHOLE, folder = 0, folders.Folder(sys.argv[1])\n"
+        "from registry_nb.stores import folder as folders, hashing\n"
+        "hashing.LARGE, folder = 0, folders.Folder(sys.argv[1])\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))\n"
         "before = len(os.listdir('/proc/self/fd'))\n"
@@ -280,7 +280,7 @@ def test_a_disk_that_is_full_after_all_is_the_same_error(folder, python, limit):
         "assert len(os.listdir('/proc/self/fd')) == before"
     )
     said = python(script, os.path.dirname(folder.path), file.digest, file.size, limit)
-    assert said.startswith("StorageError 300.0 KB of a model that others may change")
+    assert said.startswith("StorageError 300.0 KB of a model that other accounts may change")
     assert "has no room for them; set TMPDIR" in said
 
 
@@ -316,7 +316,7 @@ def test_a_folder_that_somebody_else_made_in_the_moment_between_is_refused(folde
     store(folder, MODEL)
     monkeypatch.setattr(os, "geteuid", lambda: os.stat(folder.path).st_uid + 1)
     before = descriptors()
-    with pytest.raises(StorageError, match="somebody put another folder in the place of"), folder.drafting():
+    with pytest.raises(StorageError, match="another account replaced the folder"), folder.drafting():
         pytest.fail("it was used")
     assert descriptors() == before
     monkeypatch.setattr(disk, "knows_owners", lambda _: False)

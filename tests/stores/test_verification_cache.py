@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry_nb.errors import Corrupted
-from registry_nb.stores import disk
+from registry_nb.stores import compression, disk, hashing
 from registry_nb.stores import folder as folders
 from registry_nb.stores.folder import Folder
 
@@ -43,8 +43,8 @@ def read(folder, file):
 def way(request, monkeypatch):
     """Files that are read at once, and files that are too large for that."""
     if request.param == "streamed":
-        monkeypatch.setattr(folders, "_WHOLE", 0)
-        monkeypatch.setattr(folders, "_CHUNK", 1000)
+        monkeypatch.setattr(hashing, "LARGE", 0)
+        monkeypatch.setattr(hashing, "CHUNK", 1000)
     return request.param
 
 
@@ -231,10 +231,10 @@ def test_the_same_bytes_again_cost_one_hash_and_no_write(folder, data, hashed, m
     monkeypatch.setattr(folders, "_packed", {})
     file = store(folder, data)
     read(folder, file)
-    hash_, draft_hashes = folders._hash, []
-    monkeypatch.setattr(folders, "_hash", lambda source: (draft_hashes.append(source), hash_(source))[1])
+    hash_, draft_hashes = hashing.hash_file, []
+    monkeypatch.setattr(hashing, "hash_file", lambda source: (draft_hashes.append(source), hash_(source))[1])
     with monkeypatch.context() as patch:
-        for module, name in ((os, "replace"), (os, "utime"), (disk, "sync"), (folders, "_compress")):
+        for module, name in ((os, "replace"), (os, "utime"), (disk, "sync"), (compression, "compress")):
             patch.setattr(module, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
         for name in ("model.pkl", "other.pkl"):
             assert store(folder, data, name) == replace(file, path=name)

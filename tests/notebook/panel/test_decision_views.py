@@ -7,8 +7,8 @@ import pytest
 
 import registry_nb as rn
 from registry_nb import rules
-from registry_nb.panel import actions, reports
 from registry_nb.display.cells import exact, milliseconds
+from registry_nb.panel import actions, reports
 from registry_nb.rules import approved_by, has_description, metric, probe_passes
 
 
