@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TypeVar
 
-from registry_nb.domain.lifecycle import Change, sealed
+from registry_nb.domain.events import chained
+from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import Event, File, ModelVersion, RegisteredModel, Run, Stage, changed
 from registry_nb.errors import Corrupted
 from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction
@@ -163,7 +164,7 @@ class MemoryStore(Store, Transaction):
             versions.update(records.versions.pop(change.name, {}))
             events.update(records.events.pop(change.name, {}))
             number = max(number, records.next_version.get(change.name, 1))
-        for event in sealed(change.events, events[max(events)] if events else None):
+        for event in chained(change.events, events[max(events)] if events else None):
             events[event.seq] = Event.from_dict(decode(event.json))  # as it would be read from a disk
         for version in change.versions:
             encode(version.to_dict())  # refuse what a store on a disk would refuse
