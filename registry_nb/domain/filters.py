@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 Predicate = Callable[[Any], bool]
 
+#: The terminals of the grammar, as regular expressions.
+_TERMINALS = {
+    "FIELD": r"""[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?""",
+    "COMPARE": r"!=|<=|>=|[=<>]",
+    "LIKE": r"(?i:(NOT\s+)?I?LIKE\b)",
+    "IN": r"(?i:(NOT\s+)?IN\b)",
+    "NULL": r"(?i:IS\s+(NOT\s+)?NULL\b)",
+    "TEXT": r""""[^"]*"|'([^']|'')*'""",
+    "NUMBER": r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?",
+}
 _GRAMMAR = r"""
 start: any_of
 ?any_of: all_of ("OR"i all_of)*
@@ -33,17 +43,22 @@ start: any_of
 ?one: "NOT"i one -> negated | "(" any_of ")" | comparison
 comparison: FIELD COMPARE _value | FIELD LIKE TEXT | FIELD IN "(" _value ("," _value)* ")" | FIELD NULL
 _value: TEXT | NUMBER
-
-FIELD: /[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?/
-COMPARE: "=" | "!=" | "<=" | ">=" | "<" | ">"
-LIKE.2: /(NOT\s+)?I?LIKE\b/i
-IN.2: /(NOT\s+)?IN\b/i
-NULL.2: /IS\s+(NOT\s+)?NULL\b/i
-TEXT: /'([^']|'')*'/ | /"[^"]*"/
-NUMBER: /[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?/
 %import common.WS
 %ignore WS
-"""
+""" + "\n".join(f"{name}{'.2' * (name in {'LIKE', 'IN', 'NULL'})}: /{pattern}/" for name, pattern in _TERMINALS.items())
+
+#: How a filter begins, and what the grammar lets stand behind it.
+_FIELD, _OPERATOR, _LIKE, _IN, _NULL, _TEXT, _NUMBER = (f"(?>{pattern})" for pattern in _TERMINALS.values())
+_VALUE = rf"(?:{_TEXT}|{_NUMBER})"
+_SIGN = rf"(?:{_OPERATOR}\s*{_VALUE}|{_LIKE}\s*{_TEXT}|{_IN}\s*\(\s*{_VALUE}(?>\s*,\s*{_VALUE})*\s*\)|{_NULL})"
+_OPENED = r"(?>\s*(?:\(|(?i:NOT)(?![\w.])))*+\s*"
+_CLOSED = r"(?>\s*\))*+\s*"
+_DONE = rf"(?>{_OPENED}{_FIELD}\s*{_SIGN}{_CLOSED}(?i:AND|OR))*+{_OPENED}"
+_BEGUN = {
+    _DONE: {"FIELD"},
+    rf"{_DONE}{_FIELD}\s*": {"COMPARE", "LIKE", "IN", "NULL"},
+    rf"{_DONE}{_FIELD}\s*{_SIGN}{_CLOSED}": {"AND", "OR"},
+}
 
 _WORDS = {
     "FIELD": "a field",
@@ -206,7 +221,8 @@ end: expected a number or a quoted text
         # lark gives no position for the end of the text.
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
         position = len(text) if ended else int(error.pos_in_stream or 0)
-        words = " or ".join(sorted(_WORDS.get(name, name) for name in expected(text[:position])))
+        found = _expected(text[:position])
+        words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
     return Filter(text, _compiled(tree.children[0], text, noun, equals), equals)
@@ -241,23 +257,26 @@ def fields(noun: str) -> list[str]:
     return [name for name in _FIELDS[noun] if name not in _MLFLOWS]
 
 
-def expected(begun: str) -> set[str]:
-    """Return the tokens that may follow the beginning of a filter; lark's errors list those of any filter.
+def follows(begun: str) -> set[str]:
+    """Name what may stand behind the beginning of a filter, a field, a sign or a word that joins, as the grammar does.
 
-    Raises
-    ------
-    BadFilter
-        If no filter begins like this.
+    The parser knows it as well (`_expected`), but importing it takes longer than a completion may. Brackets are not
+    counted.
+
+    Examples
+    --------
+    >>> sorted(follows("stage = 'None' "))
+    ['AND', 'OR']
     """
-    from lark import UnexpectedInput
+    return next((words for begins, words in _BEGUN.items() if re.fullmatch(begins, begun)), set())
 
+
+def _expected(begun: str) -> set[str]:
+    """Return the tokens that may follow the beginning of a filter; lark's errors list those of any filter."""
     reading = _parser().parse_interactive(begun)
-    try:
-        reading.exhaust_lexer()
-    except UnexpectedInput as error:
-        raise BadFilter(filter=begun, position=int(error.pos_in_stream or 0), reason="no filter begins so") from None
-    tokens: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
-    return tokens
+    reading.exhaust_lexer()
+    found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
+    return found
 
 
 @functools.cache

@@ -36,6 +36,8 @@ from registry_nb.registry import Registry
 _WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|(?<=[\w\])]){BRACKETS}|[^\s"'\\]|\\.)+""", re.DOTALL)
 #: Characters of a line that is proposed.
 _LONGEST = 300
+#: A variable that the answer is to be kept in.
+_ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(?=[^=\s])")
 #: An option and its value, as one word.
 _OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
@@ -75,31 +77,30 @@ def use(shell: Any, uri: str) -> None:
     Here(shell, None).use(uri)
 
 
-def options(verb: Verb) -> list[str]:
-    """Name the options of a verb."""
-    return [name for names, _ in verb.arguments for name in names if name.startswith("--")]
-
-
 def advised(error: Exception, line: str, here: Here) -> str:
     """Say what is wrong with a line, and the line as it would be right, in words of ``%registry``."""
     text = remedies.in_a_line(str(error))
     if isinstance(error, ModelNotFound):
         text = _elsewhere(text, error.name, here)
-    if not isinstance(error, (Misread, Invalid, NotFound)):
-        return text
-    words = _loosely(line)
-    found = remedies.meant(words, session.get_registry(), here.has)
+    assigned = _ASSIGNED.match(line)
+    words = _loosely(line[assigned.end() :] if assigned else line)
+    registry, target = session.get_registry(), assigned[1] if assigned else ""
+    mends = isinstance(error, (Misread, Invalid, NotFound))
+    found = remedies.meant(words, registry, here.has, target) if mends else None
     if found is not None and len(found.line) <= _LONGEST:
+        text = found.fault or text.replace(f"; {remedies.ELSEWHERE}", "")
         if found.missing:
             missing = f"Give {remedies.listed(found.missing)}: {found.line}"
             return missing if isinstance(error, Misread) else f"{text}; an example: {found.line}"
         if "did you mean" in text:
             return f"{text}{' ' if text.endswith('?') else '; '}write {found.line}"
         return f"{text}; did you mean {found.line}?"
-    if isinstance(error, Misread) and "did you mean" not in text:
-        verb = remedies.verb_of(words, session.get_registry())
-        return f"{text}; an example: `%registry {verb.example}`" if verb else f"{text}; %registry alone lists the verbs"
-    return text
+    if "did you mean" in text or "%registry" in text:
+        return text
+    step = remedies.next_step(error, remedies.verb_of(words, registry))
+    if not step and isinstance(error, Misread):
+        step = "%registry alone lists the verbs"
+    return f"{text}; {step}" if step else text
 
 
 def _elsewhere(text: str, name: str, here: Here) -> str:

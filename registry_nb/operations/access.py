@@ -204,7 +204,7 @@ def download(context: Context, uri: str, folder: str | os.PathLike[str]) -> Path
     """
     from registry_nb.packaging import loading
 
-    found, target = resolve.found(context.store, uri), Path(folder).expanduser()
+    found, target = resolve.found(context.store, uri), Path(os.path.expanduser(folder))
     loading.download(found.saved, context.artifacts, str(target), _origin(context, found) is Origin.FOREIGN)
     return target
 

@@ -19,7 +19,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
@@ -49,7 +48,7 @@ def local_path(uri: str) -> str:
         return os.path.abspath(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
     if "://" in uri:
         raise Invalid(f"{uri!r} is not a registry that this version opens; give a folder, or a file: URL")
-    return os.path.abspath(Path(uri).expanduser())
+    return os.path.abspath(os.path.expanduser(uri))
 
 
 class LocalStore:

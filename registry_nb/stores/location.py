@@ -34,7 +34,7 @@ def located(uri: str | os.PathLike[str] | None) -> str:
     text = os.fspath(uri)
     if not isinstance(text, str) or not text or "\0" in text:
         raise Invalid(f"{uri!r} is not where a registry can live; give a folder, or a file: URL")
-    return text if "://" in text or text.startswith("file:") else os.path.abspath(Path(text).expanduser())
+    return text if "://" in text or text.startswith("file:") else os.path.abspath(os.path.expanduser(text))
 
 
 def _nearest() -> str:

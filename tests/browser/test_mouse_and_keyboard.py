@@ -310,3 +310,13 @@ def test_a_number_looks_in_the_panel_as_in_the_table_of_a_cell(page):
     source += (resources.files("registry_nb.notebook") / "static/shadow.js").read_text(encoding="utf-8")
     shares = [0.0, 1.0, 0.5, 0.0625, 0.99949, 0.9995, 0.9999999, 1e-9]
     assert page.evaluate(f"values => {{ {source}; return values.map(share); }}", shares) == [*map(percent, shares)]
+
+
+def test_rows_are_taken_also_where_equal_bytes_took_their_place_without_a_word(panel):
+    shown = panel()
+    shown.page.evaluate(
+        """() => { const {get} = model;
+        model.get = key => key === 'versions' ? new DataView(get(key).buffer.slice(0)) : get(key); }"""
+    )
+    shown.set(versions=columns([*three(), version(4)], model="Iris"))
+    expect(shown.row(4)).to_be_visible()

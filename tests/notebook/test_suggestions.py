@@ -1,5 +1,6 @@
 """Wrong lines as people type them, and the line that each is answered with; and what a line says that it did."""
 
+import shutil
 import signal
 
 import pytest
@@ -18,6 +19,7 @@ def two(notebook):
             made = notebook.registry.register(notebook.shell.user_ns["model"], name, metrics={metric: number / 10})
     notebook.registry.promote("Iris", 2)
     notebook.registry.alias("Iris", "champion", 2)
+    notebook.shell.user_ns["y"] = [0, 2]
     assert made.version == 3
     return notebook
 
@@ -126,6 +128,136 @@ MEANT = {
     "models Iris": "versions Iris",
     "policy Iris accuracy >= 0.9": "policy Iris 'metric(\"accuracy\") >= 0.9'",
     "policy Iris metric(accuracy) >= 0.9": "policy Iris 'metric(\"accuracy\") >= 0.9'",
+    "policy Iris accuracy > 90% and f1 > 0.8": "policy Iris 'metric(\"accuracy\") > 0.9' 'metric(\"f1\") > 0.8'",
+    "policy Iris approved_by 2": "policy Iris approved_by(2)",
+    "policy Iris remove": "policy Iris --none",
+    "policy accuracy >= 0.9": "policy Iris 'metric(\"accuracy\") >= 0.9'",
+    # an option that only has letters in common with another is not taken for it
+    "promote Iris 3 --env prod": "promote Iris 3 Production",
+    "load Iris 3 --as mine": "load Iris 3 as mine",
+    "history Iris --user ada": None,
+    "check --thing": None,
+    "history --n 5": "history --limit 5",
+    "check --fix": "check --repair",
+    # nor is what remains of a line that deletes taken for a reason
+    "delete Iris 1-2": None,
+    "delete Iris everything": None,
+    "delete 'Wine quality' everything": None,
+    "rm -rf Iris": None,
+    "reject Iris 3 too slow": 'reject Iris 3 --because "too slow"',
+    "promote Iris 3 4": None,
+    "rollback Iris HEAD~1": None,
+    # names of arguments, commas, dictionaries
+    'describe Iris text="trained in May"': 'describe Iris "trained in May"',
+    "describe Iris/3 description=good": "describe Iris 3 good",
+    "describe Iris --description good": "describe Iris good",
+    "describe Iris 3 = good one": 'describe Iris 3 "good one"',
+    "describe Iris version 3 trained in May": 'describe Iris 3 "trained in May"',
+    "tag Iris 3 reviewed=yes, owner=ada": "tag Iris 3 reviewed=yes owner=ada",
+    "tag Iris 3 reviewed=yes; owner=ada": "tag Iris 3 reviewed=yes owner=ada",
+    'tag Iris 3 {"reviewed": "by me"}': 'tag Iris 3 reviewed="by me"',
+    'tag Iris 3 {"reviewed"}': "tag Iris 3 reviewed=yes",
+    "tag Iris 3 --key reviewed --value yes": "tag Iris 3 reviewed=yes",
+    "tag reviewed=yes Iris 3": "tag Iris 3 reviewed=yes",
+    'tag 3 Iris "reviewed=yes"': "tag Iris 3 reviewed=yes",
+    "untag Iris 3 reviewed=yes": "untag Iris 3 reviewed",
+    "untag Iris reviewed, owner": "untag Iris reviewed owner",
+    "untag reviewed Iris 3": "untag Iris 3 reviewed",
+    "register model as Iris --tag reviewed": "register model as Iris --tag reviewed=yes",
+    "register model as Iris --tag a=b, c=d, e=f": "register model as Iris --tag a=b --tag c=d --tag e=f",
+    "register model as Iris accuracy: 0.9": "register model as Iris --metric accuracy=0.9",
+    # a whole model, the whole registry, an alias, a metric
+    "history Iris 3": "history Iris",
+    "history Iris/3": "history Iris",
+    "history 3": "history Iris",
+    "timeline Iris 3": "timeline Iris",
+    "panel Iris 3": "panel Iris",
+    "unalias Iris 3 champion": "unalias Iris champion",
+    "check Iris 3": "check",
+    "check nothing": None,
+    "plot accuracy": "plot Iris accuracy",
+    "plot metrics.rmse": 'plot "Wine quality" rmse',
+    "plot Iris acuracy": "plot Iris accuracy",
+    "plot Iris --metric loss": None,
+    "promote champion": "promote Iris @champion",
+    "compare Iris champion latest": "compare Iris @champion latest",
+    "alias Iris@champion 3": "alias Iris 3 champion",
+    "alias Iris champion=3": "alias Iris 3 champion",
+    "compare Iris 2 and 3": "compare Iris 2 3",
+    "compare Iris 2..3": "compare Iris 2 3",
+    "compare Iris 2 Irs 3": "compare Iris 2 3",
+    "shadow Iris 1 2": "shadow Iris 1 2 --data X",
+    "shadow Iris 1 2 X y": "shadow Iris 1 2 --data X --truth y",
+    "shadow Iris 1 2 X z": None,
+    # times
+    "asof yesterday Irsi": "asof yesterday Iris",
+    "asof 2 days ago Iris": 'asof "2 days ago" Iris',
+    "asof Iris 3 yesterday": "asof yesterday Iris 3",
+    "asof yesterdy Iris": 'asof "yesterday 09:00" Iris',
+    "history Iris yesterday": "history Iris --since yesterday",
+    "history Iris last 5": "history Iris --limit 5",
+    "history Iris --since yesterdy": None,
+    # SQL, git, two verbs, an assignment
+    "find Iris": "versions Iris",
+    "find Iris 3": "show Iris 3",
+    "versions Iris Production": "versions Iris \"stage = 'Production'\"",
+    "versions Iris --stage Production --user ada": "versions Iris \"stage = 'Production' AND user = 'ada'\"",
+    "versions Iris order by accuracy desc": 'versions Iris --order-by "metrics.accuracy DESC"',
+    "versions Iris sort=accuracy": "versions Iris --order-by metrics.accuracy",
+    "search accuracy > 0.1 and stage is prod": "search \"metrics.accuracy > 0.1 AND stage = 'Production'\"",
+    "search stage=None, accuracy>0.1": "search \"stage = 'None' AND metrics.accuracy > 0.1\"",
+    "search accuracy": 'search "metrics.accuracy IS NOT NULL"',
+    "search SELECT * FROM versions WHERE rmse < 3 LIMIT 2": 'search "metrics.rmse < 3" --limit 2',
+    "select * from Iris": "versions Iris",
+    "select * from models": "models",
+    "models like I%": "models \"name LIKE 'I%'\"",
+    "models --tag team=risk": "models \"tags.team = 'risk'\"",
+    "models --user": None,
+    "runs failed": "runs \"status = 'FAILED'\"",
+    "runs --failed": "runs \"status = 'FAILED'\"",
+    "runs Iris": None,
+    "git log Iris": "history Iris",
+    "list models": "models",
+    "list all models": "models",
+    "list versions of Iris": "versions Iris",
+    "show all": "models",
+    "show Iris history": "history Iris",
+    "show deploy": None,
+    "use registry ./models": "use ./models",
+    "promote?": "help promote",
+    "m = load models:/Iris/3": "load Iris 3 as m",
+    "Iris = register model": "register model as Iris",
+    "-yes": None,
+    "count models": "models",
+    "show tables": "models",
+    "update Iris set": None,
+    "get_latest_versions Iris": "versions Iris",
+    "select name from models where alias='x'": "models \"alias = 'x'\"",
+    "versions Iris accuracy is not null": 'versions Iris "metrics.accuracy IS NOT NULL"',
+    "runs where status = failed or accuracy>0": "runs \"status = 'FAILED' OR metrics.accuracy > 0\"",
+    "tag Iris 3 reviewed:yes,owner:ada": "tag Iris 3 reviewed=yes owner=ada",
+    "request approval Iris 3": None,
+    "approve Iris 3 as ada": None,
+    "rollback Iris to previous": "rollback Iris",
+    "promote Iris-2": "promote Iris 2",
+    "promote 'Iris 2'": "promote Iris 2",
+    "promote Iris 2!": "promote Iris 2",
+    "describe 3 trained in May": 'describe Iris 3 "trained in May"',
+    "reviewed=yes": None,
+}
+#: What is wrong, where the verb's own complaint would not say it.
+FAULTS = {
+    "history Iris 3": "history takes a model, and '3' reads as a version",
+    "check Iris": "check looks at the whole registry",
+    "plot accuracy": "'accuracy' is a metric, and the model is missing",
+    "promote @champion": "'champion' is an alias, and the model is missing",
+    "asof yesterday Irsi": "there is no registered model 'Irsi'",
+    "m = load Iris 3": "a line begins with its verb, not with 'm ='",
+    'describe Iris text="trained in May"': "the text stands behind the model without text=",
+    "tag Iris reviewed=yes, owner=ada": "'reviewed=yes,' ends in ','; pairs have only blanks between them",
+    "untag Iris 3 reviewed, owner": "'reviewed,' is not the key of a tag; blanks stand between keys",
+    "promote --hlp": "promote has no option '--hlp' (options: --to, --because, --expected, --force)",
+    "compare Iris 2 and 3": "there is no registered model 'and' (models: Iris, Wine quality; registry: ",
 }
 
 
@@ -141,6 +273,49 @@ def test_a_wrong_line_is_answered_with_the_line_as_it_would_be_right(two, typed)
     else:
         assert f"`%registry {MEANT[typed]}`" in said
     assert two.registry.history() == before
+
+
+@pytest.mark.parametrize("typed", FAULTS)
+def test_the_answer_names_what_is_wrong(two, typed):
+    said, _ = two.fails(f"%registry {typed}", (UsageError, rn.RegistryError))
+    assert said.startswith(FAULTS[typed])
+    assert "%registry use FOLDER" not in said, "where a line is proposed, no other registry is"
+
+
+def test_what_is_to_be_kept_in_a_variable_is_assigned_in_front_of_the_line(two):
+    said, _ = two.fails("%registry best = show Iris 3", UsageError)
+    assert said.endswith("did you mean `best = %registry show Iris 3`?")
+    two.run("best = %registry show Iris 3")
+    assert two.shell.user_ns["best"].version == 3
+
+
+@pytest.mark.filterwarnings("ignore:2 versions of 'Iris'")
+def test_each_line_that_is_proposed_can_be_run(two, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    for number, line in enumerate(sorted({*filter(None, MEANT.values())} - {"register {f(1)} as New"})):
+        registry = rn.set_registry(shutil.copytree(two.registry.uri, tmp_path / f"copy {number}"))
+        try:
+            two.shell.run_line_magic("registry", line)
+        except (rn.NotFound, rn.Refused):
+            assert registry.models(), "well-formed, but there is no such thing here"
+
+
+def test_quoted_values_and_keys_may_end_in_commas(two):
+    assert two.run('%registry tag Iris note="a, b," list=a,b').tags == {"note": "a, b,", "list": "a,b"}
+    two.shell.user_ns["text"] = "so,"
+    two.run("%registry tag Iris so=$text more={text}")
+    two.registry.tag("Iris", {"a=b": "1", "c,": "2"})
+    two.run("%registry untag Iris a=b c, note")
+    assert two.registry.model("Iris").tags == {"list": "a,b", "so": "so,", "more": "so,"}
+
+
+def test_an_object_without_a_text_of_its_own_is_told_as_it_was_written(two):
+    two.shell.user_ns["thing"] = object()
+    for line in ("history $thing", "models {thing}", "promote Iris $thing", "history --limit $thing"):
+        said, _ = two.fails(f"%registry {line}", (UsageError, rn.RegistryError))
+        assert "'{thing}'" in said
+        assert " at 0x" not in said
 
 
 @pytest.mark.parametrize("verb", [*speech.TYPED, *speech.SHAPES])
@@ -301,7 +476,25 @@ def test_an_empty_answer_says_what_makes_one_as_a_line(two, line, says):
         ("show Iris Staging", rn.NotFound, "move one there: `%registry stage Iris 3 Staging`"),
         ("delete Iris/2 --yes", rn.Refused, "archive it first: `%registry archive Iris 2`"),
         ("reject Iris 3", rn.Refused, "`%registry inbox` lists the open requests"),
+        ("promote Iris 99", rn.NotFound, "the newest is 3; `%registry versions Iris` lists those that there are"),
+        ("promote Iris @best", rn.NotFound, "`%registry alias Iris VERSION best` makes it"),
+        ("asof 2020-01-01 Flower", rn.NotFound, "; `%registry history` tells what happened"),
+        (
+            "rollback 'Wine quality'",
+            rn.Refused,
+            '; `%registry stage "Wine quality" VERSION Production` moves another one there',
+        ),
+        ("promote 'Wine quality' 3", rn.Refused, '`%registry request "Wine quality" 3` asks for approval; --force'),
+        (
+            "promote 'Wine quality' 3 Staging",
+            rn.Refused,
+            '`%registry request "Wine quality" 3 Staging` asks for approval; --force --because "the reason" overrides',
+        ),
+        ("promote 'Wine quality' 3 --force", rn.Invalid, 'so that it needs a reason: --because "the reason"'),
+        ("runs Iris", rn.Invalid, "; an example: `%registry runs \"status = 'FAILED'\"`"),
     ],
 )
 def test_what_the_core_says_to_do_in_python_is_told_as_a_line(two, line, kind, says):
+    for stage in ("Production", "Staging"):
+        two.registry.policy("Wine quality", require=["approved_by(1)"], to=stage)
     assert says in two.fails(f"%registry {line}", kind)[0]

@@ -137,6 +137,9 @@ def test_completion_finds_its_way_among_a_thousand_models(notebook):
         "%registry promote MODEL-0": "model-0000",
         "%registry versions model-0999 metr": "metrics.accuracy",
         "%registry search metr": "metrics.accuracy",
+        "%registry search accur": "metrics.accuracy",
+        '%registry search "accur': '"metrics.accuracy',
+        "%registry search \"stage = 'None' AND accur": "metrics.accuracy",
         "%registry policy model-0999 me": 'metric("accuracy")',
     }
     for line, expected in typed.items():
@@ -144,6 +147,36 @@ def test_completion_finds_its_way_among_a_thousand_models(notebook):
             context = CompletionContext(token="", full_text=line, cursor_position=len(line), cursor_line=0, limit=None)
             found = magics.complete(context)["completions"]
         assert expected in [one.text for one in found]
+
+
+def test_completing_inside_a_filter_does_not_wait_for_its_parser(python, tmp_path):
+    told = python(
+        """
+        import sys
+        from IPython.core.completer import CompletionContext, provisionalcompleter
+        from IPython.core.interactiveshell import InteractiveShell
+        import registry_nb as rn
+        rn.get_registry().create_model("Iris", tags={"team": "risk"})
+        shell = InteractiveShell.instance()
+        shell.run_line_magic("load_ext", "registry_nb")
+        magics = shell.magics_manager.registry["RegistryMagics"]
+        for begun in ("te", '"te', '"tags.team ', '"tags.team = 1 ', '"tags.team = 1 AND na'):
+            line = f"%registry models {begun}"
+            with provisionalcompleter():
+                context = CompletionContext(line, line, len(line), 0, None)
+                print([one.text for one in magics.complete(context)["completions"]][:2])
+        print("parsers", "lark" in sys.modules, "heavy", "registry_nb.notebook.line" in sys.modules)
+        """,
+        REGISTRY_NB_URI=str(tmp_path / "registry"),
+    )
+    assert told.splitlines() == [
+        "['tags.team']",
+        "['\"tags.team']",
+        "['IS NULL', 'IS NOT NULL']",
+        "['AND', 'OR']",
+        "['name']",
+        "parsers False heavy False",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lark import UnexpectedInput
 
-from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.filters import _expected, follows, ordered, parse_filter
 from registry_nb.domain.records import Frozen, ModelVersion, Stage
 from registry_nb.errors import BadFilter
 
@@ -42,6 +43,32 @@ def test_parsing_raises_nothing_but_bad_filter(text, noun):
         assert error.reason
     elif noun == "version":
         assert parsed.matches(VERSION) in (True, False)
+
+
+COMPARISON = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "(", "NOT ", "not("]),
+    st.sampled_from(["name ", "tags.a", "params.`a b` ", "NOT.x "]),
+    st.sampled_from(["= 'x'", ">3", " IN (1, 2)", "not in('a')", "IS NULL", " LIKE 'a%'", 'not  like\t"x"']),
+    st.sampled_from(["", " ", ")"]),
+)
+WORDS_OF_GRAMMAR = {"FIELD", "COMPARE", "LIKE", "IN", "NULL", "AND", "OR"}
+
+
+@given(
+    st.lists(TOKENS, max_size=8).map(" ".join)
+    | st.tuples(st.lists(COMPARISON, max_size=3).map(" AND ".join), st.integers(0, 60)).map(lambda it: it[0][: it[1]])
+)
+@example("name = 'a' AND ")
+@example("name = 'a' ")
+@example("(NOT tags.a ")
+def test_what_may_follow_is_what_the_grammar_s_parser_expects(begun):
+    try:
+        expected = _expected(begun) & WORDS_OF_GRAMMAR
+    except UnexpectedInput:
+        assert not follows(begun) or ")" in begun, "only brackets are not counted"
+    else:
+        assert follows(begun) == expected
 
 
 @given(st.text(max_size=30) | st.lists(TOKENS, max_size=4).map(" ".join), NOUNS)
