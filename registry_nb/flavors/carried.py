@@ -255,8 +255,8 @@ def _given(path: str) -> dict[str, str]:
         return {name: _text(path)}
     if not os.path.isdir(path):
         raise Invalid(f"code_paths= takes Python files and folders of them, and {shown(path)} is neither")
-    found = {f"{name}/{inner}": text for inner, text in _tree(path)}
-    if not found:
+    sources = {f"{name}/{inner}": text for inner, text in _tree(path)}
+    if not sources:
         raise Invalid(f"code_paths= takes Python files and folders of them, and {shown(path)} has no .py file in it")
     others = sorted(
         inner for inner in _names(path) if not inner.endswith((".py", ".pyc")) and not inner.startswith(".")
@@ -265,9 +265,9 @@ def _given(path: str) -> dict[str, str]:
         left_out = listed(others, 5)
         warn(RegistryWarning, f"of {shown(name)} only Python files are kept with the model, and not {left_out}")
     # MLflow puts the folder itself on sys.path, so that its modules are imported by their own names.
-    if f"{name}/__init__.py" not in found:
-        found |= dict(_tree(path))
-    return found
+    if f"{name}/__init__.py" not in sources:
+        sources |= dict(_tree(path))
+    return sources
 
 
 def _read(path: str, model: object, root: str) -> dict[str, str]:

@@ -90,8 +90,8 @@ class Importer:
         if root not in self.roots:
             if self.strict and local_modules.location(root) is not None:
                 raise _unseen(root)
-            found = builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
-            return self._importlib(found) if found.__name__ == "importlib" else found
+            module = builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
+            return self._importlib(module) if module.__name__ == "importlib" else module
         module = self.module(full)
         if not fromlist:
             return self.module(root_of(full))
@@ -186,8 +186,8 @@ class _StandIn:
 
     def stands_for(self) -> ModuleType | None:
         """Return the module, or None if it is gone."""
-        found: ModuleType | None = object.__getattribute__(self, "_found")()
-        return found
+        module: ModuleType | None = object.__getattribute__(self, "_found")()
+        return module
 
     def __getattribute__(self, name: str) -> Any:
         module = _StandIn.stands_for(self)

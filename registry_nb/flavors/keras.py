@@ -288,7 +288,7 @@ def _loaded(files: Files) -> Any:
 def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], dict[str, Any]]:
     """Return the modules to import before the model is loaded, and the user's own objects by Keras' names.
 
-    Without `cells`, objects that are in no module are refused, as are objects that cannot be found at all.
+    Without `cells`, objects that are in no module are refused, as are objects that do not exist any more.
     """
     import keras
 

@@ -64,8 +64,8 @@ def about_of(files: Files) -> dict[str, Any]:
             about |= parsed(files.read(ABOUT)).items()
             if type(about["imports"]) is not list or not all(type(name) is str for name in about["imports"]):
                 raise TypeError("names of modules are texts")
-            if (found := int(about["format"])) > FORMAT:
-                raise NewerFormat(path=ABOUT, found=found, known=FORMAT)
+            if (written := int(about["format"])) > FORMAT:
+                raise NewerFormat(path=ABOUT, found=written, known=FORMAT)
         except (AttributeError, ValueError, TypeError, RecursionError) as error:
             raise damaged(f"it does not read ({type(error).__name__}: {shown(str(error))})", ABOUT, _REMEDY) from error
     return about

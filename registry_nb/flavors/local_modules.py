@@ -55,8 +55,8 @@ def loaded() -> list[ModuleType]:
 def _itself(module: Any) -> ModuleType | None:
     """Return the module behind a stand-in of a loaded model; None if it is gone."""
     stands_for = getattr(type(module), "stands_for", None)
-    found: ModuleType | None = stands_for(module) if stands_for else module
-    return found
+    behind: ModuleType | None = stands_for(module) if stands_for else module
+    return behind
 
 
 def location(root: str) -> str | None:
@@ -111,13 +111,15 @@ def _standard() -> tuple[str, ...]:
 @functools.lru_cache(maxsize=64)
 def _distributed_in(folder: str) -> frozenset[str]:
     """Return the top-level names of the distributions whose metadata lies in a folder, beside their modules."""
-    return frozenset(name for found in metadata.distributions(path=[folder]) for name in _top_level(found))
+    return frozenset(
+        name for distribution in metadata.distributions(path=[folder]) for name in _top_level(distribution)
+    )
 
 
-def _top_level(found: metadata.Distribution) -> Iterator[str]:
-    if listed := found.read_text("top_level.txt"):
+def _top_level(distribution: metadata.Distribution) -> Iterator[str]:
+    if listed := distribution.read_text("top_level.txt"):
         yield from listed.split()
-    for file in found.files or ():
+    for file in distribution.files or ():
         if file.suffix in {".py", ".so", ".pyd"} and file.parts[0] not in {"..", "__pycache__"}:
             yield file.parts[0].partition(".")[0]
 
@@ -135,7 +137,7 @@ def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
     are the distribution's own, and those in the folder that they put on the path, unless that is the whole project:
     there, the helpers of a notebook are beside the package, and are not installed.
     """
-    found = []
+    installs = []
     for distribution in metadata.distributions():
         origin = distribution.read_text("direct_url.json")
         if not origin or '"editable"' not in origin:
@@ -150,8 +152,8 @@ def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
             for place in _put_on_the_path(distribution):
                 if place != folder and os.path.isdir(place):
                     names |= {os.path.splitext(entry)[0] for entry in os.listdir(place)}
-            found.append((os.path.join(folder, ""), frozenset(names)))
-    return tuple(found)
+            installs.append((os.path.join(folder, ""), frozenset(names)))
+    return tuple(installs)
 
 
 def _put_on_the_path(distribution: metadata.Distribution) -> Iterator[str]:

@@ -101,9 +101,9 @@ def examine(files: Files) -> None:
 
     session = _session(_Same(_checked(files.read(FILE))))
     feeds = {}
-    for given in session.get_inputs():
-        shape = [size if isinstance(size, int) else 1 for size in given.shape]
-        feeds[given.name] = np.zeros(shape, _TYPES.get(given.type, object))
+    for each in session.get_inputs():
+        shape = [size if isinstance(size, int) else 1 for size in each.shape]
+        feeds[each.name] = np.zeros(shape, _TYPES.get(each.type, object))
     with suppress(Exception):  # zeros need not fit; the process has to survive them
         session.run(None, feeds)
 
@@ -197,9 +197,9 @@ def _tensors(message: Any) -> Iterator[Any]:
 
 
 def _feeds(inputs: list[Any], data: Any) -> dict[str, Any]:
-    names = [given.name for given in inputs]
+    names = [expected.name for expected in inputs]
     if isinstance(data, Mapping) and set(names) <= set(data):
-        return {given.name: _fitted(given, data[given.name]) for given in inputs}
+        return {expected.name: _fitted(expected, data[expected.name]) for expected in inputs}
     if len(inputs) == 1:
         return {names[0]: _fitted(inputs[0], arrayed(data))}
     frame = framed(data)
@@ -207,28 +207,30 @@ def _feeds(inputs: list[Any], data: Any) -> dict[str, Any]:
         raise Invalid(f"the model has {len(names)} inputs ({listed(names)}); give a dict or a frame with these names")
     if missing := [name for name in names if name not in frame.columns]:
         raise Invalid(f"the model has {len(names)} inputs, and {listed(missing)} is not in the data")
-    return {given.name: _fitted(given, frame[given.name].to_numpy()) for given in inputs}
+    return {expected.name: _fitted(expected, frame[expected.name].to_numpy()) for expected in inputs}
 
 
-def _fitted(given: Any, value: Any) -> Any:
+def _fitted(expected: Any, value: Any) -> Any:
     """Return a value in the type of an input, and as a column if the input is one."""
     import numpy as np
 
-    if not given.type.startswith("tensor("):
+    if not expected.type.startswith("tensor("):
         return value  # a sequence or a map: onnxruntime checks it
     array = np.asarray(value)
-    if array.ndim == 1 and len(given.shape) == 2 and given.shape[1] == 1:
+    if array.ndim == 1 and len(expected.shape) == 2 and expected.shape[1] == 1:
         array = array.reshape(-1, 1)
-    if given.type == "tensor(string)":
+    if expected.type == "tensor(string)":
         if not all(isinstance(item, str) for item in array.ravel().tolist()):
-            raise Invalid(f"the input {given.name!r} takes text, not {array.dtype}")
+            raise Invalid(f"the input {expected.name!r} takes text, not {array.dtype}")
         return array.astype(object)
     try:
         with np.errstate(invalid="ignore"):  # NaN becomes another integer, which the comparison finds
-            cast = array.astype(_TYPES.get(given.type, array.dtype))
+            cast = array.astype(_TYPES.get(expected.type, array.dtype))
         exact = cast.dtype.kind == "f" or bool((cast == array).all())
     except (TypeError, ValueError):
         exact = False
     if not exact:
-        raise Invalid(f"the input {given.name!r} takes {_TYPES[given.type]}, which {array.dtype} does not fit exactly")
+        raise Invalid(
+            f"the input {expected.name!r} takes {_TYPES[expected.type]}, which {array.dtype} does not fit exactly"
+        )
     return np.ascontiguousarray(cast)

@@ -42,7 +42,7 @@ class Flavor(Protocol):
     def load(self, files: Files, *, restricted: bool) -> Any:
         """Read the model.
 
-        With `restricted`, nobody whom the user knows vouches for the files. Load them only if they are data, after
+        With `restricted`, the origin of the files is unknown. Load them only if they are data, after
         `trial_load.survives` loaded them and predicted in another process, and import nothing that they name.
 
         Raises

@@ -47,13 +47,13 @@ def is_prepared_by_loading(model: object) -> bool:
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
     """Apply the object; `params` are for a ``predict`` that takes them, and refused otherwise."""
     call = model.predict if callable(getattr(model, "predict", None)) else model
-    given = {"params": dict(params)} if params else {}
-    if given and not _takes_params(call):
+    more = {"params": dict(params)} if params else {}
+    if more and not _takes_params(call):
         raise Invalid(
             f"predict() of this {type(model).__name__} takes no params= (given: {listed(map(repr, params or ()))}); "
             "give it a parameter of that name, or make them attributes of the model"
         )
-    return call(_context(), data, **given) if _takes_context(model) else call(data, **given)
+    return call(_context(), data, **more) if _takes_context(model) else call(data, **more)
 
 
 def _is_python_model(model: object) -> bool:

@@ -132,13 +132,13 @@ def _arguments(call: Any, data: Any) -> tuple[list[Any], bool]:
     columns = _columns(data)
     names = [spec.name for spec in specs]
     if len(specs) > 1 and set(names) <= set(columns):
-        given = [data[name] for name in names]
+        inputs = [data[name] for name in names]
     elif len(specs) > 1 and isinstance(data, (list, tuple)) and len(data) == len(specs):
-        given = list(data)
+        inputs = list(data)
     else:
-        given = [data]
-    native = any(tf.is_tensor(each) for each in given)
-    return [_tensor(each, spec) for each, spec in zip(given, specs or [None], strict=False)], native
+        inputs = [data]
+    native = any(tf.is_tensor(each) for each in inputs)
+    return [_tensor(each, spec) for each, spec in zip(inputs, specs or [None], strict=False)], native
 
 
 def _columns(data: Any) -> list[Any]:

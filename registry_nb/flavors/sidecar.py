@@ -64,8 +64,8 @@ def read(files: Files, known: Collection[str]) -> tuple[str, dict[str, Any]]:
     """Return the name of the class, which must be among the known ones, and the attributes."""
     try:
         content = parsed(files.read(FILE))
-        if (found := int(content["format"])) > FORMAT:
-            raise NewerFormat(path=FILE, found=found, known=FORMAT)
+        if (written := int(content["format"])) > FORMAT:
+            raise NewerFormat(path=FILE, found=written, known=FORMAT)
         kind, state = content["class"], restored(content["state"])
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
@@ -109,7 +109,7 @@ def encoded(value: Any, path: str = "") -> Any:
 
 
 def restored(value: Any) -> Any:
-    """Return the value that `encoded` was given."""
+    """Return the value behind what `encoded` returned."""
     return _restored(value, _Texts())
 
 

@@ -57,8 +57,8 @@ def _rows_of_sparse(described: Mapping[str, Any]) -> int:
 def spread(values: Sequence[Any]) -> Sequence[Any]:
     """Return the keys of a dict or an index, unless many have the same hash, which only an attack has (ValueError)."""
     hashes = list(map(_hash, values))
-    for often in {found for found, count in Counter(hashes).items() if count > _ALIKE and found is not None}:
-        if len({repr(value) for value, found in zip(values, hashes, strict=True) if found == often}) > _ALIKE:
+    for often in {hashed for hashed, count in Counter(hashes).items() if count > _ALIKE and hashed is not None}:
+        if len({repr(value) for value, hashed in zip(values, hashes, strict=True) if hashed == often}) > _ALIKE:
             raise ValueError(f"more than {_ALIKE} of its values have the same hash")
     return values
 

@@ -84,17 +84,17 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
 
 def audit(files: Files) -> Audit:
     """Return that it is code, and what the pickle would import."""
-    found = Audit(kind="code")
+    pickled = Audit(kind="code")
     if pickling.FILE in files.names:
         with files.open(pickling.FILE) as file:
-            found = audit_pickle(file)
+            pickled = audit_pickle(file)
     what = "a module of PyTorch, which is code"
     return Audit(
         kind="code",
-        imports=found.imports,
-        problems=(*found.problems, what),
-        modules=tuple(sorted({*found.modules, "numpy", "torch"})),
-        by_value=found.by_value and EXPORTED not in files.names,
+        imports=pickled.imports,
+        problems=(*pickled.problems, what),
+        modules=tuple(sorted({*pickled.modules, "numpy", "torch"})),
+        by_value=pickled.by_value and EXPORTED not in files.names,
     )
 
 
@@ -221,13 +221,13 @@ def _load_module(files: Files) -> Any:
                 if len(layout) == 1:
                     strided = torch.empty_strided(placed[name].shape, layout[0], dtype=placed[name].dtype)
                     placed[name] = strided.to(placed[name].device).copy_(placed[name])
-            found = torch.as_strided(placed[name], *layout) if len(layout) == 3 else placed[name].detach()
+            tensor = torch.as_strided(placed[name], *layout) if len(layout) == 3 else placed[name].detach()
             if is_parameter:
-                found = torch.nn.Parameter(found, requires_grad)
+                tensor = torch.nn.Parameter(tensor, requires_grad)
             elif requires_grad:
-                found.requires_grad_()
-            vars(found).update(marks)
-            return found
+                tensor.requires_grad_()
+            vars(tensor).update(marks)
+            return tensor
 
     with files.open(pickling.FILE) as file:
         return Unpickler(file, importer_of(files)).load()
@@ -322,11 +322,11 @@ def _python() -> str:
 def _python_of(files: Files) -> str:
     try:
         about = json.loads(files.read(ABOUT))
-        found, python = int(about["format"]), str(about["python"])
+        written, python = int(about["format"]), str(about["python"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(f"it does not read ({type(error).__name__}: {error})", ABOUT) from error
-    if found > _FORMAT:
-        raise NewerFormat(path=ABOUT, found=found, known=_FORMAT)
+    if written > _FORMAT:
+        raise NewerFormat(path=ABOUT, found=written, known=_FORMAT)
     return python
 
 
@@ -380,27 +380,27 @@ def _tensor(value: Any, dtype: Any, looks_up: bool) -> Any:
         array = array.astype(np.float64)  # a frame of several types; raises if some are not numbers
     # A copy, always: PyTorch takes no array that is read-only, reversed or of another byte order, and a module may
     # write into its input.
-    found = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
+    tensor = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
     if array.dtype.kind in "iu" and looks_up:
-        return found.long()
-    return found.to(dtype) if array.dtype.kind in "fiu" or (array.dtype.kind == "b" and not looks_up) else found
+        return tensor.long()
+    return tensor.to(dtype) if array.dtype.kind in "fiu" or (array.dtype.kind == "b" and not looks_up) else tensor
 
 
-def _outputs(found: Any) -> Any:
+def _outputs(outputs: Any) -> Any:
     import torch
 
-    if isinstance(found, torch.Tensor):
-        found = found.detach().cpu()
-        found = found.to_dense() if found.layout != torch.strided else found.resolve_conj().resolve_neg()
-        exotic = found.is_floating_point() and found.dtype not in {torch.float16, torch.float32, torch.float64}
-        return (found.float() if exotic else found).numpy()
-    if isinstance(found, Mapping):
-        return {key: _outputs(value) for key, value in found.items()}
-    if isinstance(found, tuple) and hasattr(found, "_fields"):
-        return type(found)(*map(_outputs, found))
-    if isinstance(found, (tuple, list)):
-        return type(found)(map(_outputs, found))
-    return found
+    if isinstance(outputs, torch.Tensor):
+        outputs = outputs.detach().cpu()
+        outputs = outputs.to_dense() if outputs.layout != torch.strided else outputs.resolve_conj().resolve_neg()
+        exotic = outputs.is_floating_point() and outputs.dtype not in {torch.float16, torch.float32, torch.float64}
+        return (outputs.float() if exotic else outputs).numpy()
+    if isinstance(outputs, Mapping):
+        return {key: _outputs(value) for key, value in outputs.items()}
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return type(outputs)(*map(_outputs, outputs))
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(map(_outputs, outputs))
+    return outputs
 
 
 def _in_evaluation(model: Any, act: Callable[[], Any]) -> Any:

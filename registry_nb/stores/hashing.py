@@ -70,8 +70,8 @@ def _quietly(display: Callable[..., Any]) -> Callable[..., Any]:
     own among them, would wait forever.
     """
 
-    def shown_or_not(*given: Any, **options: Any) -> Any:
+    def shown_or_not(*arguments: Any, **options: Any) -> Any:
         with suppress(Exception):
-            return display(*given, **options)
+            return display(*arguments, **options)
 
     return shown_or_not

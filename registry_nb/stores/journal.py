@@ -108,7 +108,7 @@ class Journal(JournalFile):
                 except FileNotFoundError:
                     return self._vanished()
                 except OSError:
-                    pass  # opening it says what is wrong
+                    pass  # opening it raises the error
             with Shield(_OURS):
                 return self._read()
 

@@ -49,8 +49,8 @@ def is_ours_alone(fd: int) -> bool:
     """
     if not hasattr(fcntl, "F_SETLEASE") or not hasattr(os, "geteuid"):
         return False
-    found = os.fstat(fd)
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return False
     try:
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # if a writer comes now: ignored, unlike SIGIO

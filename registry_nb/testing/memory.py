@@ -114,8 +114,8 @@ class MemoryStore(Store, Transaction):
 
     def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
         """Return a model's versions, or only those in a stage, by number."""
-        found = (self.version(name, number) for number in sorted(self._records.versions.get(name, ())))
-        return (version for version in found if version is not None and stage in (None, version.stage))
+        versions = (self.version(name, number) for number in sorted(self._records.versions.get(name, ())))
+        return (version for version in versions if version is not None and stage in (None, version.stage))
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""
@@ -251,7 +251,7 @@ class MemoryArtifacts(Artifacts):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Until the end of the block, let nobody remove young bytes."""
+        """Until the end of the block, let no thread remove young bytes."""
         with self._lock:
             self._writers += 1
         try:

@@ -72,24 +72,24 @@ class Audit:
 
 def audit(file: IO[bytes]) -> Audit:
     """Read a pickle from its beginning without running it, in constant memory; the file has to support seek."""
-    found = _Findings()
+    findings = _Findings()
     try:
         file.seek(0)
-        _follow(file, found)
+        _follow(file, findings)
         if file.read(1):
-            found.problems.append("unreadable: there are bytes after its end")
+            findings.problems.append("unreadable: there are bytes after its end")
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # a parser's error: it is no pickle of ours
         pass_signals(error)
-        found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
-    modules = {name.partition(":")[0] for name in found.names} | found.modules
+        findings.problems.append(f"unreadable: {str(error) or type(error).__name__}")
+    modules = {name.partition(":")[0] for name in findings.names} | findings.modules
     return Audit(
         kind="code",
-        imports=tuple(sorted(found.names)),
-        problems=tuple(sorted(set(found.problems))),
+        imports=tuple(sorted(findings.names)),
+        problems=tuple(sorted(set(findings.problems))),
         modules=tuple(sorted(modules)),
-        by_value=any(name.startswith(_BY_VALUE) for name in found.names),
+        by_value=any(name.startswith(_BY_VALUE) for name in findings.names),
     )
 
 
@@ -115,7 +115,7 @@ class _Single(str):
 _SUBIMPORT = "cloudpickle.cloudpickle:subimport"
 
 
-def _follow(file: IO[bytes], found: _Findings) -> None:
+def _follow(file: IO[bytes], findings: _Findings) -> None:
     """Run the program on a stack of texts and marks; everything else is None."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
@@ -125,7 +125,7 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
         if number == _MOST:
             raise ValueError(f"it has more than {_MOST:,} operations, of which the rest was not read")
         if name in _OUTSIDE:
-            found.problems.append(f"unreadable: a part outside of the file ({name} {printable(str(argument))[:80]})")
+            findings.problems.append(f"unreadable: a part outside of the file ({name} {printable(str(argument))[:80]})")
         if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
             memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
             continue
@@ -140,18 +140,18 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
             pushed = [stack[-1], stack[-1]]
         elif name in {"GLOBAL", "INST"}:
             pushed = [_Global(argument.replace(" ", ":", 1))]
-            found.names.add(str(pushed[0])[:_LONGEST])
+            findings.names.add(str(pushed[0])[:_LONGEST])
         elif name == "STACK_GLOBAL":
             module, attribute = stack[-2:]
             if type(module) is str and type(attribute) is str:
                 pushed = [_Global(f"{module}:{attribute}")]
-                found.names.add(str(pushed[0])[:_LONGEST])
+                findings.names.add(str(pushed[0])[:_LONGEST])
             else:
-                found.problems.append("unreadable: a name that is not written out")
+                findings.problems.append("unreadable: a name that is not written out")
         elif name == "TUPLE1" and type(stack[-1]) is str:
             pushed = [_Single(stack[-1])]
         elif name == "REDUCE" and stack[-2:-1] == [_SUBIMPORT] and type(stack[-1]) is _Single:
-            found.modules.add(str(stack[-1]))  # cloudpickle writes a module so
+            findings.modules.add(str(stack[-1]))  # cloudpickle writes a module so
         _pop(stack, operation)
         stack += pushed
 

@@ -172,8 +172,8 @@ def log_model(door: str) -> Callable[..., ModelInfo]:
     row = DOORS[door]
     signature = _signature(row.log, "ModelInfo", row.model)
 
-    def log_model(*given: Any, **options: Any) -> ModelInfo:
-        arguments = _bound(signature, given, options)
+    def log_model(*positional: Any, **options: Any) -> ModelInfo:
+        arguments = _bound(signature, positional, options)
         return log(door, arguments.pop(row.model), arguments)
 
     log_model.__doc__ = f"""Save a model in the active run; with `registered_model_name`, register it.
@@ -204,8 +204,8 @@ def load_model(door: str) -> Callable[..., Any]:
     row = DOORS[door]
     signature = _signature(row.load, "Any")
 
-    def load_model(*given: Any, **options: Any) -> Any:
-        arguments = _bound(signature, given, options)
+    def load_model(*positional: Any, **options: Any) -> Any:
+        arguments = _bound(signature, positional, options)
         refuse(**{name: value for name, value in arguments.items() if name not in {"model_uri", "dst_path"}})
         return load(door, arguments["model_uri"])
 
@@ -242,9 +242,9 @@ def _signature(names: str, result: str, model: str = "") -> Signature:
     return Signature(parameters, return_annotation=result)
 
 
-def _bound(signature: Signature, given: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+def _bound(signature: Signature, positional: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call by their names, the defaults and what ``**kwargs`` takes among them."""
-    bound = signature.bind(*given, **options)
+    bound = signature.bind(*positional, **options)
     bound.apply_defaults()
     return {**bound.arguments.pop("kwargs", {}), **bound.arguments}
 

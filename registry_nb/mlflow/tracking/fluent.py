@@ -267,10 +267,10 @@ def search_runs(
     return page if output_format == "list" else _frame(page)
 
 
-def _several(given: Iterable[str | int] | str | int | None) -> set[str] | None:
-    if given is None:
+def _several(values: Iterable[str | int] | str | int | None) -> set[str] | None:
+    if values is None:
         return None
-    return {str(given)} if isinstance(given, (str, int, Integral)) else set(map(str, given))
+    return {str(values)} if isinstance(values, (str, int, Integral)) else set(map(str, values))
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -71,10 +71,10 @@ class RunCalls:
         """Find runs of some experiments; the last started first by default."""
         if experiment_ids is None:  # a caller without a type checker
             raise Invalid("search_runs() needs experiment_ids=, such as ['0'] for the default one")
-        given = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
-        names = {experiment_name(str(identifier)) for identifier in given}
-        found = find_runs(self._registry, filter_string, order_by, names, run_view_type)
-        return paged(found, max_results, page_token)
+        identifiers = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
+        names = {experiment_name(str(identifier)) for identifier in identifiers}
+        runs = find_runs(self._registry, filter_string, order_by, names, run_view_type)
+        return paged(runs, max_results, page_token)
 
     # -- logging --------------------------------------------------------------------------------------------------
 
@@ -159,12 +159,12 @@ def find_runs(
 ) -> list[Run]:
     """Find runs of some experiments, given by name, or of all; the last started first by default."""
     chosen = parse_filter(filter_string or "", "run")
-    given = [order_by] if isinstance(order_by, str) else list(order_by or ())
+    order = [order_by] if isinstance(order_by, str) else list(order_by or ())
     if view == ViewType.DELETED_ONLY:
         return []
     runs = map(labelled, registry.runs())
-    found = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
-    return [Run.of(run) for run in ordered(found, [*given, "started_at DESC"], "run")]
+    matching = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
+    return [Run.of(run) for run in ordered(matching, [*order, "started_at DESC"], "run")]
 
 
 def described(registry: Registry, name: str, first: int | None = None, last: int | None = None) -> Experiment:
