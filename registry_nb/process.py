@@ -1,4 +1,4 @@
-"""Who acts: the user, the machine, and whether a process of this machine still lives."""
+"""Who acts: the user, the machine, and whether a process of this machine still runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import getpass
 import os
 import socket
 import unicodedata
-from datetime import UTC, datetime
 
-from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.validation import checked_text, says_something
 from registry_nb.errors import Invalid
 
@@ -37,11 +35,6 @@ def current_user(given: str | None = None) -> str:
     if not says_something(user):
         raise Invalid("a user is named by a text that is not blank; leave it out to be who you are on this machine")
     return user
-
-
-def stamp(user: str, because: str = "") -> Stamp:
-    """Return who changes something, here and now, and why."""
-    return Stamp(datetime.now(UTC), user, host(), checked_text(because, "a reason"))
 
 
 @functools.cache

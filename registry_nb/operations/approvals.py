@@ -179,7 +179,7 @@ def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) ->
 
 
 def _said(context: Context, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
-    stage, stamp = resolve.serving(to, "ask for a version to go"), context.stamp(because)
+    stage, stamp = resolve.guarded(to), context.stamp(because)
     with resolve.changing(context.store, name) as tx:
         record = resolve.resolved(tx, name, version)
         if record.stage == stage:

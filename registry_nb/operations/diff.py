@@ -22,7 +22,6 @@ from registry_nb.packaging import settings
 from registry_nb.packaging.settings import leaf
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
-from registry_nb.trust import seals
 
 #: Metrics of which less is better, and of which more is; of any other name nobody knows it.
 _LESS = re.compile(
@@ -200,7 +199,7 @@ class _Side:
 
 def _side(context: Context, given: object) -> _Side:
     if isinstance(given, str):
-        found = resolve.found(context.store, given)
+        found = resolve.target(context.store, given)
         return _of_record(found.saved, found.uri, found.run)
     from registry_nb.packaging.loading import LoadedModel
 
@@ -401,8 +400,7 @@ def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
             raise Invalid(
                 f"{side.saved.size >> 20} MB are not loaded for it; load() it, and compare what unwrap() gives"
             )
-        origin = seals.origin(side.saved, side.label, context.store)
-        return settings.settings(loading.load_model(side.saved, context.artifacts, side.label, origin).unwrap())
+        return settings.settings(loading.load_model(context, side.saved, side.label).unwrap())
     except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or wilful
         pass_signals(error)
         return _why(error)

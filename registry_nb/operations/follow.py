@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from registry_nb.context import Context
 from registry_nb.domain.records import ModelVersion
 from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
-from registry_nb.operations import resolve
+from registry_nb.operations import integrity, resolve
 from registry_nb.showing import Shown
-from registry_nb.trust import seals
 
 if TYPE_CHECKING:
     from registry_nb.packaging.loading import LoadedModel
@@ -68,8 +67,7 @@ def follow(context: Context, uri: str, *, verify: str | None = None) -> Followin
     ...     before, model.predict([0])
     ([1], [2])
     """
-    if verify not in (None, "behaviour"):
-        raise Invalid(f'follow() can verify="behaviour", not {verify!r}; the digest is always verified')
+    integrity.check_argument(verify, "follow")
     return Following(context, uri, verify)
 
 
@@ -226,11 +224,9 @@ class Following(Shown):
     def _loaded(self, version: ModelVersion) -> LoadedModel:
         from registry_nb.packaging import loading
 
-        store, artifacts = self._context.store, self._context.artifacts
-        origin = seals.origin(version, version.uri, store)
-        loaded = loading.load_model(version, artifacts, version.uri, origin)
-        if self._verify and not (behaviour := loading.replayed(loaded, artifacts)).ok:
-            raise Refused(f"{version.uri} is not to serve: {behaviour}")
+        loaded = loading.load_model(self._context, version, version.uri)
+        if self._verify and not (behaviour := loading.replayed(self._context, loaded)).ok:
+            raise Refused(f"{version.uri} does not serve: {behaviour}")
         return loaded
 
     def _call_back(self, before: ModelVersion, after: ModelVersion) -> None:

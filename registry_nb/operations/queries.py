@@ -150,14 +150,14 @@ def run(context: Context, run_id: str) -> Run:
     run = context.store.run(run_id)
     if run is None:
         raise RunNotFound(run_id=run_id, path=None, paths=(), place=resolve.place(context.store))
-    return resolve.as_seen(run)
+    return resolve.with_current_status(run)
 
 
 def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None) -> Listing[Run]:
     """List runs, in the order in which they started unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "run")
-    found = [run for run in map(resolve.as_seen, store.runs()) if chosen.matches(run)]
+    found = [run for run in map(resolve.with_current_status, store.runs()) if chosen.matches(run)]
     found = ordered(found, order_by, "run")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_runs(store, filter))
 

@@ -160,7 +160,7 @@ def add(
     resolve.warn_of_alike(context.store, name)
     with context.store.transaction() as tx:
         if source is not None:
-            resolve.found(context.store, source)  # deleted meanwhile, its bytes may be gone
+            resolve.target(context.store, source)  # deleted meanwhile, its bytes may be gone
         model, number = tx.model(name, latest=False), tx.next_version(name)
         if number > MAX_VERSION:
             raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")

@@ -148,7 +148,7 @@ def brought(saved: SavedModel, source: Artifacts, target: Artifacts, *, foreign:
         Nothing refers to what may have been written.
     """
     with target.drafting() as folder:
-        download(saved, source, folder, foreign)
+        download(saved, source, folder, foreign=foreign)
         stored = tuple(target.put(os.path.join(folder, *file.path.split("/")), file.path) for file in saved.files)
         probe = saved.probe
         if probe is not None:

@@ -130,7 +130,7 @@ def _standing(context: Context, one: Request) -> Json:
     store, user = context.store, context.user
     record = resolve.resolved(store, one.name, one.version)
     texts = resolve.policy(store, one.name, one.stage)
-    found = store.consistent(lambda: policies.judged(store, record, one.stage, None))
+    found = store.consistent(lambda: policies.judged(store, record, one.stage, texts, None))
     assert found is not None
     understood = zip(map(rules.understood, texts), found.rows, strict=False)
     asked = [(rule, row) for rule, row in understood if rule is not None]
