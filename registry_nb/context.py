@@ -21,6 +21,9 @@ from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.stores.location import located
 
+#: How the URIs of adapters begin: no other process can open them.
+ADAPTER = "adapter://"
+
 _recorded: ContextVar[list[Event] | None] = ContextVar("registry_nb events", default=None)
 
 
@@ -40,22 +43,13 @@ def recorded() -> Iterator[list[Event]]:
 
 
 class Context(Shown):
-    """One registry and who acts in it; opening is lazy. `Registry` adds the verbs.
+    """One registry and who acts in it; opening is lazy. `Registry` adds the verbs, and describes the parameters.
 
-    Parameters
+    Attributes
     ----------
-    uri : str or path-like, optional
-        A folder or ``file:`` URL; see `Registry`.
-    user : str, optional
-        Who acts.
-    store : Store, optional
-        The records, in an adapter of your own; then the bytes are in `artifacts`, and there is no `uri`.
-    artifacts : Artifacts, optional
-
-    Raises
-    ------
-    Invalid
-        If `uri` cannot be a path, or `store` and `artifacts` do not come together and alone.
+    uri : str
+        Of adapters that were handed in, a name that is unique in this process.
+    user : str
     """
 
     def __init__(
@@ -74,7 +68,7 @@ class Context(Shown):
             raise Invalid("adapters come as a pair and replace the URI; give store= and artifacts=, or uri= alone")
         else:
             self._backend = store, artifacts
-            self.uri = store.location or f"{type(store).__name__}:{id(store):x}"
+            self.uri = f"{ADAPTER}{type(store).__name__}-{id(store):x}"
         self.user = process.current_user(user)
         self._opening = threading.Lock()
 

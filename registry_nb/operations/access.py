@@ -36,7 +36,7 @@ def load(context: Context, uri: str, *, verify: str | None = None, trust: str | 
     verify : {"behaviour"}, optional
         Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
     trust : str, optional
-        ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. Without it, a model
+        ``sha256:`` and at least 16 digits: load these bytes, and no others, from any author. Without it, a model
         that nobody vouches for is loaded only if it is data: see `trust` and `trust_all`.
 
     Raises
@@ -135,11 +135,10 @@ def trust_all(context: Context, *, because: str) -> TrustedRegistry:
     'only our team can write it'
     >>> registry.distrust_all()
     """
-    if context.store.location is None:
-        raise Invalid(f"{context.uri} is in no folder, and only folders are trusted as a whole; trust() versions")
+    folder = _folder(context)
     if not context.store.exists:
         raise Invalid(f"there is no registry in {context.uri}, so that there is nothing to trust; look at the path")
-    return places.trust(context.store.location, because)
+    return places.trust(folder, because)
 
 
 def distrust_all(context: Context) -> None:
@@ -157,7 +156,13 @@ def distrust_all(context: Context) -> None:
     RegistryWarning
         If ``$REGISTRY_NB_TRUST`` still names it.
     """
-    places.distrust(context.store.location or context.uri)
+    places.distrust(_folder(context))
+
+
+def _folder(context: Context) -> str:
+    if context.store.location is None:
+        raise Invalid(f"{context.uri} is in no folder, and only folders are trusted as a whole; trust() each version")
+    return context.store.location
 
 
 def inspect(context: Context, uri: str) -> Inspection:

@@ -111,7 +111,7 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
     if older_than != GRACE and not repair:
-        raise Invalid("older_than tells what a repair removes; give repair=True with it")
+        raise Invalid("older_than is only for a repair; give repair=True with it")
     problems, notes = list(map(Problem, store.problems(repair=repair))), list[str]()
     try:
         files = {file.digest: (file, uri, version) for uri, version, file in _files(store)}

@@ -236,15 +236,7 @@ def judged(
 
 
 def evidence(evaluation: Evaluation, *, force: bool, because: str) -> dict[str, Any]:
-    """Return what the history keeps of an evaluation, if the version may be moved.
-
-    Raises
-    ------
-    PolicyFailed
-        If a rule is not met, and is not overridden.
-    Invalid
-        If it is overridden without a reason.
-    """
+    """Return an evaluation as the history keeps it; raise if a rule is neither met nor overridden with a reason."""
     if evaluation.ok:
         return evaluation.to_dict()
     if not force:

@@ -52,17 +52,13 @@ class Target:
 
 
 def known(reader: Reader, name: str) -> str:
-    """Return the name of a model as it is registered.
-
-    Raises
-    ------
-    ModelNotFound
-        With the names that exist.
-    """
-    name = checked_name(name)
-    if reader.model(name, latest=False) is None:
-        raise ModelNotFound(name=name, models=tuple(reader.model_names()), place=place(reader))
-    return name
+    """Return the name of a model as it is registered, or raise `ModelNotFound` with the names that exist."""
+    if isinstance(name, str) and reader.model(name, latest=False) is not None:  # it was checked when it was registered
+        return name
+    spelled = checked_name(name)
+    if spelled == name or reader.model(spelled, latest=False) is None:
+        raise ModelNotFound(name=spelled, models=tuple(reader.model_names()), place=place(reader))
+    return spelled
 
 
 def place(reader: Reader) -> str:
@@ -104,10 +100,6 @@ def resolved(reader: Reader, name: str, which: Which) -> ModelVersion:
     """Return the version that is meant; to be called in a transaction or in `Store.consistent`.
 
     A name under which there is a version was checked when it was registered, and so was the number.
-
-    Raises
-    ------
-    ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
     """
     which = which if type(which) is int else parse_which(which)
     if isinstance(name, str) and (record := _version(reader, name, which)) is not None:
@@ -176,12 +168,7 @@ def with_current_status(run: Run) -> Run:
 
 
 def target(store: Store, uri: str) -> Target:
-    """Return what a URI names.
-
-    Raises
-    ------
-    BadURI, ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound, RunNotFound
-    """
+    """Return what a URI names."""
     parsed = _parsed(uri) if isinstance(uri, str) else parse_uri(uri)  # which raises: no lru_cache takes a list
     if isinstance(parsed, ModelURI):
         record = store.consistent(lambda: resolved(store, parsed.name, parsed.which))  # one look at the disk for all
@@ -194,14 +181,7 @@ def target(store: Store, uri: str) -> Target:
 
 
 def version_of(store: Store, uri: str) -> ModelVersion:
-    """Return the registered version that a URI names.
-
-    Raises
-    ------
-    NotFound
-    Invalid
-        If it is a model of a run.
-    """
+    """Return the registered version that a URI names; a model of a run is refused."""
     record = target(store, uri).saved
     if not isinstance(record, ModelVersion):
         raise Invalid(f"{uri} is a run's, and not registered; registry.copy({uri!r}, NAME) registers it")
@@ -214,12 +194,7 @@ def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion
 
 
 def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> ModelVersion:
-    """Return the version that a rollback of a stage restores: its last holder before, or `to` if it ever held it.
-
-    Raises
-    ------
-    ModelNotFound, NothingToRollBack
-    """
+    """Return the version that a rollback of a stage restores: its last holder before, or `to` if it ever held it."""
     name = known(reader, name)
     stack = lifecycle.held(reader.events(name, newest_first=True), stage)
     holders = reader.holders(name, stage)

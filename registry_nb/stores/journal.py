@@ -19,6 +19,7 @@ What holds, always:
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import threading
 import time
@@ -44,6 +45,7 @@ _OURS = frozenset({__file__, format.__file__, disk.__file__, tables.__file__})
 _key = functools.lru_cache(maxsize=1024)(format.encode)
 
 Signature = tuple[int, int, int]
+_signature: Callable[[os.stat_result], Signature] = operator.attrgetter("st_ino", "st_size", "st_mtime_ns")
 
 
 class Journal:
@@ -190,9 +192,11 @@ class Journal:
             return ids[-1] if ids else None
 
     def _view(self, name: str) -> Overlay | Table | None:
+        if self._owner == threading.get_ident():
+            mine = self._overlays.get(name)
+            return mine if mine is not None else self._contents.tables.get(name)
         self.refresh()
-        mine = self._overlays.get(name) if self._owner == threading.get_ident() else None
-        return mine if mine is not None else self._contents.tables.get(name)
+        return self._contents.tables.get(name)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -249,7 +253,7 @@ class Journal:
         StorageError
             If this thread has none; a child process that was forked inside one has none either.
         """
-        if not self.in_transaction:
+        if self._owner != threading.get_ident():
             raise StorageError(f"nothing can be written to {self.path} outside a transaction", path=self.path)
         if name not in self._overlays:
             self._overlays[name] = Overlay(self._contents.tables.get(name) or Table())
@@ -312,16 +316,17 @@ class Journal:
 
     # -- the file ---------------------------------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def strict(self) -> bool:
         """Whether the folder is treated as a network folder."""
-        if self._strict is None:
-            self._strict = os.environ.get("REGISTRY_NB_STRICT") == "1"
-            if not self._strict and disk.is_network(self.path):
-                self._strict = True
-                text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
-                warnings.warn(text, NetworkFolder, stacklevel=2)
-        return self._strict
+        if self._strict is not None:
+            return self._strict
+        if os.environ.get("REGISTRY_NB_STRICT") == "1":
+            return True
+        if network := disk.is_network(self.path):
+            text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
+            warnings.warn(text, NetworkFolder, stacklevel=2)
+        return network
 
     def _reset(self) -> None:
         self._let_go()  # perhaps of a file that was replaced: an open one keeps its room on the disk
@@ -337,10 +342,12 @@ class Journal:
         return False
 
     def _acquire(self, shield: Shield) -> None:
-        with disk.storage_errors(self.path, "writing to"):
+        try:
             if not self._existed:
                 disk.make_folder(os.path.dirname(self.path))
             self._lock.acquire(shield)
+        except OSError as error:
+            raise disk.storage_error(error, self.path, "writing to") from error
 
     def _read(self) -> bool:
         for attempt in range(3):
@@ -430,9 +437,9 @@ class Journal:
             end, crc = format.sealed(body, crc)
             lines += (body, end)
         data = b"".join(lines)
-        with disk.storage_errors(self.path, "writing to"):
+        try:
             if self.durable and self._durable_inode != self._inode:
-                # Whoever made or compacted the file may have been killed before its name was on the disk.
+                # The process that made or compacted the file may have been killed before its name was on the disk.
                 disk.sync_folder(os.path.dirname(self.path))
                 self._durable_inode = self._inode
             fd = self._writable()
@@ -442,6 +449,8 @@ class Journal:
             except BaseException:
                 os.close(fd)
                 raise
+        except OSError as error:
+            raise disk.storage_error(error, self.path, "writing to") from error
         if self._compacted():
             os.close(fd)
             return -1  # the new file was confirmed before it took its name
@@ -472,7 +481,8 @@ class Journal:
 
     def _append(self, fd: int, data: bytes) -> None:
         try:
-            disk.write_all(fd, data)
+            if (written := os.write(fd, data)) < len(data):  # the disk is nearly full
+                disk.write_all(fd, data[written:])
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(fd, self._contents.end)
@@ -558,10 +568,6 @@ def _free(path: str) -> str:
         number += 1
         free = f"{path}-{number}"
     return free
-
-
-def _signature(stat: os.stat_result) -> Signature:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _read_from(fd: int, position: int) -> bytes:

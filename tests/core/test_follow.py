@@ -185,11 +185,11 @@ def promoted_with_other_bytes(registry):
 @pytest.mark.parametrize(
     ("disaster", "part"),
     [
-        (archived, "nothing else does (StageEmpty:"),
-        (deleted, "nothing else does (ModelNotFound:"),
-        (renamed, "nothing else does (ModelNotFound:"),
-        (vanished, "the registry does not tell who else should (StorageError:"),
-        (overwritten, "the registry does not tell who else should (Corrupted:"),
+        (archived, "there is no other version (StageEmpty:"),
+        (deleted, "there is no other version (ModelNotFound:"),
+        (renamed, "there is no other version (ModelNotFound:"),
+        (vanished, "the registry cannot be read (StorageError:"),
+        (overwritten, "the registry cannot be read (Corrupted:"),
         (promoted_without_bytes, "models:/Iris/3 cannot (Corrupted:"),
         (promoted_with_other_bytes, "models:/Iris/3 cannot (Corrupted:"),
     ],
@@ -343,9 +343,9 @@ def test_a_thread_that_comes_late_finds_it_done(iris, model):
     iris.promote("Iris", 3)
     revision = iris.revision
     assert served(model) == 3
-    assert model._changed(revision, 0.0)[0].version == 3
+    assert model._reloaded(revision, 0.0)[0].version == 3
     model.close()
-    assert model._changed(revision, 0.0) is None
+    assert model._reloaded(revision, 0.0) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -536,7 +536,7 @@ def test_a_job_has_the_word_in_its_environment(reader, monkeypatch, python, tmp_
 @pytest.mark.parametrize("value", ["*", ".", "registry", "../registry", "~", "/*"])
 def test_what_is_no_path_of_a_registry_trusts_nothing(reader, monkeypatch, value):
     monkeypatch.chdir(os.path.dirname(reader.uri))
-    places._named_in.cache_clear()
+    places._split.cache_clear()
     monkeypatch.setenv("REGISTRY_NB_TRUST", value)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
