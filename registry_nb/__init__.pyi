@@ -178,6 +178,9 @@ from .operations.follow import (
     Following as Following,
 )
 from .operations.integrity import (
+    Problem as Problem,
+)
+from .operations.integrity import (
     Report as Report,
 )
 from .operations.policies import (

@@ -1,4 +1,4 @@
-"""The user, the machine, and whether a process of this machine is still running."""
+"""Who acts: the user, the machine, and whether a process of this machine still runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import getpass
 import os
 import socket
 import unicodedata
-from datetime import UTC, datetime
 
-from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.validation import checked_text
 from registry_nb.errors import Invalid
 from registry_nb.errors.text import is_blank
@@ -38,11 +36,6 @@ def current_user(given: str | None = None) -> str:
     if is_blank(user):
         raise Invalid("a user is named by a text that is not blank; leave it out to be who you are on this machine")
     return user
-
-
-def stamp(user: str, because: str = "") -> Stamp:
-    """Return a stamp of this user, machine and moment, with the reason for the change."""
-    return Stamp(datetime.now(UTC), user, host(), checked_text(because, "a reason"))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""How records are edited and deleted: descriptions, tags, aliases and names; each is one commit.
+"""Edit and delete records: descriptions, tags, aliases and names; each call is one commit.
 
 Each public function is a method of `Registry`, which has one line for it.
 """
@@ -46,7 +46,7 @@ def tag(
     read = checked_tags(tags)
 
     def tagged(record: RegisteredModel | ModelVersion, stamp: Stamp) -> Change:
-        if len(record.tags) + len(read) > MAX_TAGS:  # unless some of them are the same
+        if len(record.tags) + len(read) > MAX_TAGS:  # the exact count is made only then
             checked_tags(read, record.tags)
         return lifecycle.tagged(record, read, stamp)
 
@@ -54,12 +54,12 @@ def tag(
 
 
 def untag(context: Context, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
-    """Remove tags of a model or of one of its versions; one that is not there is no error.
+    """Remove tags of a model or of one of its versions; one that does not exist is no error.
 
     Raises
     ------
     BadName
-        For what cannot be the key of a tag.
+        If a key cannot be that of a tag.
     """
     keys = tuple(checked_key(key, "the key of a tag") for key in keys)
     return _edit(context, name, version, lambda record, stamp: lifecycle.untagged(record, keys, stamp))
@@ -121,7 +121,7 @@ def delete(
 ) -> None:
     """Delete a version, or a model with all its versions; the history keeps what they were.
 
-    The bytes stay until ``check(repair=True)`` removes what no version uses and was saved more than a day ago.
+    The bytes stay until ``check(repair=True)`` removes those that no version uses and that are older than a day.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a click would do, before it is confirmed: the verbs that would decide it decide it, and nothing is committed."""
+"""Preview a change before it is confirmed, with the same functions that would make it; nothing is committed."""
 
 from __future__ import annotations
 
@@ -18,30 +18,11 @@ _DO = ("promote", "stage", "archive", "rollback", "delete")
 def planned(
     context: Context, do: str, model: str, version: int | None, target: Stage, to: int | None
 ) -> dict[str, Any]:
-    """Say what would happen.
+    """Describe what a change would do, or raise as the call itself would.
 
-    Parameters
-    ----------
-    context : Context
-    do : {"promote", "stage", "archive", "rollback", "delete"}
-    model : str
-    version : int or None
-        None for a rollback, and to delete the model.
-    target : Stage
-        Where it goes, or what is rolled back.
-    to : int or None
-        An earlier holder, if a rollback shall not restore the last one.
-
-    Returns
-    -------
-    dict
-        ``sentence``; ``expected``, the holder of the stage (0: nobody; None: it does not matter); ``target``, the
-        version that moves; ``seen``, the stage where it is.
-
-    Raises
-    ------
-    RegistryError
-        As the call itself would.
+    `version` is None for a rollback, and for deleting the model; `to` is an earlier holder for a rollback. The result
+    has a ``sentence``; ``expected``, the holder of the stage (0: none; None: it does not matter); ``target``, the
+    version that moves; and ``seen``, the stage in which it is now.
     """
     store = context.store
     stamp = Stamp(datetime.now(UTC), context.user, "")

@@ -187,7 +187,7 @@ def _asof(asked: Asked, model: str, at: float) -> Json:
 def _check(asked: Asked, deep: bool = False) -> Json:
     asked.say("loading every model…" if deep else "checking every byte…")
     report = integrity.check(asked.context, deep=deep)
-    lines = list(report.problems) or [f"no problems found: {looked_at(report)}"]
+    lines = report.problems or [f"no problems found: {looked_at(report)}"]
     return {"ok": report.ok, "lines": [*lines, *report.notes]}
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from registry_nb.context import Context
 from registry_nb.domain.records import ModelVersion
-from registry_nb.operations.integrity import ALTERED
+from registry_nb.operations.integrity import Problem
 from registry_nb.trust.seals import Origin, origin
 
 #: Versions whose seals are looked at before the rows are shown, and at a time afterwards: each takes 25 µs.
 AT_ONCE = 500
-_PROBLEM = re.compile(r"models:/(.+)/(\d+)(?::| cannot)")
+#: Badges of versions that a check found a problem with, by its kind; of any other kind it is ``unverified``.
+_DOUBTS = {"altered": "altered", "behaviour": "changed"}
 
 Badged = tuple[str, ...]
 
@@ -69,13 +69,13 @@ class Badges:
                 found.setdefault(badge, []).append(number)
         return found
 
-    def checked(self, problems: Iterable[str], *, deep: bool) -> bool:
-        """Remember what a check of the registry found, until the next one; tell whether that is something else."""
-        kind, before, self._doubts = "changed" if deep else "unverified", self._doubts, {}
+    def checked(self, problems: Iterable[str]) -> bool:
+        """Keep the problems of a check until the next one; return whether there are other ones than before."""
+        before, self._doubts = self._doubts, {}
         for problem in problems:
-            if (found := _PROBLEM.match(problem)) is not None:
-                which = found[1], int(found[2])
-                self._doubts[which] = "altered" if problem.endswith(ALTERED) else self._doubts.get(which, kind)
+            if isinstance(problem, Problem) and problem.name is not None and problem.version is not None:
+                which, badge = (problem.name, problem.version), _DOUBTS.get(problem.kind, "unverified")
+                self._doubts[which] = badge if badge == "altered" else self._doubts.get(which, badge)
         return before != self._doubts
 
     def _with_doubts(self, name: str, number: int) -> Badged:

@@ -14,8 +14,8 @@ from registry_nb.display.markdown import plain
 from registry_nb.domain.records import Stage, json_number
 from registry_nb.operations import asof, policies, queries, resolve
 from registry_nb.operations.approvals import Request, open_requests, uncounted
-from registry_nb.operations.asof import Past
 from registry_nb.operations.diff import Diff
+from registry_nb.operations.past import Past
 from registry_nb.operations.policies import Evaluation
 from registry_nb.operations.shadow.report import Comparison
 from registry_nb.panel.rows import directions
@@ -137,7 +137,7 @@ def _standing(context: Context, one: Request) -> Json:
     store, user = context.store, context.user
     record = resolve.resolved(store, one.name, one.version)
     texts = resolve.policy(store, one.name, one.stage)
-    found = store.consistent(lambda: policies.judged(store, record, one.stage, None))
+    found = store.consistent(lambda: policies.judged(store, record, one.stage, texts, None))
     assert found is not None
     understood = zip(map(rules.understood, texts), found.rows, strict=False)
     asked = [(rule, row) for rule, row in understood if rule is not None]

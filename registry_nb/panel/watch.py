@@ -17,8 +17,7 @@ from typing import Protocol
 from registry_nb.context import Context
 from registry_nb.domain.records import Event
 from registry_nb.errors import sentence_of
-from registry_nb.operations.asof import Past
-from registry_nb.stores.local import local_path
+from registry_nb.operations.past import Past
 
 #: Seconds between two looks.
 PERIOD = 0.25
@@ -175,15 +174,16 @@ def _each(listeners: Sequence[Listener], tell: Callable[[Listener], None]) -> No
 
 
 def _key(context: Context) -> str:
-    """Tell registries apart; a moment of the past hears nothing of what happens in the present of the same folder."""
+    """Return the name of what one watch is for: a registry, or a moment of its past, in which nothing happens."""
     return f"{context.uri} at {context.store.moment}" if isinstance(context.store, Past) else context.uri
 
 
 def _writable(context: Context) -> bool:
-    """Tell whether the folder can be written, or made."""
+    """Whether the registry can be written: of a folder, whether the file system allows it; of another adapter, yes."""
     if isinstance(context.store, Past):
         return False
-    path = local_path(context.uri)
+    if (path := context.store.location) is None:
+        return True
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return os.access(path, os.W_OK)

@@ -130,7 +130,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 asked = actions.Asked(self._context, self._notebook, say)
                 result = actions.answer(op, args, asked)
                 if op == "check":
-                    self._checked(result["lines"], deep=bool(args.get("deep")))
+                    self._checked(result["lines"])
                 return result
         return {}
 
@@ -173,9 +173,9 @@ class RegistryPanel(anywidget.AnyWidget):
             if names := [name for name, is_late in late.items() if is_late]:
                 self.send_state([*names, "model"])
 
-    def _checked(self, problems: Iterable[str], *, deep: bool) -> None:
+    def _checked(self, problems: Iterable[str]) -> None:
         with self._lock:
-            if self._badges.checked(problems, deep=deep):
+            if self._badges.checked(problems):
                 self._read_anew()
 
     # -- what the watch says -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -47,19 +47,23 @@ _WITHOUT_OWNERS = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "iso9660", 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def sync(fd: int) -> None:
-    """Make the disk keep what was written to a descriptor, with the platform's strongest call."""
+def _full_sync(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
+            raise
+        os.fsync(fd)  # a file system that does not know the call
+
+
+def _strongest_sync() -> Callable[[int], None]:
     if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
-        try:
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
-                raise
-            os.fsync(fd)  # a file system without that call
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(fd)
-    else:
-        os.fsync(fd)
+        return _full_sync
+    return getattr(os, "fdatasync", os.fsync)
+
+
+#: Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has.
+sync = _strongest_sync()
 
 
 def sync_folder(path: str) -> None:
@@ -165,26 +169,31 @@ def storage_errors(path: str, doing: str) -> Iterator[None]:
     """Raise the operating system's errors as one sentence."""
     try:
         yield
-    except StorageError:
-        raise
     except OSError as error:
-        pass_signals(error)  # a TimeoutError is an OSError, too
-        forbidden = "you may not read it" if doing == "reading" else "you may not write there"
-        hints = {
-            errno.ENOSPC: "the disk is full; make room and try again",
-            errno.EDQUOT: "your quota is used up; make room and try again",
-            errno.EFBIG: "the file may not grow any further here",
-            errno.EROFS: "the file system is read-only",
-            errno.EACCES: forbidden,
-            errno.EPERM: forbidden,
-            errno.ENOENT: "it, or the folder around it, is not there (any more)",
-            errno.ENOTDIR: "a file stands where a folder should be",
-            errno.EISDIR: "a folder stands where the file should be",
-        }
-        reason = hints.get(error.errno or 0, f"{error.strerror or error}")
-        wrapped = StorageError(f"{doing} {path} failed: {reason}; nothing was changed", path=path, reason=reason)
-        wrapped.errno = error.errno
-        raise wrapped from error
+        raise storage_error(error, path, doing) from error
+
+
+def storage_error(error: OSError, path: str, doing: str) -> StorageError:
+    """Return the operating system's error as one sentence; one that is so already is raised again."""
+    if isinstance(error, StorageError):
+        raise error
+    pass_signals(error)  # a TimeoutError is an OSError, too
+    forbidden = "you may not read it" if doing == "reading" else "you may not write there"
+    hints = {
+        errno.ENOSPC: "the disk is full; make room and try again",
+        errno.EDQUOT: "your quota is used up; make room and try again",
+        errno.EFBIG: "the file may not grow any further here",
+        errno.EROFS: "the file system is read-only",
+        errno.EACCES: forbidden,
+        errno.EPERM: forbidden,
+        errno.ENOENT: "it, or the folder around it, is not there (any more)",
+        errno.ENOTDIR: "a file stands where a folder should be",
+        errno.EISDIR: "a folder stands where the file should be",
+    }
+    reason = hints.get(error.errno or 0, f"{error.strerror or error}")
+    wrapped = StorageError(f"{doing} {path} failed: {reason}; nothing was changed", path=path, reason=reason)
+    wrapped.errno = error.errno
+    return wrapped
 
 
 def is_network(path: str) -> bool:

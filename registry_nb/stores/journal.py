@@ -175,9 +175,11 @@ class Journal(JournalFile):
             return ids[-1] if ids else None
 
     def _view(self, name: str) -> Overlay | Table | None:
+        if self._owner == threading.get_ident():
+            mine = self._overlays.get(name)
+            return mine if mine is not None else self._contents.tables.get(name)
         self.refresh()
-        mine = self._overlays.get(name) if self._owner == threading.get_ident() else None
-        return mine if mine is not None else self._contents.tables.get(name)
+        return self._contents.tables.get(name)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +227,7 @@ class Journal(JournalFile):
 
         A child process that was forked inside a transaction is not inside it.
         """
-        if not self.in_transaction:
+        if self._owner != threading.get_ident():
             raise StorageError(f"nothing can be written to {self.path} outside a transaction", path=self.path)
         if name not in self._overlays:
             self._overlays[name] = Overlay(self._contents.tables.get(name) or Table())
@@ -265,10 +267,12 @@ class Journal(JournalFile):
     # -- committing -------------------------------------------------------------------------------------------------
 
     def _acquire(self, shield: Shield) -> None:
-        with disk.storage_errors(self.path, "writing to"):
+        try:
             if not self._existed:
                 disk.make_folder(os.path.dirname(self.path))
             self._lock.acquire(shield)
+        except OSError as error:
+            raise disk.storage_error(error, self.path, "writing to") from error
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:

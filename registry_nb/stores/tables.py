@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections import defaultdict
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -94,7 +95,8 @@ class Overlay(MutableMapping[int, Any]):
         return doc
 
     def __setitem__(self, number: int, doc: Any) -> None:
-        self._new[number] = _raw(doc)  # at once, so that an invalid document is refused where it is set
+        # Encoded at once: what cannot be kept is refused where it is set.
+        self._new[number] = doc if isinstance(doc, bytes) else format.encode(doc)
         self._gone.discard(number)
         self.next_id = max(self.next_id, number + 1)
 
@@ -153,10 +155,10 @@ class Overlay(MutableMapping[int, Any]):
         for number in sorted(self._gone):
             yield Operation(table, number, b"del", None)
         for number, doc in self._new.items():
-            raw = _raw(doc)
-            if raw != self._old(number):
+            raw = doc if isinstance(doc, bytes) else format.encode(doc)
+            if raw != (None if self.cleared else self._base.get(number)):
                 yield Operation(table, number, b"doc", raw)
-        if self.next_id > max(self._first_id, *(number + 1 for number in (0, *self._new))):
+        if self.next_id > max(self._first_id, max(self._new, default=0) + 1):
             yield Operation(table, self.next_id, b"next", None)
 
     def _old(self, number: Any) -> bytes | None:
@@ -176,7 +178,7 @@ class Contents:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.tables: dict[str, Table] = {}
+        self.tables: defaultdict[str, Table] = defaultdict(Table)
         #: The length of the part that was read, its checksum, and its last bytes, by which it is recognised.
         self.end = 0
         self.crc = 0
@@ -215,7 +217,7 @@ class Contents:
         """Apply the first line."""
         self.generation = header.generation
         for name, next_id in header.next_ids.items():
-            self._table(name).next_id = next_id
+            self.tables[name].next_id = next_id
 
     def apply(self, operation: Operation) -> None:
         """Apply a line."""
@@ -228,7 +230,7 @@ class Contents:
             if gone := self.tables.pop(name, None):
                 self.live -= sum(map(len, gone.docs.values())) + overhead * len(gone.docs)
             return
-        table = self._table(name)
+        table = self.tables[name]
         if kind == b"next":
             table.next_id = max(table.next_id, number)
             return
@@ -283,9 +285,3 @@ class Contents:
             apply(operation)
             done = stop
         return done
-
-    def _table(self, name: str) -> Table:
-        table = self.tables.get(name)
-        if table is None:
-            table = self.tables[name] = Table()
-        return table

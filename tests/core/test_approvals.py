@@ -133,7 +133,7 @@ def test_a_deleted_version_waits_for_nobody(iris):
     [
         (("Irs", 3), rn.NotFound, "no registered model 'Irs'"),
         (("Iris", 9), rn.NotFound, "has no version 9"),
-        (("Iris", 3, "Archived"), rn.Invalid, "to Staging or Production, not to Archived"),
+        (("Iris", 3, "Archived"), rn.Invalid, "only for Staging and Production, not for Archived"),
         (("Iris", 3, "Producton"), rn.Invalid, "Producton"),
         (("Iris", 2), rn.Invalid, "is in Production already"),
         (("Iris", "@nobody"), rn.NotFound, "nobody"),

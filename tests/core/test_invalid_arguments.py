@@ -3,7 +3,6 @@
 import pytest
 
 import registry_nb as rn
-from registry_nb import process
 from registry_nb.domain import lifecycle
 from registry_nb.errors import (
     AliasNotFound,
@@ -109,7 +108,7 @@ def test_the_last_version_number_is_as_good_as_any_and_the_next_is_not_given_out
     last, saved = 2**53 - 1, iris.version("Iris", 3).saved
     with iris.store.transaction() as tx:
         model = tx.model("Iris", latest=False)
-        tx.apply(lifecycle.registered(model, last, "Iris", saved, process.stamp("ada")))
+        tx.apply(lifecycle.registered(model, last, "Iris", saved, iris.stamp()))
     assert iris.promote("Iris", last).version == iris.version("Iris", "Production").version == last
     assert iris.load(f"models:/Iris/{last}", trust=saved.digest).version.version == last
     iris.alias("Iris", "champion", str(last))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb.packaging import probes
+from registry_nb.packaging import equality, probes
 
 NAN = float("nan")
 EQUAL = {
@@ -37,25 +37,25 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(("one", "other"), EQUAL.values(), ids=EQUAL)
 def test_equal_predictions_are_equal(one, other):
-    assert probes.same(one, other)
+    assert equality.same(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT.values(), ids=DIFFERENT)
 def test_different_predictions_are_not(one, other):
-    assert not probes.same(one, other)
+    assert not equality.same(one, other)
 
 
 def test_tensors_that_have_a_gradient_are_compared_and_registered(registry):
     torch = pytest.importorskip("torch")
     one = torch.ones(3, requires_grad=True) * 2
-    assert probes.same(one, one.detach())
-    assert not probes.same(one, one + 1)
+    assert equality.same(one, one.detach())
+    assert not equality.same(one, one + 1)
     assert registry.register(lambda X: torch.ones(len(X), requires_grad=True) * 2, "M", example=[1.0, 2.0]).version == 1
 
 
 def test_what_is_ragged_is_not_what_is_no_list():
-    assert not probes.same([[1], [1, 2]], 5)
-    assert not probes.same([[1], [1, 2]], {"a": 1})
+    assert not equality.same([[1], [1, 2]], 5)
+    assert not equality.same([[1], [1, 2]], {"a": 1})
 
 
 # -- values of the model's own classes --------------------------------------------------------------------------------
@@ -121,8 +121,8 @@ OWN = {
 
 @pytest.mark.parametrize("make", OWN.values(), ids=OWN)
 def test_values_of_the_models_own_classes_are_compared_by_class_and_fields(make):
-    assert probes.same(make(ONE, 2), make(TWO, 2))
-    assert not probes.same(make(ONE, 2), make(TWO, 1))
+    assert equality.same(make(ONE, 2), make(TWO, 2))
+    assert not equality.same(make(ONE, 2), make(TWO, 1))
     probe = probes.kept([[0.5]], make(ONE, 2), lambda _: make(ONE, 2))
     assert probe.because == ""
     assert probes.replayed(probe.content, lambda _: make(TWO, 2)).changed == 0
@@ -130,15 +130,15 @@ def test_values_of_the_models_own_classes_are_compared_by_class_and_fields(make)
 
 
 def test_sets_of_members_are_compared_by_name():
-    assert probes.same({ONE.Label.SPAM}, {TWO.Label.SPAM})
-    assert not probes.same({ONE.Label.SPAM}, {TWO.Label.HAM})
+    assert equality.same({ONE.Label.SPAM}, {TWO.Label.SPAM})
+    assert not equality.same({ONE.Label.SPAM}, {TWO.Label.HAM})
 
 
 def test_what_a_dataclass_does_not_compare_is_not_compared():
     label, result = ONE.Label, ONE.Result
-    assert probes.same(result(label.SPAM, 0.5, seconds=1.0), result(label.SPAM, 0.5, seconds=2.0))
-    assert not probes.same(result(label.SPAM, 0.5), label.SPAM)
-    assert not probes.same([result(label.SPAM, 0.5)], [{"class": "Result"}])
+    assert equality.same(result(label.SPAM, 0.5, seconds=1.0), result(label.SPAM, 0.5, seconds=2.0))
+    assert not equality.same(result(label.SPAM, 0.5), label.SPAM)
+    assert not equality.same([result(label.SPAM, 0.5)], [{"class": "Result"}])
 
 
 def test_objects_that_refer_to_each_other_or_cannot_be_taken_apart_are_no_proof():
@@ -148,8 +148,8 @@ def test_objects_that_refer_to_each_other_or_cannot_be_taken_apart_are_no_proof(
         return made
 
     plain, twin, other = ONE.Plain, TWO.Plain, TWO.Other
-    assert probes.same(ring(plain, 1), ring(twin, 1))
-    assert not probes.same(ring(plain, 1), other())
+    assert equality.same(ring(plain, 1), ring(twin, 1))
+    assert not equality.same(ring(plain, 1), other())
     probe = probes.kept([[0.5]], ring(plain, 1), lambda _: ring(plain, 1))
     assert probe.because.endswith("its objects refer to each other, or are too deep")
     locked = plain(threading.Lock())
@@ -163,10 +163,10 @@ def test_objects_that_refer_to_each_other_or_cannot_be_taken_apart_are_no_proof(
         def __eq__(self, other):
             raise TypeError("not comparable")
 
-    assert probes.same([Silent()], [Silent()])
+    assert equality.same([Silent()], [Silent()])
     closed = Closed()
-    assert probes.same(closed, closed)
-    assert not probes.same(closed, Closed())
+    assert equality.same(closed, closed)
+    assert not equality.same(closed, Closed())
     assert "there is no form for a Closed" in probes.kept([[0.5]], closed, lambda _: closed).because
 
 

@@ -265,17 +265,33 @@ def test_an_error_in_the_middle_of_a_write_cuts_it_back(journal, path, monkeypat
     put(journal, 1, {})
     before = Path(path).read_bytes()
 
+    write = os.write
+
     def half(fd, data):
-        os.write(fd, data[: len(data) // 2])
+        write(fd, data[: len(data) // 2])
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(disk, "write_all", half)
+    monkeypatch.setattr(os, "write", half)
     with pytest.raises(StorageError, match="nothing was changed"):
         put(journal, 2, {"text": "x" * 1000})
     monkeypatch.undo()
     assert Path(path).read_bytes() == before
     put(journal, 2, {})
     assert sorted(content(path)) == [1, 2]
+
+
+def test_a_write_that_takes_only_a_part_is_continued(journal, path, monkeypatch):
+    write, sizes = os.write, []
+
+    def half(fd, data):
+        sizes.append(write(fd, data[: (len(data) + 1) // 2]))
+        return sizes[-1]
+
+    monkeypatch.setattr(os, "write", half)
+    put(journal, 1, {"text": "x" * 1000})
+    monkeypatch.undo()
+    assert len(sizes) > 2
+    assert content(path) == {1: {"text": "x" * 1000}}
 
 
 def test_the_name_of_a_file_that_another_made_is_confirmed_before_the_first_commit(path, monkeypatch):
@@ -298,7 +314,7 @@ def test_the_name_of_a_file_that_another_made_is_confirmed_before_the_first_comm
 def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkeypatch):
     from datetime import UTC, datetime, timedelta
 
-    from registry_nb import process
+    from registry_nb import context
 
     class Clock(datetime):
         moment = datetime(2030, 1, 1, tzinfo=UTC)
@@ -308,7 +324,7 @@ def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkey
             cls.moment -= timedelta(days=1)
             return cls.moment
 
-    monkeypatch.setattr(process, "datetime", Clock)
+    monkeypatch.setattr(context, "datetime", Clock)
     for _ in range(3):
         registry.register(constant(0), "M")
     for number in (1, 2, 3):

@@ -234,7 +234,7 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
     (row,) = browser.done("inbox")["requests"]
     assert row["metrics"] == {}, "which the policy's own row has"
     assert [one["verdict"] for one in row["rows"]] == ["passed", "failed", "unknown"]
-    assert row["rows"][2]["found"] == "found out before it is promoted"
+    assert row["rows"][2]["found"] == "evaluated before it is promoted"
     assert row["why_not"] == "you registered it, and the policy asks for somebody else's yes"
     of = {one.user: lambda one=one: reports.requests(one, one.inbox())[0] for one in (grace, bob)}
     assert [of[name]()["why_not"] for name in of] == ["", ""]
