@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 import threading
 import time
@@ -35,16 +37,17 @@ class JournalFile:
         self._durable_inode = 0  # of the file whose name is known to survive a power failure
         self._reset()
 
-    @property
+    @functools.cached_property
     def strict(self) -> bool:
         """Whether the folder is treated as a network folder."""
-        if self._strict is None:
-            self._strict = os.environ.get("REGISTRY_NB_STRICT") == "1"
-            if not self._strict and disk.is_network(self.path):
-                self._strict = True
-                text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
-                warnings.warn(text, NetworkFolder, stacklevel=2)
-        return self._strict
+        if self._strict is not None:
+            return self._strict
+        if os.environ.get("REGISTRY_NB_STRICT") == "1":
+            return True
+        if network := disk.is_network(self.path):
+            text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
+            warnings.warn(text, NetworkFolder, stacklevel=2)
+        return network
 
     def _reset(self) -> None:
         self._let_go()  # it may be a file that was replaced, which takes up the disk as long as it is open
@@ -125,7 +128,7 @@ class JournalFile:
             end, crc = format.sealed(body, crc)
             lines += (body, end)
         data = b"".join(lines)
-        with disk.storage_errors(self.path, "writing to"):
+        try:
             if self.durable and self._durable_inode != self._inode:
                 # A process that was killed may have made or compacted the file before its name was on the disk.
                 disk.sync_folder(os.path.dirname(self.path))
@@ -137,6 +140,8 @@ class JournalFile:
             except BaseException:
                 os.close(fd)
                 raise
+        except OSError as error:
+            raise disk.storage_error(error, self.path, "writing to") from error
         return fd
 
     def _writable(self) -> int:
@@ -164,7 +169,8 @@ class JournalFile:
 
     def _append(self, fd: int, data: bytes) -> None:
         try:
-            disk.write_all(fd, data)
+            if (written := os.write(fd, data)) < len(data):  # the disk is nearly full
+                disk.write_all(fd, data[written:])
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(fd, self._contents.end)
@@ -237,9 +243,8 @@ def _free(path: str) -> str:
     return free
 
 
-def signature_of(stat: os.stat_result) -> Signature:
-    """Return what changes whenever the file does."""
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+#: Returns what changes whenever the file does.
+signature_of: Callable[[os.stat_result], Signature] = operator.attrgetter("st_ino", "st_size", "st_mtime_ns")
 
 
 def _read_from(fd: int, position: int) -> bytes:

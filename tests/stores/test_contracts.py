@@ -98,7 +98,7 @@ def test_a_registry_in_memory_registers_promotes_and_loads_and_a_failed_change_l
         registry.tag("N", {"k": "half a character: \ud800"})
     assert (registry.history(), registry.models(), registry.revision) == before
     assert registry.check().ok
-    assert registry.uri.startswith("MemoryStore:")
+    assert registry.uri.startswith("adapter://MemoryStore-")
     assert not os.path.exists(registry.uri)
 
 
