@@ -33,6 +33,23 @@ settings.load_profile("tests")
 
 ROOT = Path(__file__).parents[1]
 
+#: Slow is what needs a browser, a kernel, a framework, another process, or thousands of examples:
+#: ``pytest -m "not slow"`` runs the rest, in about a minute. These are folders, modules, and fixtures.
+SLOW = {"browser", "properties", "stress"}
+SLOW |= {f"test_{name}.py" for name in ("carried_code", "keras", "lightgbm", "local_modules", "onnx", "skops", "torch")}
+SLOW |= {f"test_{name}.py" for name in ("trial_load", "two_versions_in_one_process", "xgboost", "format_samples")}
+SLOW |= {f"test_{name}_in_a_kernel.py" for name in ("notebooks", "panel", "provenance", "verbs")}
+SLOW |= {f"test_{name}.py" for name in ("frameworks_notebook", "line_fuzzing", "where_magics_run", "readme")}
+SLOW |= {f"test_{name}.py" for name in ("large_files", "several_processes", "tinydb_upstream", "mlflow_flavors")}
+SLOW |= {f"test_{name}.py" for name in ("hostile_pickles", "hostile_files", "untrusted_models", "edition_1")}
+SLOW |= {"python", "process", "outcome"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not SLOW.isdisjoint((*item.path.parts, *getattr(item, "fixturenames", ()))):
+            item.add_marker("slow")
+
 
 def pytest_generate_tests(metafunc):
     """Run the tests that look at no file on a folder and in memory."""

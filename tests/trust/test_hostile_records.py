@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 
 import registry_nb as rn
 from registry_nb.display import render
+from registry_nb.domain.records import Seal
 from registry_nb.errors import EnvironmentChanged, KeyProblem, SecretFound
 
 # -- records and keys --------------------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def test_who_claims_to_be_local_in_a_record_is_not(registry, stranger, constant)
         registry.register(constant(1), "Gift", tags={"origin": "local"}, because="origin: local")
         theirs = registry.version("Gift").seals
     table = documents(registry, "Gift")
-    for seals in (theirs, [mine, *theirs], [rn.records.Seal(mine.by, theirs[0].of, theirs[0].value)]):
+    for seals in (theirs, [mine, *theirs], [Seal(mine.by, theirs[0].of, theirs[0].value)]):
         claims = {"provenance": {"origin": "local"}, "origin": "local", "seals": [[s.by, s.of, s.value] for s in seals]}
         table.update(claims, doc_ids=[1])
         with contextlib.suppress(TypeError):  # a field that no record has
