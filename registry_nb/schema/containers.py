@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry_nb.schema.columns import Column
-from registry_nb.schema.forms import is_frame, is_of, is_series, is_structured, row_of
+from registry_nb.schema.forms import is_frame, is_of, is_series, is_structured, object_array, row_of
 
 #: A series that is one row, its index the names of the columns; and one of objects, each of a type of its own.
 ROW, ROW_OF_OBJECTS = "pandas.Series[row]", "pandas.Series[row of objects]"
@@ -266,7 +266,7 @@ def _row(form: str, frame: Any, given: Any) -> Any:
     cells = [_only(cells_of(frame.iloc[:, i]), "row") for i in range(frame.shape[1])]
     if form == ROW:
         return frame.T.set_axis([name], axis=1).iloc[:, 0]
-    array = objects(cells)
+    array = object_array(cells)
     return pd.Series(array, index=frame.columns, name=name, dtype=object)
 
 
@@ -275,7 +275,7 @@ def _listed(kind: str, series: Any, spec: Column) -> Any:
     if kind == "pandas.Series":
         return series.rename(None)
     if kind == "numpy.ndarray":
-        return objects(cells_of(series)) if spec.storage == "object" else _filled(spec, series.to_numpy())
+        return object_array(cells_of(series)) if spec.storage == "object" else _filled(spec, series.to_numpy())
     return (list if kind == "list" else tuple)(cells_of(series))
 
 
@@ -300,7 +300,7 @@ def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
     import numpy as np
 
     if specs[0].name is None:
-        return objects(cells_of(frame.iloc[:, 0]))
+        return object_array(cells_of(frame.iloc[:, 0]))
     columns = [_filled(spec, frame.iloc[:, i].to_numpy()) for i, spec in enumerate(specs)]
     names = [str(spec.name) for spec in specs]
     array = np.empty(len(frame), [(name, column.dtype) for name, column in zip(names, columns, strict=True)])
@@ -331,16 +331,6 @@ def dtype_for(storage: str, values: Any) -> Any:
         return dtype
     widest = max((len(cell) for cell in values.tolist() if isinstance(cell, (str, bytes))), default=0)
     return np.dtype(dtype.str[:2] + str(max(widest, dtype.itemsize // (4 if dtype.kind == "U" else 1))))
-
-
-def objects(cells: list[Any]) -> Any:
-    """Return an array of the very objects, also where they are lists or arrays."""
-    import numpy as np
-
-    array = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
-        array[i] = cell
-    return array
 
 
 def _values(frame: Any, place: int, spec: Column) -> list[Any]:

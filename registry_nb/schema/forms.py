@@ -278,14 +278,19 @@ def series_of(data: Any) -> Any:
 
 def objects_of(values: Iterable[Any]) -> Any:
     """Return a series of the same objects, even if they are lists or arrays."""
-    import numpy as np
     import pandas as pd
 
-    cells = list(values)
+    return pd.Series(object_array(list(values)), dtype=object)
+
+
+def object_array(cells: list[Any]) -> Any:
+    """Return an array of the same objects, even if they are lists or arrays."""
+    import numpy as np
+
     array = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
+    for i, cell in enumerate(cells):  # one by one: numpy would unpack nested ones
         array[i] = cell
-    return pd.Series(array, dtype=object)
+    return array
 
 
 def _of_array(array: Any) -> Any:

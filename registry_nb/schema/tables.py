@@ -79,10 +79,7 @@ def frame_for(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool,
 def _labels(specs: Sequence[Column]) -> Any:
     import pandas as pd
 
-    return pd.Index(
-        [label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs],
-        tupleize_cols=False,
-    )
+    return pd.Index(list(map(label_of, specs)), tupleize_cols=False)
 
 
 def _one_row(specs: Sequence[Column], form: str, data: Any) -> tuple[Any, bool, bool] | None:

@@ -98,11 +98,7 @@ def _array(spec: Tensor, data: Any) -> Any:
     if _is_untyped(spec, data):
         return np.empty([max(size, 0) for size in spec.shape], spec.dtype)
     literal = is_literal(data)
-    if is_series(data):
-        series = series_of(data)
-        frame = series.to_frame(series.name)
-    else:
-        frame = _frame_of(data)
+    frame = _column_or_frame(data)
     if frame is not None:
         array = _stacked(spec, _by_name(spec, frame) if len(spec.shape) == 2 else frame, literal=literal)
     else:
@@ -134,11 +130,7 @@ def _tensor(spec: Tensor, data: Any) -> Any:
     """Return an array of numpy, or the data itself if nothing changes."""
     if _is_untyped(spec, data):
         return _array(spec, data)
-    if is_series(data):
-        series = series_of(data)
-        frame = series.to_frame(series.name)  # a nameless one stays nameless
-    else:
-        frame = _frame_of(data)
+    frame = _column_or_frame(data)
     if frame is not None:
         return _stacked(spec, frame, literal=is_literal(data))
     if is_foreign(data):
@@ -160,6 +152,13 @@ def _tensor(spec: Tensor, data: Any) -> Any:
 def _is_untyped(spec: Tensor, data: Any) -> bool:
     """Whether this is a list without rows: it has neither a type nor a width."""
     return isinstance(data, (list, tuple)) and not data and spec.shape[:1] == (-1,)
+
+
+def _column_or_frame(data: Any) -> Any:
+    if is_series(data):
+        series = series_of(data)
+        return series.to_frame(series.name)  # a nameless one stays nameless
+    return _frame_of(data)
 
 
 def _frame_of(data: Any) -> Any:
