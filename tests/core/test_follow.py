@@ -190,8 +190,8 @@ def promoted_with_other_bytes(registry):
         (renamed, "there is no other version (ModelNotFound:"),
         (vanished, "the registry cannot be read (StorageError:"),
         (overwritten, "the registry cannot be read (Corrupted:"),
-        (promoted_without_bytes, "models:/Iris/3 cannot (Corrupted:"),
-        (promoted_with_other_bytes, "models:/Iris/3 cannot (Corrupted:"),
+        (promoted_without_bytes, "models:/Iris/3 cannot serve (Corrupted:"),
+        (promoted_with_other_bytes, "models:/Iris/3 cannot serve (Corrupted:"),
     ],
 )
 def test_whatever_happens_the_last_one_goes_on_and_says_so_once(iris, model, clock, disaster, part):
@@ -260,7 +260,7 @@ def test_a_holder_that_nobody_vouches_for_does_not_serve(iris, model, stranger, 
     iris.promote("Iris", 4)
     number, (text,) = warned(model)
     assert number == 2
-    assert "models:/Iris/4 cannot (Untrusted:" in text
+    assert "models:/Iris/4 cannot serve (Untrusted:" in text
 
 
 def test_a_holder_that_predicts_otherwise_than_it_did_does_not_serve(registry, tmp_path):
