@@ -1,4 +1,4 @@
-"""The panel's JavaScript in Node: unit tests and linter, as ``npm ci && npm run lint && npm test`` runs them."""
+"""The panel's JavaScript: its unit tests and its linter in Node; ``npm ci && npm run lint && npm test`` runs them."""
 
 import os
 import shutil

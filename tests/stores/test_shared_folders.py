@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from kept_bytes import store, stored
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, StorageError
@@ -40,17 +41,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(hashing, "CHUNK", 1000)
     monkeypatch.setattr(folders, "_verified", {})
     return Folder(str(tmp_path / "registry"))
-
-
-def store(folder, data, name="model.bin"):
-    with folder.drafting() as draft:
-        source = Path(draft, name)
-        source.write_bytes(data)
-        return folder.put(str(source), name)
-
-
-def stored(folder, file):
-    return Path(folder.path, file.digest.removeprefix("sha256:"))
 
 
 def writable(path):

@@ -5,47 +5,14 @@ import shutil
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from kept_bytes import DULL, PLAIN, read, store, stored
 
 from registry_nb.errors import Corrupted
 from registry_nb.stores import compression, disk, hashing
 from registry_nb.stores import folder as folders
 from registry_nb.stores.folder import Folder
-
-PLAIN = os.urandom(10_000)
-DULL = b"the same again, " * 10_000
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path))
-
-
-def store(folder, data, name="model.pkl"):
-    with folder.drafting() as draft:
-        source = Path(draft, name)
-        source.write_bytes(data)
-        return folder.put(str(source), name)
-
-
-def stored(folder, file):
-    return Path(folder.path, file.digest.removeprefix("sha256:"))
-
-
-def read(folder, file):
-    with folder.open(file) as opened:
-        return opened.read()
-
-
-@pytest.fixture(params=["whole", "streamed"])
-def way(request, monkeypatch):
-    """Files that are read at once, and files that are too large for that."""
-    if request.param == "streamed":
-        monkeypatch.setattr(hashing, "LARGE", 0)
-        monkeypatch.setattr(hashing, "CHUNK", 1000)
-    return request.param
 
 
 def truncated(path):
