@@ -37,7 +37,7 @@ def folder(tmp_path):
 def way(request, monkeypatch):
     """Files that are read at once, and files that are too large for that."""
     if request.param == "streamed":
-        monkeypatch.setattr(folders, "_WHOLE", 0)
+        monkeypatch.setattr(hashing, "LARGE", 0)
         monkeypatch.setattr(hashing, "CHUNK", 1000)
     return request.param
 
