@@ -123,12 +123,7 @@ class Diff(Listing[Difference]):
 
 
 def direction(metric: str) -> int:
-    """Tell by its name which values of a metric are the better ones.
-
-    Returns
-    -------
-    int
-        1 where more is better, -1 where less is, and 0 where nobody can know it.
+    """Return 1 if more of a metric is better by its name, -1 if less is, and 0 if the name does not show it.
 
     Examples
     --------
