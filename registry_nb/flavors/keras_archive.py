@@ -53,7 +53,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise damaged(f"it has a member {shown(name)}, which no model of Keras has", FILE, _REMEDY)
     # Of any size: Keras itself stores without compression.
     if member.file_size > EXPANSION * member.compress_size:
-        raise damaged(f"its member {shown(name)} is over {EXPANSION} times as large as its stored bytes", FILE, _REMEDY)
+        raise damaged(f"its member {shown(name)} is over {EXPANSION} times as large as what is stored", FILE, _REMEDY)
 
 
 def about_of(files: Files) -> dict[str, Any]:

@@ -472,7 +472,7 @@ def test_a_description_that_names_what_is_not_keras_own_is_not_read(archive, evi
     files = rewritten(archive, config)
     found = flavor.audit(files)
     assert found.kind == "code"
-    assert found.problems == (f"a model of Keras with {flavor._named(evil)}, which is code",)
+    assert found.problems == (f"a model of Keras with {flavor.name_of(evil)}, which is code",)
     with pytest.raises(Untrusted, match=re.escape(found.problems[0])):
         flavor.load(files, restricted=True)
     assert not (tmp_path / "marker").exists()

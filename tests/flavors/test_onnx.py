@@ -139,7 +139,7 @@ def test_several_inputs_are_found_by_their_names(shape):
         assert frameworks.same(flavor.predict(model, data), expected), type(data)
     with pytest.raises(Invalid, match=r"2 inputs \(left, right\); give a dict or a frame"):
         flavor.predict(model, X)
-    with pytest.raises(Invalid, match="2 inputs, and right is not among"):
+    with pytest.raises(Invalid, match="2 inputs, and right is not in the data"):
         flavor.predict(model, frame[["left"]])
 
 
@@ -223,7 +223,7 @@ def test_whose_a_model_is():
 def test_what_is_no_message_is_damaged(tmp_path, data, restricted):
     flavor.save(regressor(), tmp_path, None)
     (tmp_path / flavor.FILE).write_bytes(data)
-    with pytest.raises(rn.Corrupted, match="no message of ONNX"):
+    with pytest.raises(rn.Corrupted, match="is no ONNX message"):
         flavor.load(Files.of_folder(tmp_path), restricted=restricted)
 
 
@@ -268,7 +268,7 @@ def test_bytes_in_onnxruntimes_own_format_are_no_message(tmp_path):
         flavor._made(data, [])
     flavor.save(regressor(), tmp_path, None)
     (tmp_path / flavor.FILE).write_bytes(data)
-    with pytest.raises(rn.Corrupted, match="no message of ONNX"):
+    with pytest.raises(rn.Corrupted, match="is no ONNX message"):
         flavor.load(Files.of_folder(tmp_path), restricted=False)
 
 

@@ -115,7 +115,7 @@ def test_what_a_notebook_defines_is_refused_when_it_is_saved(python, tmp_path):
             print(type(error).__name__, error)
     """
     found = python(script, tmp_path)
-    assert found.startswith("NotSerializable Cell cannot be saved with skops: skops could not read it again")
+    assert found.startswith("NotSerializable Cell cannot be saved: skops could not read it again")
     assert "__main__.Cell" in found
 
 

@@ -120,6 +120,6 @@ def test_the_working_directory_decides_nothing(trials, files, tmp_path, monkeypa
 
 def test_without_an_interpreter_it_says_so_and_does_not_blame_the_model(trials, files, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false" if os.name == "posix" else "")
-    with pytest.raises(rn.RegistryError, match="a process of its own") as caught:
+    with pytest.raises(rn.RegistryError, match="is read in a separate process") as caught:
         trial_load.survives(trials.fine, files)
     assert not isinstance(caught.value, rn.Corrupted)
