@@ -167,23 +167,6 @@ def test_odd_metrics_and_many_tags(opened, registry, constant):
     assert len(exact["tags"]) == 200
 
 
-def crowd(registry, versions):
-    """Register so many versions quickly, with metrics that do not compress."""
-    import random
-    from datetime import UTC, datetime
-
-    from registry_nb.domain import lifecycle
-
-    random.seed(0)
-    first = registry.register(lambda X: X, "Iris", metrics={"accuracy": 0.5, "auc": 0.5, "loss": 0.5})
-    with registry.store.transaction() as tx:
-        model = tx.model("Iris", latest=False)
-        for number in range(2, versions + 1):
-            stamp = lifecycle.Stamp(datetime.now(UTC), random.choice(("ada", "bob")), "here")
-            facts = {"metrics": {name: random.random() for name in first.metrics}, "tags": {"team": "botany"}}
-            tx.apply(lifecycle.registered(model, number, "Iris", first.saved, stamp, **facts))
-
-
 def test_ten_thousand_versions_are_sent_in_less_than_300_kb_and_a_click_in_less_than_four(opened, registry, crowd):
     crowd(registry, 10_000)
     browser = opened(registry, "Iris")
