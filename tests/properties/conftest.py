@@ -1,4 +1,4 @@
-"""Lets the tests of properties, and the process that they start, import `predict_differential` and `plain_tables`."""
+"""Lets the tests of properties, and the process that they start, import the modules beside them."""
 
 import sys
 from pathlib import Path

@@ -5,6 +5,7 @@ import tempfile
 from itertools import combinations, pairwise
 
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def laid(path, data):
 torn_ends = st.sampled_from([b"", b"\0", b"\0\0\0", b"\0" * 5000, b'{"t":"t","id":', b"}", b"\xff\xfe garbage"])
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(groups=st.lists(changes, min_size=1, max_size=4), cut=st.integers(0, 10**6), garbage=torn_ends)
 def test_a_file_cut_anywhere_in_its_last_group_is_its_committed_prefix(path, groups, cut, garbage):
     data, states = written(path, groups)
@@ -104,7 +105,7 @@ def test_a_file_cut_at_every_byte_of_its_last_group_is_its_committed_prefix(path
             assert everything(Journal(path)) == {**before, "new": {1: b"{}"}}
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(groups=st.lists(changes, max_size=4), where=st.integers(0, 10**6), flip=st.integers(1, 255))
 def test_a_changed_byte_anywhere_is_refused_with_its_line_and_touches_nothing(path, groups, where, flip):
     data, _ = written(path, groups)
@@ -121,7 +122,7 @@ def test_a_changed_byte_anywhere_is_refused_with_its_line_and_touches_nothing(pa
         assert file.read() == damaged
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(groups=st.lists(changes, min_size=1, max_size=5), where=st.integers(0, 10**6), flip=st.integers(1, 255))
 def test_repair_keeps_the_transactions_that_the_damage_did_not_touch_and_no_half_of_any(path, groups, where, flip):
     data, states = written(path, groups)
@@ -182,7 +183,7 @@ def holds_half_a_character(value):
     return isinstance(value, list) and any(map(holds_half_a_character, value))
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(st.dictionaries(st.text(st.characters(codec=None)), json_values, max_size=4))
 def test_what_json_holds_comes_back_equal_in_one_line_and_the_rest_is_refused(value):
     if holds_half_a_character(value):
@@ -196,7 +197,7 @@ def test_what_json_holds_comes_back_equal_in_one_line_and_the_rest_is_refused(va
     assert format.encode(format.decode(raw)) == raw
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(st.lists(st.tuples(names, st.integers(1, 10**6), json_values), min_size=1, max_size=5))
 def test_lines_come_back_as_they_were_written(entries):
     crc, data = 0, b""
@@ -211,7 +212,7 @@ def test_lines_come_back_as_they_were_written(entries):
     ]
 
 
-@settings(max_examples=2000)
+@settings(max_examples=examples(500))
 @given(st.dictionaries(st.sampled_from(["a", "stage", "é", "zz"]), json_values, min_size=1, max_size=4))
 def test_a_field_read_without_decoding_is_the_field(value):
     raw = format.encode(value)

@@ -3,6 +3,7 @@
 import copy
 import tempfile
 
+from amounts import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -132,4 +133,4 @@ class JournalModel(RuleBasedStateMachine):
 
 
 TestJournalModel = JournalModel.TestCase
-TestJournalModel.settings = settings(max_examples=2000, stateful_step_count=8, deadline=None)
+TestJournalModel.settings = settings(max_examples=examples(500), stateful_step_count=8, deadline=None)
