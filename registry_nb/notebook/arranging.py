@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from registry_nb.domain import filters
 from registry_nb.domain.records import Stage
 from registry_nb.errors import shown
-from registry_nb.notebook.grammar import FILTERED, Verb
+from registry_nb.notebook.grammar import FILTERED, Verb, near_option
 from registry_nb.notebook.known import Known
 from registry_nb.notebook.speech import (
     FILLED,
@@ -283,8 +283,6 @@ class _Arranging:
     def _version_of(self, words: list[str], *, whole: bool) -> tuple[list[str], list[str]]:
         for place, word in enumerate(words):
             plain = unquoted(word)
-            if self.known.exact(plain) == self.name and not which_of(plain):
-                continue
             found = which_of(plain) or _whole_of(plain, self.name)
             if found is None and re.match(FILLED, word, re.DOTALL) and "PAIRS" not in self.kinds:
                 found = word
@@ -409,10 +407,7 @@ def _option(written: str, known: Iterable[str], value: Sequence[str]) -> str:
     for option in (written, plain):
         if option in names:
             return option
-    if called := _called(written, names) or _called(plain, names):
-        return called
-    near = get_close_matches(plain[2:], [name[2:] for name in names], n=1, cutoff=0.6)
-    return f"--{near[0]}" if near else plain
+    return _called(written, names) or _called(plain, names) or near_option(plain, names) or plain
 
 
 def _registering(given: list[str], options: list[str], knows: Callable[[str], bool]) -> Meant:
@@ -442,7 +437,7 @@ def _name_of(words: list[str], known: Known, *, only_known: bool) -> tuple[str, 
         for place, word in enumerate(words):
             plain = unquoted(word)
             first, which = (plain, "") if known.exact(plain) else name_and_version(plain)
-            if match is known.near and (which_of(first) or first.casefold() in FILLERS):
+            if match == known.near and (which_of(first) or first.casefold() in FILLERS):
                 continue
             if found := match(first):
                 others = [*words[:place], *words[place + 1 :]]

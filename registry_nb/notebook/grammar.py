@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol, Self
 
 from IPython.core.error import UsageError
@@ -142,6 +143,13 @@ _COMPLAINTS = {
 }
 
 
+def near_option(written: str, options: Iterable[str]) -> str | None:
+    """Return the option that one is a misspelling of; the dashes, which all have, make none of them alike."""
+    names = [option[2:] for option in options]
+    near = get_close_matches(written.lstrip("-").casefold(), names, n=1, cutoff=0.6)
+    return f"--{near[0]}" if near else None
+
+
 def parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
     """Read the words behind a verb."""
     parser = _Parser(prog=f"%registry {verb.name}", add_help=False, allow_abbrev=False)
@@ -151,7 +159,9 @@ def parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
         option = word.partition("=")[0]
         if re.match(r"-+[^\W\d]", word) and option not in verb.options:
             there = f" (options: {', '.join(verb.options)})" if verb.options else ""
-            raise Misread(f"{verb.name} has no option {shown(option)}{there}")
+            near = near_option(option, verb.options)
+            meant = f"; did you mean {near!r}?" if near else ""
+            raise Misread(f"{verb.name} has no option {shown(option)}{meant}{there}")
     given, rest = parser.parse_known_intermixed_args(words)
     if rest:
         raise Misread(f"Unexpected argument {shown(unshielded(rest[0]))}")

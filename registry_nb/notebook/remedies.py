@@ -19,7 +19,17 @@ from registry_nb.notebook.arranging import Lost, Meant, arranged
 from registry_nb.notebook.grammar import Misread, Verb
 from registry_nb.notebook.known import Known
 from registry_nb.notebook.rehearsal import rehearsed
-from registry_nb.notebook.speech import ALL, MEANT, TOOLS, name_and_version, quoted, unquoted, value_of, which_of
+from registry_nb.notebook.speech import (
+    ALL,
+    MEANT,
+    TOOLS,
+    name_and_version,
+    quoted,
+    stage_of,
+    unquoted,
+    value_of,
+    which_of,
+)
 from registry_nb.notebook.verbs import VERBS
 from registry_nb.registry import Registry
 
@@ -146,9 +156,12 @@ def listed(nouns: Sequence[str]) -> str:
 
 
 def _as_line(words: list[str]) -> list[str]:
-    """Take Python's way to write a call, SQL's to ask, and the name of a tool in front, for the line that they mean."""
+    """Take a call of Python, a question in SQL or English, and a tool's name in front, for the line that they mean."""
     while words and words[0].lstrip("%!").casefold() in TOOLS:
         words = words[1:]
+    asks = re.fullmatch(r"(?i)(?:who|what|which)\b.*?(\w+)\W*", " ".join(words))
+    if asks and stage_of(asks[1]):
+        return ["search", asks[1]]
     sql = re.fullmatch(
         r"""(?:\w+\s+)?(["']?)select\b.*?\sfrom\s+([^\s"']+)(.*)\1""", " ".join(words), re.DOTALL | re.IGNORECASE
     )

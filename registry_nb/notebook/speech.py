@@ -208,7 +208,7 @@ def which_of(word: str) -> str | None:
 def stage_of(word: str) -> str | None:
     """Return a stage, from what people call it."""
     word = _SAID.get(word.casefold().strip(",."), word.strip(",."))
-    near = get_close_matches(word.casefold(), [stage.casefold() for stage in Stage], n=1, cutoff=0.7)
+    near = get_close_matches(word.casefold(), [stage.casefold() for stage in Stage], n=1, cutoff=0.8)
     return next((str(stage) for stage in Stage if near and stage.casefold() == near[0]), None)
 
 
@@ -221,13 +221,12 @@ def is_time(text: str) -> bool:
 
 def pairs_of(words: Sequence[str]) -> Iterator[str]:
     """Read ``reviewed yes``, ``reviewed: yes`` and a dictionary as ``reviewed=yes``."""
-    if words[0].startswith("{"):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+    if words[0].startswith("{") and "=" not in words[0]:
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             found = ast.literal_eval(" ".join(words))
-            if isinstance(found, (dict, set)):
-                told = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
-                yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in told.items())
-                return
+            told = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
+            yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in told.items())
+        return
     words = [unquoted(word) if re.fullmatch(r"(['\"])\w+=[^\s'\"]*\1", word) else word for word in words]
     if not any("=" in word for word in words):
         text = [part for part in re.split(r"[\s:,]+", " ".join(map(unquoted, words))) if part]

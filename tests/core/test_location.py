@@ -47,6 +47,15 @@ def test_a_relative_path_and_the_home_folder_are_resolved_when_it_is_named(tmp_p
     assert registry.uri == str(tmp_path / "here")
 
 
+def test_a_tilde_that_names_nobody_is_a_folder_as_in_a_shell(tmp_path, monkeypatch, constant):
+    monkeypatch.chdir(tmp_path)
+    registry = rn.Registry("~nobody at all/models")
+    assert registry.uri == str(tmp_path / "~nobody at all" / "models")
+    registry.register(constant(1), "Iris")
+    assert registry.download("models:/Iris/1", "~nobody at all/files") == Path("~nobody at all/files")
+    assert (tmp_path / "~nobody at all" / "files").is_dir()
+
+
 @pytest.mark.parametrize(
     ("uri", "part"),
     [

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from IPython.core.error import UsageError
@@ -49,6 +50,7 @@ MEANT = {
     'registry.promote("Iris", 3, because="x y")': 'promote Iris 3 --because "x y"',
     "registry.promote Iris 3": "promote Iris 3",
     "promote(Iris 3)": "promote Iris 3",
+    "promote('Iris') + (3)": None,
     'register(model, "New", metrics={"accuracy": 0.9})': "register $model as New --metrics {'accuracy': 0.9}",
     'register(f(1), "New")': "register {f(1)} as New",
     "promote Iris version=3 stage=Staging": "promote Iris 3 Staging",
@@ -135,6 +137,11 @@ MEANT = {
     # an option that only has letters in common with another is not taken for it
     "promote Iris 3 --env prod": "promote Iris 3 Production",
     "load Iris 3 --as mine": "load Iris 3 as mine",
+    "load Iris X": None,
+    "asof yesterday Iris Irs": "asof yesterday Iris",
+    "promote 2 Irs": "promote Iris 2",
+    "tag Iris 3 {1 + 2}": None,
+    "copy Wine quality": 'copy "Wine quality" 3 Flower',
     "history Iris --user ada": None,
     "check --thing": None,
     "history --n 5": "history --limit 5",
@@ -229,6 +236,8 @@ MEANT = {
     "Iris = register model": "register model as Iris",
     "-yes": None,
     "count models": "models",
+    "what is in production?": "search \"stage = 'Production'\"",
+    "who am I?": None,
     "show tables": "models",
     "update Iris set": None,
     "get_latest_versions Iris": "versions Iris",
@@ -444,6 +453,15 @@ def test_a_model_of_another_registry_of_the_notebook_is_found_by_the_name_of_its
     assert said.endswith("the registry of the variable mine has it: `%registry use {mine.uri}`")
     two.run("%registry use {mine.uri}")
     assert len(two.run("%registry history Iris")) > 3
+
+
+@pytest.mark.parametrize("line", ["history Iris 3", "promot Iris 3"])
+def test_a_registry_that_cannot_be_read_does_not_keep_a_wrong_line_from_its_answer(two, line):
+    journal = Path(two.registry.uri) / "registry.jsonl"
+    journal.write_bytes(b"no journal\n" + journal.read_bytes())
+    rn.set_registry(rn.Registry(two.registry.uri))
+    said, _ = two.fails(f"%registry {line}", UsageError)
+    assert said.endswith(("; an example: `%registry history Iris --limit 20`", "; %registry alone lists the verbs"))
 
 
 def test_a_mistyped_folder_is_told_when_it_is_chosen(two, tmp_path):
