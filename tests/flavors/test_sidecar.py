@@ -146,7 +146,7 @@ def test_texts_of_which_one_is_very_long_do_not_fill_the_memory(tmp_path):
         (tmp_path / sidecar.FILE).write_text(json.dumps({"format": 1, "class": "Booster", "state": {"labels": told}}))
         return Files.of_folder(tmp_path)
 
-    with pytest.raises(rn.Corrupted, match="so long that an array of all would take too much memory"):
+    with pytest.raises(rn.Corrupted, match="so long that an array of all of them would take too much memory"):
         sidecar.read(saved(["x" * 1_000_000, *["y"] * 100_000]), ["Booster"])
     _, state = sidecar.read(saved(["x" * 1000, *["y"] * 1000]), ["Booster"])
     assert (state["labels"].shape, len(state["labels"][0])) == ((1001,), 1000)

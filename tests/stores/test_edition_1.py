@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,8 @@ def test_there_is_a_test_of_every_pickle():
 @pytest.mark.parametrize("name", TODAY)
 def test_a_pickle_is_what_the_registry_says(edition, name):
     kept, today = unpickled(name), TODAY[name](edition)
+    if name == "report":  # the copy's unused bytes are as old as the copy
+        kept = replace(kept, reclaimable_from=today.reclaimable_from)
     assert type(kept) is type(today)
     assert kept == today
     assert str(kept) == str(today)

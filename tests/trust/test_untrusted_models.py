@@ -159,7 +159,7 @@ def at_every_door(registry, marker):
     registry.promote("Gift", 2)
     with registry.follow("models:/Gift/Production") as model:
         registry.promote("Gift", 1)
-        with pytest.warns(rn.RegistryWarning, match=r"goes on to serve .* models:/Gift/1 cannot \("):
+        with pytest.warns(rn.RegistryWarning, match=r"goes on to serve .* models:/Gift/1 cannot serve \("):
             assert model.version.version == 2
     registry.copy(URI, "Copy")
     refused(lambda: registry.load("models:/Copy/1"))
