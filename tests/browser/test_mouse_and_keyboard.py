@@ -284,7 +284,7 @@ def test_a_bar_is_a_share_of_the_best_and_there_is_none_where_nobody_knows_what_
 
 
 def test_a_number_looks_in_the_panel_as_in_the_table_of_a_cell(page):
-    source = (resources.files("registry_nb.notebook") / "static/dom.js").read_text(encoding="utf-8")
+    source = (resources.files("registry_nb.panel") / "static/dom.js").read_text(encoding="utf-8")
     values = [
         0.0,
         1.0,
@@ -307,7 +307,7 @@ def test_a_number_looks_in_the_panel_as_in_the_table_of_a_cell(page):
     rows = [[0.9343, 0.943], [0.5, None], [123456.0, 0.5], [0.00012, 1.0], [1.0, 0.25]]
     script = f"rows => {{ {source}; return rows.map(row => row.map(one => figure(one, decimalsOf(row)))); }}"
     assert page.evaluate(script, rows) == [aligned(row) for row in rows]
-    source += (resources.files("registry_nb.notebook") / "static/shadow.js").read_text(encoding="utf-8")
+    source += (resources.files("registry_nb.panel") / "static/shadow.js").read_text(encoding="utf-8")
     shares = [0.0, 1.0, 0.5, 0.0625, 0.99949, 0.9995, 0.9999999, 1e-9]
     assert page.evaluate(f"values => {{ {source}; return values.map(share); }}", shares) == [*map(percent, shares)]
 
