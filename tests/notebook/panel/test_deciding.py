@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import registry_nb as rn
+from registry_nb.display.cells import exact, milliseconds
 from registry_nb.panel import actions, reports
-from registry_nb.panel.rows import exact, milliseconds
 from registry_nb.rules import approved_by, has_description, metric, probe_passes
 
 
