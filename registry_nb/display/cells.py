@@ -6,7 +6,6 @@ way into a cell.
 
 from __future__ import annotations
 
-import ast
 import functools
 import math
 import unicodedata
@@ -173,23 +172,6 @@ def local_time(at: datetime) -> str:
 def counted(number: int, noun: str) -> str:
     """Write how many: 1 version, 2 versions."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def predicts(value: Any) -> bool:
-    """Tell whether something predicts; a variable whose attributes are computed may raise anything."""
-    try:
-        return not isinstance(value, type) and callable(getattr(value, "predict", None))
-    except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
-        return False
-
-
-def is_expression(source: str) -> bool:
-    """Tell whether a text is a Python expression."""
-    try:
-        ast.parse(source.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it nests too deeply
-        return False
-    return True
 
 
 def milliseconds(at: datetime) -> int:

@@ -52,7 +52,7 @@ def sentence(events: Sequence[Event]) -> str:
     if len(parts) > _PARTS:
         whole = next((phrase(event) for event in events if event.version is None), parts[0])
         parts = [whole, f"{len(parts) - 1} changes more"]
-    text = "; ".join(parts) or "nothing changed: it was so already"
+    text = "; ".join(parts) or "nothing changed: already in that state"
     return text[0].upper() + text[1:]
 
 

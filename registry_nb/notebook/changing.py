@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_nb.display.cells import visible
-from registry_nb.display.sheets import Page, Sheet, cells_of, source_of
+from registry_nb.display.provenance import cells_of, source_of
+from registry_nb.display.sheets import Page, Sheet
 from registry_nb.errors import shown
 from registry_nb.notebook.grammar import (
     BECAUSE,

@@ -167,7 +167,7 @@ def verb(
     example: str,
     *arguments: Argument,
     changes: bool = False,
-    idle: str = "it was so already",
+    idle: str = "already in that state",
 ) -> Callable[[Action], Action]:
     """Put a function into the table of verbs; `idle` says why a change changed nothing."""
 

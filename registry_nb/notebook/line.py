@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import itertools
 import re
 import sys
 import threading
-import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from IPython.core.error import UsageError
 
 from registry_nb import session
+from registry_nb.context import recorded
 from registry_nb.display.cells import visible
+from registry_nb.display.provenance import same_bytes
 from registry_nb.display.sentences import sentence
-from registry_nb.display.sheets import same_bytes
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import Event, Stage
 from registry_nb.domain.secrets import masked
@@ -138,25 +137,18 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     verb = _known(words[0])
     given = parsed(verb, words[1:])
     registry = session.get_registry()
-    echo = verb.changes and magics.echo and not written.endswith(";")
-    names = _models(verb, given) if echo else []
-    before = _holders(registry, names[0]) if names else {}
-    marks = {name: _last(registry, name) for name in names}
     called = Echo(registry, here)
     if "yes" in given and not magics.confirm:
         given.yes = True
     body = contextlib.nullcontext() if cell is None else capture.cell(cell)
-    with body, _one_line_warnings():
+    with body, _one_line_warnings(), recorded() as events:
         result = verb.action(here, cast("Registry", called), given)
     result = registry if result is called else result
-    if echo and called.lines:
-        moves = _moves(registry, names[-1] if verb.name == "rename" else names[0], before)
-        if not moves and not is_question(verb, given):
-            moves = [_done(registry, marks, verb)]
+    if verb.changes and magics.echo and not written.endswith(";") and called.lines:
         twin = same_bytes(cast("Any", result)) if verb.name == "register" else ""
         python = visible(masked("; ".join(called.lines))[0])
-        told = "   ".join(filter(None, [*moves, twin, python]))
-        magics.shell.display_pub.publish({"text/plain": told})
+        text = "   ".join(filter(None, [_outcome(registry, verb, given, events), twin, python]))
+        magics.shell.display_pub.publish({"text/plain": text})
     if isinstance(result, Listing) and not isinstance(result, Diff) and not result:
         result = Listing(empty=remedies.in_a_line(result.empty))
     return result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
@@ -236,53 +228,28 @@ def _one_line_warnings() -> Iterator[None]:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def is_question(verb: Verb, given: argparse.Namespace) -> bool:
-    """Tell whether a line of a verb that changes something only asks."""
-    return bool(vars(given).get("dry_run")) or (verb.name == "policy" and not given.rules and not given.none)
+def _outcome(registry: Registry, verb: Verb, given: argparse.Namespace, events: Sequence[Event]) -> str:
+    """Describe what a line changed, by the events that it wrote."""
+    if events:
+        return _stage_moves(registry, events) or visible(masked(sentence(events))[0])
+    only_asks = vars(given).get("dry_run") or (verb.name == "policy" and not given.rules and not given.none)
+    return "" if only_asks else f"Nothing changed: {verb.idle}"
 
 
-def _models(verb: Verb, given: argparse.Namespace) -> list[str]:
-    """Return the names of the models that a line is about; where there are two, the new one is the second."""
-    about: Any = getattr(given, "ref", None) or getattr(given, "words", None) or given.name
-    first = about if isinstance(about, str) else about[0]
-    names = [re.split(r"[/@]", first.removeprefix("models:/"))[0]]
-    new = given.words[-1] if verb.name == "copy" else getattr(given, "new", None)
-    return names if new is None else [*names, unicodedata.normalize("NFC", str(new))]
+def _stage_moves(registry: Registry, events: Sequence[Event]) -> str:
+    """Describe moves between stages: ``Production: 2 → 3; 2 is archived``."""
+    changes = [(event.version or 0, event.before or {}, event.after or {}) for event in events]
+    moves = [(number, old["stage"], new["stage"]) for number, old, new in changes if "stage" in old and "stage" in new]
+    parts = []
+    for stage in reversed(SERVING):
+        left = {number for number, old, _ in moves if old == stage}
+        joined = {number for number, _, new in moves if new == stage}
+        if left or joined:
+            holders = set(registry.store.holders(events[0].name, stage))
+            parts.append(f"{stage}: {_listed(holders - joined | left)} → {_listed(holders)}")
+    archived = sorted(number for number, old, new in moves if old in SERVING and new == Stage.ARCHIVED)
+    return "; ".join([*parts, *(f"{number} is archived" for number in archived)])
 
 
-def _last(registry: Registry, name: str) -> str:
-    return next((event.id for event in registry.store.events(name, newest_first=True)), "")
-
-
-def _done(registry: Registry, marks: Mapping[str, str], verb: Verb) -> str:
-    """Say what the line did, as the history tells it."""
-    events = list[Event]()
-    old = set(marks.values())  # of both names: a renamed model keeps its history
-    for name in marks:
-        newer = itertools.takewhile(lambda event: event.id not in old, registry.store.events(name, newest_first=True))
-        events += [event for event in newer if event.user == registry.user]
-    if not events:
-        return f"Nothing changed: {verb.idle}"
-    return visible(masked(sentence(events[::-1]))[0])
-
-
-def _holders(registry: Registry, name: str) -> dict[Stage, Sequence[int]]:
-    return {stage: registry.store.holders(name, stage) for stage in SERVING}
-
-
-def _moves(registry: Registry, name: str, before: Mapping[Stage, Sequence[int]]) -> list[str]:
-    """Say who holds which stage now, and who was archived: ``Production: 2 → 3; 2 is archived``."""
-    after = _holders(registry, name)
-    told = [
-        f"{stage}: {_listed(before[stage])} → {_listed(after[stage])}"
-        for stage in reversed(SERVING)
-        if tuple(before[stage]) != tuple(after[stage])
-    ]
-    left = sorted({number for stage in SERVING for number in before[stage] if number not in after[stage]})
-    records = (registry.store.version(name, number) for number in left)
-    gone = [record.version for record in records if record is not None and record.stage is Stage.ARCHIVED]
-    return ["; ".join([*told, *(f"{number} is archived" for number in gone)])] if told else []
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "–"
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers))) or "–"

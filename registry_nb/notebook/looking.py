@@ -6,7 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
-from registry_nb.display.sheets import cells_of
+from registry_nb.display.provenance import cells_of
 from registry_nb.notebook.grammar import (
     FILTER,
     LIMIT,

@@ -6,16 +6,17 @@ import functools
 import inspect
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
-from registry_nb.display.cells import is_expression, predicts
+from registry_nb.display import variables
+from registry_nb.display.variables import is_expression
 from registry_nb.domain.records import Stage
-from registry_nb.errors import close, pass_signals, shown
+from registry_nb.errors import Invalid
 from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
 from registry_nb.registry import Registry
 
@@ -52,17 +53,11 @@ class Here:
         self.sources: dict[int, tuple[Any, str]] = {}
 
     def variable(self, name: str) -> Any:
-        """Return a variable, or the value of an expression, of which nothing is filled in."""
+        """Return a variable, or the value of an expression in which nothing was filled in."""
         if isinstance(name, Expanded):
             return self._seen(name.value, name.source)
-        if name in self._names:
-            return self._seen(self._names[name], str(name))
-        written = name.raw if isinstance(name, Word) else name
-        if is_expression(written) and not written.isidentifier():
-            return self.value(written)
-        raise Misread(
-            f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
-        )
+        text = name.raw if isinstance(name, Word) and name not in self._names else str(name)
+        return self._evaluated_by(variables.variable, text)
 
     def has(self, name: str) -> bool:
         """Tell whether there is a variable."""
@@ -74,12 +69,11 @@ class Here:
 
     def models(self) -> list[str]:
         """Name the variables that could be registered."""
-        return [name for name in self.names() if predicts(self._names[name])]
+        return [*variables.models(self._names, self._shell.user_ns_hidden)]
 
     def names(self) -> list[str]:
         """Name the notebook's own variables."""
-        hidden = self._shell.user_ns_hidden
-        return [name for name in list(self._names) if name[0] != "_" and name not in hidden]
+        return variables.names(self._names, self._shell.user_ns_hidden)
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression."""
@@ -89,15 +83,7 @@ class Here:
             if expression.filled and not is_expression(expression.raw):
                 return self.variable(expression)
             expression = expression.raw
-        try:
-            found = eval(expression, self._names)  # noqa: S307  # the user's own cell
-        except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
-            pass_signals(error)
-            meant = close(error.name, self.names()) if isinstance(error, NameError) and error.name else ""
-            told = f"{type(error).__name__}: {error}"
-            kind = Misread if isinstance(error, SyntaxError) else UsageError  # the line may have been meant otherwise
-            raise kind(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
-        return self._seen(found, expression)
+        return self._evaluated_by(variables.evaluate, expression)
 
     def assign(self, name: str, value: Any) -> None:
         """Set a variable of the notebook."""
@@ -171,6 +157,15 @@ class Here:
                 source = f"format({source[:place].strip()}, {source[place + 1 :]!r})"
                 break
         return self.value(source), source
+
+    def _evaluated_by(self, evaluate: Callable[..., Any], text: str) -> Any:
+        try:
+            value = evaluate(text, self._names, self._shell.user_ns_hidden)
+        except Invalid as error:
+            # Code that ran and failed was meant as code; anything else may be a line that was meant in another way.
+            ran = error.__cause__ is not None and not isinstance(error.__cause__, SyntaxError)
+            raise (UsageError if ran else Misread)(str(error)) from None
+        return self._seen(value, text)
 
     def _seen(self, value: Any, source: str) -> Any:
         self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity

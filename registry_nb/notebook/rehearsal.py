@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 
 from IPython.core.error import UsageError
 
-from registry_nb.display.cells import is_expression
+from registry_nb.display.variables import is_expression
 from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.errors import RegistryError
 from registry_nb.notebook.grammar import parsed, shielded

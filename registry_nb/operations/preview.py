@@ -1,4 +1,4 @@
-"""What a click would do, before it is confirmed: the verbs that would decide it decide it, and nothing is committed."""
+"""What an action of the panel would do, before it is confirmed: the lifecycle decides, and nothing is committed."""
 
 from __future__ import annotations
 
@@ -18,30 +18,23 @@ _DO = ("promote", "stage", "archive", "rollback", "delete")
 def planned(
     context: Context, do: str, model: str, version: int | None, target: Stage, to: int | None
 ) -> dict[str, Any]:
-    """Say what would happen.
+    """Describe what an action would do; errors are those of the call itself.
 
     Parameters
     ----------
-    context : Context
     do : {"promote", "stage", "archive", "rollback", "delete"}
-    model : str
     version : int or None
         None for a rollback, and to delete the model.
     target : Stage
-        Where it goes, or what is rolled back.
+        The stage that the version gets, or that is rolled back.
     to : int or None
         An earlier holder, if a rollback shall not restore the last one.
 
     Returns
     -------
     dict
-        ``sentence``; ``expected``, the holder of the stage (0: nobody; None: it does not matter); ``target``, the
+        ``sentence``; ``expected``, the holder of the stage (0: none; None: it does not matter); ``target``, the
         version that moves; ``seen``, the stage where it is.
-
-    Raises
-    ------
-    RegistryError
-        As the call itself would.
     """
     store = context.store
     stamp = Stamp(datetime.now(UTC), context.user, "")
@@ -55,19 +48,18 @@ def planned(
     elif version is not None:
         record = queries.version(context, model, version)
     else:
-        raise Invalid("a plan is about a version: say which")
+        raise Invalid("a plan needs a version; give its number")
     holders = resolve.each(store, record.name, store.holders(record.name, target))
-    if do in {"promote", "rollback"}:
-        change = lifecycle.moved(record, target, holders, stamp, action=do, alone=True)
-    elif do in {"stage", "archive"}:
-        target = target if do == "stage" else Stage.ARCHIVED
-        change = lifecycle.moved(record, target, (), stamp, action=do, alone=False)
-    elif do == "delete":
+    alone = do in {"promote", "rollback"}
+    if do == "delete":
         change = lifecycle.deleted_version(resolve.own(store, record.name), record, stamp)
+    elif do in _DO:
+        target = Stage.ARCHIVED if do == "archive" else target
+        change = lifecycle.moved(record, target, holders, stamp, action=do, alone=alone)
     else:
         raise Invalid(f"{shown(do)} cannot be planned{close(str(do), _DO)}")
     holding = [holder.version for holder in holders if holder.version != record.version]
-    expects = do in {"promote", "rollback"} or (do == "stage" and target in resolve.SERVING)
+    expects = alone or (do == "stage" and target in resolve.SERVING)
     return {
         "sentence": _going_to(do, change, record, target, holding if do == "stage" else []),
         "expected": max((holder.version for holder in holders), default=0) if expects else None,

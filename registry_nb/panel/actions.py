@@ -6,7 +6,6 @@ What a person is about to change, they saw a moment ago. What they saw comes alo
 
 from __future__ import annotations
 
-import heapq
 import inspect
 import re
 import threading
@@ -19,10 +18,11 @@ from typing import Any
 
 from registry_nb.context import Context, recorded
 from registry_nb.display import sentences
-from registry_nb.display.cells import brief, is_expression, milliseconds, predicts
-from registry_nb.display.sheets import looked_at
+from registry_nb.display.cells import brief, milliseconds
+from registry_nb.display.records import looked_at
+from registry_nb.display.variables import is_expression, models, variable
 from registry_nb.domain.records import ModelVersion, Stage, json_number
-from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, pass_signals, shown
+from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, resolve, stages
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
@@ -163,21 +163,14 @@ def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Jso
 
 
 def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
-    store = asked.context.store
-    if model is None:
-        names = store.histories()
-        events = heapq.merge(
-            *(store.events(name, newest_first=True) for name in names), key=lambda event: event.id, reverse=True
-        )
-        newest = list(islice(events, limit + 1))
-        more, stints = len(newest) > limit, list[Json]()
-    else:
-        every = list(queries.history(asked.context, model))
-        newest, more = every[::-1], len(every) > limit
-        stints = [sentences.stint_row(stint) for stint in asof.timeline(asked.context, model)]
-    forced = sum(sentences.is_forced(event) for event in newest)
-    rows = [sentences.event_row(event) for event in newest[:limit][::-1]]
-    return {"events": rows, "more": more, "timeline": stints, "forced": forced}
+    events = queries.history(asked.context, model, limit=limit + 1 if model is None else None)
+    stints = asof.timeline(asked.context, model) if model is not None else ()
+    return {
+        "events": [sentences.event_row(event) for event in events[max(len(events) - limit, 0) :]],
+        "more": len(events) > limit,
+        "timeline": [sentences.stint_row(stint) for stint in stints],
+        "forced": sum(map(sentences.is_forced, events)),
+    }
 
 
 def _asof(asked: Asked, model: str, at: float) -> Json:
@@ -316,11 +309,7 @@ _OPS: Mapping[str, Callable[..., Any]] = {
 
 def variables(notebook: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name the notebook's variables that could be registered, with their types."""
-    return [
-        {"name": name, "type": type(value).__name__}
-        for name, value in list(notebook.items())
-        if not name.startswith("_") and predicts(value)
-    ]
+    return [{"name": name, "type": type(value).__name__} for name, value in models(notebook).items()]
 
 
 def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None = None) -> Json:
@@ -388,21 +377,10 @@ def _loading(record: ModelVersion, context: Context) -> list[str]:
 
 
 def _variable(asked: Asked, written: str) -> Any:
-    """Return what a field of a form names, as a line of ``%registry`` would: a variable, or an expression."""
-    if written in asked.notebook:
-        return asked.notebook[written]
-    meant = _EXPRESSION.fullmatch(written.strip())
-    source = (meant[1] or meant[2]) if meant else written.strip()
-    if source in asked.notebook:
-        return asked.notebook[source]
-    there = [one["name"] for one in variables(asked.notebook)]
-    if source.isidentifier() or not is_expression(source):
-        raise Invalid(f"there is no variable {shown(written)} in this notebook any more{close(written, there)}")
-    try:
-        return eval(source, {**asked.notebook})  # noqa: S307  # the user's own form
-    except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
-        pass_signals(error)
-        raise Invalid(f"{shown(written)} cannot be evaluated: {type(error).__name__}: {error}") from None
+    """Return the value of a form's field: a variable or an expression, as in a line of ``%registry``."""
+    text = written.strip()
+    match = _EXPRESSION.fullmatch(text)
+    return variable((match[1] or match[2]) if match else text, {**asked.notebook})
 
 
 def _filled(asked: Asked, text: str) -> Any:

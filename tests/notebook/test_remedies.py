@@ -202,11 +202,11 @@ def test_a_timeline_takes_its_stage_as_a_word(two):
     [
         ("describe Iris 'a flower'", "Described Iris"),
         ("tag Iris 3 a=b", "Tagged Iris 3: a=b"),
-        ("tag Iris 1 seen=yes", "Nothing changed: it was so already"),
+        ("tag Iris 1 seen=yes", "Nothing changed: already in that state"),
         ("untag Iris 1 seen", "Removed tags of Iris 1: seen"),
         ("untag Iris 3 nope", "Nothing changed: there is no such tag"),
         ("alias Iris 3 best", "Pointed @best of Iris to 3"),
-        ("alias Iris 2 champion", "Nothing changed: it was so already"),
+        ("alias Iris 2 champion", "Nothing changed: already in that state"),
         ("unalias Iris champion", "Removed @champion of Iris"),
         ("rename Iris Flower", "Renamed Iris to Flower"),
         ("copy Iris/1 Flower", "Registered Flower 1; created Flower"),
@@ -215,7 +215,7 @@ def test_a_timeline_takes_its_stage_as_a_word(two):
         ("approve Iris 3", "Approved Iris 3 for Production"),
         ("reject Iris 1", "Rejected Iris 1 for Production"),
         ("policy Iris approved_by(1)", "Set the policy of Iris for Production"),
-        ("trust Iris 3", "Nothing changed: it was so already"),
+        ("trust Iris 3", "Nothing changed: already in that state"),
     ],
 )
 def test_each_change_says_in_one_line_what_it_did_or_that_it_did_nothing(two, line, says):
