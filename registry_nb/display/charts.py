@@ -88,8 +88,8 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
         existing = f"there are {', '.join(map(visible, names[:8]))}" if names else "they have no metrics"
         wanted = "a metric" if metric is None else f"the metric {shown(metric)}"
         if metric in names:
-            values = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
-            existing = f"by version, it is {listed(values)}"
+            by_version = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
+            existing = f"by version, it is {listed(by_version)}"
         raise Invalid(f"no version has {wanted} as a finite number; {existing}{close(metric or '', names)}")
     drawn = having[-_MOST:]
     values = [version.metrics[metric] for version in drawn]

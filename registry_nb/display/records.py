@@ -61,14 +61,14 @@ def sheet(shown: object, limit: int = LIMIT) -> Sheet:
 _VERDICTS = {"passed": Cell("✓ passed", kind="good"), "failed": Cell("✗ failed", kind="bad")}
 
 
-def _evaluation(found: Evaluation) -> Sheet:
+def _evaluation(evaluation: Evaluation) -> Sheet:
     unknown = Cell("? not known", kind="bad")
-    rows = [(_VERDICTS.get(row.verdict, unknown), rule_cell(row.rule), text_cell(row.found)) for row in found.rows]
-    note = "" if rows else f"there is no policy for {found.to}"
-    return Sheet(visible(found.sentence), head=("", "rule", "found") if rows else (), rows=rows, note=note)
+    rows = [(_VERDICTS.get(row.verdict, unknown), rule_cell(row.rule), text_cell(row.found)) for row in evaluation.rows]
+    note = "" if rows else f"there is no policy for {evaluation.to}"
+    return Sheet(visible(evaluation.sentence), head=("", "rule", "found") if rows else (), rows=rows, note=note)
 
 
-def _comparison(found: Comparison) -> Sheet:
+def _comparison(comparison: Comparison) -> Sheet:
     parts = [
         Sheet(
             visible(part.title, 100),
@@ -76,9 +76,9 @@ def _comparison(found: Comparison) -> Sheet:
             rows=[aligned_cells(row) for row in part.rows[:_PART]],
             note=visible(part.note),
         )
-        for part in found.parts()
+        for part in comparison.parts()
     ]
-    return Sheet(visible(f"{found.b.name}: {found.sentence}"), picture=found.svg(), further=parts)
+    return Sheet(visible(f"{comparison.b.name}: {comparison.sentence}"), picture=comparison.svg(), further=parts)
 
 
 def _version(version: ModelVersion) -> Sheet:
@@ -120,28 +120,31 @@ def _model(model: RegisteredModel) -> Sheet:
     return without_empty_facts(visible(model.name), facts, note=note, further=further)
 
 
-def _inspection(found: Inspection) -> Sheet:
+def _inspection(inspection: Inspection) -> Sheet:
     origins = {
         "local": "you registered it",
         "known": "a signer whom you know",
-        "trusted": "you trust this whole registry: whoever may write it may run code as you",
+        "trusted": "you trust this whole registry: anyone who can write to it can run code as you",
         "foreign": "nobody whom you know",
     }
-    foreign = found.origin == "foreign"
+    foreign = inspection.origin == "foreign"
     facts = [
-        ("origin", Cell(f"{found.origin}: {origins[found.origin]}", kind="bad" if foreign else "good")),
-        ("signed by", long_cell(", ".join(found.signers))),
-        ("record", Cell(ALTERED if found.altered else "", kind="bad")),
-        ("registered by", long_cell(f"{found.registered_by}, says the record" if found.registered_by else "")),
-        ("to trust it", long_cell(found.way_out)),
-        ("it is", Cell(found.kind, kind="bad" if foreign and found.kind == "code" else "")),
-        ("imports", long_cell(", ".join(found.imports))),
-        ("besides", long_cell(", ".join(found.problems))),
-        ("missing here", long_cell(found.missing or "")),
-        ("different here", long_cell(", ".join(found.changes))),
-        ("bytes", Cell(f"{in_bytes(found.size)}, {visible(found.digest)}")),
+        ("origin", Cell(f"{inspection.origin}: {origins[inspection.origin]}", kind="bad" if foreign else "good")),
+        ("signed by", long_cell(", ".join(inspection.signers))),
+        ("record", Cell(ALTERED if inspection.altered else "", kind="bad")),
+        (
+            "registered by",
+            long_cell(f"{inspection.registered_by}, according to the record" if inspection.registered_by else ""),
+        ),
+        ("to trust it", long_cell(inspection.way_out)),
+        ("it is", Cell(inspection.kind, kind="bad" if foreign and inspection.kind == "code" else "")),
+        ("imports", long_cell(", ".join(inspection.imports))),
+        ("besides", long_cell(", ".join(inspection.problems))),
+        ("missing here", long_cell(inspection.missing or "")),
+        ("different here", long_cell(", ".join(inspection.changes))),
+        ("bytes", Cell(f"{in_bytes(inspection.size)}, {visible(inspection.digest)}")),
     ]
-    return without_empty_facts(visible(found.uri), facts)
+    return without_empty_facts(visible(inspection.uri), facts)
 
 
 def _alone(record: Shown) -> Sheet:
@@ -253,7 +256,7 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Difference: _alone,
     Rule: _alone,
     Signature: _signature,
-    Behaviour: lambda found: Sheet(visible(found)),
+    Behaviour: lambda behaviour: Sheet(visible(behaviour)),
     Report: _report,
     LoadedModel: _loaded,
     Following: _following,

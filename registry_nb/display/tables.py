@@ -171,8 +171,8 @@ def _two_sides(found: Difference) -> list[Cell]:
     elif measured and all(side is None or isinstance(side, (int, float)) for side in sides):
         cells = [cell if cell.text else Cell("–") for cell in number_cells(sides)]
     else:
-        told = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
-        cells = [text_cell(or_none(side)) for side in told]
+        texts = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
+        cells = [text_cell(or_none(side)) for side in texts]
     good = [
         replace(cell, kind="good" if found.better == which else "") for which, cell in zip("ab", cells, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""A line of ``%registry``: split into words, parsed by its verb's entry in the table, answered with one record."""
+"""Run a line of ``%registry``: split it into words, parse them for the verb, and call its action."""
 
 from __future__ import annotations
 
@@ -32,46 +32,38 @@ from registry_nb.operations.resolve import SERVING
 from registry_nb.provenance import capture
 from registry_nb.registry import Registry
 
-#: Words separated by blanks; quotes hold a word together, and so do braces, and brackets behind a name.
+#: Words are separated by blanks, but not inside quotes, braces, or brackets after a name.
 _WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|(?<=[\w\])]){BRACKETS}|[^\s"'\\]|\\.)+""", re.DOTALL)
-#: Characters of a line that is proposed.
+#: Characters of the longest line that is suggested.
 _LONGEST = 300
 #: An option and its value, as one word.
 _OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
 
 def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | None) -> Any:
-    """Do what a line says; what goes wrong keeps its type, and is told in one line.
+    """Run a line, and the cell below ``%%registry``; errors keep their type, with a message of one line.
 
-    Parameters
-    ----------
-    magics : RegistryMagics
-        Its shell and its settings.
-    line : str
-    cell : str or None
-        The cell below ``%%registry``.
-    local : mapping or None
-        The variables of the function that the line stands in.
+    `local` has the variables of the function that contains the line.
     """
     here = Here(magics.shell, local)
     try:
-        return _answered(magics, line, cell, here)
+        return _result(magics, line, cell, here)
     except Misread as error:
         raise UsageError(_one_line(advised(error, line, here))) from None
     except UsageError as error:
         raise UsageError(_one_line(error)) from None
     except RegistryError as error:
         error.args = (_one_line(advised(error, line, here)),)
-        if isinstance(error, ImportError):  # which keeps it twice
+        if isinstance(error, ImportError):  # which also keeps the message here
             error.msg = error.args[0]
-        told = f"{type(error).__name__}: {error}"
-        # IPython's hook; not a lambda, which would keep the error from crossing to another process.
-        error._render_traceback_ = functools.partial(list, (told,))  # type: ignore[attr-defined]
+        text = f"{type(error).__name__}: {error}"
+        # IPython's hook; not a lambda, which could not be pickled for another process.
+        error._render_traceback_ = functools.partial(list, (text,))  # type: ignore[attr-defined]
         raise
 
 
 def use(shell: Any, uri: str) -> None:
-    """Choose a registry, as ``%registry use`` does."""
+    """Make a registry the current one, as ``%registry use`` does."""
     Here(shell, None).use(uri)
 
 
@@ -114,26 +106,26 @@ def _elsewhere(text: str, name: str, here: Here) -> str:
 
 
 def _loosely(line: str) -> list[str]:
-    """Split a line into words, also one whose quotes are not in order."""
+    """Split a line into words, also if its quotes are not balanced."""
     try:
         return [f"{DASHED}{word.word}" if isinstance(word, Shielded) else word for word in _split(line.rstrip(" ;"))]
     except UsageError:
         return [word.strip("'\"") or word for word in line.split()]
 
 
-def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
+def _result(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     written = line.rstrip()
     words = _split(written.removesuffix(";"))
     if cell is not None:
         _run_cell(magics.shell, words, cell)
-    if words and re.match(r"[\w.]+\(", words[0]):  # Python's way to write a call
+    if words and re.match(r"[\w.]+\(", words[0]):  # a call, as in Python
         _known(words[0])
     words = [here.expanded(word) for word in words]
-    asks = [word for word in words if word not in {"-h", "--help"}]
-    if not asks or asks == ["help"]:
+    plain = [word for word in words if word not in {"-h", "--help"}]
+    if not plain or plain == ["help"]:
         return overview()
-    if asks[0] == "help" or asks != words:
-        return page(_known(asks[1] if asks[0] == "help" else asks[0]))
+    if plain[0] == "help" or plain != words:
+        return page(_known(plain[1] if plain[0] == "help" else plain[0]))
     verb = _known(words[0])
     given = parsed(verb, words[1:])
     registry = session.get_registry()
@@ -155,7 +147,7 @@ def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
 
 
 def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
-    """Run a cell whose line is in order; its ``$name`` and ``{expression}`` are about what the cell makes."""
+    """Run a cell after its line was parsed; ``$name`` and ``{expression}`` are filled in after it ran."""
     if words[:1] != ["register"]:
         raise UsageError("%%registry runs a cell and registers what it made: %%registry register model as Iris")
     parsed(VERBS["register"], words[1:])
@@ -166,18 +158,18 @@ def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
 
 
 def _awaits(shell: Any, cell: str) -> bool:
-    """Tell whether a cell needs the event loop, which runs this one already."""
+    """Return whether a cell needs the event loop, which is running already."""
     try:
         return bool(shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)))
-    except SyntaxError:  # the cell says so when it is run
+    except SyntaxError:  # running the cell reports it
         return False
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- words -------------------------------------------------------------------------------------------------------------
 
 
 def _split(line: str) -> list[str]:
-    """Split as a shell does, but keep the quotes, which say that nothing is to be expanded."""
+    """Split as a shell does, but keep the quotes: quoted text is not expanded."""
     words, position = list[str](), 0
     while rest := line[position:].lstrip():
         position = len(line) - len(rest)
@@ -199,7 +191,7 @@ def _known(name: str) -> Verb:
     return VERBS[name]
 
 
-# -- what is told ----------------------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------------------------
 
 
 def _one_line(error: object) -> str:
@@ -208,19 +200,16 @@ def _one_line(error: object) -> str:
 
 @contextlib.contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """Show the registry's warnings in one line, without the line of IPython that they came through.
+    """Show the registry's warnings in one line, without the source line in IPython.
 
-    Only in the main thread: what `warnings` catches, it catches for all threads, and two that do so at once may leave
-    the process without warnings for good.
+    Only in the main thread: `warnings` catches those of all threads, and two that catch at once may leave the process
+    without warnings for good.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with warnings.catch_warnings(record=True) as warned:
-        try:
-            yield
-        finally:
-            caught = list(warned)
+    with warnings.catch_warnings(record=True) as caught:
+        yield
     for warning in caught:
         if issubclass(warning.category, RegistryWarning):
             sys.stderr.write(f"{warning.category.__name__}: {warning.message}\n")

@@ -1,4 +1,4 @@
-"""The notebook as a line of ``%registry`` sees it: variables, questions, the next cell, and its calls in Python."""
+"""The notebook for a line of ``%registry``: its variables, questions, the next cell, and calls written as Python."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shie
 from registry_nb.registry import Registry
 
 QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
-#: Braces around an expression, which may have strings, dicts and sets in it.
+#: Braces around an expression, which may contain strings, dicts and sets.
 BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED})*\}}"""
 for _ in range(3):
     BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED}|{BRACES})*\}}"""
-#: Brackets of a call or an index, which may have strings and brackets in them.
+#: Brackets of a call or an index, which may contain strings and brackets.
 BRACKETS = rf"""(?:\((?>[^()\[\]{{}}"']|{QUOTED})*\)|\[(?>[^()\[\]{{}}"']|{QUOTED})*\])"""
 for _ in range(3):
     _INNER = rf"""(?>[^()\[\]{{}}"']|{QUOTED}|{BRACES}|{BRACKETS})*"""
@@ -36,20 +36,20 @@ _WHOLE = re.compile(
     rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))",
     re.DOTALL,
 )
-#: What a word is made of.
+#: The parts of a word.
 _PART = re.compile(rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)", re.DOTALL)
-#: What a verb asks before it acts is no part of the Python that does the same.
-_ASKING = {"model", "version"}
+#: Queries before an action, which are left out of its Python.
+_QUERIES = {"model", "version"}
 
 
 class Here:
-    """The notebook as a line sees it: its variables, and those of the function that the line stands in."""
+    """The notebook for one line: its variables, and those of the function that contains the line."""
 
     def __init__(self, shell: Any, local: Mapping[str, Any] | None) -> None:
         self._shell = shell
         nested = local is not None and local is not shell.user_ns
         self._names = {**shell.user_ns, **local} if nested and local else shell.user_ns
-        #: Values by their identity, and the Python that means them.
+        #: Values by identity, with their Python source.
         self.sources: dict[int, tuple[Any, str]] = {}
 
     def variable(self, name: str) -> Any:
@@ -60,7 +60,7 @@ class Here:
         return self._evaluated_by(variables.variable, text)
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a variable."""
+        """Return whether there is a variable."""
         return name in self._names
 
     def registries(self) -> list[tuple[str, Registry]]:
@@ -79,7 +79,7 @@ class Here:
         """Evaluate an expression."""
         if isinstance(expression, Expanded):
             return self._seen(expression.value, expression.source)
-        if isinstance(expression, Word):  # a value of the notebook names a variable, but is never run
+        if isinstance(expression, Word):  # a filled-in value can name a variable, but is never run as code
             if expression.filled and not is_expression(expression.raw):
                 return self.variable(expression)
             expression = expression.raw
@@ -90,7 +90,7 @@ class Here:
         self._shell.push({name: value})
 
     def confirmed(self, question: str, *, given: bool) -> bool:
-        """Ask the person, unless `given` says it already."""
+        """Ask the user, unless `given`."""
         if given:
             return True
         try:
@@ -103,17 +103,17 @@ class Here:
         self._shell.set_next_input(source)
 
     def use(self, uri: str) -> Registry:
-        """Make a registry the current one; one that cannot be opened stays away."""
+        """Make a registry the current one, if it can be opened."""
         registry = session.registry_at(uri or None)
-        assert registry.store is not None  # opens it, or says why not; nothing is made before the first write
+        assert registry.store is not None  # opens it, or raises; only the first write creates it
         return session.set_registry(registry if uri else None)
 
     def expanded(self, word: str) -> str:
-        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does; take its quotes away.
+        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does, and remove its quotes.
 
-        One that is the whole word keeps its value. What is quoted is left alone. What in braces around a whole word is
-        the inside of a dictionary is the dictionary. No name that there is not is left as it is written, unlike in
-        IPython: a loop would do its work on one model, again and again.
+        An expression that is the whole word keeps its value. Quoted text is not expanded. Braces around the items of a
+        dictionary are that dictionary. An unknown name is an error, unlike in IPython, which leaves it as it is: a loop
+        would then work on the same model again and again.
         """
         if isinstance(word, Shielded):
             return shielded(self.expanded(word.word))
@@ -138,7 +138,7 @@ class Here:
         return shielded(Word(key, "".join(texts), word, filled=filled))
 
     def _filled(self, part: re.Match[str]) -> tuple[str, bool]:
-        """Return what a part of a word means, and whether it is a value of the notebook."""
+        """Return the text of a part of a word, and whether it was filled in."""
         if part["quoted"]:
             return _unquoted(part["quoted"]), False
         if braces := part["braces"]:
@@ -150,7 +150,7 @@ class Here:
         return part["escaped"] or part["plain"][0], False
 
     def _evaluated(self, source: str) -> tuple[Any, str]:
-        """Return the value of what stands in braces, with or without a format behind a colon, and the Python for it."""
+        """Return the value of an expression in braces, also with a format after a colon, and its Python source."""
         colons = [] if is_expression(source) else [found.start() for found in re.finditer(":", source)]
         for place in colons:
             if is_expression(source[:place]):
@@ -168,7 +168,7 @@ class Here:
         return self._seen(value, text)
 
     def _seen(self, value: Any, source: str) -> Any:
-        self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity
+        self.sources[id(value)] = value, source  # the value is kept, so no other object gets its identity
         return value
 
 
@@ -177,14 +177,7 @@ def _unquoted(word: str) -> str:
 
 
 class Echo:
-    """A registry that writes down which of its methods a verb called, as Python.
-
-    Parameters
-    ----------
-    registry : Registry
-    here : Here
-        It knows what values are called in the notebook.
-    """
+    """A registry that records the method calls of a verb as lines of Python."""
 
     def __init__(self, registry: Registry, here: Here) -> None:
         self._registry = registry
@@ -192,14 +185,14 @@ class Echo:
         self.lines: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._registry, name)
-        if not inspect.ismethod(found) or name in _ASKING:
-            return found
+        member = getattr(self._registry, name)
+        if not inspect.ismethod(member) or name in _QUERIES:
+            return member
 
-        @functools.wraps(found)
+        @functools.wraps(member)
         def called(*given: Any, **named: Any) -> Any:
-            result = found(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
-            self.lines.append(f"registry.{name}({', '.join(self._written(found, given, named))})")
+            result = member(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
+            self.lines.append(f"registry.{name}({', '.join(self._written(member, given, named))})")
             return result
 
         return called
@@ -213,8 +206,8 @@ class Echo:
         return words
 
     def _source(self, value: Any) -> str:
-        """Write a value as Python: by the name or the expression that the line gave, else as a literal."""
-        if isinstance(value, Expanded) and value == str(value.value):  # nor would a secret be told that a name hides
+        """Write a value as Python: the name or the expression of the line, else a literal."""
+        if isinstance(value, Expanded) and value == str(value.value):  # which also keeps a secret behind its name
             return value.source if isinstance(value.value, str) else f"str({value.source})"
         if isinstance(value, str):
             return repr(str(value))
@@ -231,7 +224,7 @@ class Echo:
 
 
 def _number(value: Real) -> str:
-    """Write a number as Python's own, whoever's type it is; NaN and the infinite have no literal."""
+    """Write a number of any type as a number of Python; NaN and infinity have no literal."""
     if isinstance(value, Integral):
         return repr(int(value))
     written = repr(float(value))
@@ -239,7 +232,7 @@ def _number(value: Real) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Take away what a word knows about itself: the registry keeps words."""
+    """Convert expanded words to plain strings, which the registry keeps."""
     if isinstance(value, Expanded):
         return str(value)
     if type(value) is dict:
@@ -248,10 +241,10 @@ def _plain(value: Any) -> Any:
 
 
 def _is_left_out(value: Any, default: Any) -> bool:
-    """Whether a call means the same without it; only of plain values: an array has its own idea of equality."""
+    """Return whether an argument equals its default; only for plain values, as arrays compare element-wise."""
     if value is default or (isinstance(value, dict) and not value):
         return True
     if isinstance(value, list) and not value:
-        return default is not None  # of `policy`, an empty list is not the same as none
+        return default is not None  # for `policy`, an empty list is not the same as None
     alike = type(value) is type(default) or (isinstance(value, str) and isinstance(default, Stage))
     return isinstance(value, (str, int, float)) and alike and bool(value == default)
