@@ -178,6 +178,9 @@ from .operations.follow import (
     Following as Following,
 )
 from .operations.integrity import (
+    Problem as Problem,
+)
+from .operations.integrity import (
     Report as Report,
 )
 from .operations.policies import (
@@ -210,11 +213,11 @@ from .registry import (
 from .rules import (
     Rule as Rule,
 )
-from .schema.signature import (
-    Signature as Signature,
+from .schema.inference import (
+    infer_signature as infer_signature,
 )
 from .schema.signature import (
-    infer_signature as infer_signature,
+    Signature as Signature,
 )
 from .session import (
     get_registry as get_registry,

@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     print("\nHistory")
     for event in registry.history(NAME, limit=9):
-        moved = f"{(event.before or {}).get('stage', 'new')} -> {(event.after or {}).get('stage', '')}"
+        moved = f"{event.from_stage or 'new'} -> {event.to_stage or ''}"
         at = f"{event.at.astimezone():%H:%M:%S}"
         print(f"  {at} {event.user} {event.action:<12} version {event.version}  {moved:<24} {event.because}")
 

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 from registry_nb import process
 from registry_nb.domain.lifecycle import Change, Stamp
 from registry_nb.domain.records import Event
+from registry_nb.domain.validation import checked_text
 from registry_nb.errors import Invalid
 from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.stores.location import located
+
+#: How the URIs of adapters begin: no other process can open them.
+ADAPTER = "adapter://"
 
 _recorded: ContextVar[list[Event] | None] = ContextVar("registry_nb events", default=None)
 
 
 @contextmanager
 def recorded() -> Iterator[list[Event]]:
-    """Collect the events of what is changed within: drafts, without their place in the chain.
+    """Collect the events of all changes made inside the block: drafts, without their place in the chain.
 
-    A door says with them what a verb did. To compare the history before and after was the alternative: it reads twice,
-    and takes what the same user does elsewhere at that moment for its own.
+    The magics and the panel describe with them what a verb did. Comparing the history before and after was the
+    alternative: it reads twice, and would include what the same user did elsewhere at that moment.
     """
     events: list[Event] = []
     token = _recorded.set(events)
@@ -38,22 +43,13 @@ def recorded() -> Iterator[list[Event]]:
 
 
 class Context(Shown):
-    """One registry and who acts in it; opening is lazy. `Registry` adds the verbs.
+    """One registry and who acts in it; opening is lazy. `Registry` adds the verbs, and describes the parameters.
 
-    Parameters
+    Attributes
     ----------
-    uri : str or path-like, optional
-        A folder or ``file:`` URL; see `Registry`.
-    user : str, optional
-        Who acts.
-    store : Store, optional
-        The records, in an adapter of your own; then the bytes are in `artifacts`, and there is no `uri`.
-    artifacts : Artifacts, optional
-
-    Raises
-    ------
-    Invalid
-        If `uri` cannot be a path, or `store` and `artifacts` do not come together and alone.
+    uri : str
+        Of adapters that were handed in, a name that is unique in this process.
+    user : str
     """
 
     def __init__(
@@ -72,23 +68,23 @@ class Context(Shown):
             raise Invalid("adapters come as a pair and replace the URI; give store= and artifacts=, or uri= alone")
         else:
             self._backend = store, artifacts
-            self.uri = store.location or f"{type(store).__name__}:{id(store):x}"
+            self.uri = f"{ADAPTER}{type(store).__name__}-{id(store):x}"
         self.user = process.current_user(user)
         self._opening = threading.Lock()
 
-    @property
+    @functools.cached_property
     def store(self) -> Store:
-        """The records; on a folder, ``store.db`` is the TinyDB database."""
+        """The records; in a folder, ``store.db`` is the TinyDB database."""
         return self._opened()[0]
 
-    @property
+    @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The bytes."""
         return self._opened()[1]
 
     @property
     def revision(self) -> int:
-        """Grows whenever anything in the registry changed, also by another process."""
+        """A number that grows with every change to the registry, also by another process."""
         return self.store.revision
 
     def stamp(self, because: str = "") -> Stamp:
@@ -97,20 +93,21 @@ class Context(Shown):
         Raises
         ------
         Invalid
-            If the reason is no text.
+            If the reason is not text.
         """
-        return process.stamp(self.user, because)
+        reason = because if because == "" else checked_text(because, "a reason")
+        return Stamp(datetime.now(UTC), self.user, process.host(), reason)
 
     def apply(self, tx: Transaction, change: Change) -> None:
-        """Write a change in a transaction; `recorded` collects its events."""
+        """Write a change in a transaction, and hand its events to `recorded`."""
         tx.apply(change)
         if (events := _recorded.get()) is not None:
             events += change.events
 
     def over(self, store: Store, artifacts: Artifacts, at: datetime) -> Self:
-        """Return the same registry over adapters that show it as it stood at a moment."""
+        """Return the same registry on adapters that show it as it was at a moment."""
         twin = copy.copy(self)
-        twin._backend, twin._at = (store, artifacts), at
+        twin.store, twin.artifacts, twin._at = store, artifacts, at
         return twin
 
     def _line(self) -> str:
@@ -118,8 +115,7 @@ class Context(Shown):
         return f"{type(self).__name__}({self.uri!r}, user={self.user!r}{then})"
 
     def _opened(self) -> tuple[Store, Artifacts]:
-        if self._backend is None:
-            with self._opening:
-                if self._backend is None:
-                    self._backend = open_store(self.uri)
-        return self._backend
+        with self._opening:
+            if self._backend is None:
+                self._backend = open_store(self.uri)
+            return self._backend

@@ -11,6 +11,7 @@ from types import ModuleType
 
 #: Below ``registry_nb``: where a module was, and where it is.
 _MOVED = {
+    "agreement": "operations.shadow.statistics",
     "approvals": "operations.approvals",
     "asof": "operations.asof",
     "checks": "operations.integrity",

@@ -1,4 +1,4 @@
-"""Who acts: the user, the machine, and whether a process of this machine still lives."""
+"""Who acts: the user, the machine, and whether a process of this machine still runs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import getpass
 import os
 import socket
 import unicodedata
-from datetime import UTC, datetime
 
-from registry_nb.domain.lifecycle import Stamp
-from registry_nb.domain.validation import checked_text, says_something
+from registry_nb.domain.validation import checked_text
 from registry_nb.errors import Invalid
+from registry_nb.errors.text import is_blank
 
-#: Two readings of a process's start may differ by this much, in seconds, where the clock was set meanwhile.
+#: Seconds by which two readings of a process's start may differ, if the clock was set in between.
 _SAME_START = 2.0
 
 
 def current_user(given: str | None = None) -> str:
-    """Return the user: as given, else ``$REGISTRY_NB_USER``, else the operating system's.
+    """Return the given user, else ``$REGISTRY_NB_USER``, else the operating system's.
 
     Raises
     ------
@@ -32,16 +31,11 @@ def current_user(given: str | None = None) -> str:
             given = getpass.getuser()
         except (OSError, KeyError, ImportError):  # a container's user without a name
             given = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
-    # One person is one name, however it is typed: two of them would be two people who approve.
+    # One spelling for one name: two spellings would count as two people who approve.
     user = unicodedata.normalize("NFC", checked_text(given, "a user")).strip()[:255]
-    if not says_something(user):
+    if is_blank(user):
         raise Invalid("a user is named by a text that is not blank; leave it out to be who you are on this machine")
     return user
-
-
-def stamp(user: str, because: str = "") -> Stamp:
-    """Return who changes something, here and now, and why."""
-    return Stamp(datetime.now(UTC), user, host(), checked_text(because, "a reason"))
 
 
 @functools.cache
@@ -51,14 +45,14 @@ def host() -> str:
 
 
 def process_id() -> str:
-    """Return what identifies this process on this machine: a number alone would be given out again."""
+    """Return the identity of this process on this machine: number and start, because numbers are reused."""
     import psutil
 
     return f"{os.getpid()}@{psutil.Process().create_time():.2f}"
 
 
 def has_died(where: str, process: str) -> bool:
-    """Tell whether a process is known to have ended; of other machines nothing is known."""
+    """Whether a process is known to have ended; nothing is known of processes on other machines."""
     if where != host() or not process:
         return False
     import psutil

@@ -1,4 +1,4 @@
-"""The index of the house: every verb of a registry, and the module that has it."""
+"""The index: every method of a registry, and the module that has it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from registry_nb.panel import show
 class Registry(Context):
     """A model registry: a folder that several notebooks use at once.
 
-    Opening is lazy and cheap; the folder is made by the first write. Safe to share between threads and after ``fork``.
+    Opening is lazy and cheap; the first write creates the folder. Safe to share between threads and after ``fork``.
 
     Parameters
     ----------
@@ -34,8 +34,13 @@ class Registry(Context):
     user : str, optional
         Who acts; ``$REGISTRY_NB_USER`` or the operating system's user if not given.
     store, artifacts : Store and Artifacts, optional
-        Adapters of your own for the records and the bytes, instead of a URI; `registry_nb.testing` has the contracts
-        that they keep.
+        Your own adapters for the records and the bytes, instead of a URI; `registry_nb.testing` has their contract
+        suites.
+
+    Raises
+    ------
+    Invalid
+        If `uri` cannot be a path, `user` is blank, or `store` and `artifacts` are not given together, without `uri`.
 
     Examples
     --------
@@ -49,7 +54,7 @@ class Registry(Context):
     [0, 0]
     """
 
-    # making
+    # create
     register = registering.register
     create_model = registering.create_model
     copy = access.copy
@@ -60,7 +65,7 @@ class Registry(Context):
     archive = stages.archive
     rollback = stages.rollback
 
-    # deciding
+    # decide
     policy = policies.policy
     evaluate = policies.evaluate
     request = approvals.request
@@ -68,7 +73,7 @@ class Registry(Context):
     reject = approvals.reject
     inbox = approvals.inbox
 
-    # asking
+    # query
     model = queries.model
     version = queries.version
     models = queries.models
@@ -81,7 +86,7 @@ class Registry(Context):
     diff = comparison.diff
     shadow = shadowing.shadow
 
-    # loading
+    # load
     load = access.load
     follow = follow.follow
     inspect = access.inspect
@@ -90,11 +95,11 @@ class Registry(Context):
     distrust_all = access.distrust_all
     download = access.download
 
-    # looking
+    # show
     panel = show.panel
     plot = charts.plot
 
-    # describing
+    # edit
     describe = editing.describe
     tag = editing.tag
     untag = editing.untag
@@ -103,5 +108,5 @@ class Registry(Context):
     rename = editing.rename
     delete = editing.delete
 
-    # looking after it
+    # maintain
     check = integrity.check

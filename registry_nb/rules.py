@@ -1,7 +1,7 @@
-"""What a version has to meet before it gets a stage: a small language, written as Python and kept as that very text.
+"""The rules of policies: a small language, written as Python and kept as text.
 
-``metric("accuracy") >= incumbent - 0.005`` is text in the history, which people read and `parsed` reads back. It is
-never run as code: pickled functions would have been the alternative, which nobody can read, and everybody runs.
+``metric("accuracy") >= incumbent - 0.005`` is text in the history: people read it, and `parsed` parses it. It is never
+run as code. Pickled functions, the alternative, would be unreadable, and would run wherever they are loaded.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 _OPERATOR_OF = {
     ast.GtE: ">=", ast.Gt: ">", ast.LtE: "<=", ast.Lt: "<", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
-#: Functions that `check` made known to this process.
+#: The functions that `check` registered in this process.
 KNOWN: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Incumbent:
-    """The value of whoever holds the stage, or else held it last, and how much is added to it.
+    """The value of the version that holds the stage, or else held it last, plus an offset.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Incumbent:
         return f"incumbent {sign} {abs(self.offset)!r}" if self.offset else "incumbent"
 
 
-#: Whoever holds the stage now, or else held it last: ``metric("accuracy") >= incumbent - 0.005``.
+#: The version that holds the stage now, or else held it last: ``metric("accuracy") >= incumbent - 0.005``.
 incumbent = Incumbent()
 
 
@@ -83,21 +83,21 @@ class Rule(Shown):
         return str(self)
 
     def __str__(self) -> str:
-        if self.kind not in (_COMPARED.keys() | _RULES.keys()):  # as a newer release wrote it
+        if self.kind not in (_COMPARED.keys() | _RULES.keys()):  # of a newer release
             return self.kind
         if self.kind in _COMPARED:
             name, sign, value = self.args
             return f"{self.kind}({_quoted(name)}) {sign} {_quoted(value)}"
         names = inspect.signature(_RULES[self.kind]).parameters
-        given = [f"{name}={_quoted(value)}" for name, value in zip(names, self.args, strict=False)]
+        args = [f"{name}={_quoted(value)}" for name, value in zip(names, self.args, strict=False)]
         if self.kind in _FIRST_PLAIN:
-            given[:1] = [_quoted(self.args[0])]
-        return f"{self.kind}({', '.join(given)})"
+            args[:1] = [_quoted(self.args[0])]
+        return f"{self.kind}({', '.join(args)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compared:
-    """A metric or a tag, to be compared with something.
+    """A metric or a tag on the left side of a comparison.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class Compared:
     def __ne__(self, value: object) -> Rule:  # type: ignore[override]
         return self._rule("!=", value)
 
-    __hash__ = None  # type: ignore[assignment]  # what is equal to nothing is found in no dict
+    __hash__ = None  # type: ignore[assignment]  # == makes a rule, so dicts cannot find it
 
 
 def metric(name: str) -> Compared:
@@ -172,12 +172,12 @@ def signature_compatible() -> Rule:
 
 
 def requirements_satisfied() -> Rule:
-    """Require that what it needs is installed where it is promoted, in the same feature releases."""
+    """Require that its requirements are installed where it is promoted, in the same feature releases."""
     return Rule("requirements_satisfied")
 
 
 def probe_passes() -> Rule:
-    """Require that it still predicts for its probe rows what it predicted when it was registered."""
+    """Require the same predictions for its probe rows as when it was registered."""
     return Rule("probe_passes")
 
 
@@ -187,9 +187,9 @@ def approved_by(people: int = 1, *, not_author: bool = False) -> Rule:
     Parameters
     ----------
     people : int
-        How many different ones.
+        The number of different people.
     not_author : bool
-        Whether that of the person who registered the version does not count.
+        Whether to ignore the approval of the person who registered the version.
     """
     if type(people) is not int or people < 1 or type(not_author) is not bool:
         raise Invalid(f"approved_by() takes a number of people and not_author=True or False, not {shown(people)}")
@@ -197,7 +197,7 @@ def approved_by(people: int = 1, *, not_author: bool = False) -> Rule:
 
 
 def from_stage(stage: str) -> Rule:
-    """Require that it stands in another stage at present."""
+    """Require that it is in another stage at present."""
     return Rule("from_stage", (str(Stage(stage)),))
 
 
@@ -207,7 +207,7 @@ def shadowed(min_agreement: float = 0.0) -> Rule:
     Parameters
     ----------
     min_agreement : float
-        The share of rows that both have to predict alike, from 0 to 1.
+        The share of rows with the same prediction, from 0 to 1.
     """
     share = _number(min_agreement)
     if not 0 <= share <= 1:
@@ -216,16 +216,16 @@ def shadowed(min_agreement: float = 0.0) -> Rule:
 
 
 def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
-    """Require that a function of yours says yes; recorded are its name and the SHA-256 of its source.
+    """Require that your own function passes; the policy keeps its name and the SHA-256 of its source.
 
     Parameters
     ----------
     function : callable or str
-        Called with the `ModelVersion` and the `Registry`, which it shall not change. It returns True or False, or
-        raises; a text that it returns is why not. To give the function makes it known to this process; a process that
-        promotes has to do that too.
+        Called with the `ModelVersion` and the `Registry`, which it must not change. It returns True or False, or
+        raises; a text that it returns is the reason of a failure. Passing the function registers it in this process;
+        each process that promotes has to do that.
     digest : str
-        Of its source; found out, if not given.
+        The SHA-256 of its source; computed by default.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
     """
     if callable(function):
         name = getattr(function, "__name__", "")
-        if not name.isidentifier():  # two lambdas would be one rule, and one of them would never be asked
+        if not name.isidentifier():  # two lambdas would be one rule, and one of them would never run
             raise Invalid(f"a check is known by the name of its function, and {shown(function)} has none; use def")
         KNOWN[name] = function
     else:
@@ -251,14 +251,14 @@ def source_digest(function: Callable[..., Any]) -> str:
     try:
         source = textwrap.dedent(inspect.getsource(function)).encode()
     except (OSError, TypeError):
-        source = _told(getattr(function, "__code__", type(function))).encode()
+        source = _code_text(getattr(function, "__code__", type(function))).encode()
     return f"sha256:{hashlib.sha256(source).hexdigest()}"
 
 
-def _told(value: object) -> str:
-    """Write bytecode as every process writes it: without addresses, and sets in order."""
+def _code_text(value: object) -> str:
+    """Write bytecode the same in every process: without addresses, and sets in order."""
     if isinstance(value, CodeType):
-        return repr((value.co_code, value.co_names, *map(_told, value.co_consts)))
+        return repr((value.co_code, value.co_names, *map(_code_text, value.co_consts)))
     return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
 
 
@@ -276,14 +276,14 @@ _RULES: Mapping[str, Callable[..., Rule]] = {
         check,
     )
 }
-#: The names of the rules, as they begin.
+#: The beginnings of the rules, for completion.
 RULES = (*(f"{name}(" for name in _COMPARED), *(f"{name}(" for name in _RULES))
-#: Rules whose first argument needs no name.
+#: Rules whose first argument is written without its name.
 _FIRST_PLAIN = {"approved_by", "from_stage", "check"}
 
 
 def parsed(text: object) -> Rule:
-    """Read a rule as it was written; the text is taken apart, never run. One made by hand is read as its text.
+    """Parse a rule from its text, which is never run; a `Rule` is checked by parsing its own text.
 
     Raises
     ------
@@ -309,7 +309,7 @@ def parsed(text: object) -> Rule:
 
 
 def understood(text: str) -> Rule | None:
-    """Read a rule that was stored, or return None if it is of a newer release."""
+    """Parse a stored rule; None if it is of a newer release."""
     try:
         return parsed(text)
     except Invalid:
@@ -319,8 +319,8 @@ def understood(text: str) -> Rule | None:
 def _read(node: ast.expr) -> Rule:
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         compared = _called(node.left, _COMPARED)
-        found: Rule = compared._rule(_OPERATOR_OF[type(node.ops[0])], _value(node.comparators[0]))
-        return found
+        comparison: Rule = compared._rule(_OPERATOR_OF[type(node.ops[0])], _value(node.comparators[0]))
+        return comparison
     rule: Rule = _called(node, _RULES)
     return rule
 
@@ -354,7 +354,7 @@ def _number(value: object) -> float:
             raise OverflowError
     except OverflowError:  # also of a whole number that no float holds
         raise Invalid(f"a rule compares with a finite number, not {shown(value)}") from None
-    return int(value) if isinstance(value, numbers.Integral) else float(value)  # NumPy's own are written otherwise
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # numpy's numbers have another repr
 
 
 def _quoted(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What the plain functions act on: the current registry of this process, and its runs."""
+"""The current registry of this process, and its runs: the plain functions act on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from registry_nb.context import ADAPTER
 from registry_nb.domain.records import ModelVersion
 from registry_nb.domain.validation import checked_name
 from registry_nb.operations.runs import ActiveRun, Tracking
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from registry_nb.packaging.loading import LoadedModel
 
 _chosen: Registry | None = None
-_found: dict[tuple[str, str], Registry] = {}
+_opened: dict[tuple[str, str], Registry] = {}
+_on_adapters: weakref.WeakValueDictionary[str, Registry] = weakref.WeakValueDictionary()
 _trackings: weakref.WeakKeyDictionary[Registry, Tracking] = weakref.WeakKeyDictionary()
 _mutex = threading.Lock()
 
@@ -37,23 +39,26 @@ def set_registry(registry: Registry | str | os.PathLike[str] | None) -> Registry
     """
     global _chosen  # noqa: PLW0603  # "the current one" is what this module is
     _chosen = registry if isinstance(registry, Registry) or registry is None else registry_at(registry)
+    if _chosen is not None and _chosen.uri.startswith(ADAPTER):
+        with _mutex:  # no other object can be opened by this URI
+            _on_adapters[_chosen.uri] = _chosen
     return get_registry()
 
 
 def get_registry() -> Registry:
-    """Return the current registry: the one that was set, else the default of the working directory."""
+    """Return the registry that was set, or else the default of the working directory."""
     return registry_at(None) if _chosen is None else _chosen
 
 
 def registry_at(uri: str | os.PathLike[str] | None) -> Registry:
-    """Return this process's one object for a registry, so that its active runs and its open file are shared."""
+    """Return the one object that this process has for a URI: its active runs and its open file are shared."""
     fresh = Registry(uri)
     with _mutex:
-        return _found.setdefault((fresh.uri, fresh.user), fresh)
+        return _on_adapters.get(fresh.uri) or _opened.setdefault((fresh.uri, fresh.user), fresh)
 
 
 def get_tracking(registry: Registry | None = None) -> Tracking:
-    """Return the runs of a registry, the current one if none is given."""
+    """Return the runs of a registry, or of the current one."""
     registry = get_registry() if registry is None else registry
     with _mutex:
         tracking = _trackings.get(registry)
@@ -85,9 +90,9 @@ def log_model(model: Any, path: str = "model", *, name: str | None = None, **how
     ----------
     model : object
     path : str
-        What ``runs:/run_id/path`` calls it.
+        Its path in ``runs:/run_id/path``.
     name : str, optional
-        The registered model that gets it as its next version.
+        The registered model whose next version it becomes.
     **how
         ``flavor``, ``example``, ``signature`` and ``requirements``, as in `Registry.register`.
 

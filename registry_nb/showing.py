@@ -1,7 +1,7 @@
-"""How the package's objects show themselves: in a notebook as HTML, in ``print`` as a text, in the REPL in a line.
+"""The representations of the package's objects: HTML in a notebook, text in ``print``, one line in the REPL.
 
-What is shown is the same with the extension and without it. The renderers stand above the records, so the package
-hands them in (`render_with`) as a function that imports them: a record that nobody looks at loads nothing.
+They are the same with the extension and without it. The renderers are above the records, so the package registers them
+(`render_with`) as a function that imports them: a record that is not displayed loads nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WIDE = 120
 
 
 class Renderers(Protocol):
-    """What renders records: `registry_nb.display.render`."""
+    """The renderers of records: `registry_nb.display.render`."""
 
     def text(self, shown: object) -> str:
         """Render as text."""
@@ -30,15 +30,15 @@ _renderers: Callable[[], Renderers]
 
 
 def render_with(renderers: Callable[[], Renderers]) -> None:
-    """Say what renders records, as a function that imports it."""
+    """Register the renderers, as a function that imports them."""
     global _renderers  # noqa: PLW0603  # one package, one look
     _renderers = renderers
 
 
 class Shown:
-    """An object that shows itself.
+    """An object with the package's representations.
 
-    A subclass leaves ``__repr__`` as it is, or IPython, which goes from class to class, would stop there.
+    A subclass must not define ``__repr__``: IPython searches the classes in order, and would stop there.
 
     Examples
     --------
@@ -57,14 +57,14 @@ class Shown:
 
     __slots__ = ()
 
-    #: The fields that a line has room for; all, if none is named. What is empty, or is as it mostly is, is left out.
+    #: The fields in a line; by default all. Fields that are empty or have their default are left out.
     _brief: ClassVar[tuple[str, ...]] = ()
 
     def _line(self) -> str:
         """Return it in a line."""
         names = self._brief or [
             one.name
-            for one in fields(self)  # type: ignore[arg-type]  # what is no dataclass has a line of its own
+            for one in fields(self)  # type: ignore[arg-type]  # other classes override this
             if getattr(self, one.name) is not one.default
         ]
         given = ((name, getattr(self, name)) for name in names)
@@ -81,15 +81,15 @@ class Shown:
         return _renderers().html(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Write into IPython: alone as in ``print``, within a list or a mapping in a line."""
+        """Print in IPython: alone as in ``print``, within a list or a mapping in a line."""
         printer.text(repr(self) if len(printer.stack) > 1 else _renderers().text(self))
 
 
 def _short(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    told = repr(str(value)) if isinstance(value, StrEnum) else repr(value)
-    return told if len(told) <= _WIDE else f"{told[:_WIDE]}…"
+    text = repr(str(value)) if isinstance(value, StrEnum) else repr(value)
+    return text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
 
 
 def _is_empty(value: object) -> bool:

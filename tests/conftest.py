@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import registry_nb as rn
+from registry_nb.testing import MemoryArtifacts, MemoryStore
 
 for _name in ("REGISTRY_NB_URI", "REGISTRY_NB_USER", "REGISTRY_NB_STRICT"):
     os.environ.pop(_name, None)  # the developer's own registry is none of the tests' business
@@ -32,10 +33,35 @@ settings.load_profile("tests")
 
 ROOT = Path(__file__).parents[1]
 
+#: Slow is what needs a browser, a kernel, a framework, another process, or thousands of examples:
+#: ``pytest -m "not slow"`` runs the rest, in about a minute. These are folders, modules, and fixtures.
+SLOW = {"browser", "properties", "stress"}
+SLOW |= {f"test_{name}.py" for name in ("carried_code", "keras", "lightgbm", "local_modules", "onnx", "skops", "torch")}
+SLOW |= {f"test_{name}.py" for name in ("trial_load", "two_versions_in_one_process", "xgboost", "format_samples")}
+SLOW |= {f"test_{name}_in_a_kernel.py" for name in ("notebooks", "panel", "provenance", "verbs")}
+SLOW |= {f"test_{name}.py" for name in ("frameworks_notebook", "line_fuzzing", "where_magics_run", "readme")}
+SLOW |= {f"test_{name}.py" for name in ("large_files", "several_processes", "tinydb_upstream", "mlflow_flavors")}
+SLOW |= {f"test_{name}.py" for name in ("hostile_pickles", "hostile_files", "untrusted_models", "edition_1")}
+SLOW |= {"python", "process", "outcome"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not SLOW.isdisjoint((*item.path.parts, *getattr(item, "fixturenames", ()))):
+            item.add_marker("slow")
+
+
+def pytest_generate_tests(metafunc):
+    """Run the tests that look at no file on a folder and in memory."""
+    if metafunc.definition.get_closest_marker("every_store") and "registry" in metafunc.fixturenames:
+        metafunc.parametrize("registry", ["folder", "memory"], indirect=True)
+
 
 @pytest.fixture
-def registry(tmp_path):
+def registry(request, tmp_path):
     """An empty registry; its folder does not exist yet."""
+    if getattr(request, "param", "folder") == "memory":
+        return rn.Registry(store=MemoryStore(), artifacts=MemoryArtifacts(), user="ada")
     return rn.Registry(tmp_path / "registry", user="ada")
 
 

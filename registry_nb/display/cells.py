@@ -6,26 +6,20 @@ Everything that a user supplied passes `visible`, which spells out characters th
 from __future__ import annotations
 
 import functools
-import math
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from registry_nb.domain.digits import aligned, short
 from registry_nb.domain.records import Stage
-from registry_nb.domain.validation import joins
-from registry_nb.errors import in_bytes
+from registry_nb.errors import in_bytes, printable
 from registry_nb.schema.signature import Signature
 
 #: Metric columns of a listing; the others are in ``to_frame()``.
 _METRICS = 4
 #: Columns of a signature; the others are counted.
 _COLUMNS = 4
-#: Decimals of numbers that stand together; beyond it, zeros would fill the column.
-_DECIMALS = 4
-#: What four digits would round to a thousand.
-_LARGE = 999.95
 #: Characters of a text on one line, such as a description.
 _DESCRIPTION = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,12 +39,7 @@ class Cell:
 def visible(value: object, most: int = 10_000) -> str:
     """Spell out control, bidi and other invisible characters, and cut a long text."""
     text = str(value)
-    cut = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(char if _shows(char) or joins(cut, place) else ascii(char)[1:-1] for place, char in enumerate(cut))
-
-
-def _shows(char: str) -> bool:
-    return char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return printable(text if len(text) <= most else f"{text[:most]}…", keep="\n\t")
 
 
 def metric_names(records: Iterable[Any]) -> list[str]:
@@ -86,43 +75,6 @@ def number_cells(values: Sequence[float | None]) -> list[Cell]:
         Cell(text, "" if value is None else repr(value), "number")
         for value, text in zip(values, aligned(values), strict=True)
     ]
-
-
-def aligned(values: Sequence[float | None]) -> list[str]:
-    """Write numbers as `short` does, and with as many decimals each; a number that needs more of them has its own."""
-    decimals = _in_common(values)
-    return ["" if value is None else _padded(value, decimals) for value in values]
-
-
-def difference(values: Sequence[float | None], between: float | None) -> str:
-    """Write the difference of two numbers as they are written."""
-    if between is None:
-        return ""
-    return ("-" if between < 0 else "+") + _padded(abs(between), _in_common(values))
-
-
-def _in_common(values: Sequence[float | None]) -> int:
-    return min(max((_decimals(short(value)) for value in values if value is not None), default=0), _DECIMALS)
-
-
-def _padded(value: float, decimals: int) -> str:
-    own = short(value)
-    keeps = not math.isfinite(value) or set(own) & set("e,") or _decimals(own) > decimals
-    return own if keeps else f"{value:.{decimals}f}"
-
-
-def short(value: float) -> str:
-    """Write four digits of a small number, and the whole part of a large one: 0.9708, 12.5, 123,456, 1e-07.
-
-    `figure` in the panel's front end does the same: a number looks the same wherever one meets it.
-    """
-    if not math.isfinite(value) or not _LARGE <= abs(value) < 1e15:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.1f}".removesuffix(".0")
-
-
-def _decimals(shown: str) -> int:
-    return 0 if set(shown) & set("e,") else len(shown.partition(".")[2])
 
 
 def measured_cell(metrics: Mapping[str, float]) -> Cell:
@@ -187,5 +139,5 @@ def exact(at: datetime) -> float:
 def brief(text: str, most: int = _DESCRIPTION) -> str:
     """Return a text on one line, cut, with invisible characters spelled out."""
     text = text[: most + 1]
-    line = text if text.isprintable() else visible(" ".join(text.split()))
+    line = visible(text if text.isprintable() else " ".join(text.split()))
     return line if len(line) <= most else f"{line[:most]}…"

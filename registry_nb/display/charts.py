@@ -15,12 +15,12 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from registry_nb.context import Context
-from registry_nb.display.cells import counted, local_time, short, visible
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.display.cells import counted, local_time, visible
+from registry_nb.domain.digits import short
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries, svg
 from registry_nb.operations.asof import Stint
-from registry_nb.operations.resolve import SERVING
 
 #: Pixels: around the plot, its height, and the height of a lane.
 _LEFT, _RIGHT, _TOP, _PLOT, _LANE = 92, 20, 38, 168, 34

@@ -14,13 +14,13 @@ from registry_nb.display.cells import (
     visible,
 )
 from registry_nb.display.markdown import plain
-from registry_nb.display.sentences import is_forced
 from registry_nb.domain.records import Event, RegisteredModel, Run, Stage
 from registry_nb.operations.approvals import Request
 
 
 def request_row(request: Request) -> Sequence[Cell]:
-    """Show a request."""
+    """Show a request; whose yes does not count is said beside the name."""
+    told = (f"{user} (does not count)" if user in request.uncounted else user for user in request.approved)
     return (
         text_cell(request.name),
         number_cell(request.version),
@@ -28,7 +28,7 @@ def request_row(request: Request) -> Sequence[Cell]:
         time_cell(request.at),
         text_cell(request.by),
         text_cell(request.because),
-        text_cell(", ".join(request.approved)),
+        text_cell(", ".join(told)),
     )
 
 
@@ -65,11 +65,11 @@ def event_row(event: Event) -> Sequence[Cell]:
 
 def _difference(event: Event) -> str:
     """Describe a change, as ``Staging → Production`` or ``reviewed: no → yes``."""
-    before, after = event.before or {}, event.after or {}
+    before, after = event.old, event.new
     if event.action == "registered":
         return ""
     if "stage" in after:
-        forced = ", past the policy" if is_forced(event) else ""
+        forced = ", past the policy" if event.is_forced else ""
         return f"{before.get('stage', '')} → {after['stage']}{forced}"
     parts = []
     for name in after:

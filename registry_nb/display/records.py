@@ -28,10 +28,11 @@ from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run
 from registry_nb.errors import RegistryError, in_bytes
 from registry_nb.operations.approvals import Request
-from registry_nb.operations.asof import Past, Stint
+from registry_nb.operations.asof import Stint
 from registry_nb.operations.diff import Difference
 from registry_nb.operations.follow import Following
 from registry_nb.operations.integrity import ALTERED, Report
+from registry_nb.operations.past import Past
 from registry_nb.operations.policies import Evaluation
 from registry_nb.operations.runs import ActiveRun
 from registry_nb.operations.shadow.report import Comparison

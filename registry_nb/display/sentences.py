@@ -15,33 +15,33 @@ _PARTS, _NEWS = 4, 20
 
 def phrase(event: Event) -> str:
     """Describe an event without its user: ``promoted Iris 3 to Production``."""
-    after: Mapping[str, Any] = event.after or {}
+    new = event.new
     what = event.name if event.version is None else f"{event.name} {event.version}"
     match event.action:
         case "promoted":
-            return f"promoted {what} to {after.get('stage')}{', past the policy' if is_forced(event) else ''}"
+            return f"promoted {what} to {event.to_stage}{', past the policy' if event.is_forced else ''}"
         case "transitioned":
-            return f"moved {what} to {after.get('stage')}"
+            return f"moved {what} to {event.to_stage}"
         case "rolled_back":
-            return f"rolled {event.name} back to {event.version} in {after.get('stage')}"
+            return f"rolled {event.name} back to {event.version} in {event.to_stage}"
         case "tagged":
-            return f"tagged {what}: {brief(pairs(after.get('tags') or {}))}"
+            return f"tagged {what}: {brief(pairs(new.get('tags') or {}))}"
         case "untagged":
-            return f"removed tags of {what}: {brief(', '.join(after.get('tags') or {}))}"
+            return f"removed tags of {what}: {brief(', '.join(new.get('tags') or {}))}"
         case "aliased":
-            return f"pointed {_aliases(after)} of {event.name} to {event.version}"
+            return f"pointed {_aliases(new)} of {event.name} to {event.version}"
         case "unaliased":
-            return f"removed {_aliases(after)} of {event.name}"
+            return f"removed {_aliases(new)} of {event.name}"
         case "guarded":
-            return f"set the policy of {what} for {', '.join(after.get('policies') or {})}"
+            return f"set the policy of {what} for {', '.join(new.get('policies') or {})}"
         case "requested":
-            return f"asked for {what} to go to {after.get('to')}"
+            return f"asked for {what} to go to {event.for_stage}"
         case "approved" | "rejected":
-            return f"{event.action} {what} for {after.get('to')}"
+            return f"{event.action} {what} for {event.for_stage}"
         case "shadowed":
-            return f"compared {what} with {(after.get('shadow') or {}).get('against')} on data"
+            return f"compared {what} with {(new.get('shadow') or {}).get('against')} on data"
         case "renamed":
-            return f"renamed {(event.before or {}).get('name')} to {event.name}"
+            return f"renamed {event.renamed_from} to {event.name}"
     return f"{event.action.replace('_', ' ')} {what}"
 
 
@@ -81,14 +81,8 @@ def event_row(event: Event) -> dict[str, Any]:
         "version": event.version,
         "text": phrase(event),
         "because": brief(event.because, 1000),
-        "forced": is_forced(event),
+        "forced": event.is_forced,
     }
-
-
-def is_forced(event: Event) -> bool:
-    """Return whether a promotion overrode its policy."""
-    met = (event.after or {}).get("policy")
-    return isinstance(met, Mapping) and bool(met.get("forced"))
 
 
 def stint_row(stint: Stint) -> dict[str, Any]:
@@ -103,5 +97,5 @@ def stint_row(stint: Stint) -> dict[str, Any]:
     }
 
 
-def _aliases(after: Mapping[str, Any]) -> str:
-    return ", ".join(f"@{alias}" for alias in after.get("aliases") or {})
+def _aliases(new: Mapping[str, Any]) -> str:
+    return ", ".join(f"@{alias}" for alias in new.get("aliases") or {})

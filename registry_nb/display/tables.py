@@ -10,7 +10,6 @@ from typing import Any
 from registry_nb.display.cells import (
     Cell,
     counted,
-    difference,
     metric_cells,
     metric_names,
     number_cell,
@@ -29,10 +28,9 @@ from registry_nb.display.markdown import plain
 from registry_nb.display.sheets import Sheet, with_columns, without_empty_columns
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
-from registry_nb.errors import in_bytes
 from registry_nb.operations.approvals import Request
 from registry_nb.operations.asof import Stint
-from registry_nb.operations.diff import Diff, Difference
+from registry_nb.operations.diff import Diff, Difference, between, is_size, sides_of
 from registry_nb.rules import Rule
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
@@ -155,7 +153,7 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
             text_cell("" if place and shown[place - 1].section == found.section else found.section),
             text_cell(found.name),
             *_two_sides(found),
-            Cell(_between(found), "" if found.difference is None else f"{found.difference:+}", "number"),
+            Cell(between(found), "" if found.difference is None else f"{found.difference:+}", "number"),
         )
         for place, found in enumerate(shown)
     ]
@@ -164,29 +162,20 @@ def _differences(every: Sequence[Difference], shown: Sequence[Difference], note:
 
 
 def _two_sides(found: Difference) -> list[Cell]:
-    """Show a fact of both sides: metrics in short, as everywhere, and settings with all digits."""
-    sides, measured = (found.a, found.b), found.section == "metrics"
-    if _in_bytes(found):
+    """Show a fact of both sides: metrics in short, unless they would look equal, and settings with all digits."""
+    sides = found.a, found.b
+    if is_size(found):
         cells = [size_cell(size) for size in sides]
-    elif measured and all(side is None or isinstance(side, (int, float)) for side in sides):
-        cells = [cell if cell.text else Cell("–") for cell in number_cells(sides)]
+    elif found.section == "metrics":
+        texts = zip(sides_of(found), sides, strict=True)
+        cells = [Cell("–") if side is None else Cell(text, repr(side), "number") for text, side in texts]
     else:
-        texts = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
-        cells = [text_cell(or_none(side)) for side in texts]
+        shown = (plain(side) if found.name == "description" and isinstance(side, str) else side for side in sides)
+        cells = [text_cell(or_none(side)) for side in shown]
     good = [
         replace(cell, kind="good" if found.better == which else "") for which, cell in zip("ab", cells, strict=True)
     ]
     return good if found.difference is None else [replace(cell, kind=cell.kind or "number") for cell in good]
-
-
-def _between(found: Difference) -> str:
-    if found.difference is not None and _in_bytes(found):
-        return ("-" if found.difference < 0 else "+") + in_bytes(abs(int(found.difference)))
-    return difference((found.a, found.b), found.difference)
-
-
-def _in_bytes(found: Difference) -> bool:
-    return (found.section, found.name) == ("record", "size") and found.difference is not None
 
 
 def value_cell(value: object, show: Callable[[object], Cell] = text_cell) -> Cell:

@@ -2,8 +2,8 @@
 
 ``name = 'Iris' AND metrics.accuracy > 0.9 AND tags."odd key" LIKE 'a%'``: comparisons joined by ``AND``, ``OR``,
 ``NOT`` and parentheses. Text is quoted, numbers are not, times are quoted ISO 8601 (local unless they say otherwise).
-A comparison with something that a record lacks is false, as in SQL; ``IS NULL`` asks for that, ``IS NOT NULL`` for
-what is there. A metric that is NaN, and a text without characters, are there.
+A comparison with a field that a record lacks is false, as in SQL; ``IS NULL`` finds records that lack it, ``IS NOT
+NULL`` the others. A metric that is NaN and an empty text count as present.
 """
 
 from __future__ import annotations
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 Predicate = Callable[[Any], bool]
 
+#: The terminals of the grammar, as regular expressions.
+_TERMINALS = {
+    "FIELD": r"""[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?""",
+    "COMPARE": r"!=|<=|>=|[=<>]",
+    "LIKE": r"(?i:(NOT\s+)?I?LIKE\b)",
+    "IN": r"(?i:(NOT\s+)?IN\b)",
+    "NULL": r"(?i:IS\s+(NOT\s+)?NULL\b)",
+    "TEXT": r""""[^"]*"|'([^']|'')*'""",
+    "NUMBER": r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?",
+}
 _GRAMMAR = r"""
 start: any_of
 ?any_of: all_of ("OR"i all_of)*
@@ -33,17 +43,22 @@ start: any_of
 ?one: "NOT"i one -> negated | "(" any_of ")" | comparison
 comparison: FIELD COMPARE _value | FIELD LIKE TEXT | FIELD IN "(" _value ("," _value)* ")" | FIELD NULL
 _value: TEXT | NUMBER
-
-FIELD: /[A-Za-z_]\w*(\.(\w[\w.\/-]*|"[^"]+"|`[^`]+`))?/
-COMPARE: "=" | "!=" | "<=" | ">=" | "<" | ">"
-LIKE.2: /(NOT\s+)?I?LIKE\b/i
-IN.2: /(NOT\s+)?IN\b/i
-NULL.2: /IS\s+(NOT\s+)?NULL\b/i
-TEXT: /'([^']|'')*'/ | /"[^"]*"/
-NUMBER: /[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?/
 %import common.WS
 %ignore WS
-"""
+""" + "\n".join(f"{name}{'.2' * (name in {'LIKE', 'IN', 'NULL'})}: /{pattern}/" for name, pattern in _TERMINALS.items())
+
+#: How a filter begins, and what the grammar lets stand behind it.
+_FIELD, _OPERATOR, _LIKE, _IN, _NULL, _TEXT, _NUMBER = (f"(?>{pattern})" for pattern in _TERMINALS.values())
+_VALUE = rf"(?:{_TEXT}|{_NUMBER})"
+_SIGN = rf"(?:{_OPERATOR}\s*{_VALUE}|{_LIKE}\s*{_TEXT}|{_IN}\s*\(\s*{_VALUE}(?>\s*,\s*{_VALUE})*\s*\)|{_NULL})"
+_OPENED = r"(?>\s*(?:\(|(?i:NOT)(?![\w.])))*+\s*"
+_CLOSED = r"(?>\s*\))*+\s*"
+_DONE = rf"(?>{_OPENED}{_FIELD}\s*{_SIGN}{_CLOSED}(?i:AND|OR))*+{_OPENED}"
+_BEGUN = {
+    _DONE: {"FIELD"},
+    rf"{_DONE}{_FIELD}\s*": {"COMPARE", "LIKE", "IN", "NULL"},
+    rf"{_DONE}{_FIELD}\s*{_SIGN}{_CLOSED}": {"AND", "OR"},
+}
 
 _WORDS = {
     "FIELD": "a field",
@@ -86,7 +101,7 @@ def _milliseconds(name: str) -> tuple[str, Getter]:
 
 
 def _source(version: Any) -> str:
-    """Return where a version came from, as MLflow's `source` tells it."""
+    """Return the origin of a version, as in MLflow's `source`."""
     return str(version.provenance.get("source", version.uri))
 
 
@@ -97,7 +112,7 @@ _TIMES = {
     "last_updated_timestamp": _milliseconds("updated_at"),
 }
 
-#: For each noun: the fields, their kind, and how they are read. MLflow's names and ours.
+#: For each noun: its fields by MLflow's names and ours, each with its kind and its getter.
 _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
     "model": {
         "name": _attribute("text", "name"),
@@ -163,7 +178,7 @@ class Filter:
     matches : callable
         Whether a record passes.
     equals : mapping of str to str
-        Fields that must equal a text for any record to pass: what a store may look up instead of scanning.
+        Fields that must equal a text in every record that passes: a store may look them up instead of scanning.
     """
 
     text: str
@@ -179,12 +194,12 @@ def parse_filter(text: str, noun: str) -> Filter:
     text : str
         Empty for everything.
     noun : {"model", "version", "run"}
-        What it filters: this decides the fields.
+        The kind of record, which decides the fields.
 
     Raises
     ------
     BadFilter
-        With the position of the mistake and what was expected there.
+        With the position of the mistake and what is expected there.
 
     Examples
     --------
@@ -203,10 +218,10 @@ end: expected a number or a quoted text
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        # The end of the text has no position of its own.
+        # lark gives no position for the end of the text.
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
         position = len(text) if ended else int(error.pos_in_stream or 0)
-        found = expected(text[:position])
+        found = _expected(text[:position])
         words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
@@ -214,14 +229,14 @@ end: expected a number or a quoted text
 
 
 def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> list[R]:
-    """Sort records as ``"metrics.accuracy DESC"`` says; what lacks the field comes last.
+    """Sort records by keys such as ``"metrics.accuracy DESC"``; records without the field come last.
 
     Raises
     ------
     BadFilter
         For an unknown field or direction.
     """
-    found = list(records)
+    result = list(records)
     keys = [order_by] if isinstance(order_by, str) else list(order_by)
     for text in reversed(keys):
         if not isinstance(text, str):  # a caller without a type checker
@@ -230,33 +245,36 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
         if not match:
             raise BadFilter(filter=text, position=0, reason="an order is a field and, optionally, ASC or DESC")
         kind, read = _field(match[1], text, 0, noun)
-        present = [record for record in found if _comparable(read(record), kind)]
-        absent = [record for record in found if not _comparable(read(record), kind)]
+        present = [record for record in result if _comparable(read(record), kind)]
+        absent = [record for record in result if not _comparable(read(record), kind)]
         present.sort(key=lambda record: _sortable(read(record)), reverse=(match[2] or "").upper() == "DESC")
-        found = present + absent
-    return found
+        result = present + absent
+    return result
 
 
 def fields(noun: str) -> list[str]:
-    """Name the fields of a noun, but those that only MLflow calls so."""
+    """Return the fields of a noun, without those that are MLflow's names only."""
     return [name for name in _FIELDS[noun] if name not in _MLFLOWS]
 
 
-def expected(begun: str) -> set[str]:
-    """Name what may stand behind the beginning of a filter; what lark's errors name is what any filter could have.
+def follows(begun: str) -> set[str]:
+    """Name what may stand behind the beginning of a filter, a field, a sign or a word that joins, as the grammar does.
 
-    Raises
-    ------
-    BadFilter
-        If no filter begins so.
+    The parser knows it as well (`_expected`), but importing it takes longer than a completion may. Brackets are not
+    counted.
+
+    Examples
+    --------
+    >>> sorted(follows("stage = 'None' "))
+    ['AND', 'OR']
     """
-    from lark import UnexpectedInput
+    return next((words for begins, words in _BEGUN.items() if re.fullmatch(begins, begun)), set())
 
+
+def _expected(begun: str) -> set[str]:
+    """Return the tokens that may follow the beginning of a filter; lark's errors list those of any filter."""
     reading = _parser().parse_interactive(begun)
-    try:
-        reading.exhaust_lexer()
-    except UnexpectedInput as error:
-        raise BadFilter(filter=begun, position=int(error.pos_in_stream or 0), reason="no filter begins so") from None
+    reading.exhaust_lexer()
     found: set[str] = reading.accepts()  # type: ignore[no-untyped-call]
     return found
 
@@ -302,29 +320,29 @@ def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str,
             )
         pattern = _like(str(values[0]), words.endswith("ILIKE"))
 
-        def holds(found: Any) -> bool:
-            return pattern(str(found))
+        def holds(value: Any) -> bool:
+            return pattern(str(value))
 
     elif words.endswith("IN"):
 
-        def holds(found: Any) -> bool:
-            return found in values
+        def holds(value: Any) -> bool:
+            return value in values
 
     else:
         compare = _COMPARE[words]
         if equals is not None and words == "=" and kind in {"text", "stage"} and "." not in subject:
             equals[str(subject)] = str(values[0])
 
-        def holds(found: Any) -> bool:
-            return compare(found, values[0])
+        def holds(value: Any) -> bool:
+            return compare(value, values[0])
 
     wanted = not words.startswith("NOT ")
     if kind == "any":
-        # An alias is one of several, so that != and NOT ask whether none of them is it.
+        # A version has several aliases: != and NOT mean that none of them matches.
         if words == "!=":
             return lambda record: values[0] not in read(record)
         return lambda record: any(map(holds, read(record))) == wanted
-    return lambda record: _comparable(found := read(record), kind) and holds(found) == wanted
+    return lambda record: _comparable(value := read(record), kind) and holds(value) == wanted
 
 
 def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]:
@@ -348,7 +366,7 @@ def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]
 
 
 def _param(read: Getter, *, as_number: bool) -> tuple[str, Getter]:
-    """Compare a parameter as what it is compared with: MLflow keeps text, people write numbers."""
+    """Read a parameter in the type of the literal: MLflow keeps text, people write numbers."""
 
     def number(record: Any) -> float | None:
         try:
@@ -388,7 +406,7 @@ def _literal(token: Token, kind: str, text: str, subject: str) -> Any:
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
-    """Put numbers before text, for parameters that are one here and the other there."""
+    """Sort numbers before text, for parameters that are a number in one record and text in another."""
     number = isinstance(value, (int, float))
     return not number, value if number or isinstance(value, datetime) else str(value)
 

@@ -1,9 +1,9 @@
-"""A model's history, kept so that any moment of it is found at once, however long it is.
+"""An index of a model's history, which answers questions about any moment in logarithmic time.
 
-Nothing is undone and nothing is replayed to answer: each fact is kept with the places of the history at which it
-changed, and a moment is looked up among them. Memory grows by a few words for each event, not by a copy of the model.
+Each fact is kept with the positions in the history at which it changed, and a moment is found by bisection, instead of
+by replay. Memory grows by a few words for each event, not by a copy of the model.
 
-Several threads may ask while one adds events: an event counts only when all that it says is in its place.
+Several threads may read while one adds events: an event counts only after all its facts are stored.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from registry_nb.domain.records import Event, Stage
+from registry_nb.domain.records import SERVING, Event, Stage
 
 T = TypeVar("T")
 
 _MERGED = ("tags", "aliases", "policies")
 _SET = {"stage", "description", *_MERGED}
-_SERVING = (Stage.PRODUCTION, Stage.STAGING)
-#: Changes to who stands in a stage, after which all who stand there are noted again.
+#: Changes to the members of a stage between two full copies of them.
 _STRETCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was said of a version, or of the model itself, at a moment."""
+    """The facts of a version, or of the model itself, at a moment."""
 
     stage: str
     description: str
@@ -41,7 +40,7 @@ class Facts:
 
 @dataclass(slots=True)
 class Turn:
-    """That a version held Production or Staging; the places of the events count from 0, and an end of None is open."""
+    """The time for which a version held Production or Staging, as positions of events; an end of None is open."""
 
     stage: Stage
     version: int
@@ -51,26 +50,26 @@ class Turn:
     because: str
 
 
-class Chronicle:
-    """A model's history; ``until`` is how many of its events had happened."""
+class HistoryIndex:
+    """The index of one model's history. ``until`` is the number of events up to the moment in question."""
 
     def __init__(self) -> None:
-        self.last = ""  # the id of the newest event that is in it
+        self.last = ""  # the id of the newest event
         self.deleted = dict[int, Event]()
-        self._counts = list[datetime]()  # from when on each event counts
+        self._counts = list[datetime]()  # the time from which each event counts; never descends
         self._at = list[datetime]()
-        self._called = _Track[str]()  # empty while the model did not exist
-        self._name = _Track[str]()  # and here still what it was called at last
+        self._called = _Track[str]()  # the name, empty while the model did not exist
+        self._name = _Track[str]()  # the last name, also after deletion
         self._highest = _Track[int]()
-        self._records = dict[int | None, _Record]()  # the versions'; the model's own: None
-        self._crowds = {stage: _Crowd() for stage in ("", *map(str, Stage))}  # in "" are all
+        self._records = dict[int | None, _Record]()  # None: the model's own
+        self._members = {stage: _Members() for stage in ("", *map(str, Stage))}  # "": all versions
         self._stage = dict[int, str]()
         self._turns = list[Turn]()
         self._open = dict[int, Turn]()
 
     def add(self, event: Event) -> None:
-        """Take the next event in."""
-        place, number, after = len(self._counts), event.version, event.after or {}
+        """Add the next event."""
+        place, number, after = len(self._counts), event.version, event.new
         gone = event.action == "deleted"
         if number is None and event.action in {"created", "renamed", "deleted"}:
             self._called.set(place, "" if gone else event.name)
@@ -86,39 +85,39 @@ class Chronicle:
             self._move(place, event, "" if gone else sys.intern(after["stage"]))
         self.last = event.id
         self._at.append(event.at)
-        self._counts.append(max(event.at, self._counts[-1]) if self._counts else event.at)  # now it counts
+        self._counts.append(max(event.at, self._counts[-1]) if self._counts else event.at)  # last: now it counts
 
     def until(self, then: datetime) -> int:
-        """Return how many events had happened."""
+        """Return the number of events that had happened."""
         return bisect_right(self._counts, then)
 
     def name(self, until: int) -> str:
-        """Return what the model was called; nothing if there was none."""
+        """Return the name of the model; empty if it did not exist."""
         return self._called.at(until) or ""
 
     def last_name(self, until: int) -> str:
-        """Return what the model was called at last, also after it was deleted."""
+        """Return the last name of the model, also after it was deleted."""
         return self._name.at(until) or ""
 
     def facts(self, version: int | None, until: int) -> Facts | None:
-        """Return what was said of a version, or of the model itself; None if there was none."""
+        """Return the facts of a version, or of the model itself; None if it did not exist."""
         record = self._records.get(version)
         return record.at(until) if record else None
 
     def changed_at(self, until: int) -> datetime:
-        """Return when the last of so many events happened."""
+        """Return the time of the last of so many events."""
         return self._at[until - 1]
 
     def numbers(self, until: int, stage: str = "") -> list[int]:
         """Return the versions that existed, or only those in a stage, ascending."""
-        return self._crowds[stage].at(until)
+        return self._members[stage].at(until)
 
     def highest(self, until: int) -> int:
-        """Return the highest number that was ever given out, or 0."""
+        """Return the highest number of a version so far, or 0."""
         return self._highest.at(until) or 0
 
     def turns(self, until: int) -> Iterator[tuple[Turn, datetime, datetime | None]]:
-        """Go through who held Production and Staging, from when to when; what ended later had not ended."""
+        """Yield the holders of Production and Staging with their start and end, None if it had not ended."""
         for turn in self._turns[: bisect_left(self._turns, until, key=lambda one: one.start)]:
             ended = turn.end is not None and turn.end < until
             yield turn, self._counts[turn.start], self._counts[turn.end] if ended and turn.end is not None else None
@@ -130,21 +129,21 @@ class Chronicle:
             self._highest.set(place, number)
         before = self._stage.pop(number, "")
         if before:
-            self._crowds[before].set(place, number, present=False)
+            self._members[before].set(place, number, present=False)
         if stage:
             self._stage[number] = stage
-            self._crowds[stage].set(place, number, present=True)
+            self._members[stage].set(place, number, present=True)
         if bool(before) != bool(stage):
-            self._crowds[""].set(place, number, present=bool(stage))
+            self._members[""].set(place, number, present=bool(stage))
         if before != stage and number in self._open:
             self._open.pop(number).end = place
-        if before != stage and stage in _SERVING:
+        if before != stage and stage in SERVING:
             self._open[number] = Turn(Stage(stage), number, place, None, event.user, event.because)
             self._turns.append(self._open[number])
 
 
 class _Track(Generic[T]):
-    """One fact: what it was, and from which place on."""
+    """One fact: its values, and the position from which each holds."""
 
     __slots__ = ("_places", "_values")
 
@@ -157,16 +156,16 @@ class _Track(Generic[T]):
         return self._values[-1] if self._values else None
 
     def set(self, place: int, value: T) -> None:
-        self._values.append(value)  # first: who finds the place asks for it
+        self._values.append(value)  # first: a reader that finds the place reads the value
         self._places.append(place)
 
     def at(self, until: int) -> T | None:
-        found = bisect_left(self._places, until)
-        return self._values[found - 1] if found else None
+        count = bisect_left(self._places, until)
+        return self._values[count - 1] if count else None
 
 
 class _Record:
-    """What was said of a version, or of the model: its own facts together, and each tag, alias and policy apart."""
+    """The facts of a version or the model: the scalar ones together, each tag, alias and policy apart."""
 
     __slots__ = ("_merged", "_own")
 
@@ -175,7 +174,7 @@ class _Record:
         self._merged = dict[tuple[str, str], _Track[Any]]()
 
     def set(self, place: int, at: datetime, after: Mapping[str, Any] | None) -> None:
-        """Note what became of it; None if it is no more."""
+        """Store a change; None for a deletion."""
         if after is None:
             for track in self._merged.values():
                 track.set(place, None)
@@ -201,30 +200,30 @@ class _Record:
         return Facts(*own, *merged.values())
 
 
-class _Crowd:
-    """Who stood in a stage: every change, and now and then all of them."""
+class _Members:
+    """The members of a stage: every change, and a full copy now and then."""
 
-    __slots__ = ("_noted", "_now", "_places", "_since", "_steps")
+    __slots__ = ("_copies", "_now", "_places", "_since", "_steps")
 
     def __init__(self) -> None:
         self._places = list[int]()
-        self._steps = list[int]()  # a version that came, or minus one that went
+        self._steps = list[int]()  # a version that joined, or minus one that left
         self._now = set[int]()
-        self._noted = list[frozenset[int]]([frozenset()])
-        self._since = [0]  # after how many steps
+        self._copies = list[frozenset[int]]([frozenset()])
+        self._since = [0]  # the number of steps before each copy
 
     def set(self, place: int, number: int, *, present: bool) -> None:
         (self._now.add if present else self._now.discard)(number)
         self._steps.append(number if present else -number)
         self._places.append(place)
-        if len(self._steps) - self._since[-1] >= max(_STRETCH, len(self._now)):  # so that notes stay a part of it all
-            self._noted.append(frozenset(self._now))
+        if len(self._steps) - self._since[-1] >= max(_STRETCH, len(self._now)):  # copies stay a fraction of all
+            self._copies.append(frozenset(self._now))
             self._since.append(len(self._steps))
 
     def at(self, until: int) -> list[int]:
         end = bisect_left(self._places, until)
-        note = bisect_right(self._since, end) - 1
-        found = set(self._noted[note])
-        for step in self._steps[self._since[note] : end]:
-            (found.add if step > 0 else found.discard)(abs(step))
-        return sorted(found)
+        copy = bisect_right(self._since, end) - 1
+        members = set(self._copies[copy])
+        for step in self._steps[self._since[copy] : end]:
+            (members.add if step > 0 else members.discard)(abs(step))
+        return sorted(members)

@@ -1,4 +1,4 @@
-"""Several records at once: a sequence that becomes a table in a notebook and a frame in pandas."""
+"""A sequence of records that becomes a table in a notebook and a frame in pandas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Listing(Shown, Sequence[R_co], Generic[R_co]):
     ----------
     records : iterable
     empty : str
-        What to say where it has no records: where it was looked, and what makes one.
+        The text to show if there are no records: where they would be, and how to make one.
 
     Examples
     --------

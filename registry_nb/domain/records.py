@@ -1,93 +1,49 @@
-"""The nouns: stages, registered models, versions, events, runs. Frozen, comparable, and free of I/O.
+"""The nouns: registered models, versions, runs, stored files. Frozen, comparable, and free of I/O.
 
-Each record writes itself as plain JSON (`to_dict`) and reads itself back (`from_dict`): that form is what stores keep.
+Each record writes itself as plain JSON (`to_dict`) and reads itself back (`from_dict`): stores keep that form. The
+events and the values that records are made of are re-exported, because pickles name them by this path.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from registry_nb.errors import UnknownStage
+from registry_nb.domain.events import Event
+from registry_nb.domain.values import (
+    SERVING,
+    Frozen,
+    RunStatus,
+    Stage,
+    canonical,
+    changed,
+    frozen,
+    json_number,
+)
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
 
-R = TypeVar("R")
-
-
-class Stage(StrEnum):
-    """Where a version stands. A ``str``; parsing ignores case.
-
-    Examples
-    --------
-    >>> Stage("production")
-    <Stage.PRODUCTION: 'Production'>
-    >>> Stage.PRODUCTION == "Production"
-    True
-    """
-
-    NONE = "None"
-    STAGING = "Staging"
-    PRODUCTION = "Production"
-    ARCHIVED = "Archived"
-
-    # Aliases, because people type the name that they read on the screen ("None" cannot be typed as an attribute).
-    Staging = STAGING
-    Production = PRODUCTION
-    Archived = ARCHIVED
-
-    @classmethod
-    def _missing_(cls, value: object) -> Stage:
-        for stage in cls:
-            if isinstance(value, str) and value.casefold() == stage.casefold():
-                return stage
-        raise UnknownStage(given=value, stages=tuple(map(str, cls)))
-
-
-class RunStatus(StrEnum):
-    """How a run stands, in MLflow's words."""
-
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    KILLED = "KILLED"
-
-
-class Frozen(dict[str, Any]):
-    """A dict that nobody changes: still JSON, still equal to a dict, and hashable.
-
-    ``types.MappingProxyType`` was the alternative: it can neither be pickled nor written as JSON.
-    """
-
-    __slots__ = ()
-
-    def __hash__(self) -> int:  # type: ignore[override]  # dict declares that it has none
-        return hash(frozenset(self.items()))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Frozen, (dict(self),)
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse to change."""
-        raise TypeError("a record cannot be changed; ask the registry to change it (tag, describe, promote, …)")
-
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
-
-
-def frozen(value: Any) -> Any:
-    """Make a JSON value immutable, all the way down."""
-    if isinstance(value, Mapping):
-        return Frozen({key: frozen(item) for key, item in value.items()})
-    if isinstance(value, (list, tuple)):
-        return tuple(map(frozen, value))
-    return value
+__all__ = [
+    "SERVING",
+    "Event",
+    "File",
+    "Frozen",
+    "ModelVersion",
+    "RegisteredModel",
+    "Run",
+    "RunStatus",
+    "SavedModel",
+    "Seal",
+    "Stage",
+    "changed",
+    "frozen",
+    "json_number",
+]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -114,14 +70,14 @@ class File(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Seal(Shown):
-    """Somebody's word that a model is what it was: see `trust`.
+    """A key's statement that a model is unchanged: see `trust`.
 
     Attributes
     ----------
     by : str
         The key: ``hmac-sha256:`` and its id, or ``ed25519:`` and the public key, in hexadecimal digits.
     of : str
-        The URI that was sealed, together with what the model is.
+        The URI that was sealed, together with the contents of the model.
     value : str
         Hexadecimal digits.
     """
@@ -133,7 +89,7 @@ class Seal(Shown):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SavedModel(Shown):
-    """What a flavor saved, registered or not."""
+    """A model as a flavor saved it, registered or not."""
 
     flavor: str
     files: tuple[File, ...]
@@ -147,7 +103,7 @@ class SavedModel(Shown):
 
     @functools.cached_property
     def essence(self) -> bytes:
-        """SHA-256 over all that loading and predicting depend on, as canonical JSON: what a seal is about."""
+        """SHA-256 of all that loading and predicting depend on, as canonical JSON. Seals sign it."""
         return _essence(self)
 
     @property
@@ -160,9 +116,8 @@ class SavedModel(Shown):
         """The digest of the only file, or of the ``sha256sum`` listing of several."""
         if len(self.files) == 1:
             return self.files[0].digest
-        listing = "".join(
-            f"{file.digest.removeprefix('sha256:')}  {file.path}\n" for file in sorted(self.files, key=_path)
-        )
+        files = sorted(self.files, key=lambda file: file.path)
+        listing = "".join(f"{file.digest.removeprefix('sha256:')}  {file.path}\n" for file in files)
         return f"sha256:{hashlib.sha256(listing.encode()).hexdigest()}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,23 +152,23 @@ class ModelVersion(Shown):
     size : int
         Stored bytes.
     requirements : tuple of str
-        ``name==version`` of what the model's modules import.
+        ``name==version`` of each package that the model's modules import.
     python_version : str
     environment : mapping
-        Where it was saved: ``platform``, ``modules`` (import name to version), and ``by_value``, whether it carries
-        code that only the same feature release of Python runs.
+        The environment that saved it: ``platform``, ``modules`` (import name to version), and ``by_value``, whether it
+        carries code that only the same feature release of Python runs.
     run_id : str or None
     user : str
     created_at, updated_at : datetime
         Aware, UTC, in microseconds.
     provenance : mapping
-        Where it came from: ``{"source": uri}`` for a copy or a model of a run.
+        The origin: ``{"source": uri}`` for a copy or a model of a run.
     files : tuple of File
-        What `digest` and `size` are about.
+        The files that `digest` and `size` describe.
     probe : File or None
-        Some rows and what the model predicted for them, beside its files.
+        Some rows and the model's predictions for them, beside its files.
     seals : tuple of Seal
-        Whose keys vouch for it.
+        The keys that vouch for it.
     """
 
     name: str
@@ -248,29 +203,29 @@ class ModelVersion(Shown):
 
     @functools.cached_property
     def essence(self) -> bytes:
-        """As of `SavedModel`: the same for a version and for what was saved."""
+        """See `SavedModel.essence`: a version and its `saved` have the same."""
         return _essence(self)
 
     @property
-    def told(self) -> str:
-        """SHA-256 of all that never changes in the record, in hexadecimal digits: its ``registered`` event tells it."""
-        numbers = [{key: json_number(value) for key, value in held.items()} for held in (self.metrics, self.params)]
+    def record_digest(self) -> str:
+        """SHA-256 of all that never changes in the record, in hexadecimal digits; the ``registered`` event keeps it."""
+        numbers = [{key: json_number(value) for key, value in side.items()} for side in (self.metrics, self.params)]
         facts = [self.essence.hex(), *numbers, self.run_id, self.user, self.created_at.isoformat(), self.provenance]
-        return hashlib.sha256(_canonical(facts).encode(errors="surrogatepass")).hexdigest()
+        return hashlib.sha256(canonical(facts).encode(errors="surrogatepass")).hexdigest()
 
     @property
     def saved(self) -> SavedModel:
-        """What was saved, without its place in the registry."""
+        """The model as it was saved, without its place in the registry."""
         saved = SavedModel(**{field.name: getattr(self, field.name) for field in fields(SavedModel)})
         saved.__dict__["essence"] = self.essence
         return saved
 
     def requirements_txt(self) -> str:
-        """Return what the version needs as the text of a requirements file of pip, with its Python in a comment."""
+        """Return the requirements as the text of a requirements file of pip, with the Python version in a comment."""
         return "".join(f"{line}\n" for line in (f"# {self.uri}, Python {self.python_version}", *self.requirements))
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON: name, number and aliases are kept elsewhere, the digest follows from the files."""
+        """Write it as plain JSON, without name, number and aliases (kept elsewhere) and digest (computed)."""
         return {
             "stage": str(self.stage),
             "description": self.description,
@@ -327,11 +282,11 @@ class RegisteredModel(Shown):
     aliases : mapping of str to int
         Alias to version number.
     policies : mapping of str to tuple of str
-        For a stage, the rules that a version has to meet before it gets it: see `gates`.
+        For a stage, the rules that a version has to meet to get there: see `policies`.
     created_at, updated_at : datetime
         Aware, UTC; the latter is the time of the newest event.
     latest_versions : tuple of ModelVersion
-        For each stage that is held, the highest version number in it.
+        For each stage that is not empty, the version with the highest number.
     """
 
     name: str
@@ -344,7 +299,7 @@ class RegisteredModel(Shown):
     latest_versions: tuple[ModelVersion, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON: what follows from the events and the versions is left out."""
+        """Write it as plain JSON, without what follows from the events and the versions."""
         return {
             "name": self.name,
             "description": self.description,
@@ -375,84 +330,6 @@ class RegisteredModel(Shown):
         return f"RegisteredModel(name={self.name!r}, latest_versions={latest!r}, description={self.description!r})"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Event(Shown):
-    """One change to a registered model.
-
-    Attributes
-    ----------
-    id : str
-        Globally unique; sorts by time, and within a model always by `seq`.
-    seq : int
-        Place in the model's history, from 1, without gaps.
-    at : datetime
-        Aware, UTC, in microseconds: what the clock said, which is not always later than the event before.
-    user, host : str
-        Who, and on which machine.
-    action : str
-        ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
-        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted``, ``guarded`` (by a policy),
-        ``requested``, ``approved``, ``rejected``, ``shadowed`` or ``deleted``.
-    name : str
-        The model, as it was called then.
-    version : int or None
-        None for a change to the model itself.
-    before, after : mapping or None
-        The fields that changed, as they were and as they became; None for what did not exist.
-    because : str
-        The reason that the user gave.
-    previous : str
-        SHA-256 of the model's event before this one; empty for the first.
-    """
-
-    id: str
-    seq: int
-    at: datetime
-    user: str
-    action: str
-    name: str
-    version: int | None = None
-    before: Mapping[str, Any] | None = None
-    after: Mapping[str, Any] | None = None
-    because: str = ""
-    host: str = ""
-    previous: str = ""
-    _brief = "seq", "at", "user", "action", "name", "version", "before", "after", "because"
-
-    @functools.cached_property
-    def json(self) -> bytes:
-        """The event as canonical JSON: sorted keys, no blanks, UTF-8. It is stored so, and hashed so, written once."""
-        return _canonical(self.to_dict()).encode()
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of `json`: the `previous` of the next event."""
-        return hashlib.sha256(self.json).hexdigest()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON."""
-        return {
-            "id": self.id,
-            "seq": self.seq,
-            "at": self.at.isoformat(),
-            "user": self.user,
-            "action": self.action,
-            "name": self.name,
-            "version": self.version,
-            "before": self.before,
-            "after": self.after,
-            "because": self.because,
-            "host": self.host,
-            "previous": self.previous,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Event:
-        """Read what `to_dict` wrote."""
-        changed = {side: frozen(data[side]) for side in ("before", "after")}
-        return cls(**{**data, **changed, "at": datetime.fromisoformat(data["at"])})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Run(Shown):
     """One training run.
@@ -461,14 +338,14 @@ class Run(Shown):
     ----------
     run_id, name, experiment : str
     status : RunStatus
-        ``KILLED`` is what readers see of a run whose process ended without saying so.
+        Readers see ``KILLED`` if the process of the run ended without closing it.
     params, metrics, tags : mapping
         The latest value of each.
     started_at : datetime
     ended_at : datetime or None
     user, host : str
     process : str
-        What identifies the running process on `host`.
+        The identity of the process on `host`.
     models : mapping of str to SavedModel
         The models that the run logged, by the path that ``runs:/run_id/path`` names.
     """
@@ -502,7 +379,7 @@ class Run(Shown):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Run:
         """Read what `to_dict` wrote."""
-        read = {
+        values = {
             "status": RunStatus(data["status"]),
             "params": Frozen(data["params"]),
             "metrics": Frozen({key: _metric(value) for key, value in data["metrics"].items()}),
@@ -511,48 +388,24 @@ class Run(Shown):
             "ended_at": datetime.fromisoformat(data["ended_at"]) if data["ended_at"] else None,
             "models": Frozen({path: SavedModel.from_dict(saved) for path, saved in data["models"].items()}),
         }
-        return cls(**{**data, **read})
-
-
-def changed(record: R, **fields: Any) -> R:
-    """Return a record with other values in some fields.
-
-    ``dataclasses.replace`` does the same, one field after the other: it was a tenth of the time of a write. This needs
-    records without slots.
-    """
-    twin = object.__new__(type(record))
-    twin.__dict__.update(record.__dict__, **fields)
-    for derived in ("json",) if _LOADS.isdisjoint(fields) else ("json", "essence"):  # from the fields as they were
-        twin.__dict__.pop(derived, None)
-    return twin
-
-
-_LOADS = frozenset({"flavor", "files", "signature", "requirements", "python_version", "environment", "probe"})
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-
-
-def json_number(value: Any) -> Any:
-    """JSON has no NaN and no infinity: write them as the strings that ``float`` reads back."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-    return value
+        return cls(**{**data, **values})
 
 
 def _metric(value: Any) -> float:
-    """Read a metric; all NaN are one object, so that a record equals itself when it is read again."""
+    """Read a metric. All NaN become one object, so that a record equals itself after it is read again."""
     number = float(value)
     return math.nan if math.isnan(number) else number
 
 
 def _essence(record: SavedModel | ModelVersion) -> bytes:
-    return hashlib.sha256(_canonical(_what_loads(record)).encode()).digest()
+    return hashlib.sha256(canonical(_loaded_fields(record)).encode()).digest()
 
 
 def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
-    return {**_what_loads(record), "seals": [[seal.by, seal.of, seal.value] for seal in record.seals]}
+    return {**_loaded_fields(record), "seals": [[seal.by, seal.of, seal.value] for seal in record.seals]}
 
 
-def _what_loads(record: SavedModel | ModelVersion) -> dict[str, Any]:
+def _loaded_fields(record: SavedModel | ModelVersion) -> dict[str, Any]:
     return {
         "flavor": record.flavor,
         "files": [_file(file) for file in record.files],
@@ -579,7 +432,3 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _file(file: File) -> dict[str, Any]:
     return {"path": file.path, "digest": file.digest, "size": file.size, "codec": file.codec}
-
-
-def _path(file: File) -> str:
-    return file.path

@@ -1,6 +1,6 @@
-"""What looks like a secret, and how it is kept out of the records: this is the rule, and all of it.
+"""Detect secrets and keep them out of the records. This is the complete rule.
 
-**Values.** A text holds a secret where one of these stands in it, not in the middle of a longer word:
+**Values.** A text contains a secret if one of these is in it, but not in the middle of a longer word:
 
 ====================  =================================================================================
 kind                  what it looks like
@@ -19,22 +19,22 @@ bearer token          ``Bearer``, then 20 or more
 password              ``password=…``, ``"api_key": "…"``, ``Pwd=…;``: a literal given to a name of a secret in a text
 ====================  =================================================================================
 
-The last two are looked for in text only, not in the bytes of pickles.
+The last two are searched in text only, not in the bytes of pickles.
 
-**Names.** The words of a name (``dbPassword`` and ``DB-PASSWORD`` are *db password*) tell of a secret if they *end* in
+**Names.** The words of a name (``dbPassword`` and ``DB-PASSWORD`` are *db password*) indicate a secret if they *end* in
 ``password``, ``passwd``, ``pwd``, ``passphrase``, ``secret``, ``secrets``, ``token``, ``apikey``, ``credential``,
 ``credentials``, ``connection string``, or in ``key`` after ``api``, ``access``, ``account``, ``auth``, ``encryption``,
 ``private``, ``secret``, ``shared``, ``signing``, ``ssh`` or ``subscription``. So ``max_tokens``, ``token_pattern``,
-``tokenizer``, ``author``, ``secretary``, ``password_strength_metric``, ``api_key_file`` and ``sort_key`` are none; nor
-are the tokens of a language model (``pad_token``, ``eos_token``, ``mask_token``, …). A name masks the whole value, if
-that is a text with something in it other than *true*, *false*, *none* and the like: a number or a flag is no secret.
+``tokenizer``, ``author``, ``secretary``, ``password_strength_metric``, ``api_key_file`` and ``sort_key`` do not, nor
+do the tokens of a language model (``pad_token``, ``eos_token``, ``mask_token``, …). Such a name masks the whole value,
+if it is a text other than *true*, *false*, *none* and the like: a number or a flag is no secret.
 
-**What is not found**: a secret without a shape of its own under a harmless name. Measures of entropy would find some,
-and were rejected: they also find ``lr=0.1``, hashes and identifiers, and a warning that is mostly wrong is not read.
+**What is missed**: a secret without a typical form under a harmless name. Entropy would find some, and was rejected: it
+also finds ``lr=0.1``, hashes and identifiers, and people ignore warnings that are mostly wrong.
 
-**What happens**: in metadata the secret is replaced before it is recorded, and the warning names where it stood, never
-what it was. A model's bytes are not changed: a pickle is only scanned, and the warning gives the positions. Bytes in it
-that are longer than 64 KB (arrays, native models) are passed over.
+**What happens**: in metadata the secret is replaced before it is recorded, and the warning has its place, never the
+secret. A model's bytes are not changed: a pickle is only scanned, and the warning has the positions. Byte strings in it
+that are longer than 64 KB (arrays, native models) are skipped.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ from typing import IO, Any
 
 from registry_nb.errors import shown
 
-# Every repetition is limited, or does not give back what it took: no text takes longer than its length allows.
+# Every repetition is limited or possessive, so the time is linear in the length of the text.
 
-#: What may stand in a URL's user or password as it is.
+#: The characters that may be in a URL's user or password unescaped.
 _PART = r"!$-&(-.0-9;=A-Z\[-~"
-#: The kind, the first character, and the rest. The first character of each stands alone at the beginning of its part of
-#: the whole pattern: that is what lets the search pass quickly over what holds no secret.
+#: The kind, the first character, and the rest. Each part of the whole pattern begins with its first character alone,
+#: which lets the search skip text without secrets quickly.
 _SHAPES = (
     ("credentials in a URL", ":", rf"//(?:[{_PART}]{{0,256}}:[{_PART}:@]{{1,256}}|[A-Za-z0-9_\-]{{20,256}})@"),
     ("private key", "-", r"----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY"),
 )
-#: The same for those that are secrets only where a word begins.
+#: The same for those that count only at the beginning of a word.
 _WORDS = (
     ("AWS access key", "A", r"[KS]IA[A-Z0-9]{16}(?![A-Z0-9])"),
     ("GitHub token", "g", r"(?:h[pousr]_[A-Za-z0-9]{20,255}|ithub_pat_[A-Za-z0-9_]{20,255})"),
@@ -67,13 +67,13 @@ _WORDS = (
     ("Google API key", "A", r"Iza[A-Za-z0-9_\-]{30,255}"),
     ("JSON web token", "e", r"(?<![_\-]e)yJ[A-Za-z0-9_\-]{8,8192}\.eyJ[A-Za-z0-9_\-]{8,8192}\.[A-Za-z0-9_\-]{8,8192}"),
 )
-#: A literal that is given to a name: in quotes, or up to a blank, `;` or `&`. What is given `getpass()` is no secret.
+#: A literal that is assigned to a name: in quotes, or up to a blank, `;` or `&`. A call, as `getpass()`, is no secret.
 _ASSIGNED = (
     r"(?P<name>(?i:password|passwd|pwd|passphrase|client_?secret|secret_?key|api_?key|(?:shared_?)?access_?key"
     r"|account_?key|access_?token|auth_?token)[\"']?(?: {0,3}[=:] {0,3}(?P<quote>[\"'])|=))(?!\[masked)"
     r"(?(quote)(?:(?!(?P=quote))[^\n]){1,512}+(?=(?P=quote))|[^\s;&,\"'()\[\]]{1,512}+(?=[\s;&]|$))"
 )
-#: And for those that are looked for in text only.
+#: And for those that are searched in text only.
 _PHRASES = (
     ("bearer token", "B", r"earer [A-Za-z0-9._~+/\-]{20,8192}"),
     ("password", "", _ASSIGNED),
@@ -82,7 +82,7 @@ _KINDS = tuple(kind for kind, _, _ in (*_SHAPES, *_WORDS, *_PHRASES))
 
 
 def _either(before: str, words: tuple[tuple[str, str, str], ...]) -> str:
-    """Return one pattern for all; the number in a group's name is the place of its kind."""
+    """Return one pattern for all; the number in a group's name is the index of its kind."""
     parts = [(first, rest) for _, first, rest in _SHAPES]
     parts += [(first, before.replace("FIRST", first) + rest) for _, first, rest in words]
     return "|".join(f"{first}(?P<k{at}>{rest})" for at, (first, rest) in enumerate(parts))
@@ -94,7 +94,7 @@ _TEXT = re.compile(
     .replace("PRIVATE KEY", "PRIVATE KEY(?:(?!-----END).)*+(?:-----END[A-Z0-9 ]{0,99}-----)?"),
     re.ASCII | re.DOTALL,
 )
-#: In a pickle the byte before a text is its length, which may look like a letter; the opcode before that tells.
+#: In a pickle the byte before a text is its length, which may look like a letter; the opcode before it decides.
 _BYTES = re.compile(_either(r"(?:(?<![A-Za-z0-9]FIRST)|(?<=[\x8cC][\x00-\xff]FIRST))", _WORDS).encode(), re.DOTALL)
 
 #: The end of a name, in words of small letters.
@@ -102,38 +102,29 @@ _NAMED = re.compile(
     r"\b(?:passwords?|passwd|pwd|passphrase|secrets?|credentials?|connection ?string|(?:access ?|auth ?)?token"
     r"|(?:api|access|account|auth|encryption|private|secret|shared|signing|ssh|subscription) ?key)\Z"
 )
-#: The tokens of a language model, not of somebody who logs in: ``pad_token``.
+#: The tokens of a language model, not of a login: ``pad_token``.
 _SPOKEN = re.compile(
     r"\b(?:audio|bos|cls|decoder|end|eos|eot|first|image|last|mask|middle|new|next|pad|prefix|sep|special|start|stop"
     r"|suffix|unk|video) token\Z"
 )
 _FLAGS = frozenset({"", "[masked]", "true", "false", "yes", "no", "none", "null"})
 
-#: A pickle is read in pieces; a secret that begins this close to the end of one is looked for with the next.
+#: A pickle is read in pieces; a secret that begins this close to the end of one is searched with the next.
 _PIECE, _OVERLAP, _BEFORE = 1 << 20, 1 << 15, 2
-#: Bytes of a pickle that are longer than this hold an array, or a native model: no secret of a program is as long.
+#: Byte strings of a pickle longer than this are arrays or native models: no secret is as long.
 _LONG = 1 << 16
-#: In how many bytes an operation of a pickle says how long it is: frames, texts, and those that hold `_NUMBERS`.
+#: The bytes of the length field of a pickle operation: frames, texts, and byte strings (`_NUMBERS`).
 _LENGTHS = {b"\x95": 8, b"X": 4, b"\x8d": 8, b"\x8c": 1, b"C": 1, b"B": 4, b"\x8e": 8, b"\x96": 8}
 _NUMBERS = frozenset({b"B", b"\x8e", b"\x96"})
-#: The operations that may stand between two frames, and how long the argument of each is.
+#: The operations that may be between two frames, and the length of the argument of each.
 _SMALL = {bytes([code]): 0 for code in b"()]}0tRbus\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94ae2N1l"}
 _SMALL |= {b"\x80": 1, b"K": 1, b"M": 2, b"J": 4, b"G": 8, b"h": 1, b"j": 4, b"q": 1, b"r": 4}
-#: Of so many pieces the rest is looked at as a whole.
+#: After so many pieces the rest is scanned as one.
 _STEPS = 1_000_000
 
 
 def masked(text: str) -> tuple[str, tuple[str, ...]]:
-    """Replace each secret in a text; in a URL the scheme and the host stay.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    tuple of str and tuple of str
-        The text (the same object if there is no secret in it), and the kinds that were found, each once.
+    """Replace the secrets in a text, and return their kinds, each once; in a URL the scheme and the host stay.
 
     Examples
     --------
@@ -142,33 +133,23 @@ def masked(text: str) -> tuple[str, tuple[str, ...]]:
     >>> masked("max_tokens=5, from https://db.example/iris")
     ('max_tokens=5, from https://db.example/iris', ())
     """
-    found: dict[str, None] = {}
+    kinds: dict[str, None] = {}
 
     def replaced(match: re.Match[str]) -> str:
         kind = _kind(match)
-        found[kind] = None
+        kinds[kind] = None
         if kind == "credentials in a URL":
             return "://***@"
         return f"{match['name'] or ''}[masked {kind}]"
 
     clean = _TEXT.sub(replaced, text)
-    return (clean, tuple(found)) if found else (text, ())
+    return clean, tuple(kinds)
 
 
 def masked_items(items: Mapping[str, Any], what: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Replace the secrets in the values of parameters or tags, by what they look like and by their names.
+    """Replace the secrets in the values of parameters or tags, by their form and by their names.
 
-    Parameters
-    ----------
-    items : mapping
-        What is not text passes, unless its name tells of a secret and it is bytes.
-    what : str
-        What the sentences call them.
-
-    Returns
-    -------
-    tuple of dict and tuple of str
-        The items, and a phrase for each that was masked, which does not hold the secret.
+    `what` names the mapping in the phrases that are returned, one for each secret, without the secret.
 
     Examples
     --------
@@ -193,7 +174,7 @@ def masked_items(items: Mapping[str, Any], what: str) -> tuple[dict[str, Any], t
 
 
 def names_a_secret(name: str) -> bool:
-    """Tell whether a name is one that secrets have.
+    """Whether a name is typical of secrets.
 
     Examples
     --------
@@ -205,17 +186,9 @@ def names_a_secret(name: str) -> bool:
 
 
 def secrets_in(file: IO[bytes]) -> tuple[str, ...]:
-    """Look for secrets in the bytes of a pickle, from where the file stands to its end.
+    """Find secrets in the bytes of a pickle, from the position of the file to its end, which are read in pieces.
 
-    Parameters
-    ----------
-    file : binary file
-        It is read in pieces.
-
-    Returns
-    -------
-    tuple of str
-        For each kind a phrase: how often, and the position of the first, counted from where the file stood.
+    Each kind gets a phrase, with the position of the first, relative to the start, and the number of the others.
 
     Examples
     --------
@@ -240,7 +213,7 @@ def secrets_in(file: IO[bytes]) -> tuple[str, ...]:
 def _found_between(file: IO[bytes], at: int, end: int) -> Iterator[tuple[str, int]]:
     """Yield the kind and the position of each secret in a part of a file."""
     file.seek(at)
-    data, start, left = b"", 0, end - at  # what is looked at, from where to look in it, and what is still to be read
+    data, start, left = b"", 0, end - at  # the window, where to search from in it, and the bytes still to be read
     while left:
         piece = file.read(min(_PIECE, left))
         left = left - len(piece) if piece else 0
@@ -252,15 +225,15 @@ def _found_between(file: IO[bytes], at: int, end: int) -> Iterator[tuple[str, in
             yield _kind(match), at + match.start()
             start = match.end()
         start = max(start, limit)
-        dropped = max(start - _BEFORE, 0)  # what stands before tells whether a word begins
+        dropped = max(start - _BEFORE, 0)  # the bytes before decide whether a word begins
         data, at, start = data[dropped:], at + dropped, start - dropped
 
 
 def _texts(file: IO[bytes], begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a file that may hold text: of a pickle all but its long bytes, which are numbers.
+    """Yield the parts of a file that may contain text: of a pickle all but its long byte strings, which are numbers.
 
-    Since protocol 4 a pickle stands in frames, of which each says how long it is, and what is long stands between them.
-    To look at every operation was the alternative: it takes a second for a million of them.
+    Since protocol 4 a pickle consists of frames with a length, and long values are between them. The alternative,
+    reading every operation, takes a second for a million of them.
     """
     at = start = begin
     for _ in range(_STEPS):
@@ -275,7 +248,7 @@ def _texts(file: IO[bytes], begin: int, end: int) -> Iterator[tuple[int, int]]:
             size = int.from_bytes(head[1 : 1 + width], "little")
         elif operation in _SMALL:
             size = 1 + _SMALL[operation]
-        if size < 0 or at + size >= end:  # it is at its end, or is no pickle
+        if size < 0 or at + size >= end:  # the end, or no pickle
             break
         at += size
         if operation in _NUMBERS and size > _LONG:

@@ -42,7 +42,7 @@ def parse_uri(uri: object) -> ModelURI | RunURI:
     Raises
     ------
     BadURI, BadName, BadVersion, UnknownStage
-        With what is wrong, and the URI that was probably meant.
+        With the mistake, and the URI that was probably meant.
 
     Examples
     --------
@@ -53,8 +53,8 @@ def parse_uri(uri: object) -> ModelURI | RunURI:
     """
     if not isinstance(uri, str):
         raise BadURI(given=uri, reason="it is not text")
-    scheme, found, rest = uri.partition(":/")
-    if not found or scheme not in {"models", "runs"}:
+    scheme, colon, rest = uri.partition(":/")
+    if not colon or scheme not in {"models", "runs"}:
         if re.fullmatch(r"[^/:\\.~][^/:\\]*(/[^/:\\]+|@[^/:\\@]+)", uri):
             raise BadURI(given=uri, reason=f"it lacks its scheme; did you mean 'models:/{uri}'?")
         raise BadURI(given=uri, reason="it does not begin with models:/ or runs:/")
@@ -64,7 +64,7 @@ def parse_uri(uri: object) -> ModelURI | RunURI:
 
 
 def parse_which(which: object) -> Which:
-    """Read what names one version of a model: a number, a stage, ``"@alias"`` or ``"latest"``.
+    """Read a version number, a stage, ``"@alias"`` or ``"latest"``.
 
     Raises
     ------

@@ -1,14 +1,14 @@
-"""Source files that travel with a model: what its code imports only when it runs, and the caller's ``code_paths``.
+"""Source files that are kept with a model: modules that its code imports when it runs, and the caller's ``code_paths``.
 
-cloudpickle takes along what a function uses by its global names. An ``import helper`` inside ``predict`` it does not
-see: a process elsewhere would not find ``helper``, and one beside the sources would run whatever the file says by then.
-So the files of such modules are kept beside the model, under ``code/``. An `Importer` runs them for the functions of
-that one model, under names that no other model's modules have: two versions keep their own code in one process.
-To put their folder on ``sys.path``, as MLflow does, was the alternative: the first version that is loaded wins there.
+cloudpickle keeps what a function uses by its global names. It does not see an ``import helper`` inside ``predict``: a
+process elsewhere would not find ``helper``, and one beside the sources would run the file as it is by then. So the
+files of such modules are kept beside the model, under ``code/``. An `Importer` runs them for the functions of that one
+model, under names that no other model's modules have: two versions keep their own code in one process. MLflow puts
+their folder on ``sys.path`` instead, where the first version that is loaded wins.
 
-A file is not all that there is to a module. What a notebook has set in it since (``config.THRESHOLD = 5``) travels
-beside its file, as far as it is plain data; a file that was edited after it was imported is refused; and of classes and
-functions that are in the pickle as well, the module gets those of the pickle, so that there is one of each.
+A module is more than its file. Values that a notebook has set in it (``config.THRESHOLD = 5``) are kept beside its
+file, if they are plain data. A file that was edited after it was imported is refused. Of classes and functions that are
+also in the pickle, the module gets those of the pickle, so that each exists once.
 """
 
 from __future__ import annotations
@@ -27,32 +27,33 @@ from typing import Any
 
 from registry_nb.errors import Invalid, NotSerializable, RegistryWarning, listed, shown, warn
 from registry_nb.flavors import local_modules
+from registry_nb.flavors.failures import cannot_save
 from registry_nb.flavors.importer import FOLDER, STATE, Code, Importer
 from registry_nb.flavors.local_modules import root_of
 
 __all__ = ["code_of", "imported_by", "write"]
 
-#: Of one model: more than this is no helper, but data or a library.
+#: Bytes of the code of one model: more than this is data or a library, and no helper.
 _MOST_BYTES = 32 << 20
 _COMPILED = (".so", ".pyd", ".dll", ".dylib")
 _IMPORT = dis.opmap["IMPORT_NAME"]
-#: What imports a module by a text.
+#: The functions that import a module by a text.
 _BY_TEXT = frozenset({"import_module", "__import__"})
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-#: Characters of a value that was set, as Python writes it.
+#: Characters of the literal of a value that was set.
 _LONGEST = 1 << 20
 
 
 def imported_by(code: CodeType) -> Iterator[tuple[str, int]]:
     """Name the modules that code imports when it runs, each with the level of a relative import.
 
-    Where it imports by a text, any text in it that is the name of a module counts, with the level -1: it is a guess.
+    If it imports by a text, every text in it that could be the name of a module counts, with level -1: it is a guess.
     """
     if _IMPORT in code.co_code[::2]:
         before: list[Any] = [None, None]
         for instruction in dis.get_instructions(code):
             if instruction.opname == "IMPORT_NAME":
-                level = before[-2]  # pushed before the names that are taken from it
+                level = before[-2]  # pushed before the names that are imported
                 yield str(instruction.argval), level if isinstance(level, int) else 0
             if not instruction.opname.startswith(("EXTENDED", "CACHE")):
                 before.append(instruction.argval)
@@ -67,23 +68,10 @@ def imported_by(code: CodeType) -> Iterator[tuple[str, int]]:
 def code_of(
     model: object, functions: Iterable[FunctionType], code_paths: Iterable[str | os.PathLike[str]] = ()
 ) -> tuple[Code, set[str]]:
-    """Return the code that has to travel with functions, and the names of the installed modules that they import.
+    """Return the code to keep with a model, and the names of the installed modules that it imports.
 
-    Parameters
-    ----------
-    model : object
-        For the error.
-    functions : iterable of function
-        Those whose code is written into the pickle.
-    code_paths : path-like, or iterable of them
-        Python files, and folders that are packages, that travel in any case.
-
-    Raises
-    ------
-    NotSerializable
-        If code imports a module of the user's that cannot travel.
-    Invalid
-        If one of the paths is no Python code.
+    `functions` are those whose code is in the pickle; `code_paths` are Python files, and folders of them, that are kept
+    in any case. NotSerializable means that code imports one of the user's own modules that cannot be kept.
     """
     code, installed, seen = Code(), set[str](), set[str]()
     for path in [code_paths] if isinstance(code_paths, (str, os.PathLike)) else code_paths:
@@ -93,7 +81,7 @@ def code_of(
     waiting = list(_imports(model, functions, code))
     seen |= {path.partition("/")[0].removesuffix(".py") for path in code.sources}
     for path, text in list(code.sources.items()):
-        waiting += _looked_at(model, path, text, code)
+        waiting += _imports_of_file(model, path, text, code)
     while waiting:
         name, guessed = waiting.pop()
         root = root_of(name)
@@ -102,7 +90,7 @@ def code_of(
             seen.add(root)
             more = _read(place, model, root)
             for path, text in more.items():
-                waiting += _looked_at(model, path, text, code)
+                waiting += _imports_of_file(model, path, text, code)
             _add(model, code, more)
         elif root not in seen and not guessed:
             seen.add(root)
@@ -135,7 +123,7 @@ def _add(model: object, code: Code, sources: Mapping[str, str]) -> None:
 
 
 def _imports(model: object, functions: Iterable[FunctionType], code: Code) -> Iterator[tuple[str, bool]]:
-    """Name what functions import, and whether that is a guess; of a loaded model, what travelled with it goes on."""
+    """Name what functions import, and whether that is a guess; add the code that a loaded model was kept with."""
     for function in functions:
         package = str(function.__globals__.get("__package__") or "")
         importer = getattr(getattr(function, "__builtins__", {}).get("__import__"), "__self__", None)
@@ -152,15 +140,15 @@ def _imports(model: object, functions: Iterable[FunctionType], code: Code) -> It
 def _parsed(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError):  # it will not run either
+    except (SyntaxError, ValueError):  # it cannot run either
         return None
 
 
-def _looked_at(model: object, path: str, text: str, code: Code) -> Iterator[tuple[str, bool]]:
-    """Hold a file against the module that was imported from it, and name what it imports."""
+def _imports_of_file(model: object, path: str, text: str, code: Code) -> Iterator[tuple[str, bool]]:
+    """Compare a file with the module that was imported from it, and name what it imports."""
     if (tree := _parsed(text)) is None:
         return
-    _look_at_the_live_one(model, path, tree, code.state)
+    _compare_with_loaded(model, path, tree, code.state)
     yield from _imports_of_text(text, tree)
 
 
@@ -175,15 +163,15 @@ def _imports_of_text(text: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
             yield str(node.value), True
 
 
-def _look_at_the_live_one(model: object, path: str, tree: ast.Module, state: dict[str, dict[str, str]]) -> None:
-    """Hold a file against the module of this process that was imported from it: what it was set to, and its code."""
+def _compare_with_loaded(model: object, path: str, tree: ast.Module, state: dict[str, dict[str, str]]) -> None:
+    """Compare a file with the module that this process imported from it: its code, and the values set in it."""
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     live = sys.modules.get(name)
     if live is None:
         return
     try:
         written = {each.co_qualname: each for each in _codes(compile(tree, path, "exec"))}
-    except (SyntaxError, ValueError):  # what only the compiler finds, as a return outside of a function
+    except (SyntaxError, ValueError):  # found only by the compiler, as a return outside of a function
         return
     for function in _functions(live):
         other = written.get(function.__code__.co_qualname)
@@ -194,18 +182,18 @@ def _look_at_the_live_one(model: object, path: str, tree: ast.Module, state: dic
     stored = Counter(_stored(tree))
     values = {}
     for key, value in vars(live).items():
-        # What a module computes for itself, or chooses, it will compute there.
+        # A module computes such values again when it is imported.
         if key.startswith("__") or stored[key] > 1 or (stored[key] and key not in literals):
             continue
-        said = _as_written(value)
-        if said is not None and (key not in literals or literals[key] != said):
-            values[key] = said
+        text = _literal(value)
+        if text is not None and (key not in literals or literals[key] != text):
+            values[key] = text
     if values:
         state[name] = values
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    """Return the names that are set at the top of a module, as often as that is written."""
+    """Return the names that are set at the top of a module, once for each time."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield child.name
@@ -216,20 +204,20 @@ def _stored(node: ast.AST) -> Iterator[str]:
 
 
 def _literals(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
-    """Return the names that are set to plain data at the top of a module, as Python writes it."""
+    """Return the names that are set to plain data at the top of a module, with the literals."""
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
         if len(targets) == 1 and isinstance(targets[0], ast.Name) and getattr(node, "value", None) is not None:
             try:
-                yield targets[0].id, _as_written(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+                yield targets[0].id, _literal(ast.literal_eval(node.value))  # type: ignore[attr-defined]
             except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
                 continue
 
 
-def _as_written(value: Any) -> str | None:
-    """Return plain data as Python writes it; None for anything else."""
+def _literal(value: Any) -> str | None:
+    """Return the literal of plain data; None for anything else."""
     if type(value) not in {str, bytes, int, float, bool, type(None), tuple, list, dict, set}:
         return None
     try:
@@ -267,18 +255,19 @@ def _given(path: str) -> dict[str, str]:
         return {name: _text(path)}
     if not os.path.isdir(path):
         raise Invalid(f"code_paths= takes Python files and folders of them, and {shown(path)} is neither")
-    found = {f"{name}/{inner}": text for inner, text in _tree(path)}
-    if not found:
+    sources = {f"{name}/{inner}": text for inner, text in _tree(path)}
+    if not sources:
         raise Invalid(f"code_paths= takes Python files and folders of them, and {shown(path)} has no .py file in it")
     others = sorted(
         inner for inner in _names(path) if not inner.endswith((".py", ".pyc")) and not inner.startswith(".")
     )
     if others:
-        warn(RegistryWarning, f"of {shown(name)} only Python files travel with the model, and not {listed(others, 5)}")
-    # MLflow puts the folder itself on sys.path, and what lies in it is imported by its own name.
-    if f"{name}/__init__.py" not in found:
-        found |= dict(_tree(path))
-    return found
+        left_out = listed(others, 5)
+        warn(RegistryWarning, f"of {shown(name)} only Python files are kept with the model, and not {left_out}")
+    # MLflow puts the folder itself on sys.path, so that its modules are imported by their own names.
+    if f"{name}/__init__.py" not in sources:
+        sources |= dict(_tree(path))
+    return sources
 
 
 def _read(path: str, model: object, root: str) -> dict[str, str]:
@@ -289,7 +278,7 @@ def _read(path: str, model: object, root: str) -> dict[str, str]:
             raise _refused(
                 model, f"it imports {root!r}, which is compiled and not installed", "install it as a package"
             )
-        return {f"{root}.py": _text(path)}  # which may have been loaded under another name than its file's
+        return {f"{root}.py": _text(path)}  # it may have been loaded by another name than its file's
     if compiled := [name for name in _names(path) if name.endswith(_COMPILED)]:
         reason = f"it imports {root!r}, which is not installed and has compiled parts ({listed(compiled, 3)})"
         raise _refused(model, reason, "install it as a package")
@@ -314,12 +303,11 @@ def _text(path: str) -> str:
 
 
 def _refuse_made_up(model: object, root: str) -> None:
-    """Refuse a module that only this process has: it has no file, and no other process could import it."""
+    """Refuse a module without a file: no other process could import it."""
     module = sys.modules.get(root)
     if module is not None and getattr(module, "__spec__", None) is None and not getattr(module, "__file__", None):
         raise _refused(model, f"its code imports {root!r}, which exists in this process only", "put it into a file")
 
 
 def _refused(model: object, reason: str, remedy: str = "keep what it needs in a module of its own") -> NotSerializable:
-    kind = type(model).__name__
-    return NotSerializable(f"{kind} cannot be saved: {reason}; {remedy}", model=kind, path=kind, reason=reason)
+    return cannot_save(model, reason, remedy)

@@ -1,8 +1,8 @@
-"""Imports the modules that travel with one model, from their source files, for the functions of this model alone.
+"""The importer of the modules that are kept with one model, from their source files, for this model's functions only.
 
-They have names of their own, so that two versions of a model keep their own code in one process: ``helper`` is
-``_model_code_7.helper`` here. By that name Python's own machinery (dataclasses, pickle, ``typing``) finds it in
-``sys.modules``, in which a stand-in lies that does not keep the model alive. `carried` finds what has to travel.
+The modules get new names, so that two versions of a model keep their own code in one process: ``helper`` becomes
+``_model_code_7.helper``. By that name Python's own code (dataclasses, pickle, ``typing``) finds it in ``sys.modules``,
+which holds a stand-in that does not keep the model alive. `carried` finds the modules when the model is saved.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from typing import Any
 
 from registry_nb.errors import NotSerializable
 from registry_nb.flavors import Files, local_modules
+from registry_nb.flavors.failures import cannot_save
 from registry_nb.flavors.local_modules import root_of
 
 __all__ = ["FOLDER", "STATE", "Code", "Importer", "importer_of"]
 
 FOLDER = "code"
-#: Beside the sources: names of a module to what they were set to, as Python writes it.
+#: Beside the sources: values that were set in the modules, as Python literals.
 STATE = "state.json"
 
 _on_trial = ContextVar("_on_trial", default=False)
@@ -41,14 +42,10 @@ _OWN_NAME = re.compile(r"^_model_code_\d+\.")
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Source files that travel with a model, and what was set in their modules since they were imported.
+    """Source files that are kept with a model, and values that were set in their modules after the import.
 
-    Attributes
-    ----------
-    sources : dict of str to str
-        File, relative and with ``/`` between folders, to text.
-    state : dict of str to dict
-        Module to names to values, as Python writes them.
+    `sources` maps a file, relative and with ``/`` between folders, to its text; `state` maps a module to names, and
+    these to Python literals.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -56,20 +53,11 @@ class Code:
 
 
 class Importer:
-    """Imports modules from source files that travel with one model, for the functions of this model alone.
+    """Imports modules from the source files of one model, for the functions of this model only.
 
-    Parameters
-    ----------
-    code : Code
-    strict : bool
-        Refuse the user's own modules that do not travel, which would not be there elsewhere: while a model is tried.
-
-    Attributes
-    ----------
-    roots : frozenset of str
-        The top-level modules among the sources.
-    builtins : dict
-        Python's, with an ``__import__`` that knows these modules: for the globals of the model's functions.
+    With `strict`, while a saved model is tried, it refuses the user's own modules that are not kept with the model,
+    since they would be missing elsewhere. `roots` are the top-level modules among the sources; `builtins`, for the
+    globals of the model's functions, has an ``__import__`` that knows these modules.
     """
 
     def __init__(self, code: Code, *, strict: bool = False) -> None:
@@ -92,7 +80,7 @@ class Importer:
         fromlist: Iterable[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Import as ``__import__`` does, these modules before all others."""
+        """Do what ``__import__`` does; these modules take precedence over all others."""
         full = name
         if level:
             package = (globals or {}).get("__package__") or ""
@@ -102,8 +90,8 @@ class Importer:
         if root not in self.roots:
             if self.strict and local_modules.location(root) is not None:
                 raise _unseen(root)
-            found = builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
-            return self._importlib(found) if found.__name__ == "importlib" else found
+            module = builtins.__import__(name, globals, locals, tuple(fromlist or ()), level)
+            return self._importlib(module) if module.__name__ == "importlib" else module
         module = self.module(full)
         if not fromlist:
             return self.module(root_of(full))
@@ -113,33 +101,28 @@ class Importer:
         return module
 
     def __bool__(self) -> bool:
-        """Whether there is anything that it would do otherwise than Python."""
+        """Whether it imports anything otherwise than Python."""
         return bool(self.roots) or self.strict
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
-        """Import as ``importlib.import_module`` does, these modules before all others."""
+        """Do what ``importlib.import_module`` does; these modules take precedence over all others."""
         full = importlib.util.resolve_name(name, package or "") if name.startswith(".") else name
         return self.imported(full, fromlist=("*",))
 
     def adopt(self, module: str, values: Mapping[str, Any]) -> None:
-        """Put objects of the pickle into the place of those of their names in a module, now and when it runs."""
-        module = _OWN_NAME.sub("", module)  # of a model that was loaded and is registered again
+        """Replace the objects of a module by those of the same names in the pickle, now and when it runs."""
+        module = _OWN_NAME.sub("", module)  # a loaded model is registered again
         if root_of(module) in self.roots:
             self._adopted.setdefault(module, {}).update(values)
             if module in self._modules:
                 self._settle(module)
 
     def module(self, name: str) -> ModuleType:
-        """Return a module by its full name; it runs at the first call.
-
-        Raises
-        ------
-        ModuleNotFoundError
-        """
-        with self._lock:  # one thread runs a module, the others wait for all of it
+        """Return a module by its full name; the first call runs it."""
+        with self._lock:  # one thread runs a module, the others wait for it
             parent, _, last = name.rpartition(".")
             if parent:
-                self.module(parent)  # which may import this one
+                self.module(parent)  # which may import this module
             if name in self._modules:
                 return self._modules[name]
             path = self._file(name)
@@ -170,7 +153,7 @@ class Importer:
         scope.update({key: ast.literal_eval(text) for key, text in self.code.state.get(name, {}).items()})
 
     def _importlib(self, real: ModuleType) -> ModuleType:
-        """Return what looks like ``importlib``, and imports these modules before all others."""
+        """Return a twin of ``importlib`` that imports with this importer."""
         twin = ModuleType(real.__name__)
         vars(twin).update(vars(real), import_module=self.import_module)
         return twin
@@ -180,7 +163,7 @@ class Importer:
         module, package = ModuleType(known), path is None or path.endswith("__init__.py")
         module.__file__ = f"<{FOLDER} of a model>/{path or name.replace('.', '/')}"
         module.__package__ = known if package else known.rpartition(".")[0]
-        module.__loader__ = self  # type: ignore[assignment]  # it has what a traceback asks for
+        module.__loader__ = self  # type: ignore[assignment]  # a traceback needs get_source()
         module.__spec__ = ModuleSpec(known, None, origin=module.__file__, is_package=package)
         if package:
             module.__path__ = []
@@ -196,15 +179,15 @@ class Importer:
 
 
 class _StandIn:
-    """Stands for a module in ``sys.modules``, which is searched by name, and does not keep it alive."""
+    """Represents a module in ``sys.modules`` without keeping it alive."""
 
     def __init__(self, module: ModuleType) -> None:
         object.__setattr__(self, "_found", weakref.ref(module))
 
     def stands_for(self) -> ModuleType | None:
         """Return the module, or None if it is gone."""
-        found: ModuleType | None = object.__getattribute__(self, "_found")()
-        return found
+        module: ModuleType | None = object.__getattribute__(self, "_found")()
+        return module
 
     def __getattribute__(self, name: str) -> Any:
         module = _StandIn.stands_for(self)
@@ -223,7 +206,7 @@ def _leave(entered: list[str]) -> None:
 
 @contextmanager
 def trial() -> Iterator[None]:
-    """Load what was just saved as another process would: what only this one has is refused, also when it is used."""
+    """Load a saved model as another process would: modules that only this one has are refused."""
     token = _on_trial.set(True)
     try:
         yield
@@ -232,7 +215,7 @@ def trial() -> Iterator[None]:
 
 
 def importer_of(files: Files) -> Importer:
-    """Return what imports the modules that travel with a model."""
+    """Return the importer of the modules that are kept with a model."""
     names = [name for name in sorted(files.names) if name.startswith(f"{FOLDER}/")]
     sources = {name.removeprefix(f"{FOLDER}/"): files.read(name).decode("utf-8") for name in names}
     state = json.loads(sources.pop(STATE, "{}"))
@@ -240,6 +223,5 @@ def importer_of(files: Files) -> Importer:
 
 
 def _unseen(root: str) -> NotSerializable:
-    reason = f"its code imports {root!r} by a name that only running it tells"
-    sentence = f"the model cannot be saved: {reason}; name the file in code_paths=, or import it by an import statement"
-    return NotSerializable(sentence, model="the model", path="the model", reason=reason)
+    reason = f"its code imports {root!r} by a name that is known only when it runs"
+    return cannot_save("the model", reason, "name the file in code_paths=, or import it by an import statement")

@@ -1,4 +1,4 @@
-"""What people hand to `predict`, in the forms that frameworks take."""
+"""Conversion of the data for `predict` to the containers that frameworks take."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from registry_nb.schema import forms
 
 
 def framed(data: Any) -> Any:
-    """Make a frame of pandas out of columns or rows that have names; return anything else as it is.
-
-    Parameters
-    ----------
-    data : object
-        A mapping of columns, a list of mappings, or a frame of polars, becomes a frame of pandas.
-    """
+    """Return a frame of pandas for a mapping of columns, a list of mappings or a frame of polars; else the data."""
     frame = forms.frame_of(data, columns=True)
     if frame is not None:
         return frame
@@ -22,7 +16,7 @@ def framed(data: Any) -> Any:
 
 
 def arrayed(data: Any) -> Any:
-    """Make an array of numpy; frames lose their names."""
+    """Return an array of numpy; frames lose their names."""
     import numpy as np
 
     data = framed(data)

@@ -1,18 +1,18 @@
-"""Keras: models as ``model.keras``, always read in Keras' safe mode; the rest of TensorFlow's is `saved_model`'s.
+"""Keras: models as ``model.keras``, always read in Keras' safe mode; other TensorFlow objects go to `saved_model`.
 
 A ``.keras`` file is data: a description in JSON, and numbers. It names classes, and never holds their code:
 
-- Layers, models and functions of the user's own, of a cell or a local module, are pickled beside it by value
-  (``custom_objects.pkl``), and given to Keras for this one load. Keras' registry of custom objects is one for the whole
-  process: a version that looked there would run the code that was registered last.
-- Those of installed packages have to be registered with Keras; their modules are noted (``keras.json``), and imported.
-- Lambda layers with a Python lambda, which the safe mode refuses, are refused when they are saved, where something can
-  still be done about it.
+- The user's own layers, models and functions, from a cell or a local module, are pickled beside it by value
+  (``custom_objects.pkl``), and registered with Keras for this one load. Keras has one registry of custom objects for
+  the whole process: a version that used it would run the code that was registered last.
+- Those of installed packages must be registered with Keras; ``keras.json`` lists their modules, which are imported.
+- Lambda layers with a Python lambda, which the safe mode refuses, are refused when they are saved: the author can still
+  change the model.
 
-Functions of a cell that only training needs (a loss, a metric) do not make a model code: it is loaded without them, so
-that it predicts but must be compiled before it is trained further.
+Functions of a cell that only training needs (a loss, a metric) do not turn a model into code: it is loaded without
+them, so it predicts, and must be compiled before it is trained further.
 
-The file serves any backend.
+Any backend reads the file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,12 @@ import shutil
 import tempfile
 import threading
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from types import FunctionType
 from typing import Any
 
 from registry_nb.errors import (
-    Corrupted,
-    NewerFormat,
     NotSerializable,
     RegistryWarning,
     Untrusted,
@@ -43,45 +39,44 @@ from registry_nb.errors import (
     shown,
     warn,
 )
-from registry_nb.flavors import EXPANSION, Files, local_modules, parsed, pickling, saved_model
+from registry_nb.flavors import Files, local_modules, pickling, saved_model
+from registry_nb.flavors.failures import cannot_save, damaged
 from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
+from registry_nb.flavors.keras_archive import (
+    ABOUT,
+    CODE,
+    FILE,
+    FORMAT,
+    about_of,
+    configs,
+    dicts,
+    is_of_keras,
+    name_of,
+    objects,
+)
 from registry_nb.flavors.untrusted import trial_load
 from registry_nb.flavors.untrusted.audit import Audit
 from registry_nb.flavors.untrusted.audit import audit as audit_pickle
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
-FILE, ABOUT, OBJECTS = "model.keras", "keras.json", "custom_objects.pkl"
-_FORMAT = 1
-#: Of what a file notes as the backend of its writer, these are modules that it needs.
+OBJECTS = "custom_objects.pkl"
+#: Backends whose modules a model needs, if a file names them.
 _BACKENDS = ("jax", "tensorflow", "torch")
-_CONFIG, _MEMBERS, _ASSETS = "config.json", {"metadata.json", "config.json", "model.weights.h5"}, "assets/"
-#: Layers of Keras' own that contain code, or read files of other frameworks.
-_CODE = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__"}
-#: Parts of Keras that models are made of. The others download, unpack, read and write files, or change settings.
-_PARTS = {
-    *("activations", "constraints", "dtype_policies", "initializers", "keras", "layers", "losses", "metrics", "models"),
-    *("ops", "optimizers", "quantizers", "random", "regularizers"),
-}
-#: Those others, which parts of models have below them as well.
-_TOOLS = {"applications", "backend", "callbacks", "config", "datasets", "distribution", "export", "saving", "utils"}
-#: Up to here, to call the model is faster than its `predict`, which takes 80 ms to begin with; it is Keras' batch.
+#: Up to so many rows, calling the model is faster than its `predict`, which takes 80 ms to start; it is Keras' batch.
 _BATCH = 32
 
 _registering = threading.Lock()
 
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
-
-
 def owns(model: object) -> bool:
-    """Tell whether the object is a model of Keras, or a module of TensorFlow."""
+    """Whether the object is a Keras model, or a TensorFlow module."""
     return _is_keras(model) or saved_model.owns(model)
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
-    """Write the model as Keras does, if a fresh process will be able to read it."""
+    """Write the model with Keras, if a fresh process will be able to read it."""
     if not _is_keras(model):
         saved_model.save(model, folder, example)
         return None
@@ -90,12 +85,12 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     if not model.built and example is not None:
         predict(model, example)
     if not model.built:
-        raise _refused(model, "it has no weights yet", "call it on some data first, or give an example")
+        raise cannot_save(model, "it has no weights yet", "call it on some data first, or give an example")
     with warnings.catch_warnings():
-        # It warns of what is refused below, or said in other words.
+        # Lambdas are refused below.
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`", UserWarning)
         model.save(os.path.join(folder, FILE))
-    config, training = _configs(Files.of_folder(folder))
+    config, training = configs(Files.of_folder(folder))
     modules, own = _needed(model, config)
     compiled = True
     try:
@@ -103,9 +98,9 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
         modules, own = modules | more, {**others, **own}
     except NotSerializable as error:
         compiled = False
-        text = f"{error.path} is only known to this process, so {type(model).__name__} is going to be loaded without "
-        warn(RegistryWarning, f"{text}what compile() gave it: it predicts, and is compiled again before more training")
-    about = {"format": _FORMAT, "backend": keras.backend.backend(), "imports": sorted(modules), "compiled": compiled}
+        text = f"{error.path} exists only in this process, so {type(model).__name__} will be loaded uncompiled"
+        warn(RegistryWarning, f"{text}: it predicts, and has to be compiled again before more training")
+    about = {"format": FORMAT, "backend": keras.backend.backend(), "imports": sorted(modules), "compiled": compiled}
     with open(os.path.join(folder, ABOUT), "w", encoding="utf-8") as file:
         json.dump(about, file)
     if not own:
@@ -116,15 +111,15 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
 
 
 def audit(files: Files) -> Audit:
-    """Tell whether the description names nothing but what is Keras' own, and holds no code; it is only read."""
+    """Read whether the description names only Keras' own parts, and none that holds code."""
     if FILE not in files.names:
         return saved_model.audit(files)
-    config, training = _configs(files)
-    about = _about(files)
-    found = [*_objects(config), *(_objects(training) if about["compiled"] else ())]
-    code = {_named(each) for each in found if each["class_name"] in _CODE or not _is_of_keras(each)}
+    config, training = configs(files)
+    about = about_of(files)
+    parts = [*objects(config), *(objects(training) if about["compiled"] else ())]
+    code = {name_of(each) for each in parts if each["class_name"] in CODE or not is_of_keras(each)}
     problems = [f"a model of Keras with {listed(sorted(code), 4)}, which is code"] if code else []
-    if paths := [each["vocabulary"] for each in _dicts(config) if isinstance(each.get("vocabulary"), str)]:
+    if paths := [each["vocabulary"] for each in dicts(config) if isinstance(each.get("vocabulary"), str)]:
         problems.append(f"a model of Keras that would read the file {shown(paths[0])}")
     backend = {each for each in _BACKENDS if each == about["backend"]}
     pickled = Audit(kind="data")
@@ -147,11 +142,11 @@ def load(files: Files, *, restricted: bool) -> Any:
     import keras  # noqa: F401  # before a process is started for nothing
 
     if restricted:
-        if (found := audit(files)).kind != "data":
-            raise Untrusted(what="this model", reason=found.objection, remedy="ask whoever made it")
+        if (findings := audit(files)).kind != "data":
+            raise Untrusted(what="this model", reason=findings.objection, remedy="ask its author")
         trial_load.survives(examine, files, "keras")
     else:
-        for module in _about(files)["imports"]:
+        for module in about_of(files)["imports"]:
             importlib.import_module(module)
         if OBJECTS in files.names:
             with files.open(OBJECTS) as file:
@@ -167,19 +162,15 @@ def examine(files: Files) -> None:
     import numpy as np
 
     model = _loaded(files)
-    with suppress(Exception):  # zeros need not fit; it is only to survive them
+    with suppress(Exception):  # zeros need not fit; the process has to survive them
         predict(model, keras.tree.map_structure(lambda each: np.zeros([size or 1 for size in each.shape]), model.input))
 
 
 def predict(model: Any, data: Any) -> Any:
     """Apply the model, in inference mode.
 
-    Parameters
-    ----------
-    model : keras.Model or tf.Module
-    data : object
-        Of several inputs, a mapping or a frame gives each by its name, and a list or tuple of as many arrays in their
-        order. Anything else becomes one array. Arrays of numpy come back, or tensors if tensors were given.
+    A model with several inputs takes a mapping or a frame with their names, or a list or tuple of as many arrays in
+    their order. Anything else becomes one array. For tensors it returns tensors, and otherwise arrays of numpy.
     """
     if not _is_keras(model):
         return saved_model.predict(model, data)
@@ -192,8 +183,8 @@ def predict(model: Any, data: Any) -> Any:
     if len(leaves[0]) > _BATCH or _predicts_its_own_way(model):
         return model.predict(inputs, verbose=0)
     with _without_gradients():
-        found = model(inputs, training=False)
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+        outputs = model(inputs, training=False)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def _is_keras(model: object) -> bool:
@@ -252,9 +243,9 @@ def _without_gradients() -> Any:
 
 @contextmanager
 def _registered(own: Mapping[str, Any]) -> Iterator[None]:
-    """Register objects with Keras for a while, and then again what was registered by their names before.
+    """Register objects with Keras for a while, and restore what was registered before.
 
-    Not by Keras' ``custom_objects=``: what is registered goes before that.
+    Keras' ``custom_objects=`` is no alternative: the registry takes precedence over it.
     """
     import keras
 
@@ -273,139 +264,60 @@ def _registered(own: Mapping[str, Any]) -> Iterator[None]:
 def _loaded(files: Files) -> Any:
     import keras
 
-    _configs(files)
+    configs(files)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, FILE)
         with files.open(FILE) as source, open(path, "xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
         try:
             with warnings.catch_warnings():
-                # Of a model that was compiled and not trained: its optimizer had nothing to save.
+                # The optimizer of a model that was compiled and not trained has nothing to load.
                 warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
-                return keras.saving.load_model(path, compile=_about(files)["compiled"], safe_mode=True)
+                return keras.saving.load_model(path, compile=about_of(files)["compiled"], safe_mode=True)
         except (ImportError, MemoryError):
             raise
         except Exception as error:
             pass_signals(error)
             reason = f"Keras does not read it ({type(error).__name__}: {shown(str(error), 300)})"
-            raise _damaged(FILE, reason) from error
-
-
-def _configs(files: Files) -> tuple[Any, Any]:
-    """Return the description of a model, and of what compile() gave it, after a look at the archive that it lies in."""
-    try:
-        with files.open(FILE) as file, zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            for member in members:
-                _check_member(member)
-            if len({member.filename for member in members}) != len(members):
-                raise _damaged(FILE, "two of its members have the same name")
-            config = parsed(archive.read(_CONFIG))
-        training = config.pop("compile_config", None)  # of models inside it, Keras reads it in any case
-    except _UNREADABLE as error:
-        raise _damaged(FILE, f"it does not read ({type(error).__name__}: {shown(str(error))})") from error
-    return config, training
-
-
-def _check_member(member: zipfile.ZipInfo) -> None:
-    name = member.filename
-    parts = name.rstrip("/").split("/")
-    plain = all(parts) and not {".", ".."} & set(parts) and not set(name) & set("\\:\0")
-    if not plain or (name not in _MEMBERS and not name.startswith(_ASSETS)):
-        raise _damaged(FILE, f"it has a member {shown(name)}, which no model of Keras has")
-    # However small: Keras itself stores without compression.
-    if member.file_size > EXPANSION * member.compress_size:
-        raise _damaged(
-            FILE, f"its member {shown(name)} says that it is over {EXPANSION} times as large as what is stored"
-        )
-
-
-def _about(files: Files) -> dict[str, Any]:
-    """Return what is noted beside the model; a file of Keras alone needs nothing."""
-    about: dict[str, Any] = {"format": _FORMAT, "backend": "", "imports": [], "compiled": True}
-    if ABOUT in files.names:
-        try:
-            about |= parsed(files.read(ABOUT)).items()
-            if type(about["imports"]) is not list or not all(type(name) is str for name in about["imports"]):
-                raise TypeError("names of modules are texts")
-            if (found := int(about["format"])) > _FORMAT:
-                raise NewerFormat(path=ABOUT, found=found, known=_FORMAT)
-        except (AttributeError, ValueError, TypeError, RecursionError) as error:
-            raise _damaged(ABOUT, f"it does not read ({type(error).__name__}: {shown(str(error))})") from error
-    return about
-
-
-def _dicts(config: Any) -> Iterator[dict[str, Any]]:
-    waiting = [config]
-    while waiting:  # not recursive: a description may be as deep as its author likes
-        part = waiting.pop()
-        if isinstance(part, dict):
-            yield part
-        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-
-
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Go through what Keras would make out of a description: whatever names a class."""
-    return (part for part in _dicts(config) if isinstance(part.get("class_name"), str))
-
-
-def _is_of_keras(described: Mapping[str, Any]) -> bool:
-    """Tell whether an object of a description is found in Keras, whatever is imported and registered."""
-    module, name = described.get("module"), described["class_name"]
-    if module is None and "registered_name" not in described:
-        return bool(name[:2] == "__")  # arrays, slices, bytes
-    if module == "builtins" and name == "function":
-        return isinstance(described.get("config"), str) and ">" not in described["config"]
-    if described.get("registered_name") not in {None, described["class_name"]}:
-        return False  # Keras would look for a class of one's own first, and this process may have it
-    if not isinstance(module, str) or name == "function" or not name.isidentifier():
-        return False  # with a dot in it, the name would lead on, out of the module
-    root, *parts = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
-    return module.partition(".")[0] == "keras" and root in _PARTS and not _TOOLS & set(parts)
-
-
-def _named(described: Mapping[str, Any]) -> str:
-    """Return what people know an object of a description by."""
-    name = described.get("config") if described["class_name"] == "function" else described.get("registered_name")
-    return str(name or described["class_name"]).rpartition(">")[2]
+            raise damaged(reason, FILE, "do not load it, or register the model again") from error
 
 
 # -- what a fresh process will find ------------------------------------------------------------------------------------
 
 
 def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], dict[str, Any]]:
-    """Return the modules that are imported before the model is loaded, and the user's own objects by Keras' names.
+    """Return the modules to import before the model is loaded, and the user's own objects by Keras' names.
 
-    Without `cells`, what no module has is refused (NotSerializable), as is what cannot be found at all.
+    Without `cells`, objects that are in no module are refused, as are objects that do not exist any more.
     """
     import keras
 
     modules, own, used = set[str](), dict[str, Any](), _used_by(model)
-    if any(_is_lambda(part) for part in _dicts(config)):
+    if any(_is_lambda(part) for part in dicts(config)):
         remedy = "write it as a function with a name, or as a layer: those travel"
-        raise _refused(model, "it has a lambda, which Keras does not read again", remedy)
-    for described in _objects(config):
+        raise cannot_save(model, "it has a lambda, which Keras does not read again", remedy)
+    for described in objects(config):
         key = str(described["config"] if described["class_name"] == "function" else described.get("registered_name"))
-        name = _named(described)
-        if described["class_name"] != "function" and _is_of_keras(described):
+        name = name_of(described)
+        if described["class_name"] != "function" and is_of_keras(described):
             continue
-        if len(used.get(key, ())) > 1:  # Keras tells them apart by their names alone
-            raise _refused(model, f"two of its parts are called {name}", "give each a name of its own", name)
-        # Of what is registered and what the model is made of, the latter: a cell may have been run again since.
-        found = next(iter(used.get(key, ())), None) or keras.saving.get_registered_object(key)
-        if found is None and described["class_name"] == "function":
-            found = _function(described)
-        module = str(getattr(found, "__module__", ""))
+        if len(used.get(key, ())) > 1:  # Keras knows them by their names alone
+            raise cannot_save(model, f"two of its parts are called {name}", "give each a name of its own", name)
+        # The object in the model, not the registered one: the cell may have been run again.
+        part = next(iter(used.get(key, ())), None) or keras.saving.get_registered_object(key)
+        if part is None and described["class_name"] == "function":
+            part = _function(described)
+        module = str(getattr(part, "__module__", ""))
         if module.partition(".")[0] == "keras":
             continue
         local = local_modules.location(local_modules.root_of(module)) is not None
-        if found is not None and (local or (cells and not _is_importable(module))):
-            own[key] = found
-        elif found is not None and _is_importable(module):
+        if part is not None and (local or (cells and not _is_importable(module))):
+            own[key] = part
+        elif part is not None and _is_importable(module):
             modules.add(module)
         else:
-            reason = "is not registered with Keras" if found is None else f"is defined in {module}"
-            raise _refused(
+            reason = "is not registered with Keras" if part is None else f"is defined in {module}"
+            raise cannot_save(
                 model,
                 f"a process that loads it could not find {name}, which {reason}",
                 "put it into a module that can be imported, decorated with "
@@ -416,13 +328,13 @@ def _needed(model: Any, config: Any, *, cells: bool = True) -> tuple[set[str], d
 
 
 def _is_lambda(part: Mapping[str, Any]) -> bool:
-    """Recognise a Python lambda; as an activation, Keras writes it without saying what it is."""
+    """Recognise a Python lambda; as an activation, Keras writes its value only."""
     value = part.get("value")
     return part.get("class_name") == "__lambda__" or (set(part) == {"value"} and isinstance(value, list))
 
 
 def _used_by(model: Any) -> dict[str, list[Any]]:
-    """Return the classes and functions that a model is made of, by the names that Keras writes them down with."""
+    """Return the classes and functions of a model, by the names under which Keras writes them."""
     import keras
 
     used: dict[str, list[Any]] = {}
@@ -450,12 +362,3 @@ def _is_importable(module: str) -> bool:
         return module != "__main__" and importlib.util.find_spec(module) is not None
     except (ImportError, ValueError, AttributeError):
         return False
-
-
-def _refused(model: Any, reason: str, remedy: str, path: str | None = None) -> NotSerializable:
-    kind = type(model).__name__
-    return NotSerializable(f"{kind} cannot be saved: {reason}; {remedy}", model=kind, path=path or kind, reason=reason)
-
-
-def _damaged(path: str, reason: str) -> Corrupted:
-    return Corrupted(path=path, position=None, reason=reason, remedy="do not load it, or register the model again")

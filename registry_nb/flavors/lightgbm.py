@@ -1,12 +1,12 @@
-"""LightGBM: boosters and the wrappers with scikit-learn's interface, as text and a sidecar for what that leaves out.
+"""LightGBM: boosters and the wrappers with scikit-learn's interface, as text with a sidecar.
 
-The text is what older and newer releases read of each other; a pickle is not. Alone it predicts probabilities where
-the classifier that wrote it predicted labels: so the sidecar keeps the wrapper's attributes, labels among them, and the
-wrapper is built again around the text. LightGBM has no public way to do that. Whether it works is tried at each save,
-and where it does not (another release may keep its state elsewhere) the wrapper is pickled instead.
+Older and newer releases read each other's text, but not each other's pickles. The text alone predicts probabilities
+where a classifier predicts labels: the sidecar keeps the wrapper's attributes, labels among them, and loading builds
+the wrapper again around the text. LightGBM has no public function for that, so each save tries whether it works; if it
+does not (another release may keep its state elsewhere), the wrapper is pickled.
 
-A wrapper whose attributes are not all data (an objective that is a function, a random generator) and a class that is
-derived from one of LightGBM's are scikit-learn's flavor to pickle.
+The sklearn flavor pickles a wrapper whose attributes are not all data (an objective that is a function, a random
+generator), and classes derived from LightGBM's.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import warnings
 from types import FunctionType
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable, pass_signals
+from registry_nb.errors import pass_signals
 from registry_nb.flavors import Files, pickling, sidecar
+from registry_nb.flavors.failures import cannot_save, damaged
 from registry_nb.flavors.inputs import framed
 from registry_nb.flavors.untrusted import trial_load
 from registry_nb.flavors.untrusted.audit import Audit
@@ -27,23 +28,21 @@ from registry_nb.schema.forms import is_of
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
 FILE = "model.txt"
-_MOST_TRIED = 64
 _CLASSES = ("Booster", "LGBMClassifier", "LGBMModel", "LGBMRanker", "LGBMRegressor")
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object is one of LightGBM's own classes, and data throughout."""
+    """Whether the object is of one of LightGBM's own classes, and all data."""
     kind = type(model)
     ours = kind.__module__.partition(".")[0] == "lightgbm" and kind.__name__ in _CLASSES
     return ours and sidecar.is_plain(_state(model))
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
-    """Write the trees as LightGBM does, and the class and attributes beside them; or a pickle, if need be."""
+    """Write the trees with LightGBM, and the class and attributes beside them; or a pickle, if that fails."""
     kind, booster = type(model).__name__, _booster(model)
     if booster is None:
-        reason = "it is not fitted"
-        raise NotSerializable(f"{kind} cannot be saved: {reason}; fit() it first", model=kind, path=kind, reason=reason)
+        raise cannot_save(model, "it is not fitted", "fit() it first")
     state = _state(model)
     if kind != "Booster" and sidecar.is_plain(state) and not _is_known_to_come_back(model, state):
         return pickling.save(model, folder)
@@ -53,7 +52,7 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
 
 
 def audit(files: Files) -> Audit:
-    """Say that it is data: two files that parsers read, and no code; or read the pickle."""
+    """Return that it is data, two files that parsers read; or what the pickle imports."""
     if pickling.FILE in files.names:
         return pickling.audit(files)
     wrapped = sidecar.FILE in files.names and sidecar.read(files, _CLASSES)[0] != "Booster"
@@ -61,28 +60,26 @@ def audit(files: Files) -> Audit:
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Read the model, as the class that it was."""
+    """Read the model, as an instance of its class."""
     import lightgbm
 
     if pickling.FILE in files.names:
         return pickling.load(files, restricted=restricted)
     kind, state = sidecar.read(files, _CLASSES)
     text = files.read(FILE)
-    if b"\nend of trees" not in text:  # LightGBM would read what is there, or abort the process
-        reason = f"{FILE} is cut short: it ends before its trees do"
-        raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
+    if b"\nend of trees" not in text:  # LightGBM would read a part of it, or abort the process
+        raise damaged(f"{FILE} is cut short: it ends before its trees do")
     if restricted:
         trial_load.survives(examine, files, "lightgbm")
     try:
         return _rebuilt(kind, state, lightgbm.Booster(model_str=text.decode()))
     except (lightgbm.basic.LightGBMError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"LightGBM does not read {FILE} and {sidecar.FILE} as a {kind} ({str(error)[:200]})"
-        raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again") from error
+        raise damaged(f"LightGBM does not read {FILE} and {sidecar.FILE} as a {kind} ({str(error)[:200]})") from error
 
 
 def predict(model: Any, data: Any) -> Any:
     """Apply the model."""
-    # Of its own containers, a table is the one that it also takes without rows, as it refuses a frame.
+    # LightGBM takes a table without rows, and refuses a frame without rows.
     data = data if _is_read_as_table(data) else framed(data)
     if isinstance(data, (list, tuple)):
         import numpy as np
@@ -92,17 +89,17 @@ def predict(model: Any, data: Any) -> Any:
 
 
 def _is_read_as_table(data: Any) -> bool:
-    """Tell whether LightGBM reads this as a table of pyarrow, which needs cffi."""
+    """Whether LightGBM reads this as a table of pyarrow, which needs cffi."""
     return type(data).__name__ == "Table" and is_of(data, "pyarrow") and importlib.util.find_spec("cffi") is not None
 
 
 def examine(files: Files) -> None:
-    """Read a file of unknown origin, look whether its trees hold together, and predict once."""
+    """Read a file of unknown origin, check that its trees are consistent, and predict once."""
     import numpy as np
 
     model = load(files, restricted=False)
     booster = _booster(model)
-    # The text as LightGBM writes it again, not as it came: only so it is certain that both read the same.
+    # The text that LightGBM writes, not the file's: its own parser may read the file otherwise than this code.
     head, *trees = booster.model_to_string(num_iteration=-1).partition("\nend of trees")[0].split("\nTree=")
     known = _fields(head)
     features, classes = int(known["max_feature_idx"]) + 1, int(known["num_class"])
@@ -129,7 +126,7 @@ def _state(model: Any) -> dict[str, Any]:
 
 
 def _rebuilt(kind: str, state: dict[str, Any], booster: Any) -> Any:
-    """Put a model together from its class's name, its attributes and its trees."""
+    """Build a model from the name of its class, its attributes and its trees."""
     import lightgbm
 
     best = state["_Booster"]
@@ -146,7 +143,8 @@ def _rebuilt(kind: str, state: dict[str, Any], booster: Any) -> Any:
     return model
 
 
-#: What was tried already: it is how a release keeps its state that is in question, not this model's trees.
+#: The results by what a wrapper's state looks like, not by its trees: a trial takes longer than saving, and there are
+#: few kinds of states. Not an ``lru_cache``, whose key would keep the model alive.
 _tried: dict[tuple[Any, ...], bool] = {}
 
 
@@ -159,28 +157,28 @@ def _is_known_to_come_back(model: Any, state: dict[str, Any]) -> bool:
         *sorted((name, type(value).__qualname__) for name, value in state.items()),
     )
     if shape not in _tried:
-        if len(_tried) >= _MOST_TRIED:
-            _tried.clear()
         _tried[shape] = _comes_back(model, state)
     return _tried[shape]
 
 
 def _comes_back(model: Any, state: dict[str, Any]) -> bool:
-    """Tell whether the wrapper, built again around its own trees, predicts as it does."""
+    """Whether the wrapper, built again around its trees, predicts the same."""
     import numpy as np
 
     width = model._Booster.num_feature()
-    # One round of trees, since they are the very same; what is looked at is what the wrapper makes of them.
+    # One round of trees: they are the same objects, and only the wrapper's part is compared.
     rows, once = np.random.default_rng(0).normal(size=(max(1, min(20, 10**6 // width)), width)), {"num_iteration": 1}
     try:
         twin = _rebuilt(type(model).__name__, sidecar.restored(sidecar.encoded(state)), model._Booster)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # rows without names
-            asked = [name for name in ("predict", "predict_proba") if hasattr(model, name)]
-            equal = all(_same(getattr(model, name)(rows, **once), getattr(twin, name)(rows, **once)) for name in asked)
+            methods = [name for name in ("predict", "predict_proba") if hasattr(model, name)]
+            equal = all(
+                _same(getattr(model, name)(rows, **once), getattr(twin, name)(rows, **once)) for name in methods
+            )
         known = ("classes_", "feature_names_in_", "n_features_in_", "best_iteration_", "objective_")
         return equal and all(_same(getattr(model, name, None), getattr(twin, name, None)) for name in known)
-    except Exception as error:  # noqa: BLE001  # whatever another release does with its own attributes
+    except Exception as error:  # noqa: BLE001  # another release may use its attributes otherwise
         pass_signals(error)
         return False
 

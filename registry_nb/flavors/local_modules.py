@@ -1,9 +1,9 @@
-"""Which modules are the user's own, and which are installed: the code of the former travels with a model.
+"""Which modules are the user's own, whose code is kept with a model, and which are installed.
 
-Installed is what lies under a ``site-packages`` or ``dist-packages`` folder, what belongs to Python itself, and what
-the metadata of a distribution names, wherever it lies: ``pip install --target``, an overlay of ``uv run --with``, a
-folder of ``PYTHONPATH``, an editable install. To take everything outside of ``sys.prefix`` for the user's own was
-tried: numpy in a second ``site-packages`` was then pickled by value, and a project below ``/usr`` was not.
+A module is installed if it is in a ``site-packages`` or ``dist-packages`` folder, belongs to Python itself, or is named
+by the metadata of a distribution in any place: ``pip install --target``, an overlay of ``uv run --with``, a folder of
+``PYTHONPATH``, an editable install. The rule "everything outside of ``sys.prefix`` is the user's own" was tried: it
+pickled numpy in a second ``site-packages`` by value, and not a project below ``/usr``.
 """
 
 from __future__ import annotations
@@ -24,49 +24,43 @@ from urllib.parse import unquote, urlparse
 __all__ = ["is_installed", "loaded", "location", "root_of"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
-#: Modules that run a program rather than belonging to it.
+#: Modules that run the user's program, and do not belong to it.
 _RUNNERS = ("registry_nb", "_pytest", "pytest", "IPython", "ipykernel", "ipykernel_launcher")
 
-#: The modules when they were looked at last, by their names, and those of them that are the user's own.
-_judged: dict[str, ModuleType] = {}
+#: All modules at the last call of `loaded`, by their names, and the user's own among them.
+_checked: dict[str, ModuleType] = {}
 _own: dict[str, ModuleType] = {}
 
 
 def loaded() -> list[ModuleType]:
     """Return the modules of this process that are the user's own.
 
-    There are some thousands, of which a millisecond was lost at each save: each is looked at once, and to compare all
-    with those of the last time takes some microseconds. What is loaded anew into a module leaves it where it is.
+    There are some thousands, and to check them took a millisecond at each save. So each is checked once; a comparison
+    with those of the last call takes some microseconds. A reload keeps the module object.
     """
-    if sys.modules != _judged:
+    if sys.modules != _checked:
         modules = dict(sys.modules)
         for name, module in modules.items():
-            if _judged.get(name, _judged) is not module:
+            if _checked.get(name, _checked) is not module:
                 _own.pop(name, None)
                 if _is_own(name, module):
                     _own[name] = module
         for name in _own.keys() - modules.keys():
             del _own[name]
-        _judged.clear()
-        _judged.update(modules)
+        _checked.clear()
+        _checked.update(modules)
     return [module for module in map(_itself, _own.values()) if module is not None]
 
 
 def _itself(module: Any) -> ModuleType | None:
-    """Return the module that another object only stands for, as that of a loaded model; None if it is gone."""
+    """Return the module behind a stand-in of a loaded model; None if it is gone."""
     stands_for = getattr(type(module), "stands_for", None)
-    found: ModuleType | None = stands_for(module) if stands_for else module
-    return found
+    behind: ModuleType | None = stands_for(module) if stands_for else module
+    return behind
 
 
 def location(root: str) -> str | None:
-    """Return the file, or the folder, of a top-level module that is the user's own; None for any other module.
-
-    Parameters
-    ----------
-    root : str
-        A name without dots. It is looked for, and not imported.
-    """
+    """Return the file or folder of a top-level module of the user, without importing it; None for any other module."""
     if root in _RUNNERS:
         return None
     try:
@@ -87,13 +81,13 @@ def root_of(name: str) -> str:
 
 
 def is_installed(name: str, path: str) -> bool:
-    """Tell whether a module belongs to Python or to a distribution, by its name and its file or folder."""
+    """Whether a module belongs to Python or to a distribution, by its name and its file or folder."""
     path = os.path.abspath(path)
     if not _INSTALLED.isdisjoint(path.split(os.sep)) or path.startswith(_standard()):
         return True
     folder = os.path.dirname(path) if os.path.basename(path).startswith("__init__.") else path
     for part in reversed(name.split(".")):
-        if os.path.basename(folder).partition(".")[0] != part:  # it was not found by its name
+        if os.path.basename(folder).partition(".")[0] != part:  # it was loaded by another name
             return False
         folder = os.path.dirname(folder)
     return root_of(name) in _distributed_in(folder) or _is_editable(root_of(name), path)
@@ -117,19 +111,21 @@ def _standard() -> tuple[str, ...]:
 @functools.lru_cache(maxsize=64)
 def _distributed_in(folder: str) -> frozenset[str]:
     """Return the top-level names of the distributions whose metadata lies in a folder, beside their modules."""
-    return frozenset(name for found in metadata.distributions(path=[folder]) for name in _top_level(found))
+    return frozenset(
+        name for distribution in metadata.distributions(path=[folder]) for name in _top_level(distribution)
+    )
 
 
-def _top_level(found: metadata.Distribution) -> Iterator[str]:
-    if listed := found.read_text("top_level.txt"):
+def _top_level(distribution: metadata.Distribution) -> Iterator[str]:
+    if listed := distribution.read_text("top_level.txt"):
         yield from listed.split()
-    for file in found.files or ():
+    for file in distribution.files or ():
         if file.suffix in {".py", ".so", ".pyd"} and file.parts[0] not in {"..", "__pycache__"}:
             yield file.parts[0].partition(".")[0]
 
 
 def _is_editable(root: str, path: str) -> bool:
-    folders = _editable(tuple(sys.path))  # to install another one in a kernel that runs changes the path
+    folders = _editable(tuple(sys.path))  # an install in a running kernel changes the path
     return any(path.startswith(folder) and root in names for folder, names in folders)
 
 
@@ -137,18 +133,18 @@ def _is_editable(root: str, path: str) -> bool:
 def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
     """Return the folders of editable installs (PEP 660), each with the top-level names that it installs.
 
-    The metadata lists no modules of such an install. ``top_level.txt`` is setuptools'; other builders get by with the
-    distribution's own name, and what lies in the folder that they put on the path, unless that is the whole project:
-    a notebook's helpers lie beside the package there, and are not installed.
+    The metadata of such an install lists no modules. setuptools writes ``top_level.txt``. For other builders, the names
+    are the distribution's own, and those in the folder that they put on the path, unless that is the whole project:
+    there, the helpers of a notebook are beside the package, and are not installed.
     """
-    found = []
+    installs = []
     for distribution in metadata.distributions():
         origin = distribution.read_text("direct_url.json")
         if not origin or '"editable"' not in origin:
             continue
         try:
-            told = json.loads(origin)
-            folder = os.path.abspath(unquote(urlparse(told["url"]).path)) if told["dir_info"]["editable"] else ""
+            source = json.loads(origin)
+            folder = os.path.abspath(unquote(urlparse(source["url"]).path)) if source["dir_info"]["editable"] else ""
         except (ValueError, KeyError, TypeError):
             continue
         if folder:
@@ -156,8 +152,8 @@ def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
             for place in _put_on_the_path(distribution):
                 if place != folder and os.path.isdir(place):
                     names |= {os.path.splitext(entry)[0] for entry in os.listdir(place)}
-            found.append((os.path.join(folder, ""), frozenset(names)))
-    return tuple(found)
+            installs.append((os.path.join(folder, ""), frozenset(names)))
+    return tuple(installs)
 
 
 def _put_on_the_path(distribution: metadata.Distribution) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Models as pickles: protocol 5 through cloudpickle, so that what is defined in a notebook travels with the model.
+"""Models as pickles: protocol 5 with cloudpickle, so that classes and functions of a notebook are kept with the model.
 
-joblib's format was the alternative: it hides what it holds from scanners, and is no smaller. skops cannot be the silent
-default: it refuses a RandomForest unless told to trust, and is forty times slower to load.
+joblib's format was the alternative: scanners cannot read its contents, and it is no smaller. skops cannot be the
+default: it refuses a RandomForest unless its types are trusted, and loads forty times slower.
 
-What is loaded stands apart. cloudpickle gives a class of a notebook the identity of the one that lives in the process,
-and sets the methods of that one anew: a second version of a class would change the first, and the notebook's own. Here
-each load makes classes of its own, so that every version runs the code that it was registered with.
+Loaded code is separate. cloudpickle identifies a loaded class with the one of the same definition in the process, and
+sets its methods again: a second version of a class would change the first, and the notebook's own. Here each load makes
+new classes, so that every version runs the code with which it was registered.
 """
 
 from __future__ import annotations
@@ -36,24 +36,10 @@ _by_value = threading.Lock()
 
 
 def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], Any] | None = None) -> list[FunctionType]:
-    """Pickle a model into a folder; large arrays are written from where they lie, without a copy.
+    """Pickle a model into a folder, and return the functions whose code is in the pickle.
 
-    Parameters
-    ----------
-    model : object
-    folder : str
-    dump : callable, optional
-        Writes the model to a file with a pickler of `pickler`, which it returns, if not by cloudpickle alone.
-
-    Returns
-    -------
-    list of function
-        Those whose code is in the pickle.
-
-    Raises
-    ------
-    NotSerializable
-        With the path of the attribute that cannot be pickled.
+    Large arrays are written without a copy. `dump` writes the model to a file with its own subclass of `pickler`, and
+    returns that. NotSerializable has the path of the attribute that cannot be pickled.
     """
     path = os.path.join(folder, FILE)
     functions: list[FunctionType] = _with_local_modules_by_value(lambda: _write(model, path, dump or _pickle)).functions
@@ -61,35 +47,29 @@ def save(model: Any, folder: str, dump: Callable[[Any, IO[bytes]], Any] | None =
 
 
 def audit(files: Files) -> Audit:
-    """Read what the pickle among a model's files would import."""
+    """Read what a model's pickle would import."""
     with files.open(FILE) as file:
         return audit_pickle(file)
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Unpickle a model, which can run any code: a stranger's is refused."""
+    """Unpickle a model, which can run any code: one of unknown origin is refused."""
     if restricted:
-        raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask whoever made it")
+        raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask its author")
     with files.open(FILE) as file:
-        # Of a model without code there is nothing to keep apart, and Python's own unpickler takes half the time.
+        # A model without code needs no separation, and Python's own unpickler takes half the time.
         return Unpickler(file, importer_of(files)).load() if files.carries_code else pickle.load(file)
 
 
 class Unpickler(pickle.Unpickler):
-    """An unpickler whose classes are new ones, and whose functions import the modules that travel with the model."""
+    """An unpickler that makes new classes, and whose functions import the modules kept with the model."""
 
     def __init__(self, file: IO[bytes], importer: Importer) -> None:
         super().__init__(file)
         self._importer = importer
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """Return what a name means.
-
-        Raises
-        ------
-        NotSerializable
-            While a model is tried, if another process would not find it.
-        """
+        """Return the object of a name; while a saved model is tried, refuse one that another process lacks."""
         root = local_modules.root_of(module)
         if root in self._importer.roots:
             return functools.reduce(getattr, name.split("."), self._importer.module(module))
@@ -103,10 +83,10 @@ class Unpickler(pickle.Unpickler):
         return self._importer.import_module if self._importer and made is importlib.import_module else made
 
 
-def _untracked(make: Callable[..., Any], *given: Any) -> Any:
-    """Call what makes classes without the id by which it would find one that lives in this process."""
+def _untracked(make: Callable[..., Any], *arguments: Any) -> Any:
+    """Call cloudpickle's maker of classes without the id by which it would reuse a class of this process."""
     place = _place_of_id(make)
-    return make(*given) if place is None else make(*given[:place], None, *given[place + 1 :])
+    return make(*arguments) if place is None else make(*arguments[:place], None, *arguments[place + 1 :])
 
 
 @functools.cache
@@ -116,7 +96,7 @@ def _place_of_id(make: Callable[..., Any]) -> int | None:
 
 
 def _function(importer: Importer, code: Any, scope: dict[str, Any], *rest: Any) -> FunctionType:
-    scope["__builtins__"] = importer.builtins  # a function keeps those that it is made with
+    scope["__builtins__"] = importer.builtins  # a function keeps the builtins with which it is made
     return FunctionType(code, scope, *rest)
 
 
@@ -147,7 +127,7 @@ def _module(importer: Importer, name: str) -> ModuleType:
     return importer.imported(name, fromlist=("*",))
 
 
-#: What cloudpickle makes classes and functions with, and finds modules.
+#: Replacements for the functions by which cloudpickle makes classes and functions, and imports modules.
 _BOUND: dict[str, Callable[..., Any]] = {
     "_make_function": _function,
     "_function_setstate": _function_with_state,
@@ -158,17 +138,17 @@ _BOUND: dict[str, Callable[..., Any]] = {
 
 def _named(module: str, name: str) -> NotSerializable:
     what = f"{module}.{name}"
-    reason = f"{what} is written down by its name alone, and another process has no such thing"
+    reason = f"the pickle holds only the name of {what}, which another process does not have"
     return NotSerializable(f"the model cannot be saved: {reason}; leave it out, or put it into an installed module",
                            model="the model", path=what, reason=reason)  # fmt: skip
 
 
 @functools.cache
 def pickler() -> type[Any]:
-    """Return the class that pickles, of protocol 5: cloudpickle's, and faster; it notes whose code it writes.
+    """Return the pickler class: cloudpickle's, made faster; it collects the functions whose code it writes.
 
-    cloudpickle keeps its ways with types in a `ChainMap`, of which each object asks in vain, in Python. A flat copy of
-    it, made for each pickle since others register theirs at any time, takes a quarter off a forest.
+    cloudpickle keeps its reducers in a `ChainMap`, which each object looks up in Python. A flat copy, made for each
+    pickle since reducers may be registered at any time, saves a quarter of the time for a forest.
     """
     import cloudpickle
 
@@ -179,7 +159,7 @@ def pickler() -> type[Any]:
             super().__init__(file, protocol=5)
 
         def _dynamic_function_reduce(self, func: FunctionType) -> Any:
-            # Not in `reducer_override`, which each object of a forest passes, in Python.
+            # Not in `reducer_override`, which Python calls for each object of a forest.
             self.functions.append(func)
             return super()._dynamic_function_reduce(func)
 
@@ -196,7 +176,7 @@ def _is_by_value(made: Any) -> bool:
 
 
 def _cached_function(cached: Any) -> Any:
-    """Reduce what ``lru_cache`` made: by its name, which cloudpickle would write down, nobody else finds it."""
+    """Reduce a function with ``lru_cache``: cloudpickle would write its name, which no other process has."""
     if not _is_by_value(cached):
         return cached.__reduce__()
     how = cached.cache_parameters()
@@ -208,7 +188,7 @@ def _cached_function(cached: Any) -> Any:
 
 
 def _module_by_value(module: ModuleType) -> Any:
-    """Reduce a module so that it is there before what is in it: modules refer to each other, and to themselves."""
+    """Reduce a module so that it exists before its contents: modules refer to each other, and to themselves."""
     from cloudpickle import cloudpickle
 
     reduced = cloudpickle._module_reduce(module)
@@ -230,7 +210,7 @@ _REDUCERS: Mapping[Any, Callable[[Any], Any]] = {
 
 
 def dumps(model: Any) -> tuple[bytes, Code]:
-    """Return a model as bytes, with the code that it carries, for another process that has the same libraries."""
+    """Return a model as bytes, and the code kept with it, for another process with the same libraries."""
     from registry_nb.flavors import carried
 
     buffer = io.BytesIO()
@@ -255,18 +235,18 @@ def _write(model: Any, path: str, dump: Callable[[Any, IO[bytes]], Any]) -> Any:
             return dump(model, file)
     except (OSError, RegistryError):
         raise
-    except Exception as error:  # whatever a __reduce__ may raise
+    except Exception as error:  # a __reduce__ may raise anything
         pass_signals(error)
         where, reason = _culprit(model, type(model).__name__, error, 0)
         if where == type(model).__name__ and _can_be_written(model, dump):
-            raise  # another thread's doing, or memory's: it tells nothing of the model
+            raise  # caused by another thread or by memory, and not by the model
         raise NotSerializable(model=type(model).__name__, path=where, reason=reason) from error
 
 
 def _can_be_written(model: Any, dump: Callable[[Any, IO[bytes]], Any]) -> bool:
     try:
         dump(model, _Nowhere())  # type: ignore[arg-type]
-    except Exception as error:  # noqa: BLE001  # it is what is asked
+    except Exception as error:  # noqa: BLE001  # the answer is no
         pass_signals(error)
         return False
     return True
@@ -275,8 +255,8 @@ def _can_be_written(model: Any, dump: Callable[[Any, IO[bytes]], Any]) -> bool:
 def _with_local_modules_by_value(act: Callable[[], Any]) -> Any:
     """Let cloudpickle write the code of local modules into the pickle, since the loading process may lack them.
 
-    Not a generator's context manager: one that is interrupted while it is entered keeps the lock for as long as
-    somebody keeps the traceback, which a notebook does.
+    Not a generator's context manager: one that is interrupted on entry keeps the lock as long as the traceback exists,
+    and a notebook keeps it.
     """
     import cloudpickle
 
@@ -299,7 +279,7 @@ def _culprit(value: Any, path: str, error: Exception, depth: int) -> tuple[str, 
         for name, part in _parts(value):
             try:
                 _pickle(part, _Nowhere())  # type: ignore[arg-type]
-            except Exception as deeper:  # noqa: BLE001  # it is what is looked for
+            except Exception as deeper:  # noqa: BLE001  # the culprit
                 pass_signals(deeper)
                 return _culprit(part, f"{path}{name}", deeper, depth + 1)
     return path, f"{type(error).__name__}: {error}"
@@ -312,7 +292,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     else:
         yield from ((f".{name}", item) for name, item in list(getattr(value, "__dict__", {}).items()))
-        if not isinstance(value, type) and _is_by_value(type(value)):  # its class travels, too
+        if not isinstance(value, type) and _is_by_value(type(value)):  # its class is in the pickle, too
             yield from ((f".{name}", item) for name, item in vars(type(value)).items() if not name.startswith("__"))
         for cell, name in zip(
             getattr(value, "__closure__", None) or (), getattr(_code(value), "co_freevars", ()), strict=False
@@ -328,7 +308,7 @@ def _code(value: Any) -> Any:
 
 
 class _Nowhere:
-    """A file that forgets."""
+    """A file that discards what is written."""
 
     def write(self, data: bytes) -> int:
         return len(data)

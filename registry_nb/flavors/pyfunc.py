@@ -22,7 +22,7 @@ _KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEY
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object predicts, or can be called."""
+    """Whether the object predicts, or can be called."""
     return callable(getattr(model, "predict", None)) or callable(model)
 
 
@@ -32,7 +32,7 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Unpickle the object, and let it load its context if it has one."""
+    """Unpickle the object, and call its ``load_context`` if it has one."""
     model = pickling.load(files, restricted=restricted)
     if is_prepared_by_loading(model):
         model.load_context(_context())
@@ -40,33 +40,20 @@ def load(files: Files, *, restricted: bool) -> Any:
 
 
 def is_prepared_by_loading(model: object) -> bool:
-    """Tell whether the object predicts only after it has loaded its context: a copy that was loaded is asked then."""
+    """Whether the object predicts only after its ``load_context`` was called, as loading does."""
     return callable(getattr(model, "load_context", None)) and (_is_python_model(model) or _takes_context(model))
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-    """Apply the object.
-
-    Parameters
-    ----------
-    model : object
-    data : object
-    params : mapping, optional
-        What its ``predict`` takes as ``params``.
-
-    Raises
-    ------
-    Invalid
-        If there are params, and it takes none.
-    """
+    """Apply the object; `params` are for a ``predict`` that takes them, and refused otherwise."""
     call = model.predict if callable(getattr(model, "predict", None)) else model
-    given = {"params": dict(params)} if params else {}
-    if given and not _takes_params(call):
+    more = {"params": dict(params)} if params else {}
+    if more and not _takes_params(call):
         raise Invalid(
             f"predict() of this {type(model).__name__} takes no params= (given: {listed(map(repr, params or ()))}); "
             "give it a parameter of that name, or make them attributes of the model"
         )
-    return call(_context(), data, **given) if _takes_context(model) else call(data, **given)
+    return call(_context(), data, **more) if _takes_context(model) else call(data, **more)
 
 
 def _is_python_model(model: object) -> bool:
@@ -77,13 +64,13 @@ def _is_python_model(model: object) -> bool:
 
 
 def _takes_context(model: object) -> bool:
-    """Recognise MLflow's ``predict(context, model_input)``: by name, or by place where it can be nothing else."""
+    """Recognise MLflow's ``predict(context, model_input)``: by the name, or by two required parameters."""
     positional = [each for each in _parameters(getattr(model, "predict", None)) if each.kind in _KINDS]
     contract = _is_python_model(model) or callable(getattr(model, "load_context", None))
     named = len(positional) > 1 and positional[0].name == "context"
     if contract and named:
         return True
-    # What can be called with one argument is no MLflow's, whatever it is called: a context may be a text to search in.
+    # A method that can be called with one argument is not MLflow's, by any name: a context may be a text to search in.
     needed = [each for each in positional if each.default is inspect.Parameter.empty and each.name != "params"]
     return len(needed) >= 2 and (contract or named)
 
@@ -102,5 +89,5 @@ def _parameters(call: object) -> list[inspect.Parameter]:
 
 
 def _context() -> SimpleNamespace:
-    """Make what MLflow passes as the context; files beside the model are not supported, so there are none."""
+    """Return MLflow's context; files beside the model are not supported, so it has none."""
     return SimpleNamespace(artifacts={}, model_config={})

@@ -1,8 +1,8 @@
-"""Tensors of PyTorch in the format of safetensors: a length, a header in JSON, and the bare bytes.
+"""PyTorch's tensors in the safetensors format: a length, a header in JSON, and the bytes.
 
-Written and read here, not by the library of that name: the format is no longer than this, models register where only
-PyTorch is installed, and the library reads either a path, which a verified stream does not have, or everything twice.
-The tests let the library judge: it reads what is written here, and what it writes is read here.
+Not by the library of that name: the format is short, models can be registered where only PyTorch is installed, and the
+library reads either a path, which a verified stream does not have, or everything twice. The tests compare with the
+library in both directions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from registry_nb.errors import Corrupted, shown
-from registry_nb.flavors import parsed
+from registry_nb.flavors import failures, parsed
 
 __all__ = ["is_known", "read", "write"]
 
@@ -23,21 +23,21 @@ _DTYPES = {
     "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "C64": "complex64",
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-#: What the format allows for its header.
+#: The longest header that the format allows.
 _LONGEST = 100_000_000
 _ALIGNED = 8
 
 
 def is_known(dtype: Any) -> bool:
-    """Tell whether the format has a dtype of PyTorch's."""
+    """Whether the format has a dtype of PyTorch."""
     return str(dtype).removeprefix("torch.") in _NAMES
 
 
 def write(path: str, tensors: Mapping[str, Any]) -> None:
-    """Write tensors of known dtypes; no more than one of them is copied at a time."""
+    """Write tensors of known dtypes; at most one is copied at a time."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     position = 0
-    ordered = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # so that each lies aligned
+    ordered = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # so that each is aligned
     for name in ordered:
         tensor = tensors[name]
         end = position + tensor.numel() * tensor.element_size()
@@ -53,18 +53,12 @@ def write(path: str, tensors: Mapping[str, Any]) -> None:
 
 
 def read(file: IO[bytes]) -> dict[str, Any]:
-    """Read all tensors into memory of their own.
-
-    Raises
-    ------
-    Corrupted
-        If it is not this format, in every byte.
-    """
+    """Read all tensors into new memory; every byte of the file must be of this format."""
     import torch
 
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= _LONGEST:
-        raise _damaged(f"its header says that it is {length} bytes long")
+        raise _damaged(f"its header is {length} bytes long, by its first bytes")
     text = file.read(length)
     try:
         header = parsed(text)
@@ -122,4 +116,4 @@ def _whole(value: Any) -> int:
 
 
 def _damaged(reason: str) -> Corrupted:
-    return Corrupted(path="weights.safetensors", position=None, reason=reason, remedy="register the model again")
+    return failures.damaged(reason, "weights.safetensors", "register the model again")

@@ -1,8 +1,8 @@
-"""What a framework's own file leaves out of a model, in JSON beside it: which class it was, and its plain attributes.
+"""The sidecar: what a framework's own file leaves out of a model, in JSON beside it: its class, and plain attributes.
 
-JSON and not pickle, so that the whole model is data: nothing that the file says is ever imported or called, and a
-reader of another version takes what it knows. What JSON lacks (NaN, tuples, arrays, keys that are no text) is marked
-by an object with one key that begins with ``$``.
+JSON and not pickle, so that the whole model is data: nothing in the file is ever imported or called, and a reader of
+another version takes the attributes that it knows. What JSON lacks (NaN, tuples, arrays, keys that are no text) is
+written as an object with one key that begins with ``$``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, listed, shown
+from registry_nb.errors import NewerFormat, NotSerializable, listed, shown
 from registry_nb.flavors import EXPANSION, SMALL, Files, parsed
+from registry_nb.flavors.failures import damaged
 from registry_nb.flavors.sizes import spread
 
 __all__ = ["FILE", "NotPlain", "encoded", "is_plain", "read", "restored", "write"]
 
 FILE = "params.json"
 FORMAT = 1
-#: Kinds of arrays whose items JSON can hold exactly: booleans, integers, floats, text, and objects that are plain.
+#: Kinds of arrays whose items JSON holds exactly: booleans, integers, floats, text, and plain objects.
 _KINDS = "biufUO"
 
 
@@ -37,7 +38,7 @@ class NotPlain(TypeError):
 
 
 def is_plain(state: Mapping[str, Any]) -> bool:
-    """Tell whether all attributes are data."""
+    """Whether all attributes are data."""
     try:
         encoded(state)
     except NotPlain:
@@ -46,13 +47,7 @@ def is_plain(state: Mapping[str, Any]) -> bool:
 
 
 def write(folder: str, model: object, state: Mapping[str, Any]) -> None:
-    """Write the class of a model, by its bare name, and attributes of it.
-
-    Raises
-    ------
-    NotSerializable
-        If an attribute is not data.
-    """
+    """Write the class of a model, by its bare name, and some of its attributes, which have to be data."""
     kind = type(model).__name__
     try:
         content = {"format": FORMAT, "class": kind, "state": {name: encoded(state[name], name) for name in state}}
@@ -62,53 +57,32 @@ def write(folder: str, model: object, state: Mapping[str, Any]) -> None:
         sentence += f" {error.kind}; register it with flavor='sklearn', which pickles"
         raise NotSerializable(sentence, model=kind, path=f"{kind}.{error.path}", reason=reason) from None
     with open(os.path.join(folder, FILE), "w", encoding="utf-8") as file:
-        file.write(json.dumps(content, allow_nan=False))  # json.dump, and any indent, would do it in Python
+        file.write(json.dumps(content, allow_nan=False))  # json.dump, and any indent, would run in Python
 
 
 def read(files: Files, known: Collection[str]) -> tuple[str, dict[str, Any]]:
-    """Return the class's name, which is one of the known ones, and the attributes.
-
-    Raises
-    ------
-    Corrupted
-        If it is not what `write` writes, or names a class that is not known.
-    NewerFormat
-        If a later release wrote it.
-    """
+    """Return the name of the class, which must be among the known ones, and the attributes."""
     try:
         content = parsed(files.read(FILE))
-        if (found := int(content["format"])) > FORMAT:
-            raise NewerFormat(path=FILE, found=found, known=FORMAT)
+        if (written := int(content["format"])) > FORMAT:
+            raise NewerFormat(path=FILE, found=written, known=FORMAT)
         kind, state = content["class"], restored(content["state"])
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise _damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
-    if not isinstance(kind, str) or kind not in known:  # a list, never an import: the file may say os.system
-        raise _damaged(f"{FILE} names {shown(kind)}, which is none of {listed(sorted(known), 10)}")
+        raise damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
+    if not isinstance(kind, str) or kind not in known:  # a list, never an import: the file may name os.system
+        raise damaged(f"{FILE} names {shown(kind)}, which is none of {listed(sorted(known), 10)}")
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise _damaged(f"the state in {FILE} has no names")
+        raise damaged(f"the state in {FILE} has no names")
     return kind, state
 
 
 def encoded(value: Any, path: str = "") -> Any:
-    """Return a value as JSON.
+    """Return a value as JSON; `path` names it in errors (NotPlain).
 
-    Parameters
-    ----------
-    value : object
-    path : str
-        What an error calls it.
-
-    Raises
-    ------
-    NotPlain
-        If the value, or a part of it, is not data.
-
-    Examples
-    --------
     >>> encoded({"missing": float("nan"), "eval_at": (1, 2), "weights": {0: 1.5}})
     {'missing': {'$float': 'nan'}, 'eval_at': {'$tuple': [1, 2]}, 'weights': {'$dict': [[0, 1.5]]}}
     """
-    kind = type(value)  # exactly: what only derives from a plain type would not come back
+    kind = type(value)  # exactly: a derived type would not come back
     if value is None or kind in {bool, int, str}:
         return value
     if kind is float:
@@ -135,7 +109,7 @@ def encoded(value: Any, path: str = "") -> Any:
 
 
 def restored(value: Any) -> Any:
-    """Return the value of what `encoded` returned."""
+    """Return the value behind what `encoded` returned."""
     return _restored(value, _Texts())
 
 
@@ -164,20 +138,20 @@ def _array(content: dict[str, Any], texts: _Texts) -> Any:
 
     items, text = _restored(content["items"], texts), content["dtype"]
     dtype = np.dtype(text)
-    # The kinds again, and no width of text: an edited file would ask for all the memory there is.
+    # The same kinds, and no width of text: an edited file could demand all memory.
     if dtype.kind not in _KINDS or dtype.itemsize > 8 or dtype.names is not None:
         raise ValueError(f"{text!r} is no type of an array here")
     if dtype.kind == "U":
         texts.add(items)
     flat = np.array(items, dtype) if dtype.kind != "O" else np.empty(len(items), dtype)
     if dtype.kind == "O":
-        for index, item in enumerate(spread(items)):  # an assignment of all would take tuples for a second dimension
+        for index, item in enumerate(spread(items)):  # one assignment would take tuples for a second dimension
             flat[index] = item
     return flat[0] if content["scalar"] else flat.reshape(content["shape"])
 
 
 class _Texts:
-    """What the texts of a file take, and what its arrays of them do, where each takes as much as the longest."""
+    """The size of all texts in a file, and of its arrays of texts, in which each is as wide as the longest."""
 
     def __init__(self) -> None:
         self.written = self.taken = 0
@@ -187,8 +161,4 @@ class _Texts:
         self.written += sum(sizes)
         self.taken += 4 * max(sizes, default=0) * len(sizes)
         if self.taken > max(SMALL, EXPANSION * self.written):
-            raise ValueError("a few of its texts are so long that an array of all would take too much memory")
-
-
-def _damaged(reason: str) -> Corrupted:
-    return Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
+            raise ValueError("a few of its texts are so long that an array of all of them would take too much memory")

@@ -1,4 +1,4 @@
-"""May a file be read in about the time and the memory that it takes itself? What is in it may be a stranger's."""
+"""Limits for files of unknown origin: reading one takes time and memory in proportion to its size."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 __all__ = ["MOST_ROWS", "check_sizes", "spread", "width"]
 
-#: Bytes that all arrays of texts may take, which are as wide as the widest; and rows that are not written one by one.
+#: Bytes of all arrays of texts, in which each is as wide as the widest; and rows that are not written one by one.
 _WIDEST, MOST_ROWS = 64 << 20, 1 << 22
-#: Arrays and columns of a file, and its tables: each takes time to be built, however little is in it.
+#: Arrays and columns of a file, and its tables: each takes time to build, also an empty one.
 _MOST_ARRAYS, _MOST_TABLES = 100_000, 10_000
-#: Values of one hash: to look among more of them takes time that grows with their square.
+#: Values with one hash: the time of a search among them grows with their square.
 _ALIKE = 100
 _ARRAYS = {"array", "cells", "values", "codes", "dense", "times", "range", "levels"}
 
 
-def check_sizes(told: Any, kinds: Collection[str]) -> None:
-    """Make sure that reading a file takes about the memory and the time of what is written in it."""
+def check_sizes(described: Any, kinds: Collection[str]) -> None:
+    """Refuse a file whose contents would take far more memory or time than the file (ValueError)."""
     arrays = tables = bytes_ = rows = 0
-    left: list[Any] = [[told]]
+    left: list[Any] = [[described]]
     while left:
         one = left.pop()
         left += [part for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, (dict, list))]
@@ -45,26 +45,20 @@ def check_sizes(told: Any, kinds: Collection[str]) -> None:
         raise ValueError(f"it has {arrays:,} arrays and {tables:,} tables, which are more than a model takes")
 
 
-def _rows_of_sparse(told: Mapping[str, Any]) -> int:
-    """Return how many values a matrix has beside those that are written: a diagonal of DIA is as long as a row."""
-    shape = [int(length) for length in told["shape"]]
-    if not str(told["kind"]).startswith("dia_"):
+def _rows_of_sparse(described: Mapping[str, Any]) -> int:
+    """Return the number of values of a matrix that are not written: a diagonal of DIA is as long as a row."""
+    shape = [int(length) for length in described["shape"]]
+    if not str(described["kind"]).startswith("dia_"):
         return max(shape)
-    places = zip(told["row"]["array"], told["column"]["array"], strict=True)
+    places = zip(described["row"]["array"], described["column"]["array"], strict=True)
     return shape[-1] * len({int(column) - int(row) for row, column in places})
 
 
 def spread(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values that a dict or an index may look among, or refuse them.
-
-    Raises
-    ------
-    ValueError
-        If many different ones have the same hash, which takes somebody who means it.
-    """
+    """Return the keys of a dict or an index, unless many have the same hash, which only an attack has (ValueError)."""
     hashes = list(map(_hash, values))
-    for often in {found for found, count in Counter(hashes).items() if count > _ALIKE and found is not None}:
-        if len({repr(value) for value, found in zip(values, hashes, strict=True) if found == often}) > _ALIKE:
+    for often in {hashed for hashed, count in Counter(hashes).items() if count > _ALIKE and hashed is not None}:
+        if len({repr(value) for value, hashed in zip(values, hashes, strict=True) if hashed == often}) > _ALIKE:
             raise ValueError(f"more than {_ALIKE} of its values have the same hash")
     return values
 

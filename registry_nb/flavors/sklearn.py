@@ -1,4 +1,4 @@
-"""scikit-learn: estimators, transformers, pipelines and searches, also with other libraries' estimators in them."""
+"""scikit-learn: estimators, transformers, pipelines and searches, also around other libraries' estimators."""
 
 from __future__ import annotations
 
@@ -11,26 +11,23 @@ from registry_nb.flavors.pickling import audit, load
 
 __all__ = ["answer", "audit", "load", "owns", "predict", "save"]
 
-#: What an estimator is asked with new data, in this order: the first that it has.
+#: The methods for new data: `answer` calls the first one that the estimator has.
 _ANSWERS = ("predict", "transform", "score_samples", "decision_function")
-#: What one has that only describes the data that it was fitted on, as DBSCAN does.
+#: The methods of an estimator that only describes the data that it was fitted on, as DBSCAN does.
 _DESCRIBES = ("fit_predict", "fit_transform")
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object is an estimator that predicts, transforms or clusters, by the modules of its classes."""
+    """Whether the object is an estimator that predicts, transforms or clusters, by the modules of its classes."""
     return any(kind.__module__.partition(".")[0] == "sklearn" for kind in type(model).__mro__) and any(
         callable(getattr(model, name, None)) for name in (*_ANSWERS, *_DESCRIBES)
     )
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
-    """Pickle the estimator.
+    """Pickle the estimator; warn if it does not seem to be fitted.
 
-    Warns
-    -----
-    RegistryWarning
-        If it does not seem to be fitted. It is not refused: an estimator of one's own may need no fit, and not say so.
+    It is not refused: a user's own estimator may need no fit, and not declare that.
     """
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
@@ -39,23 +36,17 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
         check_is_fitted(model)
     except NotFittedError:
         kind = type(model).__name__
-        warn(RegistryWarning, f"{kind} is not fitted, so that nobody will be able to predict with it; fit() it first")
-    except TypeError:  # it only looks like an estimator
+        warn(RegistryWarning, f"{kind} is not fitted, so it will not be able to predict; fit() it first")
+    except TypeError:  # not an estimator after all
         pass
     return pickling.save(model, folder)
 
 
 def predict(model: Any, data: Any) -> Any:
-    """Apply the estimator.
-
-    Raises
-    ------
-    Invalid
-        If it does not predict, with the methods that it has.
-    """
+    """Apply the estimator; if it does not predict, the error names the methods that it has."""
     if not callable(getattr(model, "predict", None)):
-        there = [f"{name}()" for name in _ANSWERS if callable(getattr(model, name, None))]
-        how = f"it has {listed(there)}" if there else "it describes the data that it was fitted on: see unwrap()"
+        methods = [f"{name}()" for name in _ANSWERS if callable(getattr(model, name, None))]
+        how = f"it has {listed(methods)}" if methods else "it describes the data that it was fitted on: see unwrap()"
         raise Invalid(f"a {type(model).__name__} has no predict(); {how}")
     return model.predict(data)
 

@@ -1,10 +1,10 @@
 """scikit-learn's estimators in the format of skops, on request: ``register(..., flavor="skops")``.
 
-A file of skops is a description in JSON and arrays, in which every type is named: no pickle. It is not the default,
-because skops trusts few types (no tree, no nearest neighbours, no search) and takes ten times the space; and since it
-writes what it will not read, saving refuses what loading would. Which types are accepted is decided here, never by a
-list that comes with the model. It is code all the same: estimators whose types are harmless one by one run into files
-and native crashes once they are put together, so that a stranger's file is refused as a pickle is.
+A skops file holds a description in JSON, which names every type, and arrays; it is no pickle. It is not the default,
+because skops trusts few types (no tree, no nearest neighbours, no search) and takes ten times the space. skops writes
+estimators that it will not read, so saving refuses what loading would. The accepted types are listed here, never in a
+file of the model. A skops file is code all the same: types that are harmless one by one open files and crash native
+code once they are combined, so a file of unknown origin is refused as a pickle is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable, Untrusted, listed, pass_signals
+from registry_nb.errors import Untrusted, listed, pass_signals
 from registry_nb.flavors import Files, parsed, sklearn
+from registry_nb.flavors.failures import cannot_save, damaged
 from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["answer", "audit", "load", "owns", "predict", "save"]
 
 FILE = "model.skops"
-#: What scikit-learn's own estimators are made of and skops does not trust by itself.
+#: Parts of scikit-learn's own estimators that skops does not trust by itself.
 TRUSTED = (
     "numpy.dtype",
     "numpy.mean",
@@ -64,56 +65,50 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
-#: Of the description, when it is read only to tell what it names.
+#: Bytes of a description that is read only to list the types that it names.
 _MOST = 200_000_000
 
 
 def owns(model: object) -> bool:
-    """Tell whether skops could write the object; nobody asks before this flavor was asked for by name."""
+    """Whether skops could write the object; only called if the user named this flavor."""
     return sklearn.owns(model)
 
 
 def save(model: Any, folder: str, example: Any) -> None:
-    """Write the estimator, if it could be read again.
-
-    Raises
-    ------
-    NotSerializable
-        If skops cannot write it, or what it wrote names a type that is not accepted.
-    """
+    """Write the estimator, if skops writes it with accepted types only."""
     import skops.io
 
     if not sklearn.owns(model):
-        raise _refused(model, "skops writes scikit-learn's estimators only; leave out flavor='skops'")
+        raise cannot_save(model, "skops writes scikit-learn's estimators only", "leave out flavor='skops'")
     path = os.path.join(folder, FILE)
     try:
         skops.io.dump(model, path)
     except OSError:
         raise
-    except Exception as error:  # whatever a __getstate__ may raise
+    except Exception as error:  # a __getstate__ may raise anything
         pass_signals(error)
-        raise _refused(model, f"skops cannot write it ({type(error).__name__}: {error})") from error
+        raise cannot_save(model, f"skops cannot write it ({type(error).__name__}: {error})") from error
     if strange := sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)):
         reason = f"skops could not read it again, because it contains {listed(strange, 5)}"
-        raise _refused(model, f"{reason}; register it without flavor='skops', which pickles")
+        raise cannot_save(model, reason, "register it without flavor='skops', which pickles")
     try:
         skops.io.load(path, trusted=list(TRUSTED))
     except Exception as error:
         pass_signals(error)
-        raise _refused(model, f"skops cannot read it again ({type(error).__name__}: {error})") from error
+        raise cannot_save(model, f"skops cannot read it again ({type(error).__name__}: {error})") from error
 
 
 def audit(files: Files) -> Audit:
-    """Read which types the description names; none is imported, and skops neither."""
+    """Read which types the description names, without importing them or skops."""
     named = tuple(sorted(set(_types(_description(files)))))
     modules = {name.partition(":")[0] for name in named} - {"builtins"}
     return Audit("code", imports=named, modules=tuple(sorted({*modules, "numpy", "skops", "sklearn"})))
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Read the estimator, if it names no other types than those that `save` accepts; a stranger's is refused."""
+    """Read the estimator, if it names accepted types only; one of unknown origin is refused."""
     if restricted:
-        raise Untrusted(what="this model", reason="it is a file of skops, which is code", remedy="ask whoever made it")
+        raise Untrusted(what="this model", reason="it is a file of skops, which is code", remedy="ask its author")
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -124,7 +119,7 @@ def load(files: Files, *, restricted: bool) -> Any:
         strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
         raise _untrusted(strange) from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error
+        raise damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error
 
 
 predict, answer = sklearn.predict, sklearn.answer
@@ -135,16 +130,16 @@ def _description(files: Files) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 if archive.getinfo("schema.json").file_size > _MOST:
-                    raise _damaged(f"the description in {FILE} is larger than any model's")
+                    raise damaged(f"the description in {FILE} is larger than any model's")
                 return parsed(archive.read("schema.json"))
         except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
-            raise _damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
+            raise damaged(f"{FILE} does not read ({type(error).__name__}: {error})") from error
 
 
 def _types(node: Any) -> Iterator[str]:
-    """Name every type and function that a description mentions, wherever it stands."""
+    """Name every type and function in a description."""
     waiting = [node]
-    while waiting:  # not recursive: a description may be as deep as its author likes
+    while waiting:  # not recursive: a description may be of any depth
         node = waiting.pop()
         if isinstance(node, dict):
             for module, name in (("__module__", "__class__"), ("module_path", "function")):
@@ -158,12 +153,3 @@ def _types(node: Any) -> Iterator[str]:
 def _untrusted(names: Sequence[str]) -> Untrusted:
     reason = f"it contains {listed(names, 5)}, which is not accepted in a file of skops"
     return Untrusted(what="this model", reason=reason, remedy="have its author save it in another format")
-
-
-def _damaged(reason: str) -> Corrupted:
-    return Corrupted(path="the model", position=None, reason=reason, remedy="register it again")
-
-
-def _refused(model: Any, reason: str) -> NotSerializable:
-    kind = type(model).__name__
-    return NotSerializable(f"{kind} cannot be saved with skops: {reason}", model=kind, path=kind, reason=reason)

@@ -1,20 +1,19 @@
 """PyTorch: modules as a pickle without their weights, and the weights beside it as ``weights.safetensors``.
 
-The pickle goes through cloudpickle, so that a class of a notebook's cell travels with the module. A tensor that it
-meets is put into the file of weights instead, once, under its name in the module (``#0``, ``#1``, … where it has none):
-so the pickle is small, nothing is held in memory twice, and safetensors opens the weights without this package. What
-that format cannot say stays in the pickle: tensors of subclasses, sparse, nested, quantized, expanded or complex128
-ones, those on the device ``meta``, and those that carry objects as attributes. Tied weights and views of a whole tensor
-stay what they are; views that overlap without there being a whole come back apart.
+cloudpickle writes the pickle, so that a class of a notebook's cell is kept with the module. Tensors are written to the
+file of weights instead, each once, by its name in the module (``#0``, ``#1``, … if it has none). So the pickle is
+small, nothing is in memory twice, and safetensors opens the weights without this package. Tensors that this format
+cannot hold stay in the pickle: those of subclasses, sparse, nested, quantized, expanded and complex128 ones, those on
+the device ``meta``, and those with objects as attributes. Tied weights and views of a whole tensor are restored as
+such; views that overlap without a whole tensor come back as separate tensors.
 
-If the pickle contains code, which another minor version of Python could not run, and an example was given, the module
-is exported as well (``model.pt2``), where that works and the weights, which are then kept twice, are not large. The
-export is what is loaded where the Python differs: a module that predicts, for any number of rows, but of another class.
-To export every module was the alternative: the first export takes two seconds of imports, and buys nothing where the
-pickle alone can travel.
+If the pickle contains code, which another minor version of Python could not run, and there is an example, the module is
+exported as well (``model.pt2``), if that works and the weights, which are then kept twice, are small. Another Python
+loads the export: a module that predicts for any number of rows, but of another class. To export every module was the
+alternative: the first export takes two seconds of imports, and has no use if the pickle contains no code.
 
-``ScriptModule`` (``model.pt``) and ``ExportedProgram`` (``model.pt2``) are kept by PyTorch's own functions. All of it
-is code: also the graph of an export is made by evaluating expressions in it. Nothing here calls `torch.load`.
+PyTorch's own functions write ``ScriptModule`` (``model.pt``) and ``ExportedProgram`` (``model.pt2``). All of these are
+code: PyTorch evaluates expressions in the graph of an export, too. Nothing here calls `torch.load`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from contextlib import suppress
 from types import FunctionType
 from typing import IO, Any
 
-from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted, pass_signals
+from registry_nb.errors import NewerFormat, NotSerializable, Untrusted, pass_signals
 from registry_nb.flavors import Files, pickling, safetensors, torch_export
+from registry_nb.flavors.failures import damaged
 from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.inputs import arrayed, framed
 from registry_nb.flavors.untrusted.audit import Audit
@@ -41,27 +41,27 @@ __all__ = ["audit", "load", "owns", "predict", "save"]
 
 WEIGHTS, SCRIPT, EXPORTED, ABOUT = "weights.safetensors", "model.pt", "model.pt2", "torch.json"
 _FORMAT = 1
-#: Modules with more bytes of weights are not exported beside their pickle: an export holds them once more.
+#: Modules with more bytes of weights are not exported beside their pickle: an export holds the weights again.
 _SMALL = 16 << 20
-#: Integers stay integers for modules that contain one of these.
+#: Integers stay integers for modules that contain one of these layers.
 _LOOK_UP = ("Embedding", "EmbeddingBag")
 
 _switching = threading.Lock()
-#: The modules that predict just now and were training: how many calls, and what was in training mode.
+#: The modules that are predicting: the number of calls, and the submodules that were in training mode.
 _switched: dict[int, tuple[list[int], dict[int, Any]]] = {}
-#: To make a module of an exported program takes longer than to predict with it.
+#: The modules of exported programs: making one takes longer than predicting.
 _modules: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object is a module, or an exported program, of PyTorch and not of Keras on top of it."""
+    """Whether the object is a module or an exported program of PyTorch, and not one of Keras on PyTorch."""
     names = {(kind.__module__, kind.__name__) for kind in type(model).__mro__}
     ours = {("torch.nn.modules.module", "Module"), ("torch.export.exported_program", "ExportedProgram")}
     return bool(names & ours) and not any(module.partition(".")[0] == "keras" for module, _ in names)
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
-    """Write the module, its weights, and perhaps its export."""
+    """Write the module, its weights, and an export if it is useful."""
     import torch
 
     about = {"format": _FORMAT, "python": _python(), "torch": str(torch.__version__)}
@@ -77,40 +77,40 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     files = Files.of_folder(folder)
     small = os.path.getsize(os.path.join(folder, WEIGHTS)) <= _SMALL
     if example is not None and small and audit(files).by_value:
-        copy = _load_module(files)  # tracing runs the module's code, which may leave something behind in it
+        copy = _load_module(files)  # tracing runs the module's code, which may change it
         torch_export.write(os.path.join(folder, EXPORTED), copy.eval(), lambda: _inputs(copy, example)[1:])
     return functions
 
 
 def audit(files: Files) -> Audit:
-    """Tell that it is code, and what the pickle would import."""
-    found = Audit(kind="code")
+    """Return that it is code, and what the pickle would import."""
+    pickled = Audit(kind="code")
     if pickling.FILE in files.names:
         with files.open(pickling.FILE) as file:
-            found = audit_pickle(file)
+            pickled = audit_pickle(file)
     what = "a module of PyTorch, which is code"
     return Audit(
         kind="code",
-        imports=found.imports,
-        problems=(*found.problems, what),
-        modules=tuple(sorted({*found.modules, "numpy", "torch"})),
-        by_value=found.by_value and EXPORTED not in files.names,
+        imports=pickled.imports,
+        problems=(*pickled.problems, what),
+        modules=tuple(sorted({*pickled.modules, "numpy", "torch"})),
+        by_value=pickled.by_value and EXPORTED not in files.names,
     )
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Read the module, onto the device that it was on if there is one here, else onto the CPU."""
+    """Read the module onto its device if this machine has one, else onto the CPU."""
     if restricted:
         raise Untrusted(
             what="this model",
             reason="it is a module of PyTorch, which is code, and loading it could run anything",
-            remedy="look at what it would import before you trust it",
+            remedy="check what it would import before you trust it",
         )
     import torch
 
     python = _python_of(files)
     if SCRIPT in files.names:
-        # Also where there is an accelerator, the one that it was saved on may not be there.
+        # An accelerator here need not be the one on which it was saved.
         home = None if torch.accelerator.is_available() else "cpu"
         return _read(files, SCRIPT, lambda file: _of_jit("load", file, map_location=home))
     if pickling.FILE not in files.names:
@@ -121,17 +121,12 @@ def load(files: Files, *, restricted: bool) -> Any:
 
 
 def predict(model: Any, data: Any) -> Any:
-    """Apply the module, in evaluation mode and without gradients, and leave its mode as it was.
+    """Apply the module, in evaluation mode and without gradients, and restore its mode.
 
-    Parameters
-    ----------
-    model : torch.nn.Module, torch.jit.ScriptModule or torch.export.ExportedProgram
-    data : object
-        A tensor, several in a tuple, or a mapping of them by the names of the parameters of ``forward`` are passed on
-        as they are, and tensors come back. Anything else becomes one tensor of the dtype of the first floating-point
-        parameter; integers stay integers if the module has an embedding. A mapping, or a frame of several columns, all
-        of whose names are parameters of ``forward``, becomes one tensor for each. Arrays of numpy come back, also in
-        tuples, lists and dicts.
+    A tensor, a tuple of tensors, or a mapping of tensors by the parameters of ``forward`` is passed on, and tensors are
+    returned. Anything else becomes one tensor of the dtype of the first floating-point parameter; integers stay
+    integers if the module has an embedding. A mapping, or a frame of several columns, whose names are all parameters of
+    ``forward``, becomes one tensor for each. Then arrays of numpy are returned, also in tuples, lists and dicts.
     """
     import torch
 
@@ -144,8 +139,8 @@ def predict(model: Any, data: Any) -> Any:
         with torch.no_grad():
             return run(*positional, **named)
 
-    found = _in_evaluation(run, act)
-    return found if native else _outputs(found)
+    outputs = _in_evaluation(run, act)
+    return outputs if native else _outputs(outputs)
 
 
 # -- a pickle without tensors ----------------------------------------------------------------------------------------
@@ -166,7 +161,7 @@ def _save_module(model: Any, folder: str) -> list[FunctionType]:
     for name in owners.values():  # of tied weights, the name under which safetensors' own save_model keeps them
         names[id(named[name])] = name
     tensors: dict[str, Any] = {}
-    known: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the tensor, so that its id is not given again
+    known: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the tensor, so that its id is not reused
 
     class Pickler(pickling.pickler()):  # type: ignore[misc]
         def persistent_id(self, obj: Any) -> Any:
@@ -220,19 +215,19 @@ def _load_module(files: Files) -> Any:
             self, name: str, is_parameter: bool, requires_grad: bool, device: str, layout: Any, marks: Any
         ) -> Any:
             if name not in tensors:
-                raise Corrupted(path=WEIGHTS, position=None, reason=f"it has no {name!r}", remedy="register it again")
+                raise damaged(f"it has no {name!r}", WEIGHTS)
             if name not in placed:
                 placed[name] = tensors[name].to(_device(device))
                 if len(layout) == 1:
                     strided = torch.empty_strided(placed[name].shape, layout[0], dtype=placed[name].dtype)
                     placed[name] = strided.to(placed[name].device).copy_(placed[name])
-            found = torch.as_strided(placed[name], *layout) if len(layout) == 3 else placed[name].detach()
+            tensor = torch.as_strided(placed[name], *layout) if len(layout) == 3 else placed[name].detach()
             if is_parameter:
-                found = torch.nn.Parameter(found, requires_grad)
+                tensor = torch.nn.Parameter(tensor, requires_grad)
             elif requires_grad:
-                found.requires_grad_()
-            vars(found).update(marks)
-            return found
+                tensor.requires_grad_()
+            vars(tensor).update(marks)
+            return tensor
 
     with files.open(pickling.FILE) as file:
         return Unpickler(file, importer_of(files)).load()
@@ -243,7 +238,7 @@ def _named(model: Any) -> list[tuple[str, Any]]:
 
 
 def _is_plain(tensor: Any) -> bool:
-    """Tell whether safetensors can hold all that there is to it."""
+    """Whether safetensors can hold everything of a tensor."""
     import torch
 
     if type(tensor) not in {torch.Tensor, torch.nn.Parameter} or not safetensors.is_known(tensor.dtype):
@@ -287,7 +282,7 @@ def _device(name: str) -> Any:
 
 
 def _of_jit(name: str, *arguments: Any, **options: Any) -> Any:
-    """Call a function of `torch.jit` without its advice to use another format: the module is what it is."""
+    """Call a function of `torch.jit` without its advice to use another format."""
     import warnings
 
     import torch
@@ -316,8 +311,8 @@ def _read(files: Files, name: str, read: Callable[[IO[bytes]], Any]) -> Any:
             raise
         except Exception as error:
             pass_signals(error)
-            reason = f"PyTorch does not read it ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
-            raise Corrupted(path=name, position=None, reason=reason, remedy="register the model again") from error
+            message = str(error).partition("\n")[0][:200]
+            raise damaged(f"PyTorch does not read it ({type(error).__name__}: {message})", name) from error
 
 
 def _python() -> str:
@@ -327,12 +322,11 @@ def _python() -> str:
 def _python_of(files: Files) -> str:
     try:
         about = json.loads(files.read(ABOUT))
-        found, python = int(about["format"]), str(about["python"])
+        written, python = int(about["format"]), str(about["python"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"it does not read ({type(error).__name__}: {error})"
-        raise Corrupted(path=ABOUT, position=None, reason=reason, remedy="register the model again") from error
-    if found > _FORMAT:
-        raise NewerFormat(path=ABOUT, found=found, known=_FORMAT)
+        raise damaged(f"it does not read ({type(error).__name__}: {error})", ABOUT) from error
+    if written > _FORMAT:
+        raise NewerFormat(path=ABOUT, found=written, known=_FORMAT)
     return python
 
 
@@ -340,7 +334,7 @@ def _python_of(files: Files) -> str:
 
 
 def _inputs(model: Any, data: Any) -> tuple[bool, tuple[Any, ...], dict[str, Any]]:
-    """Return whether tensors were given, and the arguments for the module."""
+    """Return whether the data are tensors, and the arguments for the module."""
     import torch
 
     first = next((each for _, each in _named(model) if each.is_floating_point()), None)
@@ -363,7 +357,7 @@ def _inputs(model: Any, data: Any) -> tuple[bool, tuple[Any, ...], dict[str, Any
 
 
 def _columns(data: Any) -> list[str]:
-    """Return the names of several inputs, if it can be that; one column of a frame is a matrix, not an argument."""
+    """Return the names of several inputs, if there are any; one column of a frame is a matrix, not an argument."""
     if isinstance(data, Mapping):
         return [*data]
     columns = [*getattr(data, "columns", ())]
@@ -383,34 +377,34 @@ def _tensor(value: Any, dtype: Any, looks_up: bool) -> Any:
 
     array = arrayed(value.toarray() if hasattr(value, "toarray") else value)
     if array.dtype.kind == "O":
-        array = array.astype(np.float64)  # a frame of several types; raises if it is not all numbers
+        array = array.astype(np.float64)  # a frame of several types; raises if some are not numbers
     # A copy, always: PyTorch takes no array that is read-only, reversed or of another byte order, and a module may
     # write into its input.
-    found = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
+    tensor = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
     if array.dtype.kind in "iu" and looks_up:
-        return found.long()
-    return found.to(dtype) if array.dtype.kind in "fiu" or (array.dtype.kind == "b" and not looks_up) else found
+        return tensor.long()
+    return tensor.to(dtype) if array.dtype.kind in "fiu" or (array.dtype.kind == "b" and not looks_up) else tensor
 
 
-def _outputs(found: Any) -> Any:
+def _outputs(outputs: Any) -> Any:
     import torch
 
-    if isinstance(found, torch.Tensor):
-        found = found.detach().cpu()
-        found = found.to_dense() if found.layout != torch.strided else found.resolve_conj().resolve_neg()
-        exotic = found.is_floating_point() and found.dtype not in {torch.float16, torch.float32, torch.float64}
-        return (found.float() if exotic else found).numpy()
-    if isinstance(found, Mapping):
-        return {key: _outputs(value) for key, value in found.items()}
-    if isinstance(found, tuple) and hasattr(found, "_fields"):
-        return type(found)(*map(_outputs, found))
-    if isinstance(found, (tuple, list)):
-        return type(found)(map(_outputs, found))
-    return found
+    if isinstance(outputs, torch.Tensor):
+        outputs = outputs.detach().cpu()
+        outputs = outputs.to_dense() if outputs.layout != torch.strided else outputs.resolve_conj().resolve_neg()
+        exotic = outputs.is_floating_point() and outputs.dtype not in {torch.float16, torch.float32, torch.float64}
+        return (outputs.float() if exotic else outputs).numpy()
+    if isinstance(outputs, Mapping):
+        return {key: _outputs(value) for key, value in outputs.items()}
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return type(outputs)(*map(_outputs, outputs))
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(map(_outputs, outputs))
+    return outputs
 
 
 def _in_evaluation(model: Any, act: Callable[[], Any]) -> Any:
-    """Call a function while the module is in evaluation mode; the last of several threads puts its mode back."""
+    """Call a function while the module is in evaluation mode; the last of several threads restores its mode."""
     with _switching:
         if id(model) not in _switched:
             training = {id(each): each for each in model.modules() if each.training}

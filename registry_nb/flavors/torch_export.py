@@ -1,4 +1,4 @@
-"""The export of a PyTorch module beside its pickle: an offer, for a Python that cannot run the pickle's code."""
+"""The export of a PyTorch module beside its pickle, for a Python that cannot run the pickle's code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,9 @@ __all__ = ["write"]
 
 
 def write(path: str, model: Any, inputs: Callable[[], tuple[Sequence[Any], Mapping[str, Any]]]) -> None:
-    """Export a module in evaluation mode, for any number of rows, or write nothing where that does not work.
+    """Export a module in evaluation mode, for any number of rows; write nothing if that fails.
 
-    Parameters
-    ----------
-    path : str
-    model : torch.nn.Module
-    inputs : callable
-        Makes positional and named tensors out of the example; their first dimension is the rows.
+    `inputs` makes positional and named tensors from the example; their first dimension is the rows.
     """
     import torch
 
@@ -34,7 +29,7 @@ def write(path: str, model: Any, inputs: Callable[[], tuple[Sequence[Any], Mappi
     try:
         positional, named = inputs()
         some = [torch.cat([value[:4]] * 4) for value in (*positional, *named.values())]
-        args, kwargs = arguments([value[:2] for value in some])  # of one row, the number would be taken for a constant
+        args, kwargs = arguments([value[:2] for value in some])  # one row would become a constant
         shapes = arguments([{0: torch.export.Dim.AUTO} for _ in some])
         with _Silence(), torch.no_grad():
             program = torch.export.export(model, args, kwargs, dynamic_shapes=shapes[1] or shapes[0])
@@ -44,16 +39,16 @@ def write(path: str, model: Any, inputs: Callable[[], tuple[Sequence[Any], Mappi
                 torch.testing.assert_close(exported(*args, **kwargs), model(*args, **kwargs))
             for part in program.graph_module.modules():
                 for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
-                    node.meta.pop("stack_trace", None)  # lines of the author's files, with their paths
+                    node.meta.pop("stack_trace", None)  # paths and lines of the author's files
             torch.export.save(program, path)
-    except Exception as error:  # noqa: BLE001  # control flow that depends on the data, and whatever else cannot be exported
+    except Exception as error:  # noqa: BLE001  # control flow that depends on the data, and other code that cannot be exported
         pass_signals(error)
         with suppress(FileNotFoundError):
             os.remove(path)
 
 
 class _Silence:
-    """Drops what this thread warns, logs and prints on stderr: an export that fails tells at length why."""
+    """Suppresses the warnings, logs and stderr of this thread: an export that fails prints a long explanation."""
 
     def __enter__(self) -> None:
         self._me, self._stderr = threading.get_ident(), sys.stderr

@@ -1,11 +1,11 @@
-"""XGBoost: boosters and the wrappers with scikit-learn's interface, as UBJSON and a sidecar for what that leaves out.
+"""XGBoost: boosters and the wrappers with scikit-learn's interface, as UBJSON with a sidecar.
 
-UBJSON is what newer and older releases of XGBoost read of each other; a pickle of it warns or fails across releases of
-Python, NumPy and scikit-learn. What it leaves out, and the sidecar keeps, is the wrapper: its parameters, as
-`get_params` gives them, and the history of its evaluation.
+Older and newer releases of XGBoost read each other's UBJSON; a pickle warns or fails across releases of Python, NumPy
+and scikit-learn. UBJSON leaves out the wrapper, which the sidecar keeps: its parameters, as `get_params` returns them,
+and the history of its evaluation.
 
-A wrapper whose attributes are not all data (an objective or a metric that is a function, callbacks, a random generator)
-and a class that is derived from one of XGBoost's are scikit-learn's flavor to pickle.
+The sklearn flavor pickles a wrapper whose attributes are not all data (an objective or a metric that is a function,
+callbacks, a random generator), and classes derived from XGBoost's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from registry_nb.errors import Corrupted, NotSerializable
 from registry_nb.flavors import Files, sidecar
+from registry_nb.flavors.failures import cannot_save, damaged
 from registry_nb.flavors.inputs import framed
 from registry_nb.flavors.untrusted import trial_load
 from registry_nb.flavors.untrusted.audit import Audit
@@ -27,30 +27,29 @@ _CLASSES = ("Booster", *_WRAPPERS)
 
 
 def owns(model: object) -> bool:
-    """Tell whether the object is one of XGBoost's own classes, and data throughout."""
+    """Whether the object is of one of XGBoost's own classes, and all data."""
     kind = type(model)
     ours = kind.__module__.partition(".")[0] == "xgboost" and kind.__name__ in _CLASSES
     return ours and (kind.__name__ == "Booster" or sidecar.is_plain(_state(model)))
 
 
 def save(model: Any, folder: str, example: Any) -> None:
-    """Write the trees as XGBoost does, and the class and parameters beside them."""
+    """Write the trees with XGBoost, and the class and parameters beside them."""
     kind = type(model).__name__
     if kind != "Booster" and not model.__sklearn_is_fitted__():
-        reason = "it is not fitted"
-        raise NotSerializable(f"{kind} cannot be saved: {reason}; fit() it first", model=kind, path=kind, reason=reason)
+        raise cannot_save(model, "it is not fitted", "fit() it first")
     sidecar.write(folder, model, _state(model))
     model.save_model(os.path.join(folder, FILE))
 
 
 def audit(files: Files) -> Audit:
-    """Say that it is data: two files that parsers read, and no code."""
+    """Return that it is data: two files that parsers read."""
     wrapped = sidecar.FILE in files.names and sidecar.read(files, _CLASSES)[0] != "Booster"
     return Audit(kind="data", modules=("numpy", *(["sklearn"] if wrapped else []), "xgboost"))
 
 
 def load(files: Files, *, restricted: bool) -> Any:
-    """Read the model, as the class that it was."""
+    """Read the model, as an instance of its class."""
     import xgboost
 
     kind, state = sidecar.read(files, _CLASSES)
@@ -62,21 +61,21 @@ def load(files: Files, *, restricted: bool) -> Any:
         while chunk := file.read(1 << 20):  # not read() at once, which would hold a large model twice
             buffer += chunk
     if not buffer:  # XGBoost would abort the process
-        raise Corrupted(path="the model", position=None, reason=f"{FILE} is empty", remedy="register it again")
+        raise damaged(f"{FILE} is empty")
     if kind != "Booster":
-        vars(model).update(state)  # before: the booster takes its number of threads from it
+        vars(model).update(state)  # before: the booster reads its number of threads from it
     try:
         model.load_model(buffer)
     except (xgboost.core.XGBoostError, TypeError, ValueError, KeyError) as error:
-        reason = f"XGBoost does not read {FILE} as a {kind} ({str(error).partition(chr(10))[0][:200]})"
-        raise Corrupted(path="the model", position=None, reason=reason, remedy="register it again") from error
+        message = str(error).partition("\n")[0][:200]
+        raise damaged(f"XGBoost does not read {FILE} as a {kind} ({message})") from error
     if kind != "Booster":
-        vars(model).update(state)  # and after: reading fills in parameters that were never given
+        vars(model).update(state)  # and after: reading sets parameters that were never given
     return model
 
 
 def predict(model: Any, data: Any) -> Any:
-    """Apply the model; a Booster gets the matrix that it wants, with the names and types of the data's columns."""
+    """Apply the model; a Booster takes a DMatrix with the names and types of the data's columns."""
     import numpy as np
     import xgboost
 
@@ -88,13 +87,13 @@ def predict(model: Any, data: Any) -> Any:
     if not isinstance(model, xgboost.Booster):
         return model.predict(data)
     columns = {}
-    if not hasattr(data, "columns"):  # without names of its own, what stands in a place is that place's feature
+    if not hasattr(data, "columns"):  # without names, columns are features by position
         columns = {"feature_names": model.feature_names, "feature_types": model.feature_types}
     return model.predict(xgboost.DMatrix(data, enable_categorical=True, **columns))
 
 
 def examine(files: Files) -> None:
-    """Read a file of unknown origin, look whether its trees hold together, and predict once."""
+    """Read a file of unknown origin, check that its trees are consistent, and predict once."""
     import json
 
     import numpy as np

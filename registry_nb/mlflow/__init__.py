@@ -4,9 +4,8 @@
 >>> mlflow.MlflowClient.__name__
 'MlflowClient'
 
-Nothing is decided here: each name calls `registry_nb.session`, `Registry` or `Tracking`, and dresses what comes back in
-MLflow's attribute names. As in the package itself, anything heavy arrives on first use; the names are in
-`__init__.pyi`.
+Each name calls `registry_nb.session`, `Registry` or `Tracking` and returns the result under MLflow's attribute names.
+No rule lives here. As in the package itself, heavy imports happen on first use; `__init__.pyi` lists the names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""MLflow's import path for what goes wrong; ``error_code`` is its string for the same failure."""
+"""MLflow's import path for its exceptions; ``error_code`` is its string for the same failure."""
 
-from registry_nb.codes import CODES
 from registry_nb.errors import RegistryError as MlflowException
+from registry_nb.errors.base import CODES
 
 __all__ = [
     "INTERNAL_ERROR",
@@ -16,5 +16,5 @@ INTERNAL_ERROR, INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_
     CODES[code][0]
     for code in ("INTERNAL_ERROR", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")
 )
-#: What a server answers; there is none here.
+#: MLflow raises it for a server's answer; there is no server here.
 RestException = MlflowException

@@ -175,6 +175,8 @@ def _describe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
         raise Misread("a text with blanks stands in quotes")
     if not ref or (len(ref) == 1 and not is_whole(ref[0]) and re.fullmatch(r"[vV]?\d+|@\S+|latest", text)):
         raise Misread("a text in quotes is missing")
+    if named := re.match(r"(text|description|desc)=", text):
+        raise Misread(f"the text stands behind the model without {named[0]}")
     name, which = reference(ref, needs='describe Iris/3 "trained on the May data"', model_too=True)
     return registry.describe(name, text, version=which)
 
@@ -210,9 +212,15 @@ def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     if len(ref) == len(words):
         raise Misread("the key of a tag is missing")
     name, which = reference(ref)
-    if which is None and len(words) == 2 and words[1].isdecimal() and words[1] not in registry.model(name).tags:
-        raise Misread("the key of a tag is missing")
-    return registry.untag(name, *words[len(ref) :], version=which)
+    keys = words[len(ref) :]
+    if any(re.search(r"=|,$", key) or key.isdecimal() for key in keys):
+        tags = (registry.model(name) if which is None else registry.version(name, which)).tags
+        if which is None and len(keys) == 1 and keys[0].isdecimal() and keys[0] not in tags:
+            raise Misread("the key of a tag is missing")
+        for key in keys:
+            if re.search(r"=|,$", key) and key not in tags:
+                raise Misread(f"{shown(key)} is not the key of a tag; blanks stand between keys")
+    return registry.untag(name, *keys, version=which)
 
 
 @verb(

@@ -10,7 +10,7 @@ from registry_nb import session
 from registry_nb.domain import filters
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.errors import RegistryError
-from registry_nb.notebook.line import options
+from registry_nb.notebook.grammar import FILTERED
 from registry_nb.notebook.namespace import Here
 from registry_nb.notebook.verbs import VERBS, Verb
 from registry_nb.registry import Registry
@@ -18,6 +18,8 @@ from registry_nb.rules import RULES
 
 #: A word, or the beginning of one: its quote may still be open.
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\$)+""", re.DOTALL)
+#: What stands before a key in a filter; people begin with the key.
+_OF = re.compile(r"(?<![\w.])(metrics|params|tags)\.")
 #: Verbs whose first word is not a model.
 _OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox"}
 #: What may stand behind a field of a filter, and behind a comparison, by what its grammar calls it.
@@ -56,16 +58,17 @@ def completed(line: str, shell: Any) -> tuple[str, list[str]]:
     except RegistryError:  # a completion is no place for it; running the line says it
         found = []
     begun = typed.casefold()
-    return typed, [word for word in found if word.casefold().startswith((begun, f'"{begun}'))]
+    begins = (begun, f'"{begun}')
+    return typed, [
+        word for word in found if word.casefold().startswith(begins) or _OF.sub("", word).casefold().startswith(begins)
+    ]
 
 
 def _in_a_filter(words: Sequence[str]) -> str:
     """Return what a filter behind `words` would be about, versions, models or runs; nothing if there is none."""
     if words and words[-1] == "--filter":
         return "version"
-    noun = {"versions": "version", "search": "version", "models": "model", "runs": "run"}.get(
-        words[0] if words else "", ""
-    )
+    noun = FILTERED.get(words[0], "") if words else ""
     return noun if noun and len(words) == (2 if words[0] == "versions" else 1) else ""
 
 
@@ -78,10 +81,7 @@ def _in_filter(noun: str, words: Sequence[str], typed: str, registry: Registry) 
     begun = written[: len(written) - len(tail)]
     if not begun:
         return typed, [f"{quote}{name}" for name in _fields(noun, words, registry)]
-    try:
-        expected = filters.expected(begun)
-    except RegistryError:  # it went wrong before
-        expected = set()
+    expected = filters.follows(begun)
     offered = [*_fields(noun, words, registry)] if "FIELD" in expected else []
     return tail, [*offered, *(word for sign, told in _SIGNS.items() if sign in expected for word in told)]
 
@@ -112,7 +112,7 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
     if typed.startswith("-"):
         return _left(verb, words)
     last = words[-1]
-    if last in options(verb):
+    if last in verb.options:
         return _values(verb, last, words, here, registry)
     if verb.name == "register":
         return [here.models(), ["as"], _names(registry)][len(words) - 1] if len(words) < 4 else ()
@@ -157,7 +157,7 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
 
 def _left(verb: Verb, words: Sequence[str]) -> list[str]:
     """Name the options that were not given yet."""
-    return [option for option in options(verb) if option not in words]
+    return [option for option in verb.options if option not in words]
 
 
 def _rules(registry: Registry, name: str) -> list[str]:

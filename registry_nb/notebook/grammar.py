@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 
 from registry_nb.domain.records import Stage
 from registry_nb.domain.uris import ModelURI, Which, parse_uri, parse_which
-from registry_nb.errors import Invalid, UnknownStage, close, shown
+from registry_nb.errors import Invalid, UnknownStage, shown
 from registry_nb.registry import Registry
 
 
@@ -29,8 +29,11 @@ class Expanded(str):
     source: str
 
     def __new__(cls, key: str, value: Any, source: str) -> Self:
-        """Make the word ``key=value`` of a key that ends in ``=``, or only the value."""
-        made = super().__new__(cls, f"{key}{value}")
+        """Make the word ``key=value`` of a key that ends in ``=``, or only the value; an address is no text."""
+        text = str(value)
+        if re.search(r" at 0x[0-9A-Fa-f]+>$", text):
+            text = f"{{{source}}}"
+        made = super().__new__(cls, f"{key}{text}")
         made.key, made.value, made.source = key, value, source
         return made
 
@@ -114,6 +117,11 @@ class Verb:
     changes: bool
     idle: str
 
+    @property
+    def options(self) -> list[str]:
+        """Name the options."""
+        return [name for names, _ in self.arguments for name in names if name.startswith("--")]
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are sentences."""
@@ -139,13 +147,12 @@ def parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog=f"%registry {verb.name}", add_help=False, allow_abbrev=False)
     for names, how in verb.arguments:
         parser.add_argument(*names, **{key: value for key, value in how.items() if key != "help"})
+    for word in words:  # before argparse says that others are missing
+        option = word.partition("=")[0]
+        if re.match(r"-+[^\W\d]", word) and option not in verb.options:
+            there = f" (options: {', '.join(verb.options)})" if verb.options else ""
+            raise Misread(f"{verb.name} has no option {shown(option)}{there}")
     given, rest = parser.parse_known_intermixed_args(words)
-    known = [name for names, _ in verb.arguments for name in names if name.startswith("--")]
-    for word in rest:
-        if word.startswith("-"):
-            option = word.partition("=")[0]
-            there = f" (options: {', '.join(known)})" if known else ""
-            raise Misread(f"{verb.name} has no option {shown(option)}{close(option, known)}{there}")
     if rest:
         raise Misread(f"Unexpected argument {shown(unshielded(rest[0]))}")
     for name, value in vars(given).items():
@@ -188,6 +195,8 @@ def named(word: str) -> str:
     return unshielded(word).removeprefix("models:/")
 
 
+#: Verbs whose words are a filter, and what it is about.
+FILTERED = {"models": "model", "versions": "version", "search": "version", "runs": "run"}
 REFERENCE = "Iris 3, Iris/3, Iris/Production, Iris@champion, Iris/latest"
 STAGES = ", ".join(Stage)
 NAME = argument("name", metavar="NAME", type=named, help="a registered model")
@@ -287,6 +296,8 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
             key, value = word.key[:-1], word[len(word.key) :]
         if not equals or not key:
             raise Misread(f"{shown(word)} is not key=value")
+        if not isinstance(word, Expanded) and re.search(r"[,;]$", word.raw if isinstance(word, Word) else word):
+            raise Misread(f"{shown(word)} ends in {word[-1]!r}; pairs have only blanks between them")
         whole = isinstance(word, Expanded) and word.key == f"{key}="
         found[key] = Expanded("", word.value, word.source) if whole and isinstance(word, Expanded) else value
     return found

@@ -20,7 +20,7 @@ from registry_nb.display.cells import visible
 from registry_nb.display.provenance import same_bytes
 from registry_nb.display.sentences import sentence
 from registry_nb.domain.listing import Listing
-from registry_nb.domain.records import Event, Stage
+from registry_nb.domain.records import SERVING, Event, Stage
 from registry_nb.domain.secrets import masked
 from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, RegistryWarning, shown
 from registry_nb.notebook import remedies
@@ -28,7 +28,6 @@ from registry_nb.notebook.grammar import DASHED, Misread, Shielded, parsed, shie
 from registry_nb.notebook.namespace import BRACES, BRACKETS, QUOTED, Echo, Here
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
 from registry_nb.operations.diff import Diff
-from registry_nb.operations.resolve import SERVING
 from registry_nb.provenance import capture
 from registry_nb.registry import Registry
 
@@ -36,6 +35,8 @@ from registry_nb.registry import Registry
 _WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|(?<=[\w\])]){BRACKETS}|[^\s"'\\]|\\.)+""", re.DOTALL)
 #: Characters of the longest line that is suggested.
 _LONGEST = 300
+#: A variable that the answer is to be kept in.
+_ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(?=[^=\s])")
 #: An option and its value, as one word.
 _OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
@@ -67,31 +68,30 @@ def use(shell: Any, uri: str) -> None:
     Here(shell, None).use(uri)
 
 
-def options(verb: Verb) -> list[str]:
-    """Name the options of a verb."""
-    return [name for names, _ in verb.arguments for name in names if name.startswith("--")]
-
-
 def advised(error: Exception, line: str, here: Here) -> str:
     """Say what is wrong with a line, and the line as it would be right, in words of ``%registry``."""
     text = remedies.in_a_line(str(error))
     if isinstance(error, ModelNotFound):
         text = _elsewhere(text, error.name, here)
-    if not isinstance(error, (Misread, Invalid, NotFound)):
-        return text
-    words = _loosely(line)
-    found = remedies.meant(words, session.get_registry(), here.has)
+    assigned = _ASSIGNED.match(line)
+    words = _loosely(line[assigned.end() :] if assigned else line)
+    registry, target = session.get_registry(), assigned[1] if assigned else ""
+    mends = isinstance(error, (Misread, Invalid, NotFound))
+    found = remedies.meant(words, registry, here.has, target) if mends else None
     if found is not None and len(found.line) <= _LONGEST:
+        text = found.fault or text.replace(f"; {remedies.ELSEWHERE}", "")
         if found.missing:
             missing = f"Give {remedies.listed(found.missing)}: {found.line}"
             return missing if isinstance(error, Misread) else f"{text}; an example: {found.line}"
         if "did you mean" in text:
             return f"{text}{' ' if text.endswith('?') else '; '}write {found.line}"
         return f"{text}; did you mean {found.line}?"
-    if isinstance(error, Misread) and "did you mean" not in text:
-        verb = remedies.verb_of(words, session.get_registry())
-        return f"{text}; an example: `%registry {verb.example}`" if verb else f"{text}; %registry alone lists the verbs"
-    return text
+    if "did you mean" in text or "%registry" in text:
+        return text
+    step = remedies.next_step(error, remedies.verb_of(words, registry))
+    if not step and isinstance(error, Misread):
+        step = "%registry alone lists the verbs"
+    return f"{text}; {step}" if step else text
 
 
 def _elsewhere(text: str, name: str, here: Here) -> str:
@@ -227,8 +227,11 @@ def _outcome(registry: Registry, verb: Verb, given: argparse.Namespace, events: 
 
 def _stage_moves(registry: Registry, events: Sequence[Event]) -> str:
     """Describe moves between stages: ``Production: 2 → 3; 2 is archived``."""
-    changes = [(event.version or 0, event.before or {}, event.after or {}) for event in events]
-    moves = [(number, old["stage"], new["stage"]) for number, old, new in changes if "stage" in old and "stage" in new]
+    moves = [
+        (event.version or 0, event.from_stage, event.to_stage)
+        for event in events
+        if event.from_stage and event.to_stage
+    ]
     parts = []
     for stage in reversed(SERVING):
         left = {number for number, old, _ in moves if old == stage}

@@ -32,14 +32,17 @@ for _ in range(3):
     BRACKETS = rf"(?:\({_INNER}\)|\[{_INNER}\])"
 _NAME = r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)"
 #: A whole word, or a whole value, that is an expression.
-_WHOLE = re.compile(
-    rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))",
-    re.DOTALL,
-)
+_WHOLE = rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))"
 #: The parts of a word.
-_PART = re.compile(rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)", re.DOTALL)
+_PART = rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)"
 #: Queries before an action, which are left out of its Python.
 _QUERIES = {"model", "version"}
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compile at first use: it takes ten milliseconds, which a completion need not wait for."""
+    return re.compile(text, re.DOTALL)
 
 
 class Here:
@@ -117,7 +120,7 @@ class Here:
         """
         if isinstance(word, Shielded):
             return shielded(self.expanded(word.word))
-        if whole := _WHOLE.fullmatch(word):
+        if whole := _pattern(_WHOLE).fullmatch(word):
             source = whole[2] or whole[3][1:-1]
             if not is_expression(source) and is_expression(f"{{{source}}}"):
                 source = f"{{{source}}}"
@@ -128,7 +131,7 @@ class Here:
         if not re.search(r"[\"'\\{$]", word):
             return word
         key, texts, filled = "", list[str](), False
-        for part in _PART.finditer(word):
+        for part in _pattern(_PART).finditer(word):
             text, fills = self._filled(part)
             texts.append(text)
             if part["plain"] == "=" and not key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
@@ -9,9 +10,15 @@ from IPython.core.error import UsageError
 
 from registry_nb.display.variables import is_expression
 from registry_nb.domain.filters import ordered, parse_filter
+from registry_nb.domain.records import Stage
+from registry_nb.domain.uris import parse_uri
+from registry_nb.domain.validation import checked_alias, checked_name, checked_tags
 from registry_nb.errors import RegistryError
 from registry_nb.notebook.grammar import parsed, shielded
 from registry_nb.notebook.verbs import VERBS
+from registry_nb.operations.resolve import serving
+from registry_nb.operations.times import moment
+from registry_nb.registry import Registry
 from registry_nb.rules import parsed as parsed_rule
 
 
@@ -44,21 +51,47 @@ class _Reached(Exception):  # no error: the line came as far as the registry
 
 
 class _Nothing:
-    """A registry that does nothing, and reads what can be read wrongly."""
+    """A registry that does nothing, and reads what can be read wrongly; it may be that of a moment."""
+
+    def __init__(self, when: str = "") -> None:
+        self._when = when
+
+    def at(self, when: str) -> _Nothing:
+        """Return the registry of a moment."""
+        moment(when)
+        return _Nothing(when)
 
     def __getattr__(self, name: str) -> Any:
         def called(*given: Any, **named: Any) -> NoReturn:
-            for noun in _FILTERED.get(name, ()):
-                parse_filter(named.get("filter") or (given[-1] if given else ""), noun)
-                ordered((), named.get("order_by") or (), noun)
-            for rule in named.get("require") or ():
-                parsed_rule(rule)
-            raise _Reached(name, repr(given), repr(sorted(named.items())))
+            bound = inspect.signature(getattr(Registry, name)).bind(None, *given, **named).arguments
+            for parameter, value in bound.items():
+                if value not in (None, "") and parameter in _CHECKS:
+                    _CHECKS[parameter](value)
+            if name in _NOUNS:
+                parse_filter(bound.get("filter", ""), _NOUNS[name])
+                ordered((), bound.get("order_by", ()), _NOUNS[name])
+            if name in _TO_SERVE:
+                serving(bound.get("stage") or bound.get("to") or Stage.PRODUCTION, name)
+            raise _Reached(self._when, name, repr(given), repr(sorted(named.items())))
 
         return called
 
 
-_FILTERED = {"models": ("model",), "versions": ("version",), "runs": ("run",)}
+#: How arguments are checked that are wrong whatever the registry holds.
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "name": checked_name,
+    "new": checked_name,
+    "alias": checked_alias,
+    "aliases": lambda aliases: list(map(checked_alias, aliases)),
+    "tags": checked_tags,
+    "stage": Stage,
+    "uri": parse_uri,
+    "since": moment,
+    "require": lambda rules: list(map(parsed_rule, rules)),
+}
+#: What a listing, or a picture, is of.
+_NOUNS = {"models": "model", "versions": "version", "plot": "version", "runs": "run"}
+_TO_SERVE = {"promote", "request", "approve", "reject", "evaluate", "policy"}
 
 
 class _Nobody:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 
-from registry_nb.domain.records import Stage
+from registry_nb.domain.records import RunStatus, Stage
 from registry_nb.domain.uris import parse_which
 from registry_nb.errors import RegistryError
 from registry_nb.notebook.grammar import named
+from registry_nb.operations.times import moment
 
 #: What people type for a verb, from shells, git, MLflow and plain speech.
 TYPED = {
-    "models": "list ls dir ll all catalog status st stages",
-    "versions": "version ver best top",
-    "show": "info get view cat open print display tags aliases latest details summary",
+    "models": "list ls dir ll all catalog status st stages tables count search_registered_models",
+    "versions": "version ver best top get_latest_versions search_model_versions",
+    "show": "info get view cat open print display tags aliases latest details summary get_model_version",
     "history": "log logs events changes activity who why when blame audit reflog",
-    "runs": "run experiments experiment mlruns trainings",
+    "runs": "run experiments experiment mlruns trainings search_runs",
     "search": "find grep query filter select sql",
     "compare": "diff cmp vs difference",
     "plot": "graph chart draw metrics",
@@ -41,14 +43,14 @@ TYPED = {
     "stage": "move transition transition_model_version_stage set-stage staging",
     "archive": "demote retire deprecate hide",
     "rollback": "undo revert restore previous back reset",
-    "describe": "note comment document description annotate",
-    "tag": "label mark set_tag settag",
-    "untag": "unlabel unset delete_tag",
-    "alias": "point set_alias name",
-    "unalias": "delete_alias",
-    "rename": "mv ren",
-    "copy": "cp clone duplicate fork",
-    "delete": "rm remove del drop erase destroy",
+    "describe": "note comment document description annotate update_registered_model update_model_version",
+    "tag": "label mark set_tag settag set_registered_model_tag set_model_version_tag",
+    "untag": "unlabel unset delete_tag delete_registered_model_tag delete_model_version_tag",
+    "alias": "point set_alias name set_registered_model_alias",
+    "unalias": "delete_alias delete_registered_model_alias",
+    "rename": "mv ren rename_registered_model",
+    "copy": "cp clone duplicate fork copy_model_version",
+    "delete": "rm remove del drop erase destroy delete_registered_model delete_model_version",
     "load": "predict import load_model read restore_model",
     "trust": "vouch believe",
     "download": "pull fetch export checkout",
@@ -95,10 +97,14 @@ SLOTS = {
     "NEW": ("a new name", "Flower"),
     "FOLDER": ("a folder", "folder"),
 }
+#: What stands in front of a verb, and says nothing.
+TOOLS = frozenset(["registry", "rn", "mlflow", "git", "dvc", "dbt", "set", "please", ""])
+#: What a listing is told to hold, and holds anyway.
+ALL = frozenset(["all", "every", "everything", "my", "the", "of"])
 #: Options as people write them elsewhere; of `promote`, a stage is a word.
 OPTIONS = {
     "--because": "-m --message --msg --reason --comment --why -b --cause --note",
-    "--limit": "-n --max --top --head --tail --max-results -l",
+    "--limit": "-n --n --last --first --newest --max --top --head --tail --max-results -l",
     "--order-by": "--sort --sort-by --order --orderby",
     "--yes": "-y -f --force --confirm --assume-yes",
     "--metric": "-M --score",
@@ -110,9 +116,12 @@ OPTIONS = {
     "--stage": "--to -s",
     "--data": "-X --dataset --train",
     "--truth": "-y --target --labels",
+    "--deep": "--full --all --thorough",
+    "--repair": "--fix",
+    "--none": "--remove --clear --delete --drop --off --empty",
 }
 #: Words of plain speech that say nothing to a verb.
-_SPEECH = "to of in into from with and the a an for on at model version versions stage by vs as is where -> => ="
+_SPEECH = "to of in into from with and the a an for on at model version versions stage by vs as is where -> => > ="
 FILLERS = frozenset(_SPEECH.split())
 #: What people call a version.
 _CALLED = {
@@ -123,11 +132,12 @@ _CALLED = {
 }
 _SAID = {word: which for which, words in _CALLED.items() for word in words.split()}
 #: Words of Python's calls that a line writes without their names.
-WORDS = frozenset(
-    ["--to", "--stage", "--text", "--name", "--version", "--model", "--alias", "--key", "--tags", "--new", "--filter"]
-)
+_OF_WORDS = "to stage env text name version model alias key value tags new filter metric"
+WORDS = frozenset(f"--{word}" for word in _OF_WORDS.split())
 #: What a word begins with that is quoted or filled in already.
 _OPENING = ('"', "'", "$", "{")
+#: What is filled in from the notebook.
+FILLED = r"(?:\$[^\W\d].*|\{[^{}].*\})$"
 OF_PAIRS = {"tag", "models", "versions", "search", "runs"}
 TEXTS = {"--because", "--describe"}
 _NUMBER = r"[-+]?[.\d][.\deE+-]*(?=\n|$)"
@@ -135,23 +145,47 @@ _NUMBER = r"[-+]?[.\d][.\deE+-]*(?=\n|$)"
 _SCORES = {
     rf"(^|\n)--metrics?\n([^\n=-][^\n=]*)\n({_NUMBER})": r"\1--metric\n\2=\3",
     rf"(^|\n)--(?!metric|limit)([\w-]+)\n({_NUMBER})": r"\1--metric\n\2=\3",
+    rf"(?<=\n)(\w+):\n?({_NUMBER})": r"\1=\2",
     rf"(?<!--metric)(?<!--metrics)(?<!--param)(?<!--tag)\n(\w+={_NUMBER})": r"\n--metric\n\1",
+    r"(--tag)\n([^\n=-][^\n=]*)(?=\n|$)": r"\1\n\2=yes",
+    r"(--tag|--param|--metric)\n(\w+=[^\n]*)\n(?=\w+=)": r"\1\n\2\n\1\n",
 }
+_PHRASES = {
+    "--order-by": (r"(^|\n)(?:order|sort|sorted|ordered)\nby\n", r"\1--order-by\n"),
+    "--limit": (r"(^|\n)(?:first|last|top|newest|latest|head|tail)\n(\d+)(?=\n|$)", r"\1--limit\n\2"),
+}
+_SIGN = r"=|!=|>=|<=|>|<|(?:not )?i?like|is(?! (?:not )?null)"
+#: A comparison of a filter, up to the next one.
+_COMPARED = re.compile(
+    rf"(?P<joined>^| and | or | )(?P<subject>[\w.]+) (?P<sign>{_SIGN}) (?P<value>.+?)"
+    rf"(?=(?: and | or | )[\w.]+ (?:{_SIGN}) |$)",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 def scores_of(words: Sequence[str]) -> list[str]:
     """Read ``accuracy=0.9``, ``--accuracy 0.9`` and ``--metric accuracy 0.9`` as ``--metric accuracy=0.9``."""
     if not words:
         return []
-    text = "\n".join(words)
-    for pattern, put in _SCORES.items():
-        text = re.sub(pattern, put, text)
+    before, text = "", "\n".join(words)
+    while before != text:
+        before = text
+        for pattern, put in _SCORES.items():
+            text = re.sub(pattern, put, text)
     return text.split("\n")
 
 
+def phrased(words: Sequence[str], options: Iterable[str]) -> list[str]:
+    """Read ``order by accuracy`` and ``last 5`` as options."""
+    text = "\n".join(words)
+    for option in _PHRASES.keys() & set(options):
+        text = re.sub(*_PHRASES[option], text, flags=re.IGNORECASE)
+    return text.split("\n") if words else []
+
+
 def name_and_version(word: str) -> tuple[str, str]:
-    """Split ``Iris/3``, ``Iris@champion``, ``Iris:3``, ``Iris#3``, ``Iris==3``, ``Iris-v3`` into two."""
-    whole = re.fullmatch(r"(.+?)(?:@|[/:#]|==?|[-_. ]?(?=v\d+$))([@\w.-]+)", named(word), re.DOTALL)
+    """Split ``Iris/3``, ``Iris@champion``, ``Iris:3``, ``Iris#3``, ``Iris==3``, ``Iris-3`` into two."""
+    whole = re.fullmatch(r"(.+?)(?:@|[/:#]|==?|[-_. ]?(?=v\d+$)|[-_. ](?=\d+$))([@\w.-]+)", named(word), re.DOTALL)
     if not whole:
         return named(word), ""
     return whole[1], f"@{whole[2]}" if f"{whole[1]}@" in word and not which_of(whole[2]) else whole[2]
@@ -159,7 +193,7 @@ def name_and_version(word: str) -> tuple[str, str]:
 
 def which_of(word: str) -> str | None:
     """Return a version as a line names it, from what people call it."""
-    word = word.strip(",.#()")
+    word = word.strip(",.#()!?")
     number = re.fullmatch(r"(?:v|ver|version|nr|no)?[-_.#]?0*(\d+)(?:st|nd|rd|th)?", word, re.IGNORECASE)
     if number:
         return number[1]
@@ -178,10 +212,25 @@ def stage_of(word: str) -> str | None:
     return next((str(stage) for stage in Stage if near and stage.casefold() == near[0]), None)
 
 
+def is_time(text: str) -> bool:
+    """Tell whether a text means a moment."""
+    with suppress(RegistryError):
+        return moment(text) is not None
+    return False
+
+
 def pairs_of(words: Sequence[str]) -> Iterator[str]:
-    """Read ``reviewed yes`` and ``reviewed: yes`` as ``reviewed=yes``."""
+    """Read ``reviewed yes``, ``reviewed: yes`` and a dictionary as ``reviewed=yes``."""
+    if words[0].startswith("{"):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = ast.literal_eval(" ".join(words))
+            if isinstance(found, (dict, set)):
+                told = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
+                yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in told.items())
+                return
+    words = [unquoted(word) if re.fullmatch(r"(['\"])\w+=[^\s'\"]*\1", word) else word for word in words]
     if not any("=" in word for word in words):
-        text = [part for part in re.split(r"[\s:]+", " ".join(map(unquoted, words))) if part]
+        text = [part for part in re.split(r"[\s:,]+", " ".join(map(unquoted, words))) if part]
         text = text if len(text) % 2 == 0 else [*text, "yes"]
         yield from (f"{quoted(key)}={quoted(value)}" for key, value in zip(text[::2], text[1::2], strict=True))
         return
@@ -197,24 +246,59 @@ def pairs_of(words: Sequence[str]) -> Iterator[str]:
         yield f"{key}={value if value.startswith(_OPENING) else quoted(value)}"
 
 
-def rule_of(text: str) -> str:
-    """Write ``accuracy >= 0.9`` and ``metric(accuracy) >= 0.9`` as a rule."""
-    found = re.fullmatch(r"(?:metric\()?([\w.-]+)\)?\s*(>=|<=|==|!=|>|<)\s*(\S.*)", text.strip())
-    return f'metric("{found[1]}") {found[2]} {found[3]}' if found else text
+def rules_of(text: str) -> Iterator[str]:
+    """Write ``accuracy >= 0.9 and metric(f1) > 80%`` and ``approved_by 2`` as rules."""
+    for part in re.split(r"\s*(?:,(?![^(]*\))|;|&+|\band\b)\s*", text.strip()):
+        found = re.fullmatch(r"(?:metric\()?([\w.-]+)\)?\s*(>=|<=|==|!=|>|<)\s*(\S.*)", part)
+        percent = found and re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", found[3])
+        if found:
+            yield (
+                f'metric("{found[1]}") {found[2]} {float(percent[1]) / 100:g}'
+                if percent
+                else (f'metric("{found[1]}") {found[2]} {found[3]}')
+            )
+        else:
+            yield re.sub(r"^(\w+)\s+(\d+)$", r"\1(\2)", part)
 
 
 def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
-    """Give a metric its prefix, an equals sign its meaning, and a text its quotes."""
+    """Give a metric its prefix, an equals sign its meaning, a text its quotes, and comparisons what joins them."""
     text = re.sub(r"^where\s+", "", text.strip(), flags=re.IGNORECASE)
-    text = re.sub(r"\s*(==|>=|<=|!=|=|>|<)\s*", lambda sign: f" {sign[1].replace('==', '=')} ", text).strip()
-    compared = re.fullmatch(r"([\w.]+) (=|>|<|>=|<=|!=) (.+)", text)
-    if not compared:
+    text = re.sub(r"^(?=(?:not )?i?like )", "name ", text, flags=re.IGNORECASE)
+    if not re.search(r"['\"(]", text):
+        text = re.sub(r"\s*(?:[,;]|&+)\s*", " and ", re.sub(r"\s*\|+\s*", " or ", text))
+    text = re.sub(r"\s*(==|>=|<=|!=|<>|=|>|<)\s*", lambda sign: f" {_SIGNS.get(sign[1], sign[1])} ", text).strip()
+    if null := re.fullmatch(r"(?i)([\w.]+) (is (?:not )?null)", text):
+        return f"{prefixes.get(null[1], null[1])} {null[2].upper()}"
+    found = [*_COMPARED.finditer(text)]
+    if "".join(one[0] for one in found) != text:
         return text
-    subject, sign, value = compared.groups()
-    subject = prefixes.get(subject, subject)
-    if not re.fullmatch(r"-?[\d.]+(e-?\d+)?|'.*'|\".*\"", value) and "'" not in value:
+    return "".join(_comparison(one, prefixes) for one in found) or text
+
+
+_SIGNS = {"==": "=", "<>": "!="}
+
+
+def _comparison(found: re.Match[str], prefixes: Mapping[str, str]) -> str:
+    joined, subject, sign, value = found.groups()
+    sign = "=" if sign.casefold() == "is" else sign.upper()
+    if subject == "stage":
+        value = stage_of(unquoted(value)) or value
+    if subject == "status":
+        value = unquoted(value).upper()
+    if not re.fullmatch(r"-?[\d.]+(e-?\d+)?|'.*'|\".*\"", value, re.DOTALL) and "'" not in value:
         value = f"'{value}'"
-    return f"{subject} {sign} {value}"
+    joined = joined and f" {joined.strip().upper() or 'AND'} "
+    return f"{joined}{prefixes.get(subject, subject)} {sign} {value}"
+
+
+def asked_of(word: str, prefixes: Mapping[str, str], noun: str) -> str | None:
+    """Return the filter that one word means: a stage, how a run ended, a key that is there."""
+    if noun == "version" and (stage := stage_of(word)):
+        return f"stage = '{stage}'"
+    if noun == "run" and (near := get_close_matches(word.upper(), list(RunStatus), n=1, cutoff=0.7)):
+        return f"status = '{near[0]}'"
+    return f"{prefixes[word]} IS NOT NULL" if word in prefixes else None
 
 
 def cleaned(word: str) -> str:
@@ -241,4 +325,4 @@ def quoted(text: str) -> str:
 
 def value_of(word: str) -> str:
     """Return what a word means, where what is filled in is a number."""
-    return re.sub(r"(^|=)[${].*", r"\g<1>1", word, flags=re.DOTALL) if word[:1] not in "'\"" else unquoted(word)
+    return re.sub(rf"(^|=){FILLED}", r"\g<1>1", word, flags=re.DOTALL) if word[:1] not in "'\"" else unquoted(word)

@@ -1,4 +1,4 @@
-"""What is done with the bytes that a URI names: load, vouch for, look into, take out, register them once more.
+"""Use the bytes that a URI names: load, inspect, download and copy them, and vouch for them.
 
 Each function is a method of `Registry`, which has one line for it.
 """
@@ -36,8 +36,8 @@ def load(context: Context, uri: str, *, verify: str | None = None, trust: str | 
     verify : {"behaviour"}, optional
         Predict the probe rows again, and compare: see `LoadedModel.behaviour`.
     trust : str, optional
-        ``sha256:`` and at least 16 digits: load these bytes, and no others, whoever made them. What nobody vouches
-        for is loaded without it only if it is data: see `trust` and `trust_all`.
+        ``sha256:`` and at least 16 digits: load these bytes, and no others, from any author. Without it, a model
+        that nobody vouches for is loaded only if it is data: see `trust` and `trust_all`.
 
     Raises
     ------
@@ -46,32 +46,31 @@ def load(context: Context, uri: str, *, verify: str | None = None, trust: str | 
     Corrupted
         If the bytes are not what was registered.
     Untrusted
-        If it is a stranger's code, or the bytes are not those that `trust` names.
+        If it is code that nobody vouches for, or the bytes are not those that `trust` names.
     LibraryMissing
         If it needs a library that is not installed here.
     Invalid
-        If its behaviour is to be verified, and no probe rows were kept.
+        If its behaviour shall be verified, and no probe rows were kept.
 
     Warns
     -----
     EnvironmentChanged, BehaviourChanged
     """
-    if verify not in (None, "behaviour"):
-        raise Invalid(f'load() can verify="behaviour", not {verify!r}; the digest is always verified')
+    integrity.check_argument(verify, "load")
     digest = None if trust is None else checked_digest(trust)
     from registry_nb.packaging import loading
 
-    found = resolve.found(context.store, uri)
-    loaded = loading.load_model(found.saved, context.artifacts, found.uri, _origin(context, found), digest)
+    target = resolve.target(context.store, uri)
+    loaded = loading.load_model(context, target.saved, target.uri, digest)
     if verify:
-        loading.warn_of(loaded, loading.replayed(loaded, context.artifacts))
+        loading.warn_of(loaded, loading.replayed(context, loaded))
     return loaded
 
 
 def trust(context: Context, uri: str, *, signer: str | None = None, because: str = "") -> ModelVersion:
-    """Vouch for a version that somebody else registered, or know its signer from now on; the history says so.
+    """Vouch for a version that somebody else registered, or know its signer from now on; the history records it.
 
-    The bytes are verified first. Nothing of them is loaded: look at `inspect` before.
+    The bytes are verified first, and not loaded: call `inspect` before.
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ def trust(context: Context, uri: str, *, signer: str | None = None, because: str
         Of a registered model.
     signer : str, optional
         Of the keys that signed it, the one whose models shall load like your own from now on: ``ed25519:`` and at
-        least 16 digits, as its owner told you. If not given, your own key vouches for this version only.
+        least 16 digits, which its owner gave you. If not given, your own key vouches for this version only.
     because : str
         The reason, for the history.
 
@@ -102,17 +101,17 @@ def trust(context: Context, uri: str, *, signer: str | None = None, because: str
         change = lifecycle.trusted(record, [seal for seal in mine if seal not in record.seals], stamp, signer=chosen)
         context.apply(tx, change)
     if chosen:
-        keys.know(chosen)  # afterwards: nobody is known without the history saying so
+        keys.know(chosen)  # afterwards: no signer is known unless the history records it
     return change.now(record)
 
 
 def trust_all(context: Context, *, because: str) -> TrustedRegistry:
-    """Trust everything in this registry from now on: whoever may write it may then run code as you.
+    """Trust everything in this registry from now on: everybody who can write it can then run code as you.
 
-    The word is kept with your keys, not in the registry, and is about its folder, by where that really is: one that is
-    moved or copied is trusted anew. A job under another account has ``$REGISTRY_NB_TRUST`` for the same: absolute paths
-    of registries, with ``os.pathsep`` between them. `distrust_all` takes it back, and
-    `registry_nb.trusted_registries` lists what is trusted.
+    The decision is kept with your keys, not in the registry, and is about the folder's real path: one that is moved or
+    copied has to be trusted again. A job under another account sets ``$REGISTRY_NB_TRUST`` instead: absolute paths of
+    registries, with ``os.pathsep`` between them. `distrust_all` takes it back, and `registry_nb.trusted_registries`
+    lists the registries that are trusted.
 
     Parameters
     ----------
@@ -122,9 +121,9 @@ def trust_all(context: Context, *, because: str) -> TrustedRegistry:
     Raises
     ------
     Invalid
-        If there is no reason, or no registry yet.
+        If there is no reason, no registry yet, or its adapter has no folder.
     StorageError
-        If it cannot be kept.
+        If the decision cannot be kept.
 
     Examples
     --------
@@ -136,31 +135,38 @@ def trust_all(context: Context, *, because: str) -> TrustedRegistry:
     'only our team can write it'
     >>> registry.distrust_all()
     """
-    if context.store.location is None or not context.store.exists:
+    folder = _folder(context)
+    if not context.store.exists:
         raise Invalid(f"there is no registry in {context.uri}, so that there is nothing to trust; look at the path")
-    return places.trust(context.store.location, because)
+    return places.trust(folder, because)
 
 
 def distrust_all(context: Context) -> None:
-    """Take back what `trust_all` said.
+    """Take back `trust_all`.
 
     Raises
     ------
     Invalid
-        If it was not said.
+        If this registry is not trusted as a whole.
     StorageError
-        If it cannot be kept.
+        If the decision cannot be kept.
 
     Warns
     -----
     RegistryWarning
         If ``$REGISTRY_NB_TRUST`` still names it.
     """
-    places.distrust(context.store.location or context.uri)
+    places.distrust(_folder(context))
+
+
+def _folder(context: Context) -> str:
+    if context.store.location is None:
+        raise Invalid(f"{context.uri} is in no folder, and only folders are trusted as a whole; trust() each version")
+    return context.store.location
 
 
 def inspect(context: Context, uri: str) -> Inspection:
-    """Tell what loading a model would import and run, and whether it can be loaded here, without loading it.
+    """Return what loading a model would import and run, and whether it can be loaded here, without loading it.
 
     Parameters
     ----------
@@ -176,22 +182,21 @@ def inspect(context: Context, uri: str) -> Inspection:
     """
     from registry_nb.packaging import loading
 
-    found = resolve.found(context.store, uri)
-    signed = signers(found.saved, found.uri, context.store)
-    told = loading.inspect_model(found.saved, context.artifacts, found.uri, _origin(context, found), signed)
-    altered = isinstance(found.saved, ModelVersion) and integrity.is_altered(context.store, found.saved)
-    return replace(told, altered=altered)
+    target = resolve.target(context.store, uri)
+    inspection = loading.inspect_model(context, target.saved, target.uri)
+    altered = isinstance(target.saved, ModelVersion) and integrity.is_altered(context.store, target.saved)
+    return replace(inspection, altered=altered)
 
 
 def download(context: Context, uri: str, folder: str | os.PathLike[str]) -> Path:
-    """Write a model's files, verified, into a folder: as its framework reads them.
+    """Verify a model's files and write them into a folder, as its framework reads them.
 
     Parameters
     ----------
     uri : str
         As for `load`.
     folder : str or path-like
-        Made if there is none; nothing in it is overwritten.
+        Created if it does not exist; nothing in it is overwritten.
 
     Returns
     -------
@@ -204,9 +209,10 @@ def download(context: Context, uri: str, folder: str | os.PathLike[str]) -> Path
     """
     from registry_nb.packaging import loading
 
-    found, target = resolve.found(context.store, uri), Path(folder).expanduser()
-    loading.download(found.saved, context.artifacts, str(target), _origin(context, found) is Origin.FOREIGN)
-    return target
+    target, path = resolve.target(context.store, uri), Path(os.path.expanduser(folder))
+    foreign = origin(target.saved, target.uri, context.store) is Origin.FOREIGN
+    loading.download(target.saved, context.artifacts, str(path), foreign=foreign)
+    return path
 
 
 def copy(
@@ -219,18 +225,18 @@ def copy(
     because: str = "",
     source: Context | None = None,
 ) -> ModelVersion:
-    """Register what a URI names, a version or a model of a run, as the next version of a name; no bytes are copied.
+    """Register a version, or a model of a run, as the next version of a name; no bytes are copied.
 
     Parameters
     ----------
     uri, name : str
     source : Registry, optional
-        The registry that the URI is of, if not this one: then its bytes are verified and copied. The version is
+        The registry of the URI, if not this one: then its bytes are verified and copied. The version is
         yours here if you, or a signer whom you know, vouch for it there.
     tags : mapping, optional
-        They join the tags of a version that is copied.
+        Added to the tags of a version that is copied.
     description : str, optional
-        If it is not to be that of the version that is copied.
+        Instead of that of a version that is copied.
     because : str
         The reason, for the history.
 
@@ -241,27 +247,21 @@ def copy(
     """
     name, stamp = checked_name(name), context.stamp(because)
     there = source or context
-    found = resolve.found(there.store, uri)
-    same = (
-        ("description", "tags", "metrics", "params", "run_id") if found.run is None else ("metrics", "params", "run_id")
-    )
-    facts = {field: getattr(found.run or found.saved, field) for field in same}
+    target = resolve.target(there.store, uri)
+    fields = ("metrics", "params", "run_id", *(("description", "tags") if target.run is None else ()))
+    facts = {field: getattr(target.run or target.saved, field) for field in fields}
     already = facts.get("tags", {})
-    facts |= {"tags": {**already, **checked_tags(tags, already)}, "provenance": {"source": found.uri}}
+    facts |= {"tags": {**already, **checked_tags(tags, already)}, "provenance": {"source": target.uri}}
     if description is not None:
         facts["description"] = checked_text(description)
-    saved = found.saved.saved if isinstance(found.saved, ModelVersion) else found.saved
-    # Not the word for a whole registry: that can be taken back, and a seal would outlive it.
-    vouched = origin(found.saved, found.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
+    saved = target.saved.saved if isinstance(target.saved, ModelVersion) else target.saved
+    # Not if only the whole registry is trusted: that can be taken back, and a seal would outlive it.
+    vouched = origin(target.saved, target.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
     if there.artifacts is context.artifacts:
-        return registering.add(context, name, saved, stamp, facts, vouched=vouched, source=found.uri)
+        return registering.add(context, name, saved, stamp, facts, vouched=vouched, source=target.uri)
     from registry_nb.packaging.saving import brought
 
     facts["run_id"] = None  # a run of the other registry
     with context.artifacts.writing():
         saved = brought(saved, there.artifacts, context.artifacts, foreign=not vouched)
         return registering.add(context, name, saved, stamp, facts, vouched=vouched)
-
-
-def _origin(context: Context, found: resolve.Found) -> Origin:
-    return origin(found.saved, found.uri, context.store)

@@ -1,7 +1,7 @@
-"""Four eyes without a server: who asked for a stage, who said yes, who said no, all of it in the history.
+"""Requests and approvals, kept in the history: four eyes without a server.
 
-An answer is bound to what the version is, its bytes and all that loading depends on: for other bytes it does not count.
-Names are as people gave them: who may write to the registry's folder, and is believed, is the folder's business.
+An answer is bound to the version's essence, its bytes and everything that loading depends on: for other bytes it does
+not count. User names are not verified: the permissions of the folder decide who can write them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from registry_nb.stores import Reader
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request(Shown):
-    """Somebody asks for a version to get a stage.
+    """An open request: a version shall get a stage.
 
     Attributes
     ----------
@@ -34,8 +34,11 @@ class Request(Shown):
     stage : Stage
     at : datetime
     by, because : str
+        Who asked, and why.
     approved : tuple of str
-        Who said yes so far.
+        Who approved it so far.
+    uncounted : tuple of str
+        Those of them whose approval the policy does not count.
     """
 
     name: str
@@ -45,17 +48,19 @@ class Request(Shown):
     by: str
     because: str
     approved: tuple[str, ...]
+    uncounted: tuple[str, ...] = ()
 
 
 def request(
     context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> Request:
-    """Ask for a version to get a stage; it stands in everybody's `inbox` until it is there, or somebody says no.
+    """Ask for a version to get a stage; it is in everybody's `inbox` until the version is there, or is rejected.
 
     Parameters
     ----------
     name : str
     version : int, Stage or str
+        A number, a stage, ``"@alias"`` or ``"latest"``.
     to : Stage or str
         Production or Staging.
     because : str
@@ -67,36 +72,23 @@ def request(
     Invalid
         If it is in that stage already.
     """
-    record = _said(context, "requested", name, version, to, because)
-    return next(one for one in inbox(context, record.name) if (one.version, one.stage) == (record.version, Stage(to)))
+    record = _answer(context, "requested", name, version, to, because)
+    return next(one for one in open_requests(context.store, record) if one.stage is Stage(to))
 
 
 def approve(
     context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> ModelVersion:
-    """Say yes to a version for a stage, whether somebody asked or not; policies count it: see `rules.approved_by`.
+    """Approve a version for a stage, with or without a request; policies count it: see `rules.approved_by`.
 
-    Parameters
-    ----------
-    name : str
-    version : int, Stage or str
-    to : Stage or str
-        Production or Staging.
-    because : str
-        The reason, for the history.
-
-    Raises
-    ------
-    NotFound
-    Invalid
-        If it is in that stage already.
+    Parameters and errors are those of `request`.
 
     Warns
     -----
     ApprovalDoesNotCount
-        If the policy does not count the approval of whoever registered the version, and that is you.
+        If you registered the version, and the policy asks for somebody else's approval.
     """
-    record = _said(context, "approved", name, version, to, because)
+    record = _answer(context, "approved", name, version, to, because)
     if why := uncounted(context.store, record, Stage(to), context.user):
         warn(ApprovalDoesNotCount, why)
     return record
@@ -105,30 +97,20 @@ def approve(
 def reject(
     context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION, *, because: str = ""
 ) -> ModelVersion:
-    """Say no to a version for a stage: the request is closed, and one's own approval is taken back.
+    """Reject a version for a stage: its request is closed, and your own approval is taken back.
 
-    Parameters
-    ----------
-    name : str
-    version : int, Stage or str
-    to : Stage or str
-        Production or Staging.
-    because : str
-        The reason, for the history.
+    Parameters and errors are those of `request`.
 
     Raises
     ------
-    NotFound
-    Invalid
-        If it is in that stage already.
     Refused
-        If nobody asked for it, and one has not approved it.
+        If there is no request, and you have not approved it.
     """
-    return _said(context, "rejected", name, version, to, because)
+    return _answer(context, "rejected", name, version, to, because)
 
 
 def inbox(context: Context, name: str | None = None) -> Listing[Request]:
-    """List the requests that wait for an answer, the oldest first.
+    """List the open requests, the oldest first.
 
     Parameters
     ----------
@@ -141,30 +123,30 @@ def inbox(context: Context, name: str | None = None) -> Listing[Request]:
     """
     store = context.store
     names = store.model_names() if name is None else [resolve.known(store, name)]
-    found = (one for each in names for one in waiting(store, each, store.events(each)))
+    requests = (one for each in names for one in waiting(store, each, store.events(each)))
     of = "" if name is None else f" for {names[0]!r}"
     empty = f"there are no open requests{of}; request(name, version) asks for a version to get a stage"
-    return Listing(sorted(found, key=lambda one: one.at), empty=empty)
+    return Listing(sorted(requests, key=lambda one: one.at), empty=empty)
 
 
 def approvers(reader: Reader, version: ModelVersion, stage: Stage) -> tuple[str, ...]:
-    """Return who approved a version, as it is now, for a stage; each once, in the order of their answers."""
+    """Return the users who approved a version, as it is now, for a stage, in the order of their answers."""
     return _yes(_since_registered(reader, version), version, stage)
 
 
 def open_requests(reader: Reader, version: ModelVersion) -> list[Request]:
-    """Return the requests about a version that wait for an answer."""
+    """Return the open requests about a version."""
     return waiting(reader, version.name, _since_registered(reader, version))
 
 
 def _since_registered(reader: Reader, version: ModelVersion) -> list[Event]:
-    """Return what happened to a version, oldest first; it is read from the newest, to pass by few of the others'."""
+    """Return the events of a version, oldest first; read from the newest, to skip few events of other versions."""
     newest = reader.events(version.name, version=version.version, newest_first=True)
     return list(takewhile(lambda event: event.action != "registered", newest))[::-1]
 
 
 def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) -> str:
-    """Say why the policy of a stage does not count the approval of this user; nothing, if it does."""
+    """Return why the policy of a stage does not count an approval of this user; nothing if it does."""
     strict = [
         text
         for text in resolve.policy(reader, version.name, stage)
@@ -178,8 +160,8 @@ def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) ->
     )
 
 
-def _said(context: Context, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
-    stage, stamp = resolve.serving(to, "ask for a version to go"), context.stamp(because)
+def _answer(context: Context, action: str, name: str, version: Which, to: Stage | str, because: str) -> ModelVersion:
+    stage, stamp = resolve.guarded(to), context.stamp(because)
     with resolve.changing(context.store, name) as tx:
         record = resolve.resolved(tx, name, version)
         if record.stage == stage:
@@ -195,8 +177,8 @@ def _said(context: Context, action: str, name: str, version: Which, to: Stage | 
 def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Stage, user: str) -> None:
     """Refuse a rejection that would close no request and take back no approval of this user."""
     events = _since_registered(reader, record)
-    asked = any(one.stage is stage for one in waiting(reader, record.name, events))
-    if not asked and user not in _yes(events, record, stage):
+    requested = any(one.stage is stage for one in waiting(reader, record.name, events))
+    if not requested and user not in _yes(events, record, stage):
         raise Refused(
             f"nobody asked for version {record.version} of {record.name!r} to go to {stage}, and you have not approved "
             "it, so there is nothing to reject; inbox() lists the open requests"
@@ -204,32 +186,31 @@ def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Sta
 
 
 def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]:
-    """Fold events of a model, oldest first, into the requests that wait for an answer."""
-    asked, answers = dict[tuple[int, str], Event](), dict[int, list[Event]]()
+    """Fold events of a model, oldest first, into its open requests."""
+    requested, answers = dict[tuple[int, str], Event](), dict[int, list[Event]]()
     for event in events:
         if event.version is None:
             continue
-        after = event.after or {}
-        place = event.version, str(after.get("to", after.get("stage", "")))
+        place = event.version, event.for_stage or event.to_stage or ""
         if event.action == "requested":
-            asked[place] = event
+            requested[place] = event
         elif event.action in {"rejected", "promoted", "transitioned", "rolled_back"}:
-            asked.pop(place, None)
+            requested.pop(place, None)
         answers.setdefault(event.version, []).append(event)
-    found = []
-    for (number, stage), event in asked.items():
+    requests = []
+    for (number, stage), event in requested.items():
         version = reader.version(name, number)
-        if version is not None and (event.after or {}).get("essence") == version.essence.hex():
+        if version is not None and event.new.get("essence") == version.essence.hex():
             yes = _yes(answers[number], version, Stage(stage))
-            found.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes))
-    return found
+            lost = tuple(user for user in yes if uncounted(reader, version, Stage(stage), user))
+            requests.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes, lost))
+    return requests
 
 
 def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:
-    said = dict[str, bool]()
+    answers = dict[str, bool]()
     for event in events:
-        after = event.after or {}
-        if event.action in {"approved", "rejected"} and after.get("to") == stage:
-            said.pop(event.user, None)
-            said[event.user] = event.action == "approved" and after.get("essence") == version.essence.hex()
-    return tuple(user for user, yes in said.items() if yes)
+        if event.action in {"approved", "rejected"} and event.for_stage == stage:
+            answers.pop(event.user, None)
+            answers[event.user] = event.action == "approved" and event.new.get("essence") == version.essence.hex()
+    return tuple(user for user, yes in answers.items() if yes)

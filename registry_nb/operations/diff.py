@@ -1,7 +1,7 @@
-"""What is different between two models: versions, models of runs, or objects of the kernel that nobody registered yet.
+"""Compare two models: versions, models of runs, or objects that are not registered yet.
 
-The records tell most of it. What an estimator was set to is in its bytes alone: they are loaded for it, as `load` loads
-them, if they are small and not the same. What cannot be compared says so in a row of its own and hides nothing else.
+Most facts are in the records. The parameters of an estimator are only in its bytes: these are loaded, as `load` does,
+if they are small and not the same. What cannot be compared has a row of its own, with the reason.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from registry_nb.context import Context
+from registry_nb.domain.digits import aligned, difference
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Run, SavedModel, json_number
-from registry_nb.errors import Invalid, pass_signals, printable, sentence_of
+from registry_nb.errors import Invalid, in_bytes, pass_signals, printable, sentence_of
 from registry_nb.operations import resolve
 from registry_nb.packaging import settings
 from registry_nb.packaging.settings import leaf
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
-from registry_nb.trust import seals
 
-#: Metrics of which less is better, and of which more is; of any other name nobody knows it.
+#: Metrics of which less is better, and of which more is better; of other names it is unknown.
 _LESS = re.compile(
     r"(?i)loss|error|mse|mae|mape|brier|deviance|perplexity|entropy|latency|duration|seconds|_(ms|us)(_|$)"
     r"|(?<![a-z])(nll|wer|cer|fid|regret)(?![a-z])"
@@ -34,13 +34,11 @@ _MORE = re.compile(
     r"|(?<![a-z])(acc|f1|f2|fbeta|r2|aps?|map|mrr|n?dcg|iou|dice|jaccard|kappa|mcc|gini|lift|bleu|rouge|tpr|tnr"
     r"|sensitivity|specificity|pearson|spearman)(?![a-z])"
 )
-#: What is between any two characters of a cell of a table in Markdown, and would mean something there.
+#: Characters that have a meaning in a cell of a table in Markdown.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#+|~&$!])")
-#: Flavors whose models may tell what they were set to.
+#: Flavors whose models may have parameters.
 _SETTABLE = ("sklearn", "skops", "xgboost", "lightgbm")
-#: Stored bytes that are loaded in order to ask; a comparison is no reason to fill the memory.
-_LARGE = 50 << 20
-#: Of lines of source, that are held against each other.
+#: Pairs of lines of source that are compared at most.
 _PAIRS = 4_000_000
 _ESTIMATOR, _RECORD, _PROVENANCE = "estimator", "record", "provenance"
 
@@ -58,7 +56,7 @@ class Difference(Shown):
     a, b : object
         The fact of the first and of the second model; None where it has none.
     compared : bool
-        False where it could not be compared: `a` or `b` says why.
+        False where it could not be compared: `a` or `b` is the reason.
     """
 
     section: str
@@ -69,7 +67,7 @@ class Difference(Shown):
 
     @property
     def differs(self) -> bool:
-        """Whether the two are not the same, or not known to be; NaN is the same as NaN."""
+        """Whether the two differ, or could not be compared; NaN is the same as NaN."""
         same = self.a == self.b and type(self.a) is type(self.b)
         return not self.compared or not (same or (_is_nan(self.a) and _is_nan(self.b)))
 
@@ -77,13 +75,13 @@ class Difference(Shown):
     def difference(self) -> float | None:
         """The second less the first, where both are finite numbers."""
         if all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (self.a, self.b)):
-            found = self.b - self.a
-            return found if math.isfinite(found) else None
+            difference = self.b - self.a
+            return difference if math.isfinite(difference) else None
         return None
 
     @property
     def better(self) -> str | None:
-        """Which of two metrics is the better one, ``a`` or ``b``, where the name says it: of a loss, the smaller."""
+        """Which of two metrics is better, ``a`` or ``b``, if its name has a direction: of a loss, the smaller one."""
         sign = direction(self.name) if self.section == "metrics" else 0
         return "ab"[self.difference * sign > 0] if sign and self.difference else None
 
@@ -94,7 +92,7 @@ class Diff(Listing[Difference]):
     Attributes
     ----------
     a, b : str
-        What was compared: URIs, or the type of an object that is not registered.
+        The models: URIs, or the type of an object that is not registered.
     """
 
     __slots__ = ("a", "b")
@@ -115,10 +113,7 @@ class Diff(Listing[Difference]):
     def to_markdown(self) -> str:
         """Write it as a table for a pull request; nothing that a user supplied means anything in it."""
         head = ("", "", f"a: {self.a}", f"b: {self.b}", "b - a", "better")
-        cells = (
-            (found.section, found.name, _text(found.a), _text(found.b), _signed(found.difference), found.better or "")
-            for found in self
-        )
+        cells = ((found.section, found.name, *sides_of(found), between(found), found.better or "") for found in self)
         lines = ["| " + " | ".join(map(_markdown, row)) + " |" for row in (head, *cells)]
         return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:], ""])
 
@@ -144,10 +139,10 @@ def direction(metric: str) -> int:
 
 
 def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff:
-    """List what is different between two models, the second of which is perhaps to replace the first.
+    """List the differences between two models, of which the second may replace the first.
 
-    Metrics, params, signature, requirements, tags, the record, the data's fingerprint, where they came from, line by
-    line; and what an estimator itself was set to, for which small models are loaded.
+    Compared are metrics, params, signature, requirements, tags, the record, the data's fingerprint and the source, line
+    by line; and the parameters of estimators, for which small models are loaded.
 
     Parameters
     ----------
@@ -155,12 +150,12 @@ def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff
         ``models:/Name/3`` and the like, of one model or of two; or an estimator that is not registered, which is
         saved to a temporary folder to see what it would need.
     equal : bool
-        What is the same, too.
+        Also list what is the same.
 
     Returns
     -------
     Diff
-        What cannot be compared says why, in a row whose ``compared`` is False.
+        What cannot be compared has a row with the reason, whose ``compared`` is False.
 
     Raises
     ------
@@ -176,11 +171,11 @@ def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff
     ...     _ = registry.register(lambda X: [0 for _ in X], "Zero", metrics={"accuracy": accuracy})
     >>> print(diff(registry, "models:/Zero/1", "models:/Zero/2"))
     a: models:/Zero/1, b: models:/Zero/2
-    metrics, accuracy: 0.5 → 0.75 (+0.25, b is better)
+    metrics, accuracy: 0.50 → 0.75 (+0.25, b is better)
     """
-    one, other = (_side(context, given) for given in (a, b))
-    found = [*_told(one, other), *_set(context, one, other)]
-    return Diff((each for each in found if equal or each.differs), one.label, other.label)
+    one, other = (_side(context, model) for model in (a, b))
+    rows = [*_recorded(one, other), *_set(context, one, other)]
+    return Diff((row for row in rows if equal or row.differs), one.label, other.label)
 
 
 # -- the two sides ---------------------------------------------------------------------------------------------------
@@ -188,7 +183,7 @@ def diff(context: Context, a: object, b: object, *, equal: bool = False) -> Diff
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """What is known about a model: a section that is not there cannot be known, one that is empty is known to be so."""
+    """The facts of one model: a section that is missing is unknown; one that is empty is known to be empty."""
 
     label: str
     saved: ModelVersion | SavedModel | None = None
@@ -200,8 +195,8 @@ class _Side:
 
 def _side(context: Context, given: object) -> _Side:
     if isinstance(given, str):
-        found = resolve.found(context.store, given)
-        return _of_record(found.saved, found.uri, found.run)
+        target = resolve.target(context.store, given)
+        return _of_record(target.saved, target.uri, target.run)
     from registry_nb.packaging.loading import LoadedModel
 
     record = given.version if isinstance(given, LoadedModel) else given
@@ -217,8 +212,8 @@ def _of_record(saved: ModelVersion | SavedModel, uri: str, run: Run | None = Non
         "requirements": _packages(saved.requirements),
         _RECORD: record,
     }
-    told = run or (saved if isinstance(saved, ModelVersion) else None)
-    facts |= {section: getattr(told, section) for section in ("metrics", "params", "tags") if told}
+    source_of = run or (saved if isinstance(saved, ModelVersion) else None)
+    facts |= {section: getattr(source_of, section) for section in ("metrics", "params", "tags") if source_of}
     if not isinstance(saved, ModelVersion):
         return _Side(uri, saved, facts=facts)
     record |= {"description": saved.description, "digest": _cut(saved.digest)}
@@ -230,7 +225,7 @@ def _of_record(saved: ModelVersion | SavedModel, uri: str, run: Run | None = Non
 
 
 def _of_object(model: object) -> _Side:
-    """Describe a model as its flavor would register it: by saving it where nobody looks."""
+    """Describe a model as its flavor would register it, by saving it into a temporary folder."""
     from tempfile import TemporaryDirectory
 
     from registry_nb.flavors import Files, flavor_named, flavor_of
@@ -244,7 +239,7 @@ def _of_object(model: object) -> _Side:
             flavor_named(name).save(model, folder, None)
             modules = flavor_named(name).audit(Files.of_folder(folder)).modules
         facts["requirements"] = _packages(environment.requirements_of(modules))
-    except Exception as error:  # noqa: BLE001  # it may be anything, and do anything when it is asked
+    except Exception as error:  # noqa: BLE001  # an object may raise anything
         pass_signals(error)
         problem = _why(error)
     return _Side(label, model=model, facts=facts, problem=problem)
@@ -266,26 +261,27 @@ def _packages(requirements: Iterable[str]) -> dict[str, str]:
     return {name: pinned or "any" for name, _, pinned in parts}
 
 
-def _data(told: object) -> dict[str, Any]:
-    if not isinstance(told, Mapping):
+def _data(recorded: object) -> dict[str, Any]:
+    if not isinstance(recorded, Mapping):
         return {}
-    facts = {key: told[key] for key in ("sha256", "rows", "columns", "names", "sampled", "problem") if key in told}
+    keys = ("sha256", "rows", "columns", "names", "sampled", "problem")
+    facts = {key: recorded[key] for key in keys if key in recorded}
     if isinstance(facts.get("sha256"), str):
         facts["sha256"] = _cut(facts["sha256"])
-    # A list in the process that registered it, a tuple once it is read again.
+    # It is a list in the process that registered it, and a tuple once it was read again.
     return {key: leaf(tuple(value) if isinstance(value, list) else value) for key, value in facts.items()}
 
 
 def _came_from(version: ModelVersion) -> dict[str, Any]:
     git = version.provenance.get("git")
-    told = {"source": version.provenance.get("source"), "notebook": version.provenance.get("notebook")}
-    told |= {f"git {key}": value for key, value in git.items()} if isinstance(git, Mapping) else {}
-    told["run"] = version.run_id
-    return {key: leaf(value) for key, value in told.items() if value is not None}
+    facts = {"source": version.provenance.get("source"), "notebook": version.provenance.get("notebook")}
+    facts |= {f"git {key}": value for key, value in git.items()} if isinstance(git, Mapping) else {}
+    facts["run"] = version.run_id
+    return {key: leaf(value) for key, value in facts.items() if value is not None}
 
 
 def _source(provenance: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the lines of the cells that made it, in their order."""
+    """Return the lines of the cells that made a model, in their order."""
     earlier = provenance.get("slice")
     cells = [*earlier] if isinstance(earlier, (list, tuple)) else []
     sources = [cell.get("source") for cell in cells if isinstance(cell, Mapping)]
@@ -296,15 +292,15 @@ def _source(provenance: Mapping[str, Any]) -> tuple[str, ...]:
 # -- side by side ----------------------------------------------------------------------------------------------------
 
 
-def _told(a: _Side, b: _Side) -> Iterator[Difference]:
-    """Compare what the records tell."""
+def _recorded(a: _Side, b: _Side) -> Iterator[Difference]:
+    """Compare the facts in the records."""
     unknown = {}
     for section in ("metrics", "params", "signature", "requirements", "tags", _RECORD, "data", _PROVENANCE):
         one, other = _facts(a, b, section), _facts(b, a, section)
         if one is None or other is None:
             unknown[section] = bool(one or other)
             continue
-        # Of an object, and of a model of a run, less is known than of a version: that is no difference.
+        # An object, or a model of a run, has fewer facts than a version: that is no difference.
         partly = section == _RECORD or (section == "params" and None in (a.saved, b.saved))
         names = [name for name in one if name in other] if partly else [*dict.fromkeys((*one, *other))]
         yield from (Difference(section, name, one.get(name), other.get(name)) for name in names)
@@ -318,7 +314,7 @@ def _told(a: _Side, b: _Side) -> Iterator[Difference]:
 def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
     if section != "params" or side.saved is not None:
         return side.facts.get(section)
-    # What an object was set to may be held against what was recorded of the other; the rest is the estimator's.
+    # Parameters of an object are compared with those recorded of the other; the rest is in the estimator's section.
     recorded = other.facts.get("params", {})
     try:
         if not recorded:
@@ -326,7 +322,7 @@ def _facts(side: _Side, other: _Side, section: str) -> Mapping[str, Any] | None:
         settings.check_size(side.model)
         own = side.model.get_params()
         return {name: leaf(own[name]) for name in recorded if name in own} or None
-    except Exception as error:  # noqa: BLE001  # said where the estimator's own are compared
+    except Exception as error:  # noqa: BLE001  # reported in the estimator's section
         pass_signals(error)
         return None
 
@@ -341,7 +337,7 @@ def _known(side: _Side, missing: Sequence[str]) -> str:
 
 def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
     if len(a) * len(b) > _PAIRS and a != b:
-        # The time grows faster than that, and the record may be a stranger's.
+        # The time grows faster than that, and the record may be hostile.
         yield Difference(_PROVENANCE, "lines", f"{len(a):,} lines", f"{len(b):,} others", compared=False)
         return
     for _, first, last, begin, end in difflib.SequenceMatcher(None, a, b).get_opcodes():
@@ -352,25 +348,25 @@ def _lines(a: Sequence[str], b: Sequence[str]) -> Iterator[Difference]:
         yield Difference(_PROVENANCE, name, one, other)
 
 
-# -- what an estimator was set to ------------------------------------------------------------------------------------
+# -- the parameters of estimators ------------------------------------------------------------------------------------
 
 
 def _set(context: Context, a: _Side, b: _Side) -> Iterator[Difference]:
-    """Compare what two estimators were set to."""
+    """Compare the parameters of two estimators."""
     if a.saved and b.saved and a.saved.digest == b.saved.digest:
         return
     try:
         if not any(hasattr(side.model, "get_params") or _flavor(side) in _SETTABLE for side in (a, b)):
             return
-        one, other = (_asked(context, side) for side in (a, b))
+        one, other = (_parameters_of(context, side) for side in (a, b))
         if not isinstance(one, str) and not isinstance(other, str):
             yield from _parameters(one, other)
             return
-        told = [found if isinstance(found, str) else str(found["class"]) for found in (one, other)]
-    except Exception as error:  # noqa: BLE001  # an object may do anything when it is asked what it has
+        texts = [known if isinstance(known, str) else str(known["class"]) for known in (one, other)]
+    except Exception as error:  # noqa: BLE001  # an object may raise anything
         pass_signals(error)
-        told = [_why(error)] * 2
-    yield Difference(_ESTIMATOR, "parameters", told[0], told[1], compared=False)
+        texts = [_why(error)] * 2
+    yield Difference(_ESTIMATOR, "parameters", texts[0], texts[1], compared=False)
 
 
 def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
@@ -378,7 +374,7 @@ def _parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Differen
         one, other = ({name: side[name]} if name in side else {} for side in (a, b))
         try:
             yield from [Difference(_ESTIMATOR, *change) for change in settings.changes(one, other)]
-        except Exception as error:  # noqa: BLE001  # a parameter may be of a class that does not know how to be compared
+        except Exception as error:  # noqa: BLE001  # a parameter may be of any class
             pass_signals(error)
             why = _why(error)
             yield Difference(_ESTIMATOR, name, why, why, compared=False)
@@ -388,22 +384,21 @@ def _flavor(side: _Side) -> object:
     return side.facts.get(_RECORD, {}).get("flavor")
 
 
-def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
-    """Return what a model was set to, or why nobody can tell."""
+def _parameters_of(context: Context, side: _Side) -> dict[str, Any] | str:
+    """Return the parameters of a model, or why they are unknown."""
     from registry_nb.packaging import loading
 
     try:
         if side.saved is None:
             return settings.settings(side.model)
         if side.saved.flavor not in _SETTABLE:
-            raise Invalid(f"of a model of {side.saved.flavor} nothing is known but what was recorded")
-        if side.saved.size > _LARGE:
+            raise Invalid(f"a model of {side.saved.flavor} has no parameters but those that were recorded")
+        if side.saved.size > loading.LARGE:
             raise Invalid(
                 f"{side.saved.size >> 20} MB are not loaded for it; load() it, and compare what unwrap() gives"
             )
-        origin = seals.origin(side.saved, side.label, context.store)
-        return settings.settings(loading.load_model(side.saved, context.artifacts, side.label, origin).unwrap())
-    except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or wilful
+        return settings.settings(loading.load_model(context, side.saved, side.label).unwrap())
+    except Exception as error:  # noqa: BLE001  # damaged, foreign, of a library that is not here, or hostile
         pass_signals(error)
         return _why(error)
 
@@ -411,19 +406,34 @@ def _asked(context: Context, side: _Side) -> dict[str, Any] | str:
 # -- as text ---------------------------------------------------------------------------------------------------------
 
 
-def _line(found: Difference) -> str:
-    told = " → ".join(printable(_text(side)) for side in (found.a, found.b))
-    more = [_signed(found.difference), f"{found.better} is better" if found.better else ""]
-    note = ", ".join(filter(None, more)) if found.difference else ""
-    return f"{found.section}, {printable(found.name)}: {told}" + (f" ({note})" if note else "")
+def _line(row: Difference) -> str:
+    sides = " → ".join(map(printable, sides_of(row)))
+    more = [between(row), f"{row.better} is better" if row.better else ""]
+    note = ", ".join(filter(None, more)) if row.difference else ""
+    return f"{row.section}, {printable(row.name)}: {sides}" + (f" ({note})" if note else "")
 
 
-def _text(value: object) -> str:
-    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+def is_size(found: Difference) -> bool:
+    """Tell whether two facts are numbers of bytes."""
+    return (found.section, found.name) == (_RECORD, "size") and found.difference is not None
 
 
-def _signed(difference: float | None) -> str:
-    return f"{difference:{'+' if isinstance(difference, int) else '+.4g'}}" if difference else ""
+def sides_of(found: Difference) -> list[str]:
+    """Write two facts: sizes with their unit, metrics in short unless that reads the same, the rest as it was set."""
+    sides = found.a, found.b
+    if is_size(found):
+        return [in_bytes(size) for size in sides]
+    if found.section != "metrics":
+        return ["none" if side is None else str(side) for side in sides]
+    told = [text or "none" for text in aligned(sides)]
+    return [str(side) for side in sides] if told[0] == told[1] and found.difference else told
+
+
+def between(found: Difference) -> str:
+    """Write what is between two facts, as they are written."""
+    if is_size(found) and found.difference is not None:
+        return ("-" if found.difference < 0 else "+") + in_bytes(abs(int(found.difference)))
+    return difference((found.a, found.b), found.difference)
 
 
 def _markdown(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How records are edited and deleted: descriptions, tags, aliases and names; each is one commit.
+"""Edit and delete records: descriptions, tags, aliases and names; each call is one commit.
 
 Each public function is a method of `Registry`, which has one line for it.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_nb.context import Context
-from registry_nb.domain import lifecycle
+from registry_nb.domain import history, lifecycle
 from registry_nb.domain.lifecycle import Change, Stamp
 from registry_nb.domain.records import ModelVersion, RegisteredModel, Stage
 from registry_nb.domain.uris import Which
@@ -46,7 +46,7 @@ def tag(
     read = checked_tags(tags)
 
     def tagged(record: RegisteredModel | ModelVersion, stamp: Stamp) -> Change:
-        if len(record.tags) + len(read) > MAX_TAGS:  # unless some of them are the same
+        if len(record.tags) + len(read) > MAX_TAGS:  # the exact count is made only then
             checked_tags(read, record.tags)
         return lifecycle.tagged(record, read, stamp)
 
@@ -54,12 +54,12 @@ def tag(
 
 
 def untag(context: Context, name: str, *keys: str, version: Which | None = None) -> RegisteredModel | ModelVersion:
-    """Remove tags of a model or of one of its versions; one that is not there is no error.
+    """Remove tags of a model or of one of its versions; one that does not exist is no error.
 
     Raises
     ------
     BadName
-        For what cannot be the key of a tag.
+        If a key cannot be that of a tag.
     """
     keys = tuple(checked_key(key, "the key of a tag") for key in keys)
     return _edit(context, name, version, lambda record, stamp: lifecycle.untagged(record, keys, stamp))
@@ -108,7 +108,7 @@ def rename(context: Context, name: str, new: str) -> RegisteredModel:
         if tx.model(new, latest=False):
             raise AlreadyExists(name=new, reason="already exists; choose another name")
         own = resolve.own(tx, name)
-        if new in tx.histories() or (tx.next_version(new) > 1 and not lifecycle.was_called(tx.events(name), new)):
+        if new in tx.histories() or (tx.next_version(new) > 1 and not history.had_name(tx.events(name), new)):
             raise AlreadyExists(
                 name=new, reason="existed once, and its numbers are not used again; choose another name"
             )
@@ -121,7 +121,7 @@ def delete(
 ) -> None:
     """Delete a version, or a model with all its versions; the history keeps what they were.
 
-    The bytes stay until ``check(repair=True)`` removes what no version uses and was saved more than a day ago.
+    The bytes stay until ``check(repair=True)`` removes those that no version uses and that are older than a day.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def delete(
         if version is None:
             context.apply(tx, lifecycle.deleted_model(own, tx.versions(name), stamp))
         else:
-            record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+            record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
             context.apply(tx, lifecycle.deleted_version(own, record, stamp))
 
 

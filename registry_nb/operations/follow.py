@@ -1,7 +1,7 @@
-"""A model that follows the registry: a serving job asks it to predict, and whoever holds the stage now answers.
+"""A model that follows the registry: in a serving job, each prediction is made by the version in the stage now.
 
-Each call asks the registry what a ``stat`` tells, and nothing more while nothing changed. To be told by a thread that
-watches was the alternative: it would serve the old version for as long as it sleeps, and does not survive a fork.
+While nothing changes, each call costs one ``stat``. A thread that watches was the alternative: it would serve the old
+version for as long as it sleeps, and does not survive a fork.
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from registry_nb.context import Context
 from registry_nb.domain.records import ModelVersion
 from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
-from registry_nb.operations import resolve
+from registry_nb.operations import integrity, resolve
 from registry_nb.showing import Shown
-from registry_nb.trust import seals
 
 if TYPE_CHECKING:
     from registry_nb.packaging.loading import LoadedModel
 
 C = TypeVar("C", bound=Callable[[ModelVersion, ModelVersion], object])
 
-#: What failed is tried again after so many seconds, or so many times as long as it took: it may be on its way, as the
-#: bytes are that a copy brings after the records, and it may take minutes to find that it is still damaged.
+#: A version that failed is tried again after so many seconds, or so many times as long as it took: its bytes may still
+#: be on their way, as in a copy that brings the records first, and finding them damaged may take minutes.
 _PATIENCE, _SHARE = 1.0, 20
 
 
 def follow(context: Context, uri: str, *, verify: str | None = None) -> Following:
-    """Load a model that changes when the registry says so: each prediction is made by who holds the stage then.
+    """Load a model that changes with the registry: each prediction is made by the version in the stage at that time.
 
     Parameters
     ----------
     uri : str
-        ``models:/Name/Production`` and the like: what a URI means may change.
+        ``models:/Name/Production`` and the like, whose version may change.
     verify : {"behaviour"}, optional
         A version serves only if it predicts its probe rows as it did when it was registered.
 
@@ -47,12 +46,12 @@ def follow(context: Context, uri: str, *, verify: str | None = None) -> Followin
     Raises
     ------
     NotFound, Corrupted, Untrusted, LibraryMissing
-        As `load`, of the version that is to serve first.
+        As `load`, of the first version.
     Refused
-        If that one does not predict what it did: there is none that could go on instead.
+        If that one does not predict as it did when it was registered: no other one serves yet.
     Invalid
-        If the URI is a run's, which never means another model; or its behaviour is to be verified, and no probe rows
-        were kept.
+        If the URI is a run's, which never means another model; or if its behaviour shall be verified, and no probe
+        rows were kept.
 
     Examples
     --------
@@ -68,16 +67,15 @@ def follow(context: Context, uri: str, *, verify: str | None = None) -> Followin
     ...     before, model.predict([0])
     ([1], [2])
     """
-    if verify not in (None, "behaviour"):
-        raise Invalid(f'follow() can verify="behaviour", not {verify!r}; the digest is always verified')
+    integrity.check_argument(verify, "follow")
     return Following(context, uri, verify)
 
 
 class Following(Shown):
     """A model that is always the one that its URI means.
 
-    A version that cannot be loaded, an empty stage, a registry that is gone: the last version that served goes on, and
-    the first call that meets it warns. Safe to share between threads (one loads, the others go on with the old version)
+    If a version cannot be loaded, the stage is empty or the registry is gone, the last version goes on serving, and the
+    first call that notices it warns. Safe to share between threads (one loads, the others go on with the old version)
     and after ``fork``.
 
     Attributes
@@ -90,12 +88,12 @@ class Following(Shown):
         self._context = context
         self._verify = verify
         self._callbacks: list[Callable[[ModelVersion, ModelVersion], object]] = []
-        self._loading: dict[int, threading.Lock] = {}  # by process: a child must not wait for a thread of its parent's
-        self._told: dict[tuple[type[Exception], str], object] = {}
+        self._loading: dict[int, threading.Lock] = {}  # by process: a child must not wait for a thread of its parent
+        self._warned: dict[tuple[type[Exception], str], object] = {}
         self._failed: ModelVersion | None = None  # this very record, at the last attempt
         self._retry_at = math.inf
         self._rest_until = 0.0
-        self._seen: int | None = context.revision  # before: what changes meanwhile is looked at by the first call
+        self._seen: int | None = context.revision  # read before: the first call notices a change meanwhile
         first = resolve.version_of(context.store, uri)
         self._serving: tuple[ModelVersion, LoadedModel] | None = first, self._loaded(first)
         self._closed = False
@@ -106,19 +104,19 @@ class Following(Shown):
         Raises
         ------
         SignatureMismatch
-            If the data are not what the signature of that version says.
+            If the data do not fit the signature of that version.
         Invalid
             If the handle was closed.
 
         Warns
         -----
         RegistryWarning
-            If another version should serve, and cannot: once for each reason.
+            If another version should serve and cannot: once for each reason.
         """
         return self.current().predict(data, params) if params else self.current().predict(data)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the version that serves now has: ``predict_proba`` and the like; see `LoadedModel`."""
+        """Return an attribute of the version that serves now, such as ``predict_proba``; see `LoadedModel`."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.current(), name)
@@ -126,37 +124,37 @@ class Following(Shown):
     @property
     def version(self) -> ModelVersion:
         """The version that serves now."""
-        return self._caught_up()[0]
+        return self._up_to_date()[0]
 
     def current(self) -> LoadedModel:
-        """Return the model that serves now, and will go on to be this version: its predictions and it belong together.
+        """Return the model that serves now: it stays this version, so that predictions and version belong together.
 
         Raises
         ------
         Invalid
             If the handle was closed.
         """
-        return self._caught_up()[1]
+        return self._up_to_date()[1]
 
     def on_change(self, callback: C) -> C:
-        """Call something whenever another version begins to serve.
+        """Call a function whenever another version begins to serve.
 
         Parameters
         ----------
         callback : callable
-            Of the version before and the one after. It runs in the thread whose call found the change, before that
-            call is answered; one that raises does no harm but a warning.
+            Called with the version before and the one after, in the thread whose call noticed the change, before that
+            call returns. If it raises, there is a warning.
 
         Returns
         -------
         callable
-            The same, so that it can stand above a ``def``.
+            The same, for use as a decorator.
         """
         self._callbacks.append(callback)
         return callback
 
     def close(self) -> None:
-        """Let the model go; calls that are under way end, later ones are refused."""
+        """Release the model; calls that are under way end, later ones are refused."""
         self._closed, self._serving, self._callbacks = True, None, []
 
     def __enter__(self) -> Self:
@@ -169,9 +167,7 @@ class Following(Shown):
         serving = self._serving
         return f"Following({self.uri!r}, {f'version {serving[0].version}' if serving else 'closed'})"
 
-    # -- how --------------------------------------------------------------------------------------------------------
-
-    def _caught_up(self) -> tuple[ModelVersion, LoadedModel]:
+    def _up_to_date(self) -> tuple[ModelVersion, LoadedModel]:
         serving = self._serving
         if serving is None:
             raise Invalid(f"this handle on {self.uri} is closed; follow() it again")
@@ -180,11 +176,11 @@ class Following(Shown):
             return serving
         try:
             revision = self._context.revision
-        except Exception as error:  # noqa: BLE001  # a disk, a network, a file that is damaged: it serves
+        except Exception as error:  # noqa: BLE001  # whatever a disk or a network does: it serves
             pass_signals(error)
-            self._seen = None  # once it can be asked again, it is
+            self._seen = None  # read again as soon as possible
             self._rest_until = _later(began)
-            self._tell(serving[0], error, "the registry does not tell who else should")
+            self._warn(serving[0], error, "the registry cannot be read")
             return serving
         if revision == self._seen and began < self._retry_at:
             return serving
@@ -192,61 +188,59 @@ class Following(Shown):
         if not loading.acquire(blocking=False):
             return serving
         try:
-            return self._changed(revision, began) or serving
+            return self._reloaded(revision, began) or serving
         finally:
             loading.release()
 
-    def _changed(self, revision: int, began: float) -> tuple[ModelVersion, LoadedModel] | None:
-        """Look what the URI means now; return what serves, or None if it was closed meanwhile."""
+    def _reloaded(self, revision: int, began: float) -> tuple[ModelVersion, LoadedModel] | None:
+        """Resolve the URI again; return the version that serves, or None if the handle was closed meanwhile."""
         serving = self._serving
         if serving is None or (revision == self._seen and began < self._retry_at):
             return serving  # another thread was faster
-        found = None
+        version = None
         try:
-            found = resolve.version_of(self._context.store, self.uri)
-            if found == self._failed and began < self._retry_at:
+            version = resolve.version_of(self._context.store, self.uri)
+            if version == self._failed and began < self._retry_at:
                 self._seen = revision
                 return serving
-            same = (found.uri, found.essence) == (serving[0].uri, serving[0].essence)
-            after = found, serving[1] if same else self._loaded(found)
+            same = (version.uri, version.essence) == (serving[0].uri, serving[0].essence)
+            after = version, serving[1] if same else self._loaded(version)
         except Exception as error:  # noqa: BLE001  # whatever a framework raises that reads its file
             pass_signals(error)
-            self._seen, self._failed, self._retry_at = revision, found, _later(began)
-            self._tell(serving[0], error, f"{found.uri} cannot" if found else "nothing else does")
+            self._seen, self._failed, self._retry_at = revision, version, _later(began)
+            self._warn(serving[0], error, f"{version.uri} cannot serve" if version else "there is no other version")
             return serving
         self._serving = after  # first: if this is interrupted, the next call does the rest
         if self._closed:
             self._serving = None
         self._seen, self._failed, self._retry_at = revision, None, math.inf
-        self._told.clear()
+        self._warned.clear()
         if not same:
-            self._call_back(serving[0], found)
+            self._call_back(serving[0], version)
         return after
 
     def _loaded(self, version: ModelVersion) -> LoadedModel:
         from registry_nb.packaging import loading
 
-        store, artifacts = self._context.store, self._context.artifacts
-        origin = seals.origin(version, version.uri, store)
-        loaded = loading.load_model(version, artifacts, version.uri, origin)
-        if self._verify and not (behaviour := loading.replayed(loaded, artifacts)).ok:
-            raise Refused(f"{version.uri} is not to serve: {behaviour}")
+        loaded = loading.load_model(self._context, version, version.uri)
+        if self._verify and not (behaviour := loading.replayed(self._context, loaded)).ok:
+            raise Refused(f"{version.uri} does not serve: {behaviour}")
         return loaded
 
     def _call_back(self, before: ModelVersion, after: ModelVersion) -> None:
         for callback in tuple(self._callbacks):
             try:
                 callback(before, after)
-            except Exception as error:  # noqa: BLE001  # it is the user's, and the prediction is not its business
+            except Exception as error:  # noqa: BLE001  # whatever a function of the user raises: the prediction is made
                 pass_signals(error)
-                told = f"a callback of {self.uri} failed when {after.uri} began to serve"
-                warn(RegistryWarning, f"{told} ({type(error).__name__}: {printable(str(error))})")
+                text = f"a callback of {self.uri} failed when {after.uri} began to serve"
+                warn(RegistryWarning, f"{text} ({type(error).__name__}: {printable(str(error))})")
 
-    def _tell(self, serving: ModelVersion, error: Exception, since: str) -> None:
+    def _warn(self, serving: ModelVersion, error: Exception, since: str) -> None:
         mine = object()
-        if self._told.setdefault((type(error), since), mine) is mine:  # in one step: other threads meet it as well
-            told = f"{serving.uri} goes on to serve {self.uri}, since {since}"
-            warn(RegistryWarning, f"{told} ({type(error).__name__}: {printable(str(error))})")
+        if self._warned.setdefault((type(error), since), mine) is mine:  # in one step: other threads may be here, too
+            text = f"{serving.uri} goes on to serve {self.uri}, since {since}"
+            warn(RegistryWarning, f"{text} ({type(error).__name__}: {printable(str(error))})")
 
 
 def _later(began: float) -> float:

@@ -1,4 +1,4 @@
-"""Look for damage: journal, event chain, stages against history, bytes against digests, orphans."""
+"""Check a registry for damage: the journal, the chain of events, records against their history, bytes, unused files."""
 
 from __future__ import annotations
 
@@ -7,43 +7,71 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from registry_nb.context import Context
-from registry_nb.domain.lifecycle import replay, was_altered
+from registry_nb.domain.history import replay, was_altered
 from registry_nb.domain.records import File, ModelVersion, SavedModel
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.packaging import loading, probes
 from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
-from registry_nb.trust import seals
 
-#: What is said of a version for which `is_altered`.
+#: The problem of a version for which `is_altered` is true.
 ALTERED = "its record was changed after it was registered (files, metrics, params, user, time or provenance)"
+
+
+class Problem(str):
+    """One problem of a registry: a sentence, and what it is about.
+
+    Attributes
+    ----------
+    kind : str
+        ``store``: the journal. ``history``: the chain of events. ``record``: a record that differs from its history.
+        ``altered``: a version that is not what was registered. ``bytes``: missing or damaged files. ``behaviour``: a
+        version that predicts differently, or not at all. ``unused``: files that nothing uses.
+    name : str or None
+        The model, if the problem is about one.
+    version : int or None
+        Its version, if the problem is about one.
+    """
+
+    __slots__ = ("kind", "name", "version")
+    kind: str
+    name: str | None
+    version: int | None
+
+    def __new__(  # noqa: D102  # what the class says
+        cls, text: str, kind: str = "store", name: str | None = None, version: int | None = None
+    ) -> Self:
+        problem = super().__new__(cls, text)
+        problem.kind, problem.name, problem.version = kind, name, version
+        return problem
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report(Shown):
-    """What a check found.
+    """The result of a check.
 
     Attributes
     ----------
-    problems : tuple of str
-        One sentence each; empty if all is well.
+    problems : tuple of Problem
+        One sentence each, which is a ``str``; empty if there are none.
     models, versions, events, files : int
-        How many were looked at.
+        How many were checked.
     removed : tuple of str
-        What a repair removed: bytes that nothing used, by their digests, and drafts that killed writers left.
+        The files that a repair removed: bytes that nothing used, by their digests, and drafts that killed writers left.
     reclaimed : int
-        How many bytes those were.
+        Their bytes.
     reclaimable : int
         Stored bytes that nothing uses, and that are still there.
     reclaimable_from : datetime or None
         When ``check(repair=True)`` removes the last of them; ``older_than=timedelta(0)`` removes them now.
     notes : tuple of str
-        Versions of which a deep check could not replay anything, and why.
+        Versions whose predictions a deep check could not compare, and why.
     """
 
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     models: int = 0
     versions: int = 0
     events: int = 0
@@ -61,65 +89,61 @@ class Report(Shown):
 
 
 def check(context: Context, *, repair: bool = False, deep: bool = False, older_than: timedelta = GRACE) -> Report:
-    """Check the journal, the event chain, stages against history, bytes against digests, and look for orphans.
+    """Check the journal, the chain of events, records against their history and bytes against their digests.
 
     Parameters
     ----------
     repair : bool
-        Keep what is intact of a damaged journal (and the damaged file beside it), and remove bytes that no version
-        uses, saved `older_than` ago or earlier.
+        Keep the intact part of a damaged journal (and the damaged file beside it), and remove bytes that no version
+        uses and that were saved `older_than` ago or earlier.
     deep : bool
-        Load every version that has probe rows, too, and predict them again.
+        Also load every version that has probe rows, and predict them again.
     older_than : timedelta
-        With `repair`: ``timedelta(0)`` removes at once what nothing uses. What is younger than a day stays all the
-        same while any process saves a model, since nothing uses its bytes yet; an earlier release's does not count.
+        With `repair`: ``timedelta(0)`` removes unused bytes at once. While a process saves a model, whose bytes nothing
+        uses yet, bytes younger than a day stay; processes of earlier releases are not noticed.
 
     Raises
     ------
     Invalid
-        If `older_than` is no time, or is given without `repair`.
+        If `older_than` is not a duration, or is given without `repair`.
     """
     store, artifacts = context.store, context.artifacts
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
     if older_than != GRACE and not repair:
-        raise Invalid("older_than tells what a repair removes; give repair=True with it")
-    problems, notes = store.problems(repair=repair), list[str]()
+        raise Invalid("older_than is only for a repair; give repair=True with it")
+    problems, notes = list(map(Problem, store.problems(repair=repair))), list[str]()
     try:
-        files = {file.digest: (file, owner) for owner, file in _files(store)}
+        files = {file.digest: (file, uri, version) for uri, version, file in _files(store)}
         for name in store.histories():
-            problems += store.consistent(functools.partial(_history_problems, store, name))
+            problems += store.consistent(functools.partial(_problems_of, store, name))
         counts = len(store.model_names()), sum(1 for name in store.model_names() for _ in store.versions(name))
         events = sum(1 for name in store.histories() for _ in store.events(name))
     except RegistryError as error:  # the records cannot be read: nothing else can be checked
-        return Report(tuple(dict.fromkeys([*problems, str(error)])))
-    unsound = dict[str, str]()
-    for file, owner in files.values():
+        return Report(tuple(dict.fromkeys([*problems, Problem(str(error))])))
+    damaged = dict[str, Problem]()
+    for file, uri, version in files.values():
         try:
             artifacts.verify(file)
         except RegistryError as error:
-            unsound[file.digest] = f"{owner}: {error}"
-    if unsound:  # asked again: a version may have been deleted meanwhile, and its bytes with it
-        used = {file.digest for _, file in _files(store)}
-        problems += [problem for digest, problem in unsound.items() if digest in used]
+            damaged[file.digest] = _about(version, "bytes", f"{uri}: {error}")
+    if damaged:  # read again: a version may have been deleted meanwhile, and its bytes with it
+        used = _used(store)
+        problems += [problem for digest, problem in damaged.items() if digest in used]
     if deep:
         for name in store.model_names():
             for version in store.versions(name):
                 try:
-                    problems += _misbehaviour(version, store, artifacts)
+                    problems += _behaviour_problems(context, version)
                 except probes.NotKept as error:
                     notes.append(str(error))
     removed = _reclaimed(store, artifacts, older_than) if repair else []
     left = artifacts.orphans(set(files))
     due = [orphan for orphan in left if orphan.due <= datetime.now(UTC)]
-    for found, what, to in (
-        ([orphan for orphan in due if orphan.name.startswith("sha256:")], "stored files", problems),
-        # No problem: a writer was killed, and the next one clears up.
-        ([orphan for orphan in due if not orphan.name.startswith("sha256:")], "drafts of killed writers", notes),
-    ):
-        if found:
-            size = in_bytes(sum(orphan.size for orphan in found))
-            to.append(f"{len(found)} {what} ({size}) are used by nothing; check(repair=True) removes them")
+    if stored := [orphan for orphan in due if orphan.name.startswith("sha256:")]:
+        problems.append(Problem(_unused(stored, "stored files"), "unused"))
+    if drafts := [orphan for orphan in due if not orphan.name.startswith("sha256:")]:
+        notes.append(_unused(drafts, "drafts of killed writers"))  # no problem: the next writer removes them
     return Report(
         tuple(problems),
         *counts,
@@ -134,67 +158,84 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
 
 
 def _reclaimed(store: Store, artifacts: Artifacts, older_than: timedelta) -> list[Orphan]:
-    """Remove what nothing uses, while no record can be written that does."""
-    if not artifacts.orphans({file.digest for _, file in _files(store)}):
+    """Remove what nothing uses, inside a transaction: no record that uses it can be written meanwhile."""
+    if not artifacts.orphans(_used(store)):
         return []
     with store.transaction() as tx:
-        return artifacts.reclaim({file.digest for _, file in _files(tx)}, older_than)
+        return artifacts.reclaim(_used(tx), older_than)
+
+
+def _unused(orphans: list[Orphan], what: str) -> str:
+    size = in_bytes(sum(orphan.size for orphan in orphans))
+    return f"{len(orphans)} {what} ({size}) are used by nothing; check(repair=True) removes them"
+
+
+def check_argument(verify: str | None, call: str) -> None:
+    """Refuse a value of ``verify=`` other than None and ``"behaviour"``."""
+    if verify not in (None, "behaviour"):
+        raise Invalid(f'{call}() can verify="behaviour", not {verify!r}; the digest is always verified')
 
 
 def verify(artifacts: Artifacts, version: ModelVersion) -> None:
-    """Hold a version's bytes against their digests, and load nothing.
-
-    Raises
-    ------
-    Corrupted
-    """
+    """Compare a version's bytes with their digests, and load nothing."""
     for file in version.files:
         artifacts.verify(file)
 
 
 def is_altered(reader: Reader, version: ModelVersion) -> bool:
-    """Whether a version's record is not what its history says was registered."""
+    """Whether a version's record differs from what was registered, by its history."""
     return any(
-        event.action == "registered" and was_altered(version, event.after or {})
+        event.action == "registered" and was_altered(version, event.new)
         for event in reader.events(version.name, version=version.version)
     )
 
 
-def _files(store: Reader) -> Iterator[tuple[str, File]]:
-    for name in store.model_names():
-        for version in store.versions(name):
-            yield from ((version.uri, file) for file in _all(version))
-    for run in store.runs():
+def _files(reader: Reader) -> Iterator[tuple[str, ModelVersion | None, File]]:
+    """Go through all files of versions and of models of runs, with the URI of each and the version."""
+    for name in reader.model_names():
+        for version in reader.versions(name):
+            yield from ((version.uri, version, file) for file in _files_of(version))
+    for run in reader.runs():
         for path, saved in run.models.items():
-            yield from ((f"runs:/{run.run_id}/{path}", file) for file in _all(saved))
+            yield from ((f"runs:/{run.run_id}/{path}", None, file) for file in _files_of(saved))
 
 
-def _all(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
+def _files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
     return saved.files if saved.probe is None else (*saved.files, saved.probe)
 
 
-def _misbehaviour(version: ModelVersion, store: Store, artifacts: Artifacts) -> list[str]:
+def _used(reader: Reader) -> set[str]:
+    return {file.digest for _, _, file in _files(reader)}
+
+
+def _about(version: ModelVersion | None, kind: str, text: str) -> Problem:
+    return Problem(text, kind, version.name, version.version) if version is not None else Problem(text, kind)
+
+
+def _behaviour_problems(context: Context, version: ModelVersion) -> list[Problem]:
     if version.probe is None:
         return []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", EnvironmentChanged)  # the sentence below names what is different
-            origin = seals.origin(version, version.uri, store)
-            loaded = loading.load_model(version, artifacts, version.uri, origin)
-            behaviour = loading.replayed(loaded, artifacts)
+            warnings.simplefilter("ignore", EnvironmentChanged)  # the sentence below has the differences
+            behaviour = loading.replayed(context, loading.load_model(context, version, version.uri))
     except probes.NotKept:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a model may raise: it is what is looked for
+    except Exception as error:  # noqa: BLE001  # whatever a model raises is the problem
         pass_signals(error)
-        return [f"{version.uri} cannot predict its probe rows here ({sentence_of(error)})"]
-    return [] if behaviour.ok else [f"{version.uri}: {behaviour}"]
+        return [
+            _about(version, "behaviour", f"{version.uri} cannot predict its probe rows here ({sentence_of(error)})")
+        ]
+    return [] if behaviour.ok else [_about(version, "behaviour", f"{version.uri}: {behaviour}")]
 
 
-def _history_problems(store: Store, name: str) -> list[str]:
-    return list(_told_and_found(store, name))
+def _problems_of(store: Store, name: str) -> list[Problem]:
+    """Check one model's history, and its records against it."""
+    broken = [Problem(text, "history", name) for text in _broken_chain(store, name)]
+    return [*broken, *_differences(store, name)]
 
 
-def _told_and_found(store: Store, name: str) -> Iterator[str]:
+def _broken_chain(store: Store, name: str) -> Iterator[str]:
     previous, seq, newest = "", 0, 0
     for event in store.events(name):
         if event.seq != seq + 1:
@@ -205,31 +246,35 @@ def _told_and_found(store: Store, name: str) -> Iterator[str]:
         if event.action == "deleted" and event.version is None:  # the numbers of a new model begin again
             newest = 0
         elif event.action == "registered" and event.version is not None:
-            if event.version <= newest:  # a number is never given twice, not even that of a deleted version
+            if event.version <= newest:  # no number is used twice, not even that of a deleted version
                 yield f"event {event.seq} of {name!r} registers version {event.version} a second time"
             newest = max(newest, event.version)
-    told = replay(store.events(name))
-    model = store.model(name, latest=False)
+
+
+def _differences(store: Store, name: str) -> Iterator[Problem]:
+    state, model = replay(store.events(name)), store.model(name, latest=False)
     if model is None:
-        if told.exists:
-            yield f"the history of {name!r} says that it exists, and it does not"
+        if state.exists:
+            yield Problem(f"the history of {name!r} says that it exists, and it does not", "record", name)
         return
-    facts = {"description": (told.description, model.description), "tags": (told.tags, model.tags)}
-    facts["aliases"] = told.aliases, model.aliases
-    facts["policies"] = {stage: tuple(rules) for stage, rules in told.policies.items()}, model.policies
-    yield from (_differs(f"model {name!r}", what, *pair) for what, pair in facts.items() if pair[0] != pair[1])
-    there = {version.version: version for version in store.versions(name)}
-    for number in sorted(told.versions.keys() ^ there.keys()):
-        yield f"version {number} of {name!r} is {'in the records' if number in there else 'in the history'} only"
-    for number in sorted(told.versions.keys() & there.keys()):
-        version, history = there[number], told.versions[number]
-        found = {"stage": str(version.stage), "description": version.description, "tags": version.tags}
+    policies = {stage: tuple(rules) for stage, rules in state.policies.items()}
+    expected = {"description": state.description, "tags": state.tags, "aliases": state.aliases, "policies": policies}
+    for what, value in expected.items():
+        if (current := getattr(model, what)) != value:
+            yield Problem(_differs(f"model {name!r}", what, value, current), "record", name)
+    versions = {version.version: version for version in store.versions(name)}
+    for number in sorted(state.versions.keys() ^ versions.keys()):
+        where = "records" if number in versions else "history"
+        yield Problem(f"version {number} of {name!r} is in the {where} only", "record", name, number)
+    for number in sorted(state.versions.keys() & versions.keys()):
+        version, history = versions[number], state.versions[number]
         if was_altered(version, {key: history[key] for key in ("digest", "record") if history.get(key)}):
-            yield f"{version.uri}: {ALTERED}"
-        for what, value in found.items():
-            if history.get(what) != value:
-                yield _differs(version.uri, what, history.get(what), value)
+            yield _about(version, "altered", f"{version.uri}: {ALTERED}")
+        for what in ("stage", "description", "tags"):
+            if (current := getattr(version, what)) != history.get(what):
+                yield _about(version, "record", _differs(version.uri, what, history.get(what), current))
 
 
-def _differs(owner: str, what: str, told: object, found: object) -> str:
-    return f"{owner}: its {what} is {found!r}, and its history says {told!r}"
+def _differs(owner: str, what: str, expected: object, current: object) -> str:
+    current = str(current) if isinstance(current, str) else current  # a stage as its text
+    return f"{owner}: its {what} is {current!r}, and its history says {expected!r}"

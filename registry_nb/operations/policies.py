@@ -1,10 +1,10 @@
-"""May this version get that stage? A policy's rules, held against what the registry knows.
+"""Policies: the rules that a version has to meet before it gets a stage, and their evaluation.
 
-What depends on the registry alone is judged inside the transaction that would move the version, so that nobody can
-change it in between. What takes long (predicting, functions of the user's) is found out before, outside the lock, and
-counts for these bytes and this rule only. A function of the user's may have looked at anything of the version and of
-the incumbent, so that what it said is not known any more once one of them was changed. To ask it again was the
-alternative: one that tags the version itself would be asked for ever.
+Rules about records are evaluated inside the transaction that moves the version, so that nothing changes in between.
+Rules that take long (predicting, functions of the user) are evaluated before, without the lock, and their verdicts
+count for the same bytes and the same rule only. A function of the user may read anything of the version and of the
+incumbent, so its verdict is unknown once one of them was changed. Calling it again was the alternative: one that tags
+the version itself would be called for ever.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any
 from registry_nb import rules
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
+from registry_nb.domain.digits import short, telling
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.domain.uris import Which
-from registry_nb.domain.validation import says_something
 from registry_nb.errors import Invalid, PolicyFailed, RegistryWarning, pass_signals, sentence_of, shown
+from registry_nb.errors.text import is_blank
 from registry_nb.operations import approvals, resolve
 from registry_nb.operations.resolve import Holder
 from registry_nb.packaging import environment, loading
@@ -30,29 +31,28 @@ from registry_nb.rules import Incumbent, Rule
 from registry_nb.schema.compatibility import incompatibilities
 from registry_nb.showing import Shown
 from registry_nb.stores import Reader
-from registry_nb.trust.seals import origin
 
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
-#: What was found, and the verdict.
-Found = tuple[str, str]
-#: The version, and all whom it is held against.
-About = tuple[ModelVersion, tuple[Holder, ...]]
-#: Verdicts that took long, and what they were about, by what the version is and the rule's text.
-Slow = Mapping[tuple[bytes, str], tuple[About, Found]]
+#: The observation, and the verdict.
+Judgement = tuple[str, str]
+#: The version, and the holders that it is compared with.
+Subject = tuple[ModelVersion, tuple[Holder, ...]]
+#: Verdicts of rules that take long, and their subjects, by the version's essence and the rule's text.
+Slow = Mapping[tuple[bytes, str], tuple[Subject, Judgement]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict(Shown):
-    """One rule of a policy, held against a version.
+    """The verdict of one rule about a version.
 
     Attributes
     ----------
     rule : str
         As it was written.
     found : str
-        What there was instead, or also.
+        The value that was compared, or the reason of the verdict.
     verdict : str
-        ``passed``, ``failed`` or ``unknown``; what is not known does not pass.
+        ``passed``, ``failed`` or ``unknown``; an unknown one does not pass.
     """
 
     rule: str
@@ -62,7 +62,7 @@ class Verdict(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation(Shown):
-    """A policy, held against a version.
+    """The verdicts of a policy about a version.
 
     Attributes
     ----------
@@ -84,12 +84,12 @@ class Evaluation(Shown):
         return all(row.verdict == PASSED for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON, as the history keeps it."""
+        """Return it as plain JSON, as the history keeps it."""
         return {"ok": self.ok, "rows": [[row.rule, row.found, row.verdict] for row in self.rows]}
 
     @property
     def sentence(self) -> str:
-        """What it comes to, in one sentence."""
+        """The result in one sentence."""
         if not self.rows:
             return f"version {self.version} of {self.name!r} may go to {self.to}: there is no policy"
         met = sum(row.verdict == PASSED for row in self.rows)
@@ -107,10 +107,10 @@ def policy(
     require: Iterable[Rule | str] | None = None,
     because: str = "",
 ) -> Listing[Rule]:
-    """Set what a version has to meet before it gets a stage, or list it.
+    """Set the rules that a version has to meet before it gets a stage, or list them.
 
-    From then on `promote` and `transition` refuse what does not meet it, through every door; `archive` and `rollback`
-    do not ask.
+    From then on `promote` and `transition` refuse a version that does not meet them, also from the magics, the panel
+    and MLflow's names; `archive` and `rollback` do not evaluate them.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def policy(
     to : Stage or str
         Production or Staging.
     require : iterable of Rule or str, optional
-        Of `registry_nb.rules`, such as ``metric("accuracy") >= 0.9``; an empty one removes the policy. If not given,
+        Of `registry_nb.rules`, such as ``metric("accuracy") >= 0.9``; an empty list removes the policy. If not given,
         nothing is changed.
     because : str
         The reason, for the history.
@@ -147,7 +147,7 @@ def policy(
         ...
     registry_nb.errors.PolicyFailed: version 1 of 'Zero' does not meet the policy for Production: ...
     """
-    stage, stamp = resolve.serving(to, "guard the way"), context.stamp(because)
+    stage, stamp = resolve.guarded(to), context.stamp(because)
     if require is None:
         name = resolve.known(context.store, name)
         return Listing(map(_readable, resolve.policy(context.store, name, stage)), empty=_no_policy(name, stage))
@@ -155,7 +155,7 @@ def policy(
         require = [require]
     if not isinstance(require, Iterable):
         raise Invalid(f"require is a list of rules, not {shown(require)}")
-    # Read back before anything is stored: what is written differs from what was given, and may be too long to be read.
+    # Parsed again from its own text before it is stored: that text may differ, and be too long to be parsed.
     wanted = tuple(dict.fromkeys(str(rules.parsed(rules.parsed(rule))) for rule in require))
     with resolve.changing(context.store, name) as tx:
         name = resolve.known(tx, name)
@@ -169,7 +169,7 @@ def _no_policy(name: str, stage: Stage) -> str:
 
 
 def evaluate(context: Context, name: str, version: Which, to: Stage | str = Stage.PRODUCTION) -> Evaluation:
-    """Hold a version against the policy of a stage, and change nothing.
+    """Evaluate the policy of a stage for a version, and change nothing.
 
     Parameters
     ----------
@@ -182,194 +182,198 @@ def evaluate(context: Context, name: str, version: Which, to: Stage | str = Stag
     ------
     NotFound
     """
-    stage, store = resolve.serving(to, "hold a version against a policy"), context.store
-    while True:
-        slow = found_before(context, name, version, stage)
-        found = store.consistent(lambda: judged(store, resolve.resolved(store, name, version), stage, slow))  # noqa: B023
-        if found is not None:
-            return found
+    stage, store = resolve.guarded(to), context.store
+    slow: Slow = {}
+
+    def evaluated() -> Evaluation | None:
+        record = resolve.resolved(store, name, version)
+        return judged(store, record, stage, resolve.policy(store, record.name, stage), slow)
+
+    while (evaluation := store.consistent(evaluated)) is None:
+        slow = slow_verdicts(context, name, version, stage)
+    return evaluation
 
 
-def found_before(context: Context, name: str, version: Which, stage: Stage) -> Slow:
-    """Find out, before the lock is taken, what takes long."""
-    texts = resolve.policy(context.store, resolve.known(context.store, name), stage)
-    if not texts:
-        return {}
-    record = resolve.resolved(context.store, name, version)
-    slow = {text: rule for text in texts if (rule := rules.understood(text)) is not None and rule.kind in _SLOW}
-    about = record, _holders(context.store, record, stage, slow)
+def slow_verdicts(context: Context, name: str, version: Which, stage: Stage) -> Slow:
+    """Evaluate the rules that take long; to be called without the lock."""
+    store = context.store
+    record = store.consistent(lambda: resolve.resolved(store, name, version))
+    parsed = {text: rules.understood(text) for text in resolve.policy(store, record.name, stage)}
+    slow = {text: rule for text, rule in parsed.items() if rule is not None and rule.kind in _SLOW}
+    subject = record, _holders(store, record, stage, slow.values())
     return {
-        (record.essence, text): (about, _SLOW[rule.kind](context, record, *rule.args)) for text, rule in slow.items()
+        (record.essence, text): (subject, _SLOW[rule.kind](context, record, *rule.args)) for text, rule in slow.items()
     }
 
 
-def judged(reader: Reader, record: ModelVersion, stage: Stage, slow: Slow | None) -> Evaluation | None:
-    """Hold a version against the policy, as both are now; None if what takes long has to be found out again.
+def judged(
+    reader: Reader, record: ModelVersion, stage: Stage, policy: Iterable[str], slow: Slow | None
+) -> Evaluation | None:
+    """Evaluate a policy; None if a rule that takes long has no verdict yet, as after the policy was changed.
 
-    Without `slow`, what takes long is left for later, and not known.
+    If `slow` is None, such rules are left for later, with the verdict unknown.
     """
-    rows, texts = [], resolve.policy(reader, record.name, stage)
-    holders = _holders(reader, record, stage, texts)
-    for text in texts:
-        rule = rules.understood(text)
+    parsed = {text: rules.understood(text) for text in policy}
+    if slow is not None and any(
+        rule.kind in _SLOW and (record.essence, text) not in slow for text, rule in parsed.items() if rule is not None
+    ):
+        return None
+    holders = _holders(reader, record, stage, parsed.values())
+    cases = [_Case(reader, record, holder, stage) for holder in holders or (None,)]
+    rows = []
+    for text, rule in parsed.items():
         if rule is None:
-            found: Found | None = "this release does not know the rule", UNKNOWN
-        elif rule.kind in _SLOW and slow is None:
-            found = "found out before it is promoted", UNKNOWN
-        elif rule.kind in _SLOW:
-            assert slow is not None
-            about, found = slow.get((record.essence, text), (None, None))
-            if found is not None and rule.kind == "check" and about != (record, holders):
-                found = "the version or the incumbent was changed while the function was asked; ask again", UNKNOWN
+            judgement = "this release does not know the rule", UNKNOWN
+        elif rule.kind not in _SLOW:
+            judgement = _worst([_QUICK[rule.kind](case, *rule.args) for case in cases])
+        elif slow is None:
+            judgement = "evaluated before it is promoted", UNKNOWN
         else:
-            asked = [_Asked(reader, record, holder, stage) for holder in holders or (None,)]
-            found = _worst([_QUICK[rule.kind](each, *rule.args) for each in asked])
-        if found is None:
-            return None
-        rows.append(Verdict(text, *found))
+            subject, judgement = slow[record.essence, text]
+            if rule.kind == "check" and subject != (record, holders):
+                judgement = "the version or the incumbent was changed while the function ran; try again", UNKNOWN
+        rows.append(Verdict(text, *judgement))
     return Evaluation(record.name, record.version, stage, tuple(rows))
 
 
-def evidence(found: Evaluation, *, force: bool, because: str) -> dict[str, Any] | None:
-    """Return what the history keeps of an evaluation, if the version may be moved.
-
-    Raises
-    ------
-    PolicyFailed
-        If a rule is not met, and is not to be overridden.
-    Invalid
-        If it is to be overridden without a reason.
-    """
-    if not found.rows:
-        return None
-    if found.ok:
-        return found.to_dict()
+def evidence(evaluation: Evaluation, *, force: bool, because: str) -> dict[str, Any]:
+    """Return an evaluation as the history keeps it; raise if a rule is neither met nor overridden with a reason."""
+    if evaluation.ok:
+        return evaluation.to_dict()
     if not force:
-        raise PolicyFailed(name=found.name, version=found.version, stage=str(found.to), evaluation=found)
-    if not says_something(because):
+        stage = str(evaluation.to)
+        raise PolicyFailed(name=evaluation.name, version=evaluation.version, stage=stage, evaluation=evaluation)
+    if is_blank(because):
         raise Invalid("force=True overrides a policy, so that it needs a reason: because='…'", missing="because")
-    return {**found.to_dict(), "forced": True}
+    return {**evaluation.to_dict(), "forced": True}
 
 
 # -- the rules --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Case:
     reader: Reader
     record: ModelVersion
     holder: Holder | None
     stage: Stage
 
     @property
-    def nobody(self) -> str:
+    def no_holder(self) -> str:
         return f"there is no other holder of {self.stage} to compare with"
 
     @property
-    def whom(self) -> str:
-        """The holder, as the sentence about it begins."""
+    def incumbent(self) -> str:
+        """The holder, as a sentence about it begins."""
         assert self.holder is not None
         return f"{self.holder}," if self.holder.note else f"the incumbent {self.holder}"
 
 
-def _metric(asked: _Asked, name: str, sign: str, wanted: float | Incumbent) -> Found:
-    value = asked.record.metrics.get(name)
+def _metric(case: _Case, name: str, sign: str, wanted: float | Incumbent) -> Judgement:
+    value = case.record.metrics.get(name)
     if value is None:
-        there = ", ".join(asked.record.metrics) or "none"
+        there = ", ".join(case.record.metrics) or "none"
         return f"it has no such metric (its metrics: {there})", FAILED
     if not math.isfinite(value):
         return f"{value}", FAILED
-    told = f"{value:.6g}"
-    if isinstance(wanted, Incumbent):
-        if asked.holder is None:
-            return f"{told}; {asked.nobody}", PASSED
-        held = asked.holder.record.metrics.get(name, math.nan) if asked.holder.record else math.nan
-        if not math.isfinite(held):
-            return f"{told}; {asked.whom} has no such number", UNKNOWN
-        told, wanted = f"{told}; {asked.whom} has {held:.6g}", held + wanted.offset
-    # What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
-    close = math.isclose(value, wanted, rel_tol=1e-12, abs_tol=1e-12)
-    return told, _verdict("=" in sign and sign != "!=" if close else rules.OPERATORS[sign](value, wanted))
+    if not isinstance(wanted, Incumbent):
+        (text,), way = telling([value], lambda one: _way(one, wanted)), _way(value, wanted)
+        return text, _verdict(rules.OPERATORS[sign](way, 0))
+    if case.holder is None:
+        return f"{short(value)}; {case.no_holder}", PASSED
+    held = case.holder.record.metrics.get(name, math.nan) if case.holder.record else math.nan
+    if not math.isfinite(held):
+        return f"{short(value)}; {case.incumbent} has no such number", UNKNOWN
+    way = _way(value, held + wanted.offset)
+    text, other = telling([value, held], lambda one, two: _way(one, two + wanted.offset))
+    return f"{text}; {case.incumbent} has {other}", _verdict(rules.OPERATORS[sign](way, 0))
 
 
-def _tag(asked: _Asked, name: str, sign: str, wanted: str) -> Found:
-    value = asked.record.tags.get(name)
+def _way(value: float, bound: float) -> int:
+    """Tell on which side of a bound a value is: -1, 1, or 0 where it is the bound.
+
+    What was written in decimals is compared so: 0.95 >= 0.955 - 0.005 is meant to hold.
+    """
+    return 0 if math.isclose(value, bound, rel_tol=1e-12, abs_tol=1e-12) else 1 if value > bound else -1
+
+
+def _tag(case: _Case, name: str, sign: str, wanted: str) -> Judgement:
+    value = case.record.tags.get(name)
     return ("it has no such tag" if value is None else shown(value)), _verdict(rules.OPERATORS[sign](value, wanted))
 
 
-def _has_description(asked: _Asked) -> Found:
-    there = says_something(asked.record.description)
-    return "" if there else "it has none", _verdict(there)
+def _has_description(case: _Case) -> Judgement:
+    described = not is_blank(case.record.description)
+    return "" if described else "it has none", _verdict(described)
 
 
-def _signature_compatible(asked: _Asked) -> Found:
-    if asked.holder is None:
-        return asked.nobody, PASSED
-    if (held := asked.holder.record) is None:
-        return f"{asked.whom} is not known any more", UNKNOWN
-    if asked.record.signature is None or held.signature is None:
-        lacks = asked.record.version if asked.record.signature is None else asked.holder
+def _signature_compatible(case: _Case) -> Judgement:
+    if case.holder is None:
+        return case.no_holder, PASSED
+    if (held := case.holder.record) is None:
+        return f"{case.incumbent} is not known any more", UNKNOWN
+    if case.record.signature is None or held.signature is None:
+        lacks = case.record.version if case.record.signature is None else case.holder
         return f"version {lacks} has no signature", FAILED
-    found = incompatibilities(held.signature, asked.record.signature)
-    told = [f"compared with {asked.holder}"] * bool(asked.holder.note) + list(found)
-    return "; ".join(told), _verdict(not found)
+    breaks = incompatibilities(held.signature, case.record.signature)
+    texts = [f"compared with {case.holder}"] * bool(case.holder.note) + list(breaks)
+    return "; ".join(texts), _verdict(not breaks)
 
 
-def _from_stage(asked: _Asked, stage: str) -> Found:
-    return f"it is in {asked.record.stage}", _verdict(asked.record.stage == stage)
+def _from_stage(case: _Case, stage: str) -> Judgement:
+    return f"it is in {case.record.stage}", _verdict(case.record.stage == stage)
 
 
-def _approved_by(asked: _Asked, people: int, not_author: bool) -> Found:
-    yes = approvals.approvers(asked.reader, asked.record, asked.stage)
-    count = [user for user in yes if not (not_author and user == asked.record.user)]
+def _approved_by(case: _Case, people: int, not_author: bool) -> Judgement:
+    yes = approvals.approvers(case.reader, case.record, case.stage)
+    count = [user for user in yes if not (not_author and user == case.record.user)]
     if not yes:
         return "nobody approved it", FAILED
-    own = ", who registered it" if len(count) < len(yes) else ""
-    return f"approved by {', '.join(map(shown, yes))}{own}", _verdict(len(count) >= people)
+    told = (shown(user) if user in count else f"{shown(user)} (registered it, does not count)" for user in yes)
+    return f"approved by {', '.join(told)}", _verdict(len(count) >= people)
 
 
-def _shadowed(asked: _Asked, min_agreement: float) -> Found:
-    if asked.holder is None:
-        return asked.nobody, PASSED
-    if asked.holder.record is None:
-        return f"{asked.whom} is not known any more", UNKNOWN
-    wanted = asked.holder.record.essence.hex(), asked.record.essence.hex()
-    for event in asked.reader.events(asked.record.name, version=asked.record.version, newest_first=True):
-        told = (event.after or {}).get("shadow")
-        if event.action != "shadowed" or not isinstance(told, Mapping):
+def _shadowed(case: _Case, min_agreement: float) -> Judgement:
+    if case.holder is None:
+        return case.no_holder, PASSED
+    if case.holder.record is None:
+        return f"{case.incumbent} is not known any more", UNKNOWN
+    wanted = case.holder.record.essence.hex(), case.record.essence.hex()
+    for event in case.reader.events(case.record.name, version=case.record.version, newest_first=True):
+        saved = event.new.get("shadow")
+        if event.action != "shadowed" or not isinstance(saved, Mapping):
             continue
-        if (told.get("against_essence"), told.get("essence")) == wanted:
-            agreement = told.get("agreement")
+        if (saved.get("against_essence"), saved.get("essence")) == wanted:
+            agreement = saved.get("agreement")
             if not isinstance(agreement, (int, float)):
-                return f"compared with {asked.holder}, but no agreement was found", UNKNOWN
-            text = f"{agreement:.4g} of {told.get('rows')} rows, compared with {asked.holder}"
-            return text, _verdict(agreement >= min_agreement)
-    return f"no saved comparison with {asked.holder}", FAILED
+                return f"compared with {case.holder}, but no agreement was found", UNKNOWN
+            (share,) = telling([agreement], lambda one: _way(one, min_agreement))
+            text = f"{share} of {saved.get('rows')} rows, compared with {case.holder}"
+            return text, _verdict(_way(agreement, min_agreement) >= 0)
+    return f"no saved comparison with {case.holder}", FAILED
 
 
-def _requirements_satisfied(context: Context, record: ModelVersion) -> Found:
+def _requirements_satisfied(context: Context, record: ModelVersion) -> Judgement:
     lacking = environment.missing(record.environment, running=True)
-    found = environment.differences(record.environment, record.python_version)
-    told = [f"{lacking} is not installed here"] * bool(lacking) + list(found)
-    return "; ".join(told), _verdict(not told)
+    differences = environment.differences(record.environment, record.python_version)
+    texts = [f"{lacking} is not installed here"] * bool(lacking) + list(differences)
+    return "; ".join(texts), _verdict(not texts)
 
 
-def _probe_passes(context: Context, record: ModelVersion) -> Found:
+def _probe_passes(context: Context, record: ModelVersion) -> Judgement:
     if record.probe is None:
         return "no probe rows were kept", FAILED
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RegistryWarning)
-            known = origin(record, record.uri, context.store)
-            loaded = loading.load_model(record, context.artifacts, record.uri, known)
-            behaviour = loading.replayed(loaded, context.artifacts)
+            behaviour = loading.replayed(context, loading.load_model(context, record, record.uri))
     except Exception as error:  # noqa: BLE001  # whatever a model may raise: it does not pass
         pass_signals(error)
         return sentence_of(error), FAILED
     return str(behaviour), _verdict(behaviour.ok and behaviour.deterministic)
 
 
-def _check(context: Context, record: ModelVersion, name: str, digest: str) -> Found:
+def _check(context: Context, record: ModelVersion, name: str, digest: str) -> Judgement:
     function = rules.KNOWN.get(name)
     if function is None:
         return f"the function {shown(name)} is not known in this process: rules.check({name}) makes it so", UNKNOWN
@@ -377,8 +381,8 @@ def _check(context: Context, record: ModelVersion, name: str, digest: str) -> Fo
         return f"the function {shown(name)} is another one than when the policy was set", FAILED
     try:
         said = function(record, context)
-        said = said.item() if getattr(said, "shape", None) == () else said  # NumPy's True is another one
-    except Exception as error:  # noqa: BLE001  # whatever a user's function may raise: it does not pass
+        said = said.item() if getattr(said, "shape", None) == () else said  # NumPy has a True of its own
+    except Exception as error:  # noqa: BLE001  # whatever a function of the user may raise: it does not pass
         pass_signals(error)
         return sentence_of(error), FAILED
     return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
@@ -400,7 +404,7 @@ _SLOW: Mapping[str, Any] = {
 }
 
 
-#: Rules that ask about the incumbent, besides those of metrics.
+#: Rules that compare with the incumbent, besides those of metrics.
 _COMPARING = {"signature_compatible", "shadowed", "check"}
 
 
@@ -408,18 +412,20 @@ def _verdict(passed: object) -> str:
     return PASSED if passed else FAILED
 
 
-def _worst(found: list[Found]) -> Found:
-    """Return what was found against all holders of a stage: the rule is met if it is met against each."""
-    verdicts = [verdict for _, verdict in found]
+def _worst(judgements: list[Judgement]) -> Judgement:
+    """Join the judgements about all holders of a stage: the rule is met if it is met by comparison with each."""
+    verdicts = [verdict for _, verdict in judgements]
     worst = next(verdict for verdict in (FAILED, UNKNOWN, PASSED) if verdict in verdicts)
-    return "; ".join(dict.fromkeys(text for text, verdict in found if verdict == worst)), worst
+    return "; ".join(dict.fromkeys(text for text, verdict in judgements if verdict == worst)), worst
 
 
-def _holders(reader: Reader, record: ModelVersion, stage: Stage, texts: Iterable[str]) -> tuple[Holder, ...]:
-    """Look for whom the version is held against, which may take the whole history, if a rule asks."""
-    known = [rule for rule in map(rules.understood, texts) if rule is not None]
-    asked = any(rule.kind in _COMPARING or any(isinstance(one, Incumbent) for one in rule.args) for rule in known)
-    return resolve.holders(reader, record, stage) if asked else ()
+def _holders(reader: Reader, record: ModelVersion, stage: Stage, policy: Iterable[Rule | None]) -> tuple[Holder, ...]:
+    """Return the holders that the version is compared with, if a rule compares; it may take the whole history."""
+    comparing = any(
+        rule is not None and (rule.kind in _COMPARING or any(isinstance(one, Incumbent) for one in rule.args))
+        for rule in policy
+    )
+    return resolve.holders(reader, record, stage) if comparing else ()
 
 
 def _readable(text: str) -> Rule:

@@ -1,4 +1,4 @@
-"""What an action of the panel would do, before it is confirmed: the lifecycle decides, and nothing is committed."""
+"""Preview a change before it is confirmed, with the same functions that would make it; nothing is committed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Change, Stamp
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries, resolve, stages
 
@@ -18,23 +18,11 @@ _DO = ("promote", "stage", "archive", "rollback", "delete")
 def planned(
     context: Context, do: str, model: str, version: int | None, target: Stage, to: int | None
 ) -> dict[str, Any]:
-    """Describe what an action would do; errors are those of the call itself.
+    """Describe what a change would do, or raise as the call itself would.
 
-    Parameters
-    ----------
-    do : {"promote", "stage", "archive", "rollback", "delete"}
-    version : int or None
-        None for a rollback, and to delete the model.
-    target : Stage
-        The stage that the version gets, or that is rolled back.
-    to : int or None
-        An earlier holder, if a rollback shall not restore the last one.
-
-    Returns
-    -------
-    dict
-        ``sentence``; ``expected``, the holder of the stage (0: none; None: it does not matter); ``target``, the
-        version that moves; ``seen``, the stage where it is.
+    `version` is None for a rollback, and for deleting the model; `to` is an earlier holder for a rollback. The result
+    has a ``sentence``; ``expected``, the holder of the stage (0: none; None: it does not matter); ``target``, the
+    version that moves; and ``seen``, the stage in which it is now.
     """
     store = context.store
     stamp = Stamp(datetime.now(UTC), context.user, "")
@@ -59,7 +47,7 @@ def planned(
     else:
         raise Invalid(f"{shown(do)} cannot be planned{close(str(do), _DO)}")
     holding = [holder.version for holder in holders if holder.version != record.version]
-    expects = alone or (do == "stage" and target in resolve.SERVING)
+    expects = alone or (do == "stage" and target in SERVING)
     return {
         "sentence": _going_to(do, change, record, target, holding if do == "stage" else []),
         "expected": max((holder.version for holder in holders), default=0) if expects else None,
@@ -82,8 +70,8 @@ def _going_to(do: str, change: Change, record: ModelVersion, target: Stage, besi
     parts = [f"{record.version} {goes}" + ("" if target is Stage.ARCHIVED else f" {target}")]
     if archived:
         parts.append(f"{listed(archived)} {'is' if len(archived) == 1 else 'are'} archived")
-    if beside and target in resolve.SERVING:
+    if beside and target in SERVING:
         parts.append(f"beside {listed(map(str, beside))}, which {'stays' if len(beside) == 1 else 'stay'} there")
-    if record.stage in resolve.SERVING and record.stage is not target:
+    if record.stage in SERVING and record.stage is not target:
         parts.append(f"and leaves {record.stage}")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""One record by its name, or a listing: which records fit a filter, in which order, and how many of them.
+"""Read records: one by its name, or a listing with a filter, an order and a limit.
 
 Each public function is a method of `Registry`, which has one line for it.
 """
@@ -23,7 +23,7 @@ from registry_nb.operations.times import moment
 from registry_nb.stores import Store, bulk
 
 Keys = str | Sequence[str]
-#: Versions among which a metric is looked for that a filter names without its prefix.
+#: Versions that are searched for a metric that a filter names without its prefix.
 _LATEST = 20
 
 
@@ -46,7 +46,7 @@ def version(context: Context, name: str, which: Which = "latest") -> ModelVersio
     ------
     ModelNotFound, VersionNotFound, StageEmpty, AliasNotFound
     """
-    return resolve.resolved(context.store, name, which)
+    return context.store.consistent(lambda: resolve.resolved(context.store, name, which))
 
 
 def models(
@@ -90,7 +90,7 @@ def versions(
 
 
 def _prefixed(error: BadFilter, store: Store, name: str | None) -> BadFilter:
-    """Say that a field is a metric, a parameter or a tag, if one of the newest versions has such a one."""
+    """Suggest the prefix of a field that is a metric, a parameter or a tag of one of the newest versions."""
     if not error.field:
         return error
     names = store.model_names() if name is None else [name]
@@ -114,7 +114,7 @@ def history(
     until: datetime | str | None = None,
     limit: int | None = None,
 ) -> Listing[Event]:
-    """List what happened, the oldest first: to one model, also a deleted one, or to all.
+    """List the events of one model, also a deleted one, or of all models, the oldest first.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def history(
     since, until : datetime or str, optional
         ISO 8601; local time if it has no zone.
     limit : int, optional
-        Only the newest so many.
+        Only so many of the newest.
     """
     store = context.store
     first = None if since is None else moment(since, "since")
@@ -151,25 +151,25 @@ def run(context: Context, run_id: str) -> Run:
     run = context.store.run(run_id)
     if run is None:
         raise RunNotFound(run_id=run_id, path=None, paths=(), place=resolve.place(context.store))
-    return resolve.as_seen(run)
+    return resolve.with_current_status(run)
 
 
 def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None) -> Listing[Run]:
     """List runs, in the order in which they started unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "run")
-    found = [run for run in map(resolve.as_seen, store.runs()) if chosen.matches(run)]
+    found = [run for run in map(resolve.with_current_status, store.runs()) if chosen.matches(run)]
     found = ordered(found, order_by, "run")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_runs(store, filter))
 
 
-# -- what an empty listing says --------------------------------------------------------------------------------------
+# -- sentences for empty listings ------------------------------------------------------------------------------------
 
 
 def _no_models(store: Store, filter: str) -> str:
     if names := store.model_names():
         return f"no model {_fits(filter)} (models: {listed(names)})"
-    if (then := getattr(store, "emptiness", None)) is not None:  # it is the past, which has another reason
+    if (then := getattr(store, "emptiness", None)) is not None:  # the past has another reason
         return str(then)
     make = 'registry.register(model, "Iris") makes the first version of one'
     return f"there are no models{_in(store)}; {make}; {ELSEWHERE}"

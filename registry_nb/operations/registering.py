@@ -1,4 +1,4 @@
-"""How versions and models come into being: save a model's bytes, then commit its record.
+"""Create versions and models: save a model's bytes, then commit its record.
 
 Each public function is a method of `Registry`, which has one line for it.
 """
@@ -42,19 +42,19 @@ def register(
     provenance: bool = True,
     code_paths: Iterable[str | os.PathLike[str]] = (),
 ) -> ModelVersion:
-    """Save a model as the next version of a name; its bytes are durable before its record is.
+    """Save a model as the next version of a name; its bytes are durable before its record is written.
 
     Parameters
     ----------
     model : object
-        A fitted estimator, an object with ``predict(X)``, or a callable; of a loaded or followed model, what it
-        wraps.
+        A fitted estimator, an object with ``predict(X)``, or a callable; of a loaded or followed model, the native
+        object in it.
     name : str
-        The registered model; made if there is none.
+        The registered model; created if it does not exist.
     example : optional
         Some input, for the signature; the model is tried on its first 50 rows.
     signature : Signature, optional
-        If it is not to be inferred from the example.
+        Instead of one that is inferred from the example.
     metrics : mapping of str to float, optional
     params, tags : mapping, optional
     description : str
@@ -63,23 +63,23 @@ def register(
     run_id : str, optional
         The run that made it.
     requirements : iterable of str, optional
-        ``name==version``, if they are not to be found out.
+        ``name==version``, instead of those of the modules that it imports.
     flavor : str, optional
-        How it is saved, if not by what it is.
+        How it is saved, instead of by its type.
     because : str
         The reason, for the history.
     probe : bool
-        Keep those rows, and what the model predicts for them, so that ``load(verify="behaviour")`` and
-        ``check(deep=True)`` can tell whether it still does.
+        Keep those rows and the model's predictions for them: ``load(verify="behaviour")`` and ``check(deep=True)``
+        compare with them.
     tolerance : float
         How much a prediction that is a number may differ then, relative to its size.
     data : optional
-        What it was trained on: only a fingerprint of it is recorded.
+        The training data, of which only a fingerprint is recorded.
     provenance : bool
         In a notebook, record the cells that made the model, and the commit of the repository around it.
     code_paths : iterable of path-like
-        Python files and packages that travel with the model. What its own code imports, and is not installed,
-        travels without being named.
+        Python files and packages to save with the model. Modules that its own code imports, and that are not
+        installed, are saved without being named.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def register(
     Warns
     -----
     RegistryWarning
-        If the name is new, and another model's looks nearly the same: it differs by case, blanks, underscores,
-        hyphens or letters of another script.
+        If the name is new, and differs from another model's only by case, blanks, underscores, hyphens or letters of
+        another script.
     """
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
@@ -104,7 +104,7 @@ def register(
     from registry_nb.packaging.saving import save_model
     from registry_nb.provenance.capture import captured
 
-    with context.artifacts.writing():  # until the record is there, too
+    with context.artifacts.writing():  # until the record is written, too
         saved = save_model(
             model.current() if isinstance(model, follow.Following) else model,
             context.artifacts,
@@ -116,14 +116,14 @@ def register(
             tolerance=tolerance,
             code_paths=code_paths,
         )
-        told = captured(model, data) if provenance else None
-        return add(context, name, saved, stamp, {**facts, "provenance": told})
+        origin = captured(model, data) if provenance else None
+        return add(context, name, saved, stamp, {**facts, "provenance": origin})
 
 
 def create_model(
     context: Context, name: str, *, description: str = "", tags: Mapping[str, Any] | None = None
 ) -> RegisteredModel:
-    """Make a registered model without versions.
+    """Create a registered model without versions.
 
     Raises
     ------
@@ -160,14 +160,14 @@ def add(
     resolve.warn_of_alike(context.store, name)
     with context.store.transaction() as tx:
         if source is not None:
-            resolve.found(context.store, source)  # deleted meanwhile, its bytes may be gone
+            resolve.target(context.store, source)  # if it was deleted meanwhile, its bytes may be gone
         model, number = tx.model(name, latest=False), tx.next_version(name)
         if number > MAX_VERSION:
             raise Refused(f"{name!r} has used its last version number, {MAX_VERSION}; register under another name")
         seals = sealer.seals(f"models:/{name}/{number}") if sealer else ()
-        told = facts.get("provenance")
-        if told is not None and (twin := resolve.twin(tx, name, saved.files)):
-            facts = {**facts, "provenance": {**told, "same_bytes_as": twin}}
+        origin = facts.get("provenance")
+        if origin is not None and (twin := resolve.twin(tx, name, saved.files)):
+            facts = {**facts, "provenance": {**origin, "same_bytes_as": twin}}
         change = lifecycle.registered(model, number, name, changed(saved, seals=seals), stamp, **facts)
         context.apply(tx, change)
         return change.versions[0]

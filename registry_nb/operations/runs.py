@@ -1,4 +1,4 @@
-"""Runs: parameters, metrics and models of a training, kept so that ``runs:/run_id/path`` means something."""
+"""Runs: the parameters, metrics and models of a training, for URIs like ``runs:/run_id/path``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ActiveRun(Shown):
 
     @property
     def record(self) -> Run:
-        """The run as it stands."""
+        """The run's present record."""
         return self._tracking.run(self.run_id)
 
     def __enter__(self) -> Self:
@@ -108,27 +108,9 @@ class Tracking:
         experiment: str | None = None,
         implicit: bool = False,
     ) -> ActiveRun:
-        """Begin a run, or take up one that ended.
+        """Begin a run, or continue one that ended; a nested one begins inside the active run, which is its parent.
 
-        Parameters
-        ----------
-        run_id : str, optional
-            The run to take up.
-        run_name : str, optional
-        nested : bool
-            Allow it inside another run, which becomes its parent.
-        tags : mapping, optional
-        experiment : str, optional
-            If not the one that was chosen.
-        implicit : bool
-            Nobody asked for it: it ends when somebody asks for another.
-
-        Raises
-        ------
-        Refused
-            If a run is active and this one is not nested.
-        RunNotFound
-            If there is no run to take up.
+        An `implicit` run is begun by logging, and ends when another run is started.
         """
         labels = checked_tags(tags)
         parent = self._stack[-1] if self._stack else None
@@ -161,7 +143,7 @@ class Tracking:
     def create_run(
         self, *, run_name: str | None = None, tags: Mapping[str, Any] | None = None, experiment: str | None = None
     ) -> Run:
-        """Record a run without making it the active one; `end_run` with its id ends it."""
+        """Create a run without making it the active one; `end_run` with its id ends it."""
         name = _random_name() if run_name is None else checked_text(run_name, "the name of a run")
         run = Run(
             run_id=uuid.uuid4().hex,
@@ -182,17 +164,11 @@ class Tracking:
         return ActiveRun(self, self._stack[-1][0]) if self._stack else None
 
     def last_run(self) -> str | None:
-        """Return the id of the run that this thread began last, also if it ended; or None."""
+        """Return the id of the run that this thread began last, active or not; or None."""
         return getattr(self._local, "last", None)
 
     def end_run(self, status: RunStatus | str = RunStatus.FINISHED, *, run_id: str | None = None) -> None:
-        """End this thread's run; without one, nothing happens.
-
-        Raises
-        ------
-        Invalid
-            If the status is none of `RunStatus`; the run goes on.
-        """
+        """End this thread's run, if there is one; with a wrong status, the run goes on."""
         last, stack = _status(status), self._stack
         ending = run_id or (stack[-1][0] if stack else None)
         if ending is None:
@@ -219,24 +195,19 @@ class Tracking:
     ) -> None:
         """Record parameters, metrics and tags of a run in one commit.
 
-        Of metrics and tags the latest value is kept; a parameter keeps its first one: a run has one configuration.
-
-        Raises
-        ------
-        Refused
-            If a parameter has another value already.
+        Metrics and tags keep their latest value, and parameters their first: a run has one configuration.
         """
-        given = {key: str(value) for key, value in checked_params(params).items()}
+        texts = {key: str(value) for key, value in checked_params(params).items()}
         measured, labels = checked_metrics(metrics), checked_tags(tags)
 
         def change(run: Run) -> Run:
-            for key, value in given.items():
+            for key, value in texts.items():
                 if run.params.get(key, value) != value:
                     was = f"parameter {key!r} of run {run.run_id} is {run.params[key]!r} already"
                     raise Refused(f"{was}, and does not change to {value!r}; start another run, or log a metric")
             return replace(
                 run,
-                params=Frozen({**run.params, **given}),
+                params=Frozen({**run.params, **texts}),
                 metrics=Frozen({**run.metrics, **measured}),
                 tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
             )
@@ -294,9 +265,9 @@ class Tracking:
         return stack
 
     def _end_at_exit(self) -> None:
-        """End what nobody ended: as failed, if it was an exception that ended the process."""
+        """End the open runs of this process: as failed, if an exception ended it."""
         status = RunStatus.FAILED if hasattr(sys, "last_value") else RunStatus.FINISHED
-        mine = [run_id for run_id, pid in self._open.items() if pid == os.getpid()]  # not a parent's, after a fork
+        mine = [run_id for run_id, pid in self._open.items() if pid == os.getpid()]  # after a fork, not the parent's
         for run_id in mine:
             with suppress(RegistryError):
                 self.end_run(status, run_id=run_id)

@@ -1,4 +1,4 @@
-"""How a version gets a stage and loses it: promote, transition, archive, roll back; each is one commit.
+"""Move versions between stages: promote, transition, archive, roll back; each is one commit.
 
 Each function is a method of `Registry`, which has one line for it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
-from registry_nb.domain.records import ModelVersion, Stage
+from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.domain.uris import Which
 from registry_nb.errors import CrowdedStage, listed, warn
 from registry_nb.operations import integrity, policies, resolve
@@ -23,7 +23,7 @@ def promote(
     expected: int | None = None,
     force: bool = False,
 ) -> ModelVersion:
-    """Give a version a stage, alone: whoever held it is archived in the same commit.
+    """Give a version a stage, alone: the versions that held it are archived in the same commit.
 
     Parameters
     ----------
@@ -35,22 +35,22 @@ def promote(
     because : str
         The reason, for the history.
     expected : int, optional
-        The version that the caller believes holds the stage now; 0 for nobody.
+        The version that the caller believes holds the stage now; 0 for none.
     force : bool
-        Override a policy that fails: it needs a reason, and the history says so.
+        Override a policy that fails: it needs a reason, and the history records it.
 
     Raises
     ------
     Conflict
         If `expected` is wrong; nothing was changed.
     PolicyFailed
-        If the version does not meet the policy of the stage; its ``evaluation`` has every rule.
+        If the version does not meet the policy of the stage; the error's ``evaluation`` has every rule.
     Invalid
         If a policy is overridden without a reason.
     """
     target, stamp = resolve.serving(stage, "promote"), context.stamp(because)
-    believed = None if expected is None else resolve.believed(expected)
-    record, _ = _moved(
+    believed = None if expected is None else resolve.expected_holder(expected)
+    record, _ = _move(
         context, name, version, target, stamp, action="promoted", alone=True, expected=believed, force=force
     )
     return record
@@ -75,11 +75,11 @@ def transition(
     version : int, Stage or str
     stage : Stage or str
     archive_existing : bool
-        Archive whoever holds the stage, in the same commit.
+        Archive the versions that hold the stage, in the same commit.
     because : str
         The reason, for the history.
     expected : int, optional
-        The version that the caller believes holds the stage now; 0 for nobody.
+        The version that the caller believes holds the stage now; 0 for none.
     seen : Stage or str, optional
         The stage that the caller believes the version to be in now.
 
@@ -96,10 +96,10 @@ def transition(
         If several versions hold the stage now; its URI means the highest number.
     """
     target, stamp = Stage(stage), context.stamp(because)
-    believed = None if expected is None else resolve.believed(expected)
+    believed = None if expected is None else resolve.expected_holder(expected)
     if archive_existing:
         resolve.serving(target, "archive the others when a version goes")
-    record, holding = _moved(
+    record, before = _move(
         context,
         name,
         version,
@@ -110,10 +110,11 @@ def transition(
         expected=believed,
         seen=seen,
     )
-    if target in resolve.SERVING and len(holding) > 1:
+    holders = sorted({record.version} if archive_existing else {record.version, *before})
+    if target in SERVING and len(holders) > 1:
         text = (
-            f"{len(holding)} versions of {record.name!r} are in {target} ({listed(map(str, holding))}), "
-            f"so that models:/{record.name}/{target} means {max(holding)}; promote() archives the others"
+            f"{len(holders)} versions of {record.name!r} are in {target} ({listed(map(str, holders))}), "
+            f"so that models:/{record.name}/{target} means {holders[-1]}; promote() archives the others"
         )
         warn(CrowdedStage, text)
     return record
@@ -140,7 +141,7 @@ def archive(
     """
     stamp = context.stamp(because)
     with resolve.changing(context.store, name) as tx:
-        record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+        record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
         change = lifecycle.moved(record, Stage.ARCHIVED, (), stamp, action="archived", alone=False)
         context.apply(tx, change)
         return change.now(record)
@@ -158,8 +159,8 @@ def rollback(
 ) -> ModelVersion:
     """Give a stage back to the version that held it before, in one commit.
 
-    The history tells which: a second rollback goes one holder further back, never to the version just rolled away
-    from. The bytes are verified before the pointer moves. No policy is asked: this brings back what met it, or was
+    The history has the earlier holders: a second rollback goes one holder further back, never to the version just
+    rolled away from. The bytes are verified before the stage moves. No policy is evaluated: this version met it, or was
     forced past it, when it got the stage.
 
     Parameters
@@ -170,9 +171,9 @@ def rollback(
         An earlier holder, if not the last one.
     because : str
     dry_run : bool
-        Only tell which version it would be.
+        Return the version, and change nothing.
     expected : int, optional
-        The version that the caller believes holds the stage now; 0 for nobody.
+        The version that the caller believes holds the stage now; 0 for none.
 
     Returns
     -------
@@ -190,26 +191,27 @@ def rollback(
     """
     target, stamp = resolve.serving(stage, "roll back"), context.stamp(because)
     wanted = None if to is None else resolve.number(to)
-    believed = None if expected is None else resolve.believed(expected)
+    believed = None if expected is None else resolve.expected_holder(expected)
+    revision = context.revision
     record = resolve.earlier_holder(context.store, name, target, wanted)
-    integrity.verify(
-        context.artifacts, record
-    )  # not under the lock, where hashing gigabytes would keep the other writers waiting
+    # Not under the lock, where hashing gigabytes would keep the other writers waiting.
+    integrity.verify(context.artifacts, record)
     if dry_run:
         return record
     with context.store.transaction() as tx:
-        found = resolve.earlier_holder(tx, name, target, wanted)
-        if found.files != record.files:  # somebody else was faster
-            integrity.verify(context.artifacts, found)
-        numbers = tx.holders(found.name, target)
-        lifecycle.expect(found.name, target, numbers, believed)
-        holders = resolve.each(tx, found.name, numbers)
-        change = lifecycle.moved(found, target, holders, stamp, action="rolled_back", alone=True)
+        if context.revision != revision:  # something was committed meanwhile
+            verified, record = record.files, resolve.earlier_holder(tx, name, target, wanted)
+            if record.files != verified:
+                integrity.verify(context.artifacts, record)
+        numbers = tx.holders(record.name, target)
+        lifecycle.expect_holder(record.name, target, numbers, believed)
+        holders = resolve.each(tx, record.name, numbers)
+        change = lifecycle.moved(record, target, holders, stamp, action="rolled_back", alone=True)
         context.apply(tx, change)
-        return change.now(found)
+        return change.now(record)
 
 
-def _moved(
+def _move(
     context: Context,
     name: str,
     version: Which,
@@ -222,18 +224,19 @@ def _moved(
     seen: Stage | str | None = None,
     force: bool = False,
 ) -> tuple[ModelVersion, tuple[int, ...]]:
-    """Move a version past the policy of the stage; return it, and who holds the stage now."""
+    """Move a version, if it meets the policy of the stage; return it, and the versions that held the stage before."""
+    slow: policies.Slow = {}
     while True:
-        slow = policies.found_before(context, name, version, target)
         with resolve.changing(context.store, name) as tx:
-            record = lifecycle.as_seen(resolve.resolved(tx, name, version), seen)
+            record = lifecycle.expect_stage(resolve.resolved(tx, name, version), seen)
             numbers = tx.holders(record.name, target)
-            lifecycle.expect(record.name, target, numbers, expected)
-            met = policies.judged(tx, record, target, slow)
-            if met is None:  # the policy, or the version that is meant, changed meanwhile
-                continue
-            evidence = None if record.stage is target else policies.evidence(met, force=force, because=stamp.because)
-            holders = resolve.each(tx, record.name, numbers) if alone else ()
-            change = lifecycle.moved(record, target, holders, stamp, action=action, alone=alone, evidence=evidence)
-            context.apply(tx, change)
-            return change.now(record), tx.holders(record.name, target)
+            lifecycle.expect_holder(record.name, target, numbers, expected)
+            rules = () if record.stage is target else resolve.policy(tx, record.name, target)
+            evaluation = policies.judged(tx, record, target, rules, slow) if rules else None
+            if evaluation or not rules:
+                evidence = policies.evidence(evaluation, force=force, because=stamp.because) if evaluation else None
+                holders = resolve.each(tx, record.name, numbers) if alone else ()
+                change = lifecycle.moved(record, target, holders, stamp, action=action, alone=alone, evidence=evidence)
+                context.apply(tx, change)
+                return change.now(record), numbers
+        slow = policies.slow_verdicts(context, name, version, target)  # without the lock, which others wait for

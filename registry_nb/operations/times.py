@@ -1,4 +1,4 @@
-"""When somebody means: a time as people write it, read by a library, and refused where it could mean two things."""
+"""Parse dates and times as people write them, with a library; refuse ambiguous ones."""
 
 from __future__ import annotations
 
@@ -15,23 +15,11 @@ _MINUTES_OR_MONTHS = re.compile(r"\d\s*m\b", re.IGNORECASE)
 
 
 def moment(when: datetime | str, what: str = "when") -> datetime:
-    """Return the time that is meant, in UTC.
+    """Return a time in UTC; without a zone it is local time, of an hour that occurs twice, the first.
 
-    ISO 8601 is read by the standard library, all else by dateparser, in English and about the past: "3 March" is the
-    last one, and "yesterday" the same time of day. What lacks a day or a month, what readers of different countries
-    would read differently, and what holds a number that means nothing there, is refused rather than guessed.
-
-    Parameters
-    ----------
-    when : datetime or str
-        Without a zone it is local time; of an hour that a clock change brings twice, the first.
-    what : str
-        The argument's name, for the message.
-
-    Raises
-    ------
-    Invalid
-        If it cannot be read, or could mean two things.
+    The standard library parses ISO 8601, and dateparser the rest, in English and about the past: "3 March" is the last
+    one, and "yesterday" the same time of day. A text is refused if it lacks a day or a month, if readers of different
+    countries would read it differently, or if it has a number without a meaning. `what` is the argument's name.
 
     Examples
     --------
@@ -43,12 +31,12 @@ def moment(when: datetime | str, what: str = "when") -> datetime:
     registry_nb.errors.Invalid: when='01/02/2026' could be 2026-02-01 or 2026-01-02; write it like ...
     """
     parsed = when if isinstance(when, datetime) else _read(when, what)
-    if parsed != parsed:  # noqa: PLR0124  # the datetime of pandas that is none
+    if parsed != parsed:  # noqa: PLR0124  # NaT of pandas
         raise Invalid(f"{what}={shown(when)} is no time; {_WRITTEN}")
-    plain = datetime.combine(parsed.date(), parsed.time(), parsed.tzinfo)  # that of pandas knows no local time
+    plain = datetime.combine(parsed.date(), parsed.time(), parsed.tzinfo)  # a Timestamp of pandas has no local time
     try:
         return plain.astimezone(UTC)
-    except (OverflowError, OSError, ValueError):  # of a year that no clock of this machine has
+    except (OverflowError, OSError, ValueError):  # a year that the C library does not know
         raise Invalid(f"{what}={shown(parsed)} is beyond the calendar; {_WRITTEN}") from None
 
 
@@ -61,7 +49,7 @@ def _read(when: object, what: str) -> datetime:
         pass
     if _MINUTES_OR_MONTHS.search(when):
         raise Invalid(f"{what}={shown(when)} could be minutes or months; write '-5min' or '-5mo'")
-    # One base for all readings, or "2 hours ago" would differ from itself by the time that parsing takes.
+    # One base for all readings: otherwise "2 hours ago" would differ from itself by the duration of the parsing.
     settings = {
         "PREFER_DATES_FROM": "past",
         "REQUIRE_PARTS": ["day", "month"],
@@ -79,13 +67,13 @@ def _read(when: object, what: str) -> datetime:
 
 
 def _is_turned(when: str, reading: datetime) -> bool:
-    """Tell whether what begins with the year was read with the day before the month: dateparser so mends a slip."""
+    """Whether a date that begins with the year was read with the day before the month, as dateparser corrects typos."""
     written = _YEAR_FIRST.match(when)
     return written is not None and (reading.month, reading.day) != tuple(map(int, written.groups()))
 
 
 def _has_idle_number(when: str, reading: datetime, settings: Mapping[str, Any]) -> bool:
-    """Tell whether a relative time says the same without one of its numbers: dateparser passes over "25:00" and "9"."""
+    """Whether a relative time means the same without one of its numbers: dateparser ignores "25:00" and "9"."""
     relative = {**settings, "PARSERS": ["relative-time"]}
     words = when.split()
     return _parsed(when, relative) is not None and any(

@@ -1,4 +1,4 @@
-"""A copy of a caller's data, for a model that may write into what it is given."""
+"""Copy a caller's data, for a model that may write into its input."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from registry_nb.errors import pass_signals
 
-#: Libraries whose tables nobody can write into.
+#: Libraries whose tables are immutable.
 _IMMUTABLE = {"polars", "pyarrow"}
 
 
 def copied(data: Any) -> Any:
-    """Return data that can be changed without changing the original; what cannot be copied is returned as it is.
+    """Return a deep copy of data; what cannot be copied is returned as it is.
 
-    ``copy.deepcopy`` does nearly all of it. pandas' keeps the objects in the cells of a frame, and PyTorch's refuses a
-    tensor that was computed with gradients.
+    ``copy.deepcopy`` is enough for nearly everything. It does not copy the objects in the cells of a frame of pandas,
+    and refuses a tensor of PyTorch that was computed with gradients.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def copied(data: Any) -> Any:
     """
     try:
         return _copied(data)
-    except RecursionError:  # it nests more deeply than Python goes: the model gets the caller's own
+    except RecursionError:  # it nests too deeply: the model gets the original
         return data
 
 
@@ -44,7 +44,7 @@ def _copied(data: Any) -> Any:
         return _of_pandas(data)
     try:
         return copy.deepcopy(data)
-    except Exception as error:  # noqa: BLE001  # a lock, a generator, whatever a class refuses
+    except Exception as error:  # noqa: BLE001  # a lock, a generator, whatever cannot be copied
         pass_signals(error)
         return data
 

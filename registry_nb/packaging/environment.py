@@ -1,4 +1,4 @@
-"""What a model needs, and whether it is here: the versions of the modules that it imports, without a subprocess."""
+"""The modules that a model imports, their versions, and whether they are installed; without a subprocess."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from importlib import metadata, util
 from itertools import islice
 from typing import Any
 
-#: Where the name of the module is not that of its distribution. Others are looked up in the metadata of everything
-#: that is installed, which takes half a second, once; these are in every model of the core package.
+#: Modules whose name is not that of their distribution. Others are looked up in the metadata of everything that is
+#: installed, which takes half a second, once; these are in every model of the core package.
 _KNOWN = {"sklearn": "scikit-learn"}
 #: Modules that an extra of this package installs, by the extra.
 _EXTRAS = {
@@ -25,9 +25,9 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "skops": "skops",
 }
-#: What is offered to be pasted into a shell is one of these: a record may be a stranger's.
+#: Only this is offered for pasting into a shell: a record may be hostile.
 _PINNED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(==[A-Za-z0-9.!+_-]+)?")
-#: Modules that are looked for here: each takes half a millisecond, and a record may be a stranger's.
+#: Modules that are looked up at most: each takes half a millisecond, and a record may be hostile.
 _MOST = 500
 
 
@@ -37,12 +37,7 @@ def python_here() -> str:
 
 
 def requirements_of(modules: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements of modules, sorted.
-
-    Parameters
-    ----------
-    modules : iterable of str
-        Names as in ``import``; what belongs to no distribution (the standard library, local modules) is left out.
+    """Return the requirements of modules, sorted; those of no distribution (standard library, local) are left out.
 
     Examples
     --------
@@ -56,56 +51,32 @@ def requirements_of(modules: Iterable[str]) -> tuple[str, ...]:
 def captured(modules: Iterable[str], *, by_value: bool, loading: Iterable[str] | None = None) -> dict[str, Any]:
     """Describe this environment, as far as a model depends on it.
 
-    Parameters
-    ----------
-    modules : iterable of str
-        What the model imports.
-    by_value : bool
-        Whether it carries compiled code.
-    loading : iterable of str, optional
-        Those of the modules that are imported when it is loaded, if not all. Others are imported when it runs, and
-        perhaps never.
-
-    Returns
-    -------
-    dict
-        ``platform``, ``modules`` (import name to version: a module may come from several distributions, as xgboost
-        does), ``by_value``, and for code in ``running`` the names of those that it is loaded without.
+    `modules` are those that the model imports, and `loading` those of them that are imported when it is loaded;
+    `by_value` is whether it carries compiled code. The result has ``platform``, ``modules`` (import name to version: a
+    module may come from several distributions, as xgboost does), ``by_value``, and for code in ``running`` the modules
+    that are imported only when it runs, and perhaps never.
     """
     versions = {root: texts[0].partition("==")[2] for root in sorted(_roots(modules)) if (texts := _of_root(root))}
     running = sorted(versions.keys() - _roots(loading)) if loading is not None else []
-    told = {"platform": f"{platform.system()}-{platform.machine()}", "modules": versions, "by_value": by_value}
-    return {**told, "running": running} if by_value else told
+    facts = {"platform": f"{platform.system()}-{platform.machine()}", "modules": versions, "by_value": by_value}
+    return {**facts, "running": running} if by_value else facts
 
 
 def missing(environment: Mapping[str, Any], *, running: bool = False) -> str | None:
-    """Return the first module that loading a model imports and that is not installed here, or None.
+    """Return the first module that loading a model imports, or `running` it, and that is not installed here, or None.
 
-    Parameters
-    ----------
-    environment : mapping
-        What `captured` returned at registration. If it is of an earlier release, and of a model that carries code,
-        nothing is known of loading: any text in the pickle that was a module's name was taken for an import.
-    running : bool
-        Also what is imported only when the model runs.
+    Records of earlier releases do not have what is imported later: of a model that carries code, any text in the pickle
+    that was a module's name was taken for an import, so nothing is missing for loading.
     """
-    told = environment.get("running", tuple(_recorded(environment)) if environment.get("by_value") else ())
-    later = {name for name in told if isinstance(name, str)} if isinstance(told, (list, tuple)) else set()
+    names = environment.get("running", tuple(_recorded(environment)) if environment.get("by_value") else ())
+    later = {name for name in names if isinstance(name, str)} if isinstance(names, (list, tuple)) else set()
     return next(
         (root for root in _recorded(environment) if (running or root not in later) and not _is_installed(root)), None
     )
 
 
 def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
-    """Say what is different here, as far as it may matter: another feature release, not another bug-fix release.
-
-    Parameters
-    ----------
-    environment : mapping
-        What `captured` returned at registration.
-    python : str
-        The version of Python then.
-    """
+    """Return the versions that are different here: of feature releases, not of bug-fix releases."""
     here = {"Python": python_here()}
     then = {"Python": python, **_recorded(environment)}
     here |= {root: texts[0].partition("==")[2] for root in then if root != "Python" and (texts := _of_root(root))}
@@ -128,15 +99,7 @@ def minor(version: str) -> str:
 
 
 def remedy(module: str, requirements: Iterable[str]) -> str:
-    """Say how to install what a model lacks.
-
-    Parameters
-    ----------
-    module : str
-        What cannot be imported.
-    requirements : iterable of str
-        Those of the model.
-    """
+    """Return how to install a module that a model lacks, by the model's requirements."""
     root = module.partition(".")[0]
     if root in _EXTRAS:
         return f"pip install 'registry-nb[{_EXTRAS[root]}]'"
@@ -145,10 +108,10 @@ def remedy(module: str, requirements: Iterable[str]) -> str:
 
 
 def _recorded(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Return what `captured` can have written: of a dotted name, a search would import, and so run, what is before."""
+    """Return the modules that `captured` may have written: looking up a dotted name would import its parents."""
     modules = environment.get("modules")
-    told = modules.items() if isinstance(modules, Mapping) else ()
-    roots = ((name, text) for name, text in told if name.isidentifier() and isinstance(text, str))
+    items = modules.items() if isinstance(modules, Mapping) else ()
+    roots = ((name, text) for name, text in items if name.isidentifier() and isinstance(text, str))
     return dict(islice(roots, _MOST))
 
 
@@ -165,7 +128,7 @@ def _roots(modules: Iterable[str]) -> set[str]:
 def _is_installed(root: str) -> bool:
     try:
         return root in sys.modules or util.find_spec(root) is not None
-    except (ValueError, ImportError):  # in sys.modules, as None; a finder that fails
+    except (ValueError, ImportError):  # it is None in sys.modules, or a finder fails
         return False
 
 

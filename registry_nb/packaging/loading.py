@@ -1,4 +1,4 @@
-"""A record and its files become an object that predicts: verified, compared with this environment, and guarded."""
+"""Load models: verify the files, compare the environment, and return an object whose input the signature checks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO, Any
 
+from registry_nb.context import Context
 from registry_nb.domain.records import File, ModelVersion, SavedModel
 from registry_nb.errors import (
     BehaviourChanged,
@@ -33,9 +34,11 @@ from registry_nb.stores import Artifacts, disk
 from registry_nb.trust import seals
 from registry_nb.trust.seals import Origin
 
-#: Flavors whose objects answer in more ways than one, and those of them that take frames of pandas only.
+#: Stored bytes up to which a model is loaded without a request, as for a check or a comparison; the others take memory.
+LARGE = 50 << 20
+#: Flavors whose objects have more methods than predict, and those of them that take only frames of pandas.
 _NATIVE, _FRAMES = {"sklearn", "skops", "xgboost", "lightgbm", "pyfunc"}, {"xgboost", "lightgbm"}
-#: What the field calls a model's input; methods that take something else by that name; methods that change the model.
+#: Usual names of a model's input; methods that take something else by such a name; methods that change the model.
 _INPUTS = {"X", "Xs", "X_test", "data", "model_input", "raw_documents"}
 _TAKES_OUTPUT = {"inverse_transform"}
 _CHANGES = ("fit", "partial_fit", "set_", "_")
@@ -51,7 +54,7 @@ class LoadedModel(Shown):
     origin : Origin
         Who vouches for it: ``local``, ``known``, ``trusted`` or ``foreign``.
     behaviour : Behaviour or None
-        What ``verify="behaviour"`` found.
+        The result of ``verify="behaviour"``.
     """
 
     def __init__(self, model: Any, version: ModelVersion | SavedModel, origin: Origin) -> None:
@@ -62,20 +65,20 @@ class LoadedModel(Shown):
         self.behaviour: probes.Behaviour | None = None
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """Apply the model to data, after the data were made what its signature says.
+        """Apply the model to data, after the data were converted to the types of its signature.
 
         Parameters
         ----------
         data : object
-            A model that writes into its input writes into this, as it would outside of the registry.
+            A model that writes into its input writes into this object, as it would outside of the registry.
         params : mapping, optional
             For a model whose own ``predict`` takes ``params``.
 
         Raises
         ------
         SignatureMismatch
-            If that cannot be done without loss. A model that was registered without an example or a signature takes
-            what its framework takes.
+            If that is impossible without loss. A model that was registered without an example or a signature takes
+            whatever its framework takes.
         Invalid
             If the model takes no params, or does not predict.
         """
@@ -92,58 +95,57 @@ class LoadedModel(Shown):
         SignatureMismatch
             As `predict`.
         """
-        apply = getattr(self._flavor, "answer", self._flavor.predict)
-        return apply(self._model, self.enforced(data))
+        return self._flavor.answer(self._model, self.enforced(data))
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the native object; what takes the model's input is guarded by the signature.
+        """Return an attribute of the native object; methods that take the model's input check it by the signature.
 
-        So ``predict_proba``, ``transform``, ``decision_function`` and the like are called with data in any form that
-        `predict` takes. Only `unwrap` gives what would change the model (``fit``), and what takes something else.
+        So ``predict_proba``, ``transform``, ``decision_function`` and the like take data in any form that `predict`
+        takes. Methods that change the model (``fit``), or take something else, are called on `unwrap`.
         """
         model = self.__dict__.get("_model")
         if name.startswith("_") or model is None or self.version.flavor not in _NATIVE:
             raise AttributeError(
                 f"a loaded model has no {name!r}; unwrap() returns the native object", name=name, obj=self
             )
-        found = getattr(model, name)
-        if not callable(found):
-            return found
-        if not _takes_input(name, found):
+        method = getattr(model, name)
+        if not callable(method):
+            return method
+        if not _takes_input(name, method):
             text = f"{name}() is not for a loaded model; unwrap().{name} is that of the {type(model).__name__}"
             raise AttributeError(text, name=name, obj=self)
         if name in _TAKES_OUTPUT:
-            return found
+            return method
 
-        first = next(iter(inspect.signature(found).parameters))
+        first = next(iter(inspect.signature(method).parameters))
 
-        @functools.wraps(found)
-        def guarded(*given: Any, **named: Any) -> Any:
-            if not given and first not in named:  # some answer about the data that they were fitted on
-                return found(**named)
-            data, *more = given or (named.pop(first),)
-            fitted = self.enforced(data)
-            return found(framed(fitted) if self.version.flavor in _FRAMES else fitted, *more, **named)
+        @functools.wraps(method)
+        def checked(*args: Any, **named: Any) -> Any:
+            if not args and first not in named:  # such methods use the data of the fit
+                return method(**named)
+            data, *more = args or (named.pop(first),)
+            data = self.enforced(data)
+            return method(framed(data) if self.version.flavor in _FRAMES else data, *more, **named)
 
-        return guarded
+        return checked
 
     def enforced(self, data: Any) -> Any:
-        """Return data as the model's signature says, and as the native object takes them.
+        """Return data converted to the types of the model's signature, as the native object takes them.
 
         Raises
         ------
         SignatureMismatch
-            If that cannot be done without loss.
+            If that is impossible without loss.
         """
         signature = self.version.signature
         return enforce(signature, data) if signature is not None and signature.inputs else data
 
     def unwrap(self) -> Any:
-        """Return the native object: what was registered."""
+        """Return the native object that was registered."""
         return self._model
 
     def __reduce__(self) -> Any:
-        """Copy, or send to another process, with the code that the model carries; its class need not be there."""
+        """Pickle the model with the code that it carries: the other process need not have its class."""
         content, code = pickling.dumps(self._model)
         rest = {name: value for name, value in vars(self).items() if name not in {"_model", "_flavor"}}
         return _revived, (type(self), content, code, rest)
@@ -154,14 +156,14 @@ class LoadedModel(Shown):
 
 
 def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[str, Any]) -> LoadedModel:
-    """Return what `LoadedModel.__reduce__` took apart."""
-    made = kind.__new__(kind)
-    vars(made).update(rest, _model=pickling.loads(content, code), _flavor=flavor_named(rest["version"].flavor))
-    return made
+    """Unpickle what `LoadedModel.__reduce__` made."""
+    loaded = kind.__new__(kind)
+    vars(loaded).update(rest, _model=pickling.loads(content, code), _flavor=flavor_named(rest["version"].flavor))
+    return loaded
 
 
 def _takes_input(name: str, method: Any) -> bool:
-    """Tell whether the first thing that a method takes is the model's input, by the name of the parameter."""
+    """Whether the first parameter of a method is the model's input, by its name."""
     try:
         first = next(iter(inspect.signature(method).parameters), "")
     except (TypeError, ValueError):  # of a builtin
@@ -170,39 +172,16 @@ def _takes_input(name: str, method: Any) -> bool:
 
 
 def load_model(
-    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, digest: str | None = None
+    context: Context, version: ModelVersion | SavedModel, uri: str, digest: str | None = None
 ) -> LoadedModel:
-    """Load a model; each file is verified before anything of it is deserialised.
+    """Load a model, as far as its origin allows; each file is verified before anything of it is deserialised.
 
-    Parameters
-    ----------
-    version : ModelVersion or SavedModel
-    artifacts : Artifacts
-    uri : str
-        What it is called in messages.
-    origin : Origin
-    digest : str, optional
-        The bytes that the caller trusts whatever they do, and no others.
-
-    Raises
-    ------
-    Corrupted
-        If a file is missing or altered.
-    LibraryMissing
-        If the model needs a library that is not installed here.
-    EnvironmentMismatch
-        If it carries code that another feature release of Python compiled.
-    Untrusted
-        If it is a stranger's, and is, or needs, code; or if its bytes are not those that the caller trusts.
-
-    Warns
-    -----
-    EnvironmentChanged
-        If its libraries have other feature releases here: one warning for all of them.
+    With `digest`, the caller trusts these bytes, and no others, whatever their origin.
     """
-    strange = origin is Origin.FOREIGN and digest is None
-    files = _files(version, artifacts, strange)
-    changes = _compared(version, uri)
+    origin = seals.origin(version, uri, context.store)
+    foreign = origin is Origin.FOREIGN and digest is None
+    files = _files(version, context.artifacts, foreign)
+    changes = _changes(version, uri)
     flavor = flavor_named(version.flavor)
     if digest is not None and not version.digest.startswith(digest):
         remedy = f"look at it with registry.inspect({uri!r}) before you trust it"
@@ -210,9 +189,9 @@ def load_model(
             what=uri, reason=f"its bytes are {version.digest[:39]}, not the trusted {digest}", remedy=remedy
         )
     try:
-        # Said below, in one sentence, for all libraries. Not otherwise: the filters of warnings belong to all threads.
+        # Replaced by the warning below. Only if there are changes: the filters of warnings belong to all threads.
         with _without_scikit_learns_own_warning() if changes else nullcontext():
-            model = _strangers(flavor, files, version, uri) if strange else flavor.load(files, restricted=False)
+            model = _foreign(flavor, files, version, uri) if foreign else flavor.load(files, restricted=False)
     except ModuleNotFoundError as error:
         raise _lacking(version, error.name or str(error)) from error
     if changes:
@@ -221,8 +200,8 @@ def load_model(
     return LoadedModel(model, version, origin)
 
 
-def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
-    """Load what nobody vouches for, if it is data; there is no second, laxer attempt."""
+def _foreign(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
+    """Load a model that nobody vouches for, if it is data; there is no second, laxer attempt."""
     audit = flavor.audit(files)
     if audit.kind != "data":
         raise seals.refusal(version, uri, audit)
@@ -231,7 +210,7 @@ def _strangers(flavor: Flavor, files: Files, version: ModelVersion | SavedModel,
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Inspection(Shown):
-    """What loading a model would do, found without loading it.
+    """What loading a model would do, read from its files without loading it.
 
     Attributes
     ----------
@@ -241,24 +220,24 @@ class Inspection(Shown):
     kind : str
         ``data``: bytes that a format's own parser reads. ``code``: loading it can run any code, as every pickle can.
     imports : tuple of str
-        What it would import and call, as ``module:name``.
+        The names that it would import and call, as ``module:name``.
     problems : tuple of str
-        What else makes it code, and what of it could not be read.
+        Other reasons why it is code, and parts that could not be read.
     missing : str or None
         A library that it needs, and that is not installed here.
     changes : tuple of str
         Versions that are different here.
     origin : Origin
         Who vouches for it: ``local`` (you), ``known`` (a signer whom you know), ``trusted`` (you trust this whole
-        registry: whoever may write it may run code as you), or ``foreign``.
+        registry: everybody who can write it can run code as you), or ``foreign``.
     signers : tuple of str
         The keys that signed it, known or not.
     registered_by : str
-        Who registered it, as the record claims; nobody has checked that. Empty for a model of a run.
+        Who registered it, as the record claims without proof. Empty for a model of a run.
     way_out : str
         How a ``foreign`` one can be trusted; empty for any other.
     altered : bool
-        Whether the version's record is not what was registered, as its history tells.
+        Whether the version's record differs from what was registered, by its history.
     """
 
     uri: str
@@ -278,17 +257,10 @@ class Inspection(Shown):
     _brief = "uri", "flavor", "kind", "origin", "signers", "missing", "size"
 
 
-def inspect_model(
-    version: ModelVersion | SavedModel, artifacts: Artifacts, uri: str, origin: Origin, signers: tuple[str, ...]
-) -> Inspection:
-    """Verify a model's bytes and read what loading them would import; nothing of it is loaded.
-
-    Raises
-    ------
-    Corrupted
-        If a file is missing or altered.
-    """
-    audit = flavor_named(version.flavor).audit(_files(version, artifacts, origin is Origin.FOREIGN))
+def inspect_model(context: Context, version: ModelVersion | SavedModel, uri: str) -> Inspection:
+    """Verify a model's bytes and read what loading them would import; nothing of it is loaded."""
+    origin = seals.origin(version, uri, context.store)
+    audit = flavor_named(version.flavor).audit(_files(version, context.artifacts, origin is Origin.FOREIGN))
     return Inspection(
         uri=uri,
         flavor=version.flavor,
@@ -300,39 +272,31 @@ def inspect_model(
         missing=environment.missing(version.environment),
         changes=environment.differences(version.environment, version.python_version),
         origin=origin,
-        signers=signers,
+        signers=seals.signers(version, uri, context.store),
         registered_by=version.user if isinstance(version, ModelVersion) else "",
         way_out=seals.way_out(version, uri) if origin is Origin.FOREIGN else "",
     )
 
 
-def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str, strange: bool) -> None:
-    """Write a model's files, verified, into a folder, under the names that its framework knows them by.
-
-    Raises
-    ------
-    Corrupted
-        If a file is missing or altered.
-    StorageError
-        If one of the names is taken there.
-    """
+def download(version: ModelVersion | SavedModel, artifacts: Artifacts, folder: str, *, foreign: bool) -> None:
+    """Write a model's files, verified, into a folder, under the names that its framework uses; no name may be taken."""
     with disk.storage_errors(folder, "writing to"):
-        _files(version, artifacts, strange).write_to(folder)
+        _files(version, artifacts, foreign).write_to(folder)
 
 
-def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, strange: bool) -> Files:
+def _files(version: ModelVersion | SavedModel, artifacts: Artifacts, foreign: bool) -> Files:
     stored = {file.path: file for file in version.files}
 
     def opened(path: str) -> IO[bytes]:
         file = artifacts.open(stored[path])
-        return _bounded(file, stored[path]) if strange and stored[path].codec else file
+        return _bounded(file, stored[path]) if foreign and stored[path].codec else file
 
     carries_code = version.environment.get("by_value", True) or any(path.startswith(f"{FOLDER}/") for path in stored)
     return Files(stored, opened, carries_code=bool(carries_code))
 
 
 def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
-    """Return a stranger's file from its beginning, unless it would unpack to far more than is stored of it."""
+    """Return a foreign file from its beginning, unless it would unpack to far more than is stored of it."""
     most = max(SMALL, EXPANSION * stored.size)
     try:
         if file.seek(most + 1) > most:
@@ -345,66 +309,56 @@ def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
     return file
 
 
-def replayed(loaded: LoadedModel, artifacts: Artifacts) -> probes.Behaviour:
-    """Predict the probe rows of a loaded model again, and compare.
-
-    Raises
-    ------
-    Invalid
-        If none were kept; with the reason, if there was an example.
-    """
+def replayed(context: Context, loaded: LoadedModel) -> probes.Behaviour:
+    """Predict the probe rows of a loaded model again, and compare; `Invalid` if none were kept."""
     version = loaded.version
     if version.probe is None:
         raise Invalid(f"{_what(version)} has no probe rows to compare; register it with an example=")
-    strange = loaded.origin is Origin.FOREIGN and version.probe.codec
-    with artifacts.open(version.probe) as file:
-        told = (_bounded(file, version.probe) if strange else file).read()
+    foreign = loaded.origin is Origin.FOREIGN and version.probe.codec
+    with context.artifacts.open(version.probe) as file:
+        content = (_bounded(file, version.probe) if foreign else file).read()
     changes = environment.differences(version.environment, version.python_version)
     try:
-        loaded.behaviour = probes.replayed(told, loaded.answer, changes)
+        loaded.behaviour = probes.replayed(content, loaded.answer, changes)
     except probes.NotKept as error:
         raise probes.NotKept(f"{_what(version)}: {error}") from None
     return loaded.behaviour
 
 
 def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:
-    """Warn if a model does not behave as it did.
-
-    Warns
-    -----
-    BehaviourChanged
-    """
+    """Warn if a model does not behave as it did when it was registered."""
     if not behaviour.ok or not behaviour.deterministic:
         warn(BehaviourChanged, f"{_what(loaded.version)}: {behaviour}")
 
 
-def _compared(version: ModelVersion | SavedModel, uri: str) -> tuple[str, ...]:
-    found = _found_here.get(version.essence)
-    if found is None:
+def _changes(version: ModelVersion | SavedModel, uri: str) -> tuple[str, ...]:
+    """Return the versions that are different here, or raise if the model cannot be loaded here."""
+    changes = _known_changes.get(version.essence)
+    if changes is None:
         compiled = version.environment.get("by_value", False)
         running = environment.python_here()
         if compiled and environment.minor(version.python_version) != environment.minor(running):
             raise EnvironmentMismatch(what=uri, written=version.python_version, running=running)
         absent = environment.missing(version.environment)
-        if absent is not None:  # not kept: it may be installed by the next time
+        if absent is not None:  # not remembered: it may be installed by the next time
             raise _lacking(version, absent)
-        found = environment.differences(version.environment, version.python_version)
-        if len(_found_here) >= _MANY:
-            _found_here.clear()
-        _found_here[version.essence] = found
-    return found
+        changes = environment.differences(version.environment, version.python_version)
+        if len(_known_changes) >= _MANY:
+            _known_changes.clear()
+        _known_changes[version.essence] = changes
+    return changes
 
 
-#: What is different here, by the essence of a model: a serving process loads the same few again and again. Not an
-#: ``lru_cache`` of a function of the environment, whose hash took longer than what is left to do.
-_found_here: dict[bytes, tuple[str, ...]] = {}
+#: By the essence of a model: a serving process loads the same few again and again. Not an ``lru_cache`` of a function
+#: of the environment, whose hash takes longer than the rest of the call.
+_known_changes: dict[bytes, tuple[str, ...]] = {}
 _MANY = 256
 
 
 @contextmanager
 def _without_scikit_learns_own_warning() -> Iterator[None]:
     with warnings.catch_warnings():
-        # By its text: to name the class would import scikit-learn for a model that may not need it.
+        # By its text: naming the class would import scikit-learn for a model that may not need it.
         warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
         yield
 

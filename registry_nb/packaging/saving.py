@@ -1,4 +1,4 @@
-"""An object becomes files and a record: signature, requirements, and the proof that it can be loaded again."""
+"""Save models: write the files, load them back, infer signature and requirements, and keep probe rows."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
-from registry_nb.packaging import environment, probes, settings
+from registry_nb.packaging import environment, equality, loading, probes, settings
 from registry_nb.packaging.copying import copied
 from registry_nb.packaging.loading import LoadedModel, download
-from registry_nb.schema.signature import Signature, described, unplain
+from registry_nb.schema.inference import described, unplain
+from registry_nb.schema.signature import Signature
 from registry_nb.stores import Artifacts
 
 T = TypeVar("T")
-
-#: Larger models are not loaded back to see whether they can be: it would take their memory twice.
-_LARGE = 50 << 20
 
 
 def save_model(
@@ -44,42 +42,15 @@ def save_model(
     signature: Signature | None = None,
     requirements: Iterable[str] | None = None,
     probe: bool = True,
-    tolerance: float = probes.TOLERANCE,
+    tolerance: float = equality.TOLERANCE,
     code_paths: Iterable[str | os.PathLike[str]] = (),
 ) -> SavedModel:
-    """Save a model durably, after it was loaded back from what was written.
+    """Save a model durably, after its files were loaded back; see `registering.register` for the arguments.
 
-    Parameters
-    ----------
-    model : object
-    artifacts : Artifacts
-    flavor : str, optional
-        By what the object is, if not given.
-    example : optional
-        Some input; the signature is inferred from it and from what the model predicts for its first rows.
-    signature : Signature, optional
-    requirements : iterable of str, optional
-        What the model needs, where its modules do not tell.
-    probe : bool
-        Keep the example's first rows and what the model predicts for them, for `probes.replayed`.
-    tolerance : float
-        How much such a prediction may differ later, relative to its size.
-    code_paths : iterable of path-like
-        Python files and packages that travel with the model, beside those that its code is seen to import.
-
-    Raises
-    ------
-    NoFlavor, NotSerializable, BadExample, Invalid, StorageError
-        Nothing refers to what may have been written.
-
-    Warns
-    -----
-    SecretFound
-        If code that travels with the model holds what looks like a secret.
-    RegistryWarning
-        If a part of the signature cannot be inferred, or no probe rows can be kept: which, and why.
+    If it fails, no record refers to files that may have been written. It warns of secrets in the code that is saved
+    with the model, of parts of the signature that cannot be inferred, and of probe rows that cannot be kept.
     """
-    if isinstance(model, LoadedModel):  # what it wraps is meant, as it was registered
+    if isinstance(model, LoadedModel):  # its native object, as it was registered
         flavor = flavor or model.version.flavor
         signature = model.version.signature if signature is None and example is None else signature
         model = model.unwrap()
@@ -91,7 +62,7 @@ def save_model(
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
     given = None if requirements is None else _checked_requirements(requirements)
     some, tried, predicted = example, model, None
-    loaded_first = getattr(saver, "is_prepared_by_loading", lambda _: False)(model)
+    loaded_first = saver.is_prepared_by_loading(model)
     if example is not None and not loaded_first:
         some, predicted = _shortened(saver, model, example)
     with artifacts.drafting() as folder:
@@ -104,16 +75,16 @@ def save_model(
             tried = _loaded_again(saver, model, files)
             if example is not None:
                 some, predicted = _shortened(saver, tried, example)
-        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= _LARGE:
+        elif sum(os.path.getsize(os.path.join(folder, name)) for name in files.names) <= loading.LARGE:
             _try(saver, model, files, some, predicted)
         if signature is None and example is not None:
             signature = _within_depth(lambda: described(example, predicted, settings.feature_names(model)))
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
         wanted = probe and example is not None
-        told = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
-        if told is not None and told.because:
-            warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {told.because}")
-        behaviour = None if told is None else _put(artifacts, folder, told.content)
+        kept = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
+        if kept is not None and kept.because:
+            warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {kept.because}")
+        behaviour = None if kept is None else _put(artifacts, folder, kept.content)
     modules = {*audit.modules, *imported}
     return SavedModel(
         flavor=owner,
@@ -129,7 +100,7 @@ def save_model(
 def _write(
     flavor: Flavor, model: Any, folder: str, example: Any, code_paths: Iterable[str | os.PathLike[str]]
 ) -> set[str]:
-    """Write a model and the code that it needs, and name the installed modules that this code imports when it runs."""
+    """Write a model and its code; return the installed modules that this code imports when it runs."""
     functions = flavor.save(model, folder, example)
     if functions is None and code_paths:
         kind = type(model).__name__
@@ -140,15 +111,9 @@ def _write(
 
 
 def brought(saved: SavedModel, source: Artifacts, target: Artifacts, *, foreign: bool) -> SavedModel:
-    """Copy a model's bytes, verified, from the artifacts of one registry to those of another.
-
-    Raises
-    ------
-    Corrupted, StorageError
-        Nothing refers to what may have been written.
-    """
+    """Copy a model's bytes, verified, from the artifacts of one registry to those of another."""
     with target.drafting() as folder:
-        download(saved, source, folder, foreign)
+        download(saved, source, folder, foreign=foreign)
         stored = tuple(target.put(os.path.join(folder, *file.path.split("/")), file.path) for file in saved.files)
         probe = saved.probe
         if probe is not None:
@@ -164,13 +129,9 @@ def _put(artifacts: Artifacts, folder: str, probe: bytes) -> File:
     return artifacts.put(path, probes.FILE)
 
 
-def _answer(flavor: Flavor, model: Any, data: Any) -> Any:
-    return getattr(flavor, "answer", flavor.predict)(model, data)
-
-
 def _predicted(flavor: Flavor, model: Any, example: Any) -> Any:
     try:
-        return _answer(flavor, model, copied(example))
+        return flavor.answer(model, copied(example))
     except Exception as error:
         pass_signals(error)
         raise BadExample(
@@ -191,7 +152,7 @@ def _within_depth(look: Callable[[], T]) -> T:
 
 
 def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
-    """Load what was written: a version that cannot be loaded as it was is never registered."""
+    """Load the files back: a version that cannot be loaded is never registered."""
     doing = "loaded again"
     try:
         with importer.trial():
@@ -207,17 +168,17 @@ def _loaded_again(flavor: Flavor, model: Any, files: Files) -> Any:
 
 
 def _try(flavor: Flavor, model: Any, files: Files, example: Any, predicted: Any) -> None:
-    """Load what was written, and predict as before."""
+    """Load the files back, and compare the predictions."""
     back, doing = _loaded_again(flavor, model, files), "used after it was loaded again"
     try:
-        again = _answer(flavor, back, copied(example)) if example is not None else predicted
+        again = flavor.answer(back, copied(example)) if example is not None else predicted
     except NotSerializable:
         raise
     except Exception as error:
         pass_signals(error)
         raise _useless(model, doing, _said(error)) from error
-    # A model that does not predict the same twice by itself proves nothing.
-    if not probes.same(predicted, again) and probes.same(predicted, _predicted(flavor, model, example)):
+    # Unless the model itself does not predict the same twice.
+    if not equality.same(predicted, again) and equality.same(predicted, _predicted(flavor, model, example)):
         raise _useless(model, doing, "it predicts otherwise than before; what it answers may rest on the model alone")
 
 

@@ -1,4 +1,4 @@
-"""What an estimator was set to, as it tells itself, and which of it is different in another."""
+"""The parameters of an estimator, and how they differ from those of another."""
 
 from __future__ import annotations
 
@@ -9,38 +9,27 @@ from typing import Any
 
 from registry_nb.errors import Invalid, pass_signals, printable, shown
 
-#: Differences inside of one parameter, beyond which it is shown as a whole; and characters of such a whole.
+#: Differences inside one parameter, beyond which the whole parameter is shown; characters of that.
 _MANY, _LONG = 10, 200
-#: Parts of the settings of one estimator: a list of lists that shares its parts has more than any memory.
+#: Parts of the parameters of one estimator: a list of lists that share their parts may have more than any memory.
 _PARTS = 50_000
 
 
 def settings(model: object) -> dict[str, Any]:
-    """Return the class of an estimator and its parameters, by the names of scikit-learn (``clf__C``).
-
-    Raises
-    ------
-    Invalid
-        If it does not tell them, or they have more parts than can be compared.
-    """
+    """Return the class of an estimator and its parameters, by the names of scikit-learn (``clf__C``), or raise."""
     check_size(model)
-    asked = getattr(model, "get_params", None)
-    own = asked() if callable(asked) and not isinstance(model, type) else None
+    get_params = getattr(model, "get_params", None)
+    own = get_params() if callable(get_params) and not isinstance(model, type) else None
     if not isinstance(own, Mapping):
         raise Invalid(f"{type(model).__name__} does not tell what it was set to")
     return {"class": type(model).__name__} | {str(name): _without_others(value) for name, value in own.items()}
 
 
 def check_size(model: object) -> None:
-    """Make sure that it has an end to walk through what an estimator was set to, before anything does.
+    """Refuse parameters with more parts than can be walked through.
 
-    Each part counts as often as it is met on the way, which is how often it would be walked through and written: a few
-    that refer to each other again and again are more than there is time for, and those in a circle have no end.
-
-    Raises
-    ------
-    Invalid
-        If it has not.
+    A part counts as often as it is met, which is how often it would be walked through and written: a few parts that
+    refer to each other many times take more time than there is, and those in a circle have no end.
     """
     waiting, met = [model], 0
     while waiting:
@@ -48,7 +37,7 @@ def check_size(model: object) -> None:
         met += 1
         if met + len(waiting) > _PARTS:
             raise Invalid(f"{type(model).__name__} was set to more than {_PARTS:,} parts, which are not compared")
-        with suppress(Exception):  # one that does not want to be looked at says so where it is compared
+        with suppress(Exception):  # an error is reported where the part is compared
             waiting += _parts(part)
 
 
@@ -58,7 +47,7 @@ def _parts(value: Any) -> list[Any]:
     if callable(getattr(value, "get_params", None)):
         try:
             own = value.get_params(deep=False)
-        except TypeError:  # it is no estimator of scikit-learn's, and has no such argument
+        except TypeError:  # no estimator of scikit-learn
             own = value.get_params()
         return list(own.values()) if isinstance(own, Mapping) else []
     if isinstance(value, Mapping):
@@ -71,7 +60,7 @@ def _parts(value: Any) -> list[Any]:
 
 
 def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Put the settings of two estimators side by side; of one that is a tree, only the leaves that differ.
+    """Compare the parameters of two estimators; of a nested one, only the leaves that differ.
 
     Examples
     --------
@@ -81,7 +70,7 @@ def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
     from deepdiff import DeepDiff
     from deepdiff.helper import notpresent
 
-    for name in dict.fromkeys((*a, *b)):  # one by one: of two classes, deepdiff says but that nearly all is different
+    for name in dict.fromkeys((*a, *b)):  # one by one: of two classes, deepdiff reports nearly everything
         one, other = leaf(a.get(name)), leaf(b.get(name))
         if name not in a or name not in b:
             yield name, one, other
@@ -98,28 +87,28 @@ def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
 
 
 def feature_names(model: object) -> tuple[str, ...]:
-    """Return the names of the columns that an estimator was fitted on, none if it does not tell, or made them up."""
+    """Return the names of the columns that an estimator was fitted on; nothing if it has none, or generated them."""
     try:
-        told = getattr(model, "feature_names_in_", None)
-        names = () if told is None else tuple(map(str, told))
-    except Exception as error:  # noqa: BLE001  # whatever an attribute of somebody's class may raise
+        names_in = getattr(model, "feature_names_in_", None)
+        names = () if names_in is None else tuple(map(str, names_in))
+    except Exception as error:  # noqa: BLE001  # whatever an attribute of any class may raise
         pass_signals(error)
         return ()
-    made_up = all(re.fullmatch(r"(Column_|f|x)[0-9]+", name) for name in names)
-    return () if made_up else names
+    generated = all(re.fullmatch(r"(Column_|f|x)[0-9]+", name) for name in names)
+    return () if generated else names
 
 
 def leaf(value: object) -> Any:
-    """Return what a row of a table may hold: a scalar as it is, and anything else as a text."""
+    """Return a value for a cell of a table: a scalar as it is, anything else as a text."""
     if value is None or type(value) in (str, bool, int, float):
         return value
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
-        return leaf(value.item())  # type: ignore[attr-defined]  # a scalar of numpy's
+        return leaf(value.item())  # type: ignore[attr-defined]  # a scalar of numpy
     return shown(value, _LONG)
 
 
 def _without_others(value: Any) -> Any:
-    """Name the estimators inside of a parameter by their class: their own parameters have names of their own."""
+    """Replace the estimators inside a parameter by their classes: their parameters have names of their own."""
     if hasattr(value, "get_params"):
         return value.__name__ if isinstance(value, type) else type(value).__name__
     if type(value) in (list, tuple):

@@ -21,9 +21,9 @@ from registry_nb.display import sentences
 from registry_nb.display.cells import brief, milliseconds
 from registry_nb.display.records import looked_at
 from registry_nb.display.variables import is_expression, models, variable
-from registry_nb.domain.records import ModelVersion, Stage, json_number
+from registry_nb.domain.records import SERVING, ModelVersion, Stage, json_number
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
-from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, resolve, stages
+from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
 from registry_nb.operations.preview import planned
@@ -152,7 +152,7 @@ def _history(caller: Caller, model: str | None = None, limit: int = _EVENTS) -> 
         "events": [sentences.event_row(event) for event in events[max(len(events) - limit, 0) :]],
         "more": len(events) > limit,
         "timeline": [sentences.stint_row(stint) for stint in stints],
-        "forced": sum(map(sentences.is_forced, events)),
+        "forced": sum(event.is_forced for event in events),
     }
 
 
@@ -163,7 +163,7 @@ def _asof(caller: Caller, model: str, at: float) -> Json:
 def _check(caller: Caller, deep: bool = False) -> Json:
     caller.report_progress("loading every model…" if deep else "checking every byte…")
     report = integrity.check(caller.context, deep=deep)
-    lines = list(report.problems) or [f"no problems found: {looked_at(report)}"]
+    lines = report.problems or [f"no problems found: {looked_at(report)}"]
     return {"ok": report.ok, "lines": [*lines, *report.notes]}
 
 
@@ -171,7 +171,7 @@ def _plan(
     caller: Caller, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
 ) -> Json:
     plan = planned(caller.context, do, model, version, Stage(stage or Stage.PRODUCTION), to)
-    if do in {"promote", "stage"} and version is not None and stage in resolve.SERVING:
+    if do in {"promote", "stage"} and version is not None and stage in SERVING:
         plan |= reports.checklist(caller.context, model, version, Stage(stage))
     return plan
 
@@ -331,7 +331,7 @@ def _naming_who_was_first(caller: Caller) -> Iterator[None]:
     except Conflict as error:
         events = caller.context.store.events(error.name, newest_first=True)
         for event in islice(events, _SEARCHED if error.stage else 0):
-            moved = error.stage in {(side or {}).get("stage") for side in (event.before, event.after)}
+            moved = error.stage in {event.from_stage, event.to_stage}
             if moved and (error.expected is not None or event.version in error.found):
                 text = f"{brief(event.user)} {sentences.phrase(event)} while you were looking; nothing was changed"
                 raise Conflict(text, **error.__dict__) from error
@@ -354,7 +354,7 @@ def _signature(record: ModelVersion) -> list[Json]:
 
 def _loading(record: ModelVersion, context: Context) -> list[str]:
     uris = [record.uri, *(f"models:/{record.name}@{alias}" for alias in record.aliases)]
-    if record.stage in resolve.SERVING and context.store.latest(record.name, record.stage) == record.version:
+    if record.stage in SERVING and context.store.latest(record.name, record.stage) == record.version:
         uris.append(f"models:/{record.name}/{record.stage}")
     return [f"model = registry.load({uri!r})" for uri in uris]
 

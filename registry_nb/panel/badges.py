@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from registry_nb.context import Context
 from registry_nb.domain.records import ModelVersion
-from registry_nb.operations.integrity import ALTERED
+from registry_nb.operations.integrity import Problem
 from registry_nb.trust.seals import Origin, origin
 
 #: Versions whose seals are checked before the rows are shown, and in each batch afterwards: one takes 25 µs.
 AT_ONCE = 500
-_PROBLEM = re.compile(r"models:/(.+)/(\d+)(?::| cannot)")
+#: Badges of versions that a check found a problem with, by its kind; of any other kind it is ``unverified``.
+_DOUBTS = {"altered": "altered", "behaviour": "changed"}
 
 Badged = tuple[str, ...]
 
@@ -64,13 +64,13 @@ class Badges:
                 by_badge.setdefault(badge, []).append(number)
         return by_badge
 
-    def checked(self, problems: Iterable[str], *, deep: bool) -> bool:
-        """Keep the problems of a check until the next one; return whether they differ from those before."""
-        kind, before, self._doubts = "changed" if deep else "unverified", self._doubts, {}
+    def checked(self, problems: Iterable[str]) -> bool:
+        """Keep the problems of a check until the next one; return whether there are other ones than before."""
+        before, self._doubts = self._doubts, {}
         for problem in problems:
-            if (match := _PROBLEM.match(problem)) is not None:
-                which = match[1], int(match[2])
-                self._doubts[which] = "altered" if problem.endswith(ALTERED) else self._doubts.get(which, kind)
+            if isinstance(problem, Problem) and problem.name is not None and problem.version is not None:
+                which, badge = (problem.name, problem.version), _DOUBTS.get(problem.kind, "unverified")
+                self._doubts[which] = badge if badge == "altered" else self._doubts.get(which, badge)
         return before != self._doubts
 
     def _with_doubts(self, name: str, number: int) -> Badged:

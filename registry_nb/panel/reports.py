@@ -14,8 +14,8 @@ from registry_nb.display.markdown import plain
 from registry_nb.domain.records import Stage, json_number
 from registry_nb.operations import asof, policies, queries, resolve
 from registry_nb.operations.approvals import Request, open_requests, uncounted
-from registry_nb.operations.asof import Past
 from registry_nb.operations.diff import Diff
+from registry_nb.operations.past import Past
 from registry_nb.operations.policies import Evaluation
 from registry_nb.operations.shadow.report import Comparison
 from registry_nb.panel.rows import directions
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST = 50
 #: Versions in these stages come first.
 _FIRST = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
-#: Metrics that are shown of a request, if no rule of the policy is about a metric.
+#: Metrics that are shown of a request, besides those of the policy's rules.
 _METRICS = 6
 
 
@@ -81,6 +81,7 @@ def report(comparison: Comparison, *, saved: bool) -> Json:
         {
             "title": part.title,
             "heads": list(part.heads),
+            "measured": [n for n, cells in enumerate(zip(*part.rows, strict=True)) if any(map(_is_measured, cells))],
             "rows": [[_cell(value) for value in row] for row in part.rows[:_NEWEST]],
             "note": part.note,
         }
@@ -94,6 +95,11 @@ def report(comparison: Comparison, *, saved: bool) -> Json:
         "parts": parts,
         "saved": saved,
     }
+
+
+def _is_measured(value: object) -> bool:
+    """Tell what is shown with decimals, which JSON cannot: to it, 1.0 is 1."""
+    return isinstance(value, float)
 
 
 def _cell(value: object) -> Any:
@@ -129,6 +135,7 @@ def _request(request: Request) -> Json:
         "by": brief(request.by),
         "because": brief(request.because, 1000),
         "approved": [brief(user) for user in request.approved],
+        "uncounted": [brief(user) for user in request.uncounted],
     }
 
 
@@ -137,11 +144,12 @@ def _evaluated(context: Context, request: Request) -> Json:
     store, user = context.store, context.user
     record = resolve.resolved(store, request.name, request.version)
     texts = resolve.policy(store, request.name, request.stage)
-    evaluation = store.consistent(lambda: policies.judged(store, record, request.stage, None))
+    evaluation = store.consistent(lambda: policies.judged(store, record, request.stage, texts, None))
     assert evaluation is not None
     understood = zip(map(rules.understood, texts), evaluation.rows, strict=False)
     known = [(rule, row) for rule, row in understood if rule is not None]
     approvals = [row for rule, row in known if rule.kind == "approved_by"]
+    whole = known and len(known) == len(texts)  # no rule of a newer release, which may require more
     why = ""
     if user in request.approved:
         why = "you approved it already"
@@ -149,6 +157,8 @@ def _evaluated(context: Context, request: Request) -> Json:
         why = "you registered it, and the policy requires somebody else's approval"
     elif approvals and all(row.verdict == "passed" for row in approvals):
         why = "enough people approved it"
-    measured = dict.fromkeys(rule.args[0] for rule, _ in known if rule.kind == "metric") or record.metrics
-    shown = {name: json_number(record.metrics[name]) for name in islice(measured, _METRICS) if name in record.metrics}
-    return {"metrics": shown, **_rows(evaluation), "why_not": why}
+    elif whole and not approvals and all(row.verdict != "failed" for row in evaluation.rows):
+        why = "the policy requires no approval"
+    in_rules = {rule.args[0] for rule, _ in known if rule.kind == "metric"}  # their rows show them beside their bounds
+    others = islice((item for item in record.metrics.items() if item[0] not in in_rules), _METRICS)
+    return {"metrics": {name: json_number(value) for name, value in others}, **_rows(evaluation), "why_not": why}

@@ -17,8 +17,7 @@ from typing import Protocol
 from registry_nb.context import Context
 from registry_nb.domain.records import Event
 from registry_nb.errors import sentence_of
-from registry_nb.operations.asof import Past
-from registry_nb.stores.local import local_path
+from registry_nb.operations.past import Past
 
 #: Seconds between two polls.
 PERIOD = 0.25
@@ -174,10 +173,11 @@ def _key(context: Context) -> str:
 
 
 def _writable(context: Context) -> bool:
-    """Return whether the folder can be written, or made."""
+    """Return whether the registry can be written: for a folder by its permissions, for another adapter always."""
     if isinstance(context.store, Past):
         return False
-    path = local_path(context.uri)
+    if (path := context.store.location) is None:
+        return True
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return os.access(path, os.W_OK)

@@ -129,7 +129,7 @@ class RegistryPanel(anywidget.AnyWidget):
             case _:
                 result = actions.perform(op, args, actions.Caller(self._context, self._notebook, say))
                 if op == "check":
-                    self._on_check(result["lines"], deep=bool(args.get("deep")))
+                    self._on_check(result["lines"])
                 return result
         return {}
 
@@ -172,9 +172,9 @@ class RegistryPanel(anywidget.AnyWidget):
             if names := [name for name, is_late in late.items() if is_late]:
                 self.send_state([*names, "model"])
 
-    def _on_check(self, problems: Iterable[str], *, deep: bool) -> None:
+    def _on_check(self, problems: Iterable[str]) -> None:
         with self._lock:
-            if self._badges.checked(problems, deep=deep):
+            if self._badges.checked(problems):
                 self._reload()
 
     # -- notifications from the watch ----------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class RegistryPanel(anywidget.AnyWidget):
         """Follow the open model to its new name; if it was deleted, show the list of models."""
         name = self._opened
         for event in events:
-            if event.action == "renamed" and (event.before or {}).get("name") == name:
+            if event.renamed_from == name:
                 name = event.name
         if name and self._context.store.model(name, latest=False) is None:
             name = ""
@@ -231,10 +231,10 @@ class RegistryPanel(anywidget.AnyWidget):
         names, numbers = set[str](), set[int]()
         for event in events:
             names.add(event.name)
-            if event.action == "renamed":
-                names.add((event.before or {}).get("name", ""))
+            if event.renamed_from:
+                names.add(event.renamed_from)
             elif event.name == self._opened:
-                moved = (event.before or {}).get("aliases") or {}
+                moved = event.old.get("aliases") or {}
                 numbers.update(number for number in (event.version, *moved.values()) if number)
         if len(names) + len(numbers) > MANY:
             return None
@@ -361,7 +361,7 @@ def _known(context: Context, name: str) -> str:
 
 def _trusts_a_signer(events: Iterable[Event]) -> bool:
     """Return whether a signer became trusted, which changes the badges of many versions."""
-    return any(event.action == "trusted" and isinstance((event.after or {}).get("trusted"), str) for event in events)
+    return any(event.action == "trusted" and isinstance(event.new.get("trusted"), str) for event in events)
 
 
 def _kernel_variables() -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Where a model came from: the notebook, its cells, the commit of its repository, the data. Recorded, never needed.
 
-Nothing here raises, and nothing is imported for it: outside of IPython there is only the data's fingerprint. Sources
-are masked as tags are (see `redaction`), and bounded. The environment is never recorded as a whole.
+Nothing here raises, and nothing is imported: outside of IPython there is only the data's fingerprint. Secrets in
+sources are masked as in tags, and sources are bounded. The environment is never recorded as a whole.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 #: Characters of all cells that are kept, and of one.
 _MOST, _MOST_OF_ONE = 64_000, 16_000
-#: Earlier cells that are looked at.
+#: Earlier cells that are read.
 _CELLS = 1_000
 #: Seconds that git may take, beside the reading of cells; a repository whose status takes longer has no flag.
 _PATIENCE = 0.015
-#: What is read beyond a cut, so that a secret across it is still known as one.
+#: Characters that are read beyond a cut, so that a secret across it is recognised.
 _BEYOND = 4_096
 
 _BEST_EFFORT = "a best effort, by what each cell binds and uses"
@@ -41,7 +41,7 @@ _body: ContextVar[str | None] = ContextVar("_body", default=None)
 
 @contextmanager
 def cell(source: str) -> Iterator[None]:
-    """Take this source for the current cell: of ``%%registry`` the front end only tells the whole."""
+    """Use this source as the current cell: of ``%%registry`` the front end has only the whole."""
     token = _body.set(source)
     try:
         yield
@@ -50,39 +50,29 @@ def cell(source: str) -> Iterator[None]:
 
 
 def captured(model: Any, data: Any = None) -> dict[str, Any]:
-    """Return what is known about where a model came from, as plain JSON.
+    """Return where a model came from, as plain JSON; unknown facts are left out, and secrets masked with a warning.
 
-    Parameters
-    ----------
-    model, data : object
-
-    Returns
-    -------
-    dict
-        ``notebook``, ``execution_count``, ``cell`` (its source), ``cell_id``, ``slice`` (earlier cells that the
-        variable depends on, ``count`` and ``source`` each), ``slice_is`` (how they were found), ``git`` (``commit``,
-        ``branch``, ``dirty``, ``remote``), ``data`` (see `fingerprint`). What is not known is left out.
-
-    Warns
-    -----
-    SecretFound
-        If a cell holds what looks like a secret, which is masked.
+    The keys: ``notebook``, ``execution_count``, ``cell`` (its source), ``cell_id``, ``slice`` (earlier cells that the
+    variable depends on, ``count`` and ``source`` each), ``slice_is`` (how they were found), ``git`` (``commit``,
+    ``branch``, ``dirty``, ``remote``), ``data`` (see `fingerprint`).
     """
     found: dict[str, Any] = {}
     shell = _shell()
     if shell is not None:
-        asked = _safely(_ask_git)
+        git_status = _safely(_start_git)
         found |= _safely(lambda: _cells(shell, model)) or {}
         found |= _safely(lambda: _notebook(shell)) or {}
-        if asked and (git := _safely(lambda: _answered(*asked))):
+        if git_status and (git := _safely(lambda: _read_git(*git_status))):
             found["git"] = git
     if kinds := found.pop("secrets", ()):
-        told = ", ".join(kinds)
-        warn(SecretFound, f"the cells that made the model hold what looks like {told}; it is masked in the record")
+        warn(
+            SecretFound,
+            f"the cells that made the model hold what looks like {', '.join(kinds)}; it is masked in the record",
+        )
     if data is not None:
         try:
             found["data"] = fingerprint(data)
-        except Exception as error:  # noqa: BLE001  # whatever a library does with its own data
+        except Exception as error:  # noqa: BLE001  # whatever a library raises for its own data
             pass_signals(error)
             found["data"] = {"problem": sentence_of(error, 200)}
     return found
@@ -91,20 +81,20 @@ def captured(model: Any, data: Any = None) -> dict[str, Any]:
 def _safely(what: Callable[[], T]) -> T | None:
     try:
         return what()
-    except Exception as error:  # noqa: BLE001  # another front end's surprises are no reason to lose a model
+    except Exception as error:  # noqa: BLE001  # an unknown front end is no reason to lose a model
         pass_signals(error)
         return None
 
 
 def _shell() -> Any:
-    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()  # another thread may just import it
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()  # another thread may be importing it
 
 
 def _cells(shell: Any, model: Any) -> dict[str, Any]:
     history = shell.history_manager
     written, run = list(history.input_hist_raw), list(history.input_hist_parsed)
-    asked = (shell.get_parent() if hasattr(shell, "get_parent") else None) or {}  # of a kernel; a terminal has none
-    kind = asked.get("header", {}).get("msg_type", "execute_request")
+    request = (shell.get_parent() if hasattr(shell, "get_parent") else None) or {}  # of a kernel; a terminal has none
+    kind = request.get("header", {}).get("msg_type", "execute_request")
     if kind != "execute_request" and _body.get() is None:  # a widget's callback: no cell is running
         written.append("")
         run.append("")
@@ -131,19 +121,19 @@ def _cells(shell: Any, model: Any) -> dict[str, Any]:
     }
     if now:
         found |= {"execution_count": count, "cell": kept[-1]}
-        cell_id = asked.get("metadata", {}).get("cellId")
+        cell_id = request.get("metadata", {}).get("cellId")
         found |= {"cell_id": _readable(cell_id)[:100]} if isinstance(cell_id, str) else {}
     return found
 
 
 def _bounded(sources: Sequence[str]) -> tuple[list[str], bool, tuple[str, ...]]:
-    """Mask secrets, and cut what is too long to keep; the newest matter most."""
+    """Mask secrets, and cut long sources; the newest cells matter most."""
     kept, left, cut = [], _MOST, False
     kinds: set[str] = set()
     for text in reversed(sources):
         clean, found = masked(_readable(text[: _MOST_OF_ONE + _BEYOND]))
         kinds.update(found)
-        # The last that was read may be half of a secret, which is not known as one.
+        # The last characters may be half of a secret, which is not recognised.
         whole = len(clean) if len(text) <= _MOST_OF_ONE + _BEYOND else max(0, len(clean) - _BEYOND)
         short = clean[: min(_MOST_OF_ONE, left, whole)]
         if len(short) < len(clean):
@@ -159,27 +149,27 @@ def _readable(text: str) -> str:
 
 
 def _notebook(shell: Any) -> dict[str, str]:
-    told = os.environ.get("REGISTRY_NB_NOTEBOOK") or shell.user_ns.get("__vsc_ipynb_file__")
-    told = told or os.environ.get("JPY_SESSION_NAME")
-    if not isinstance(told, str) or not told:
+    given = os.environ.get("REGISTRY_NB_NOTEBOOK") or shell.user_ns.get("__vsc_ipynb_file__")
+    given = given or os.environ.get("JPY_SESSION_NAME")
+    if not isinstance(given, str) or not given:
         return {}
-    path = os.path.relpath(told) if os.path.isabs(told) and told.startswith(os.getcwd() + os.sep) else told
+    path = os.path.relpath(given) if os.path.isabs(given) and given.startswith(os.getcwd() + os.sep) else given
     name = path if not os.path.isabs(path) else os.path.basename(path)
     return {"notebook": re.sub(r"[^\x20-\U0010ffff]", "?", name)[:500].encode("utf-8", "replace").decode()}
 
 
-def _ask_git() -> tuple[str, subprocess.Popen[bytes] | None, float] | None:
-    """Find the repository and ask whether something in it is changed; the answer is read later."""
+def _start_git() -> tuple[str, subprocess.Popen[bytes] | None, float] | None:
+    """Find the repository, and start git to see whether it has changes; the answer is read later."""
     here = os.getcwd()
     while not os.path.exists(os.path.join(here, ".git")):
         if here == os.path.dirname(here):
             return None
         here = os.path.dirname(here)
-    # Not fsmonitor, which is a program that the repository names.
+    # Not fsmonitor: it is a program that the repository names.
     command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no", "--no-renames"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        asked = subprocess.Popen(  # noqa: S603  # fixed words
+        running = subprocess.Popen(  # noqa: S603  # fixed words
             command,
             cwd=here,
             env={**own, "GIT_OPTIONAL_LOCKS": "0"},
@@ -187,26 +177,26 @@ def _ask_git() -> tuple[str, subprocess.Popen[bytes] | None, float] | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-    except OSError:  # no git; its files can be read all the same
+    except OSError:  # no git; its files can be read nevertheless
         return here, None, 0.0
-    return here, asked, time.monotonic() + _PATIENCE
+    return here, running, time.monotonic() + _PATIENCE
 
 
-def _answered(here: str, asked: subprocess.Popen[bytes] | None, until: float) -> dict[str, Any]:
+def _read_git(here: str, running: subprocess.Popen[bytes] | None, until: float) -> dict[str, Any]:
     found = _safely(lambda: _git(os.path.join(here, ".git"))) or {}
-    if asked is not None:
-        with asked:
+    if running is not None:
+        with running:
             try:
-                answer, _ = asked.communicate(timeout=max(0.001, until - time.monotonic()))
+                answer, _ = running.communicate(timeout=max(0.001, until - time.monotonic()))
             except subprocess.TimeoutExpired:  # a very large repository
-                asked.kill()
+                running.kill()
             else:
-                found |= {"dirty": bool(answer.strip())} if found and asked.returncode == 0 else {}
+                found |= {"dirty": bool(answer.strip())} if found and running.returncode == 0 else {}
     return found
 
 
 def _git(folder: str) -> dict[str, Any]:
-    """Read the commit, the branch and the remote from git's own files: they are documented, and asking takes 10 ms."""
+    """Read the commit, the branch and the remote from git's own files, which are documented; git itself takes 10 ms."""
     if os.path.isfile(folder):  # a worktree, or a submodule
         folder = os.path.join(os.path.dirname(folder), _read(folder).removeprefix("gitdir: "))
     common = os.path.join(folder, _read(os.path.join(folder, "commondir")))

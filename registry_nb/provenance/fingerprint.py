@@ -1,4 +1,4 @@
-"""A short name for data that is the same for equal data: what a model was trained on, without keeping it."""
+"""A digest of training data, the same for equal data: the data need not be kept."""
 
 from __future__ import annotations
 
@@ -9,34 +9,20 @@ from typing import Any
 from registry_nb.errors import Invalid
 from registry_nb.schema import forms
 
-#: Of larger data so many cells are looked at, in rows at equal distances.
+#: Cells that are read at most: of larger data, rows at equal distances.
 _MOST = 5_000_000
-#: Rows that are copied at once.
+#: Rows that are copied at a time.
 _PIECE = 1_000
 #: Names of columns that are kept beside the fingerprint, and characters of each.
 _NAMED, _LONGEST = 50, 100
 
 
 def fingerprint(data: Any) -> dict[str, Any]:
-    """Describe data so that other data can be told from it.
+    """Return facts about data by which other data are distinguished from it.
 
-    Names, types, shape and values count, the index and the memory layout do not. It is no proof: somebody may make
-    other data that differ only where a large table is not looked at.
-
-    Parameters
-    ----------
-    data : DataFrame, Series, array-like, sparse matrix or mapping
-        Or a tuple of such, as ``(X, y)``.
-
-    Returns
-    -------
-    dict
-        ``sha256``, ``rows``, ``columns`` (how many), ``names`` (the first 50), ``sampled`` where not all was read.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these; an iterator is not read, because that would use it up.
+    Names, types, shape and values count, the index and the memory layout do not. It is no proof: other data may differ
+    only in rows of a large table that are not read. Iterators are refused, because reading would use them up. The facts
+    are ``sha256``, ``rows``, ``columns`` (how many), ``names`` (the first 50), and ``sampled`` if not all was read.
 
     Examples
     --------
@@ -60,7 +46,7 @@ def _of_several(names: list[Any], parts: list[Any]) -> dict[str, Any]:
     found = [fingerprint(part) for part in parts]
     digest = hashlib.sha256(repr([(name, part["sha256"]) for name, part in zip(names, found, strict=True)]).encode())
     sampled = 2 if any("sampled" in part for part in found) else 1
-    return _told(digest, found[0]["rows"], sampled, names=[_readable(name) for name in names[:_NAMED]])
+    return _facts(digest, found[0]["rows"], sampled, names=[_readable(name) for name in names[:_NAMED]])
 
 
 def _of_sparse(data: Any) -> dict[str, Any]:
@@ -70,7 +56,7 @@ def _of_sparse(data: Any) -> dict[str, Any]:
     digest = hashlib.sha256(repr((matrix.shape, matrix.dtype.str)).encode())
     for part in (matrix.indptr.astype("<i8"), matrix.indices.astype("<i8"), matrix.data):
         digest.update(part.tobytes())
-    return _told(digest, matrix.shape[0], 1, columns=int(matrix.shape[1]))
+    return _facts(digest, matrix.shape[0], 1, columns=int(matrix.shape[1]))
 
 
 def _of_frame(frame: Any) -> dict[str, Any]:
@@ -84,11 +70,11 @@ def _of_frame(frame: Any) -> dict[str, Any]:
         for part in _values(series):
             digest.update(part.tobytes())
     names = [_readable(name) for name in frame.columns[:_NAMED]]
-    return _told(digest, rows, step, columns=columns, names=names)
+    return _facts(digest, rows, step, columns=columns, names=names)
 
 
 def _values(series: Any) -> list[Any]:
-    """Return arrays of numbers that tell the values of a column apart."""
+    """Return arrays of numbers that are different for different columns."""
     from pandas.util import hash_array
 
     if series.dtype.kind in "biufc" and hasattr(series.dtype, "itemsize") and not forms.is_masked(series.dtype):
@@ -115,10 +101,10 @@ def _of_array(array: Any, data: Any) -> dict[str, Any]:
     step = max(1, array.size // _MOST) if array.ndim else 1
     digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
     seen = np.atleast_1d(array)[::step]
-    for start in range(0, len(seen), _PIECE):  # a copy of all of it would weigh more than what is done with the data
+    for start in range(0, len(seen), _PIECE):  # not a copy of all data
         digest.update(np.ascontiguousarray(seen[start : start + _PIECE]).tobytes())
     width = {} if array.ndim < 2 else {"columns": int(array.shape[1])}
-    return _told(digest, rows, step, **width)
+    return _facts(digest, rows, step, **width)
 
 
 def _as_frame(array: Any) -> Any:
@@ -131,6 +117,6 @@ def _readable(name: object) -> str:
     return str(name)[:_LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
-def _told(digest: Any, rows: int, step: int, **shape: Any) -> dict[str, Any]:
+def _facts(digest: Any, rows: int, step: int, **shape: Any) -> dict[str, Any]:
     sampled = {"sampled": True} if step > 1 else {}
     return {"sha256": digest.hexdigest(), "rows": int(rows), **shape, **sampled}

@@ -1,10 +1,10 @@
-"""Which cells of a notebook a variable depends on: a backward slice over their sources, by what each binds and uses.
+"""The cells of a notebook that a variable depends on: a backward slice over their sources, by the names of each.
 
-A best effort, and called so where it is shown. What may be changed in place is followed through every name that may
-mean the same object; after a cell that could read anything (``exec``) all earlier ones are taken along, and so is each
-that could bind anything (``from x import *``). Files, random states, iterators that are used up, and what functions of
-other modules keep are not followed. What takes too long to read, or is no Python, goes by its words. Following each
-object through every function was tried: it took a thousand lines.
+A best effort, and shown as such. Objects that may be changed in place are followed through every name that may refer to
+them. A cell that could read anything (``exec``) takes all earlier cells along, and every cell that could bind anything
+(``from x import *``) is taken. Files, random states, exhausted iterators, and state in functions of other modules are
+not followed. Cells that are too long to read, or no Python, are read word by word. Following each object through every
+function was tried: it took a thousand lines.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-#: Functions that only look at what they are given, and methods of models and frames that do.
+#: Functions that do not change their arguments, and methods of models and frames that change nothing.
 _LOOKING = {*dir(builtins), "display"} - {"setattr", "delattr", "exec", "eval", "next", "map", "filter", "vars"}
 _FRESH_METHODS = frozenset(
     "predict predict_proba decision_function score mean sum std var median count corr isna format join".split()  # noqa: SIM905
-)  # and what they return has no part of what they look at
+)  # and what they return shares nothing with their object
 _LOOKING_METHODS = _FRESH_METHODS | frozenset(
     "transform get_params head tail describe info copy min max groupby to_numpy tolist keys values items index split "  # noqa: SIM905
     "get plot hist scatter show bar".split()
 )
 _FRESH_FUNCTIONS = ("_score", "_error", "_loss", "_report", "_matrix", "_curve")
-#: Modules whose functions only look at what they are given, but for those.
+#: Modules whose functions do not change their arguments, with exceptions.
 _LOOKING_MODULE = re.compile(r"sklearn\.(metrics|model_selection)|matplotlib\.pyplot|seaborn|plotly|pandas|numpy|math")
 _UNLIKE_THEM = re.compile(r"set_|seed|shuffle|use$|update|rc$|copyto|put|place|fill_diagonal|at$|append")
 _IMPORTED = re.compile(r"^(?:from ([\w.]+) )?import ([\w., ]+)", re.MULTILINE)
-#: What changes its object, and neither changes nor keeps what it is given; but a trainer's changes the model in it.
+#: Methods that change their object, and neither change nor keep their arguments; a trainer's changes its model.
 _FITTING = frozenset({"fit", "fit_transform", "fit_predict", "partial_fit", "fit_resample"})
-#: What may read and bind any name.
+#: Functions that may read and bind any name.
 _ANYTHING = {"exec", "eval", "globals", "locals"}
 #: Characters of one cell that are read, and of all that were not read before: some 9 ms of a registration's 20.
 _LONGEST = _FRESH = 12_000
@@ -43,7 +43,7 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 
 @dataclass
 class _Effect:
-    """What a statement does to names."""
+    """The effect of a statement on names."""
 
     binds: set[str] = field(default_factory=set)  # certainly, whatever they meant before
     changes: set[str] = field(default_factory=set)  # perhaps, or in place
@@ -55,16 +55,11 @@ class _Effect:
 
 
 def needed(cells: Sequence[str], names: Iterable[str], failed: Collection[int] = ()) -> tuple[int, ...]:
-    """Return the places of the cells that names depend on, in order.
+    """Return the positions of the cells that names depend on, in order.
 
-    Parameters
-    ----------
-    cells : sequence of str
-        Sources, as they ran one after the other, magics as calls: IPython's history of parsed inputs.
-    names : iterable of str
-        What is asked for, as it is after the last cell.
-    failed : collection of int
-        Places of cells that raised, perhaps before they bound what they say.
+    `cells` are sources in the order in which they ran, magics as calls, as in IPython's history of parsed inputs; the
+    values of `names` are those after the last cell; `failed` are positions of cells that raised, perhaps before they
+    bound their names.
 
     Examples
     --------
@@ -108,7 +103,7 @@ def _step_back(live: set[str], effects: Sequence[_Effect], calls: dict[str, set[
 
 
 def _revive(live: set[str], names: Iterable[str], calls: dict[str, set[str]]) -> None:
-    """Add names, and what functions that they may mean will use when they are called."""
+    """Add names, and the names that their functions use when they are called."""
     fresh, seen = list(names), set()
     while fresh:
         name = fresh.pop()
@@ -118,7 +113,7 @@ def _revive(live: set[str], names: Iterable[str], calls: dict[str, set[str]]) ->
 
 
 def _shared(effects: Iterable[_Effect]) -> dict[str, set[str]]:
-    """Put names together that may lead to the same objects, whenever that was."""
+    """Group names that may refer to the same objects at any time."""
     groups: dict[str, set[str]] = {}
     for effect in effects:
         parts = {id(part): part for name in effect.shares for part in [groups.setdefault(name, {name})]}
@@ -131,7 +126,7 @@ def _shared(effects: Iterable[_Effect]) -> dict[str, set[str]]:
 
 
 def _used_by_functions(effects: Iterable[_Effect]) -> dict[str, set[str]]:
-    """Return what the functions that a name may mean use: they look it up when they are called."""
+    """Return the names that the functions behind a name use: they are looked up when it is called."""
     found: dict[str, set[str]] = {}
     for effect in effects:
         later = effect.later.union(*(found[name] for name in effect.shares & found.keys()))  # `g = f`
@@ -144,7 +139,7 @@ def _reaches(effect: _Effect, live: set[str], same: dict[str, set[str]]) -> bool
     return any(not same.get(name, {name}).isdisjoint(live) for name in effect.changes)
 
 
-#: A notebook's cells are asked about again at each registration.
+#: Each registration reads a notebook's cells again.
 _read: dict[tuple[str, frozenset[str]], Sequence[_Effect]] = {}
 
 
@@ -176,13 +171,13 @@ def _parsed(cell: str, looking: frozenset[str]) -> Iterator[_Effect]:
 
 
 def _by_words(cell: str) -> Sequence[_Effect]:
-    """Read what is no Python, or too long: it may use and change whatever it mentions."""
+    """Read a cell that is no Python, or too long: it may use and change every name in it."""
     words = set(re.findall(r"[^\W\d]\w*", cell[:_LONGEST]))
     return [_Effect(changes=words, uses=words)]
 
 
 def _magics(statement: ast.stmt) -> Iterator[str]:
-    """Yield what magics in a statement are given: the body of a cell's, else the line."""
+    """Yield the code in magics of a statement: the body of a cell magic, or the line."""
     if "get_ipython" in {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}:
         for node in ast.walk(statement):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[-1], ast.Constant):
@@ -190,7 +185,7 @@ def _magics(statement: ast.stmt) -> Iterator[str]:
 
 
 def _looking(cell: str) -> Iterator[str]:
-    """Yield what a cell calls the modules, and the functions of modules, that only look."""
+    """Yield the names that a cell has for modules, and functions of modules, that change nothing."""
     for module, names in _IMPORTED.findall(cell):
         for words in (name.split() for name in names.split(",") if name.strip()):
             path = f"{module}.{words[0]}" if module else words[0]
@@ -249,14 +244,14 @@ def _effect(statement: ast.stmt, looking: frozenset[str] = frozenset()) -> _Effe
 
 
 def _changed_by(call: ast.Call, looking: frozenset[str]) -> Iterator[str]:
-    """Name what a call may change: the object of a method, what an unknown function is given, and what that keeps."""
-    told = any(word.arg in {"inplace", "out"} for word in call.keywords)
+    """Yield the names that a call may change: the object of a method, and the arguments of an unknown function."""
+    in_place = any(word.arg in {"inplace", "out"} for word in call.keywords)
     if isinstance(call.func, ast.Attribute):
         looks = call.func.attr in _LOOKING_METHODS
         looks |= not looking.isdisjoint(_roots(call.func)) and not _UNLIKE_THEM.match(call.func.attr)
     else:
         looks = isinstance(call.func, ast.Name) and call.func.id in _LOOKING | looking
-    if looks and not told:
+    if looks and not in_place:
         return
     if not (isinstance(call.func, ast.Name) and call.func.id[0].isupper()):  # making an object changes no class
         yield from _roots(call.func)
@@ -271,7 +266,7 @@ def _fits(call: ast.Call) -> bool:
 
 
 def _not_kept(call: ast.Call, looking: frozenset[str]) -> Iterator[ast.AST]:
-    """Yield the parts of a call that its result has nothing of."""
+    """Yield the parts of a call that are not in its result."""
     func = call.func
     if isinstance(func, ast.Name):
         fresh = func.id in looking and func.id.endswith(_FRESH_FUNCTIONS)
@@ -284,7 +279,7 @@ def _not_kept(call: ast.Call, looking: frozenset[str]) -> Iterator[ast.AST]:
 
 
 def _roots(node: ast.expr) -> Iterator[str]:
-    """Name the variables behind ``a.b[c].d``."""
+    """Yield the variables of ``a.b[c].d``."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
         node = node.value
     if isinstance(node, ast.Name):
@@ -295,7 +290,7 @@ def _roots(node: ast.expr) -> Iterator[str]:
 
 
 def _in_other_scopes(statement: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what binds nothing in the notebook: the insides of functions, classes and comprehensions."""
+    """Yield the nodes inside functions, classes and comprehensions, which bind nothing in the notebook."""
     for scope in ast.walk(statement):
         if isinstance(scope, (*_DEFINITIONS, ast.Lambda, *_COMPREHENSIONS)):
             spoken = (node.target for node in ast.walk(scope) if isinstance(node, ast.NamedExpr))

@@ -1,15 +1,17 @@
-"""Columns and tensors: the words that a signature is made of, and their place in MLflow's JSON.
+"""Columns and tensors, of which a signature consists, and their form in MLflow's JSON.
 
-MLflow's reader refuses a column with a key that it does not know. What it has no word for (a zone, the unit of a time,
-the levels of a category, names that are no texts, whether values may be missing) is therefore kept apart, as *facts*,
-under a key of our own beside its sides, which its reader passes over.
+MLflow's reader refuses a column with an unknown key. What MLflow has no word for (a zone, the unit of a time, the
+levels of a category, names that are not text, whether values may be missing) is therefore kept apart, as *facts*, under
+a key of our own, which its reader ignores.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from registry_nb.showing import Shown
@@ -18,7 +20,7 @@ from registry_nb.showing import Shown
 SCALARS = frozenset({"boolean", "integer", "long", "float", "double", "string", "binary", "datetime"})
 _FACTS = ("nullable", "tz", "levels", "integer_name", "storage", "cells", "missing", "ordered", "digest", "label")
 _OF_TENSORS = ("form", "columns")
-_NAIVE = ("tz", "")  # says more than that nothing is known
+_NAIVE = ("tz", "")  # a fact although it is empty: None means unknown
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,28 +37,28 @@ class Column(Shown):
     required : bool
         Whether an input must have the column.
     nullable : bool
-        Whether values were missing in it, or its dtype says that they may be.
+        Whether values were missing in it, or its dtype allows that.
     tz : str or None
         The zone of a datetime, empty for a naive one, None if it is not known.
     levels : tuple or None
-        What a category can be, in the order of its codes.
+        The levels of a category, in the order of its codes.
     integer_name : bool
         Whether the name was a number in the frame.
     nested : str
-        JSON of what a nested type consists of.
+        JSON of the parts of a nested type.
     storage : str
-        The dtype that the model was shown (of the levels, if they are a category), in the words of its library; empty
-        where it is not known, as in what MLflow or an earlier release wrote.
+        The dtype of the example (of the levels, in a category), as its library writes it; empty if unknown, as in
+        signatures of MLflow or an earlier release.
     cells : str
         The type of the objects in a column of objects, if they have one.
     missing : str
-        What stood for a missing value in a column of objects: ``None``, ``nan``, ``<NA>`` or ``NaT``.
+        The mark of a missing value in a column of objects: ``None``, ``nan``, ``<NA>`` or ``NaT``.
     ordered : bool
         Whether the levels have an order.
     digest : str
-        Stands for the levels of a category that has too many of them, or such as JSON cannot say.
+        Stands for the levels of a category that has too many, or some that JSON cannot hold.
     label : str
-        JSON of the name in the frame, if that is neither a text nor an integer.
+        JSON of the name in the frame, if that is neither text nor an integer.
     """
 
     name: str | None
@@ -81,11 +83,9 @@ class Column(Shown):
         return {"type": self.dtype, **inner, **named, "required": self.required}
 
     def facts(self) -> dict[str, Any]:
-        """Return what MLflow's JSON has no word for."""
-        told = {fact: getattr(self, fact) for fact in _FACTS}
-        return {
-            fact: value for fact, value in told.items() if value not in (None, False, "") or (fact, value) == _NAIVE
-        }
+        """Return the facts that MLflow's JSON has no word for."""
+        facts = ((fact, getattr(self, fact)) for fact in _FACTS)
+        return {fact: value for fact, value in facts if value not in (None, False, "") or (fact, value) == _NAIVE}
 
     def __str__(self) -> str:
         return _named(self.name) + self.dtype + ("" if self.required else "?")
@@ -104,9 +104,9 @@ class Tensor(Shown):
     name : str or None
         None for the only array.
     form : str
-        What it was shown as, if it is one of several; see `registry_nb.schema.signature.Signature`.
+        Its container, if it is one of several; see `registry_nb.schema.signature.Signature`.
     columns : tuple of str
-        The names that the model knows its second axis by, though it was shown an array.
+        The model's own names of the second axis, though its example was an array.
     """
 
     dtype: str
@@ -121,7 +121,7 @@ class Tensor(Shown):
         return {"type": "tensor", **named, "tensor-spec": {"dtype": self.dtype, "shape": list(self.shape)}}
 
     def facts(self) -> dict[str, Any]:
-        """Return what MLflow's JSON has no word for."""
+        """Return the facts that MLflow's JSON has no word for."""
         return {fact: value for fact in _OF_TENSORS if (value := getattr(self, fact))}
 
     def __str__(self) -> str:
@@ -132,7 +132,7 @@ Spec: TypeAlias = Column | Tensor
 
 
 def spec_of(data: Mapping[str, Any], facts: Mapping[str, Any]) -> Spec:
-    """Read a column or tensor out of MLflow's JSON, and out of ours what that has no word for."""
+    """Read a column or tensor from MLflow's JSON and our facts."""
     if data["type"] == "tensor":
         spec = data["tensor-spec"]
         form, columns = str(facts.get("form", "")), tuple(map(str, facts.get("columns", ())))
@@ -147,3 +147,34 @@ def spec_of(data: Mapping[str, Any], facts: Mapping[str, Any]) -> Spec:
 
 def _named(name: str | None) -> str:
     return "" if name is None else f"{name}: "
+
+
+def label_text(label: Any) -> str:
+    """Return the JSON of a column's name in the frame, empty if its text and `integer_name` are enough."""
+    if isinstance(label, str) or (isinstance(label, Integral) and not isinstance(label, bool)):
+        return ""
+    return json.dumps(_label_json(label))
+
+
+def _label_json(label: Any) -> Any:
+    if isinstance(label, tuple):
+        return list(map(_label_json, label))
+    if label is None or isinstance(label, (str, bool, int)) or (isinstance(label, float) and math.isfinite(label)):
+        return label
+    if type(label).__name__ == "Timestamp":
+        return {"Timestamp": str(label)}
+    raise ValueError(f"the name {label!r} of a column, a {type(label).__name__}, cannot be kept; make it a text")
+
+
+def label_of(column: Column) -> Any:
+    """Return the name of the column in the frame."""
+    if not column.label:
+        return int(column.name or 0) if column.integer_name else column.name
+    import pandas as pd
+
+    def read(data: Any) -> Any:
+        if isinstance(data, list):
+            return tuple(map(read, data))
+        return pd.Timestamp(data["Timestamp"]) if isinstance(data, dict) else data
+
+    return read(json.loads(column.label))

@@ -1,4 +1,4 @@
-"""What somebody who calls one version of a model would meet at another: a pure comparison of two signatures."""
+"""Compare two signatures: what breaks for callers of the old version if the new one replaces it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _EXACT = {16: 8, 32: 16, 64: 32}
 
 
 def incompatibilities(old: Signature, new: Signature) -> tuple[str, ...]:
-    """Say what breaks for whoever sends the old input and reads the old output.
+    """Return what breaks for callers that send the old input and read the old output.
 
-    Every input that the old signature takes, the new one must take as well, whatever its values. What is not known on
-    either side breaks nothing.
+    The new signature must accept every input that the old one accepts, whatever its values. Facts that are unknown on
+    either side break nothing.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def incompatibilities(old: Signature, new: Signature) -> tuple[str, ...]:
 
 
 def _aligned(old: Sequence[Spec], new: Sequence[Spec]) -> Sequence[Spec]:
-    """Say an array as columns where the other side has columns, and back: each is taken for the other by position."""
+    """Describe an old array as columns if the new side has columns, and the reverse: they match by position."""
     first, other = old[0], new[0]
     if isinstance(first, Tensor) and isinstance(other, Column) and first.name is None and len(first.shape) == 2:
         width = first.shape[1]
@@ -69,7 +69,7 @@ def _aligned(old: Sequence[Spec], new: Sequence[Spec]) -> Sequence[Spec]:
 
 
 def _of_containers(old: Signature, new: Signature) -> Iterator[str]:
-    """Say if the new model takes one row, or one value, where the old one took many; other containers are made here."""
+    """Report one row or value instead of many, and containers that cannot be made here."""
     if new.form in SINGLE and old.form not in {*SINGLE, ""}:
         yield f"the input could have many rows ({old.form}) and must be one now ({new.form})"
     elif not is_makeable(new.form) and old.form not in {new.form, ""}:
@@ -115,7 +115,7 @@ def _narrowed(what: str, was: Spec, now: Spec) -> Iterator[str]:
 
 
 def _levelled(what: str, was: Column, now: Column) -> Iterator[str]:
-    """Say what a category no longer takes: a level that is new to it is added, unless its levels have an order."""
+    """Report levels that a category no longer accepts: an unknown one is added, unless the levels have an order."""
     if now.digest and now.digest != was.digest:
         yield f"{what} must be a category now whose levels are not kept"
     elif now.levels is not None and now.ordered:
@@ -127,7 +127,7 @@ def _levelled(what: str, was: Column, now: Column) -> Iterator[str]:
 
 
 def _width(was: Spec, now: Spec) -> tuple[str, str]:
-    """Return the types of both sides; of numbers of one type, the dtypes that were shown, if both are known."""
+    """Return the types of both sides; for numbers of one type, the dtypes of the examples, if both are known."""
     if isinstance(was, Column) and isinstance(now, Column) and was.dtype == now.dtype:
         before, after = (_NUMBER.fullmatch(spec.storage.lower().removesuffix("[pyarrow]")) for spec in (was, now))
         if before and after and was.levels is None and now.levels is None:
@@ -136,7 +136,7 @@ def _width(was: Spec, now: Spec) -> tuple[str, str]:
 
 
 def _kind(spec: Column) -> str:
-    """Name what MLflow's nested types and those that it does not have consist of; empty if that is not checked."""
+    """Name the contents of types that are nested or unknown to MLflow; empty if they are not checked."""
     return re.sub(r"\[.*", "", spec.cells if spec.storage == "object" else spec.storage)
 
 
@@ -154,7 +154,7 @@ def _of_outputs(old: Sequence[Spec], new: Sequence[Spec]) -> Iterator[str]:
 
 
 def _safe(was: str, now: str) -> bool:
-    """Tell whether every value of one type is accepted as the other, whatever it is."""
+    """Whether every value of one type is accepted as the other."""
     was, now = _DTYPES.get(was, was), _DTYPES.get(now, now)
     a, b = _NUMBER.fullmatch(was), _NUMBER.fullmatch(now)
     if not a or not b:

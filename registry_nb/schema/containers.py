@@ -1,8 +1,8 @@
-"""The containers that a model may be shown its input in, and how what was checked is put into the same one again.
+"""The containers of model inputs: their names, and how checked data is put into the container of the model's example.
 
-A container is called by its type: ``pandas.DataFrame``, ``numpy.ndarray``, ``scipy.sparse.csr_matrix``, ``list[dict]``,
-``list[list[float]]``. A model that was shown one is handed no other. What cannot be made here, because it is of a type
-that is not known or of a library that is not installed, has to be given as such.
+A container is named by its type: ``pandas.DataFrame``, ``numpy.ndarray``, ``scipy.sparse.csr_matrix``, ``list[dict]``,
+``list[list[float]]``. A model always gets the container of its example. If that cannot be made here, because its type
+is unknown or its library is not installed, the caller has to pass it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry_nb.schema.columns import Column
-from registry_nb.schema.forms import is_frame, is_of, is_series, is_structured, row_of
+from registry_nb.schema.forms import is_frame, is_of, is_series, is_structured, object_array, row_of
 
 #: A series that is one row, its index the names of the columns; and one of objects, each of a type of its own.
 ROW, ROW_OF_OBJECTS = "pandas.Series[row]", "pandas.Series[row of objects]"
@@ -33,7 +33,7 @@ _INDEXES = frozenset({"Index", "RangeIndex", "DatetimeIndex", "TimedeltaIndex", 
 
 
 class Unmakeable(Exception):
-    """Why a container cannot be made, in words that follow what was given."""
+    """Why a container cannot be made, in words that follow a name for the input."""
 
 
 def form_of(data: Any) -> str:
@@ -65,7 +65,7 @@ def form_of(data: Any) -> str:
 
 
 def form_of_cell(cell: Any) -> str:
-    """Name what an element of a list is."""
+    """Name the type of an element of a list."""
     import numpy as np
 
     if isinstance(cell, np.generic) and not is_structured(cell):
@@ -75,7 +75,7 @@ def form_of_cell(cell: Any) -> str:
 
 
 def _merged(one: str, other: str) -> str:
-    """Name what two elements of a list have in common."""
+    """Name the type that two elements of a list have in common."""
     if one == other:
         return one
     a, b = _SEQUENCE.fullmatch(one), _SEQUENCE.fullmatch(other)
@@ -95,7 +95,7 @@ def _base(data: Any, library: str) -> str:
 
 
 def form_of_row(series: Any) -> str:
-    """Name what a series of pandas is that is one row."""
+    """Name the container of one row that is a series of pandas."""
     return ROW_OF_OBJECTS if series.dtype == object else ROW
 
 
@@ -109,19 +109,41 @@ def form_of_lists(data: Any) -> str:
 
 
 def is_lists(form: str) -> bool:
-    """Tell whether this is a mapping of columns."""
+    """Whether this is a mapping of columns."""
     return form.startswith("dict[")
 
 
 def is_sequence(form: str) -> bool:
-    """Tell whether this is a list or a tuple."""
+    """Whether this is a list or a tuple."""
     return _SEQUENCE.fullmatch(form) is not None
 
 
 def is_makeable(form: str) -> bool:
-    """Tell whether such a container can be made of other data; of what is not known, nothing is asked."""
+    """Whether such a container can be made of other data. An unknown one has no requirements."""
     library = form.rpartition(".")[0]
     return is_sequence(form) or is_lists(form) or form in {*SINGLE, "", "series", "records"} or library in _MAKEABLE
+
+
+def own_dtype(data: Any, form: str) -> str:
+    """Return the dtype of a series of polars or pyarrow; empty for others."""
+    if is_of(data, "polars"):
+        return str(data.dtype)
+    return str(data.type) if form.startswith("pyarrow.") else ""
+
+
+def own_dtypes(data: Any, form: str) -> dict[str, str]:
+    """Return the names and dtypes of the columns of a container that is not pandas'; nothing for others."""
+    if is_lists(form):
+        arrays = {str(name): column for name, column in data.items() if form_of(column) == "numpy.ndarray"}
+        return {name: str(array.dtype) for name, array in arrays.items()}
+    if is_structured(data):
+        return {name: str(data.dtype[name]) for name in data.dtype.names}
+    if form.startswith("polars.") and hasattr(data, "collect_schema"):
+        return {name: str(dtype) for name, dtype in data.collect_schema().items()}
+    if form.startswith("pyarrow.") and hasattr(data, "schema"):
+        names = data.schema.names
+        return dict(zip(names, map(str, data.schema.types), strict=True)) if len(set(names)) == len(names) else {}
+    return {}
 
 
 # -- of arrays -------------------------------------------------------------------------------------------------------
@@ -135,12 +157,7 @@ def dense(matrix: Any) -> Any:
 
 
 def shaped(form: str, array: Any) -> Any:
-    """Put an array of numpy into a container.
-
-    Raises
-    ------
-    Unmakeable
-    """
+    """Put an array of numpy into a container."""
     import numpy as np
 
     if form == "numpy.ndarray":
@@ -168,9 +185,9 @@ def sparse(form: str, matrix: Any) -> Any:
 
 
 def _nested(form: str, array: Any) -> Any:
-    found = _SEQUENCE.fullmatch(form)
-    assert found is not None
-    kind, inner = (list if found[1] == "list" else tuple), found[2]
+    match = _SEQUENCE.fullmatch(form)
+    assert match is not None
+    kind, inner = (list if match[1] == "list" else tuple), match[2]
     if is_sequence(inner) and array.ndim > 1:
         return kind(_nested(inner, row) for row in array)
     if inner in _SERIES and array.ndim == 2:
@@ -202,25 +219,14 @@ def cells_of(series: Any) -> list[Any]:
 
 
 def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
-    """Put columns that were checked, as a frame of pandas, into a container.
+    """Put checked columns, a frame of pandas with one spec each, into a container.
 
-    Parameters
-    ----------
-    form : str
-    frame : DataFrame
-    specs : sequence of Column
-        One for each column of the frame.
-    given : object
-        What the input was: rows of it that lack a name still lack it.
-
-    Raises
-    ------
-    Unmakeable
+    `given` is the original input: its rows that lack a name still lack it.
     """
     if form == "pandas.DataFrame":
         return frame
     library, _, name = form.rpartition(".")
-    found = _SEQUENCE.fullmatch(form)
+    match = _SEQUENCE.fullmatch(form)
     if form in {"pandas.Series", "pandas.Index"}:
         return frame.iloc[:, 0] if name == "Series" else _imported(form, library).Index(frame.iloc[:, 0])
     if form == "scalar":
@@ -234,10 +240,10 @@ def put(form: str, frame: Any, specs: Sequence[Column], given: Any) -> Any:
         kinds = kinds if kinds[1:] else kinds * len(specs)
         columns = (_listed(kinds[i], frame.iloc[:, i], spec) for i, spec in enumerate(specs))
         return dict(zip(frame.columns.tolist(), columns, strict=True))
-    if found and found[2] in SINGLE:
-        return (list if found[1] == "list" else tuple)(_rows(found[2], frame, given))
-    if found and frame.shape[1] == 1:
-        return (list if found[1] == "list" else tuple)(cells_of(frame.iloc[:, 0]))
+    if match and match[2] in SINGLE:
+        return (list if match[1] == "list" else tuple)(_rows(match[2], frame, given))
+    if match and frame.shape[1] == 1:
+        return (list if match[1] == "list" else tuple)(cells_of(frame.iloc[:, 0]))
     if form in {"numpy.ndarray", "numpy.recarray"}:
         return _array(name, frame, specs)
     if library == "polars":
@@ -260,7 +266,7 @@ def _row(form: str, frame: Any, given: Any) -> Any:
     cells = [_only(cells_of(frame.iloc[:, i]), "row") for i in range(frame.shape[1])]
     if form == ROW:
         return frame.T.set_axis([name], axis=1).iloc[:, 0]
-    array = objects(cells)
+    array = object_array(cells)
     return pd.Series(array, index=frame.columns, name=name, dtype=object)
 
 
@@ -269,7 +275,7 @@ def _listed(kind: str, series: Any, spec: Column) -> Any:
     if kind == "pandas.Series":
         return series.rename(None)
     if kind == "numpy.ndarray":
-        return objects(cells_of(series)) if spec.storage == "object" else _filled(spec, series.to_numpy())
+        return object_array(cells_of(series)) if spec.storage == "object" else _filled(spec, series.to_numpy())
     return (list if kind == "list" else tuple)(cells_of(series))
 
 
@@ -294,7 +300,7 @@ def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
     import numpy as np
 
     if specs[0].name is None:
-        return objects(cells_of(frame.iloc[:, 0]))
+        return object_array(cells_of(frame.iloc[:, 0]))
     columns = [_filled(spec, frame.iloc[:, i].to_numpy()) for i, spec in enumerate(specs)]
     names = [str(spec.name) for spec in specs]
     array = np.empty(len(frame), [(name, column.dtype) for name, column in zip(names, columns, strict=True)])
@@ -304,7 +310,7 @@ def _array(name: str, frame: Any, specs: Sequence[Column]) -> Any:
 
 
 def _filled(spec: Column, values: Any) -> Any:
-    """Return an array of the dtype that the model was shown; how long texts may be, is no fact of a model."""
+    """Return an array of the example's dtype; the width of texts may differ."""
     import pandas as pd
 
     dtype, there = dtype_for(spec.storage, values), ~pd.isna(values)
@@ -317,7 +323,7 @@ def _filled(spec: Column, values: Any) -> Any:
 
 
 def dtype_for(storage: str, values: Any) -> Any:
-    """Return the dtype that a text names, as wide as some texts are that it is to hold."""
+    """Return the dtype that a text names; one of texts is wide enough for the values."""
     import numpy as np
 
     dtype = np.dtype(storage)
@@ -325,16 +331,6 @@ def dtype_for(storage: str, values: Any) -> Any:
         return dtype
     widest = max((len(cell) for cell in values.tolist() if isinstance(cell, (str, bytes))), default=0)
     return np.dtype(dtype.str[:2] + str(max(widest, dtype.itemsize // (4 if dtype.kind == "U" else 1))))
-
-
-def objects(cells: list[Any]) -> Any:
-    """Return an array of the very objects, also where they are lists or arrays."""
-    import numpy as np
-
-    array = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
-        array[i] = cell
-    return array
 
 
 def _values(frame: Any, place: int, spec: Column) -> list[Any]:
@@ -366,20 +362,15 @@ def _polars(pl: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
 
 
 def polars_type(pl: Any, text: str, levels: Sequence[Any] | None = None) -> Any:
-    """Return the dtype of polars that a text names; `levels` are those of an Enum.
-
-    Raises
-    ------
-    Unmakeable
-    """
+    """Return the dtype of polars that a text names; `levels` are those of an Enum."""
     if levels is not None:
         return pl.Enum(list(levels))
-    if found := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
-        return pl.Datetime(found[2], found[3]) if found[1] == "Datetime" else pl.Duration(found[2])
-    if found := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
-        return pl.Decimal(int(found[1]), int(found[2]))
-    if found := re.fullmatch(r"List\((.+)\)", text):
-        return pl.List(polars_type(pl, found[1]))
+    if match := re.fullmatch(r"(Datetime|Duration)\(time_unit='(ns|us|ms)'(?:, time_zone=(?:None|'([^']+)'))?\)", text):
+        return pl.Datetime(match[2], match[3]) if match[1] == "Datetime" else pl.Duration(match[2])
+    if match := re.fullmatch(r"Decimal\(precision=(\d+), scale=(\d+)\)", text):
+        return pl.Decimal(int(match[1]), int(match[2]))
+    if match := re.fullmatch(r"List\((.+)\)", text):
+        return pl.List(polars_type(pl, match[1]))
     if re.fullmatch(r"U?Int(8|16|32|64)|Float(32|64)|Boolean|String|Binary|Date|Time|Categorical|Null", text):
         return getattr(pl, text)
     raise Unmakeable(f"must be {text} of polars, which is what the model was shown")
@@ -402,20 +393,15 @@ def _arrow(pa: Any, name: str, frame: Any, specs: Sequence[Column]) -> Any:
 
 
 def arrow_type(pa: Any, text: str) -> Any:
-    """Return the type of pyarrow that a text names.
-
-    Raises
-    ------
-    Unmakeable
-    """
-    if found := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
-        return pa.timestamp(found[1], found[2])
-    if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
-        return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
-    if found := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
-        return pa.dictionary(pa.type_for_alias(found[2]), pa.type_for_alias(found[1]), found[3] == "1")
-    if found := re.fullmatch(r"list<\w+: (.+)>", text):
-        return pa.list_(arrow_type(pa, found[1]))
+    """Return the type of pyarrow that a text names."""
+    if match := re.fullmatch(r"timestamp\[(s|ms|us|ns), tz=(.+)\]", text):
+        return pa.timestamp(match[1], match[2])
+    if match := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (\d+)\)", text):
+        return getattr(pa, f"decimal{match[1]}")(int(match[2]), int(match[3]))
+    if match := re.fullmatch(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>", text):
+        return pa.dictionary(pa.type_for_alias(match[2]), pa.type_for_alias(match[1]), match[3] == "1")
+    if match := re.fullmatch(r"list<\w+: (.+)>", text):
+        return pa.list_(arrow_type(pa, match[1]))
     try:
         return pa.type_for_alias(text)
     except ValueError as error:

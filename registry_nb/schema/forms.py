@@ -1,9 +1,9 @@
-"""The forms that people's data comes in, read without importing the libraries that it is of, and what it is made of.
+"""Convert data of any library to pandas and numpy, without importing the libraries, and name its types.
 
-A frame or series of polars or pyarrow, what speaks one of the protocols for frames, structured arrays, mappings, rows
-that have names, and lists become pandas' own; arrays and tensors of other libraries numpy's. Wherever there are names
-of columns, they are read: what seems to have some that cannot be read is refused, and never taken by position. Types
-are called as numpy calls them; those of objects as pandas' ``infer_dtype`` does.
+Frames and series of polars and pyarrow, objects with one of the protocols for frames, structured arrays, mappings, rows
+with names, and lists become pandas'; arrays and tensors of other libraries numpy's. Names of columns are always read:
+data that seems to have names which cannot be read is refused, and never taken by position. Types have numpy's names;
+those of objects the names of pandas' ``infer_dtype``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-#: What `kind_of` returns, to MLflow's column types (https://mlflow.org/docs/latest/ml/model/signatures).
+#: MLflow's column type of each result of `kind_of` (https://mlflow.org/docs/latest/ml/model/signatures).
 COLUMN_TYPES = {
     "bool": "boolean",
     "boolean": "boolean",
@@ -42,44 +42,44 @@ COLUMN_TYPES = {
     "datetime": "datetime",
     "datetime64": "datetime",
 }
-#: Up to which whole numbers are exact as floats.
+#: The limit up to which whole numbers are exact as floats.
 _EXACT = 2**53
 #: An array of numpy among objects.
 ARRAY = re.compile(r"ndarray\[(bool|str|u?int(?:8|16|32|64)|float(?:16|32|64))\]")
 
 
 def is_frame(data: Any) -> bool:
-    """Tell whether this is a frame of pandas or polars, neither imported here."""
-    # Polars' first: a lazy frame warns where its columns are asked for.
+    """Whether this is a frame of pandas or polars, without importing them."""
+    # Polars first: a lazy frame warns on access to its columns.
     return hasattr(data, "collect_schema") or (hasattr(data, "columns") and hasattr(data, "iloc"))
 
 
 def is_of(data: Any, library: str) -> bool:
-    """Tell whether the class of an object, or one that it derives from, is of a library."""
+    """Whether the class of an object, or a base class, is of a library."""
     return any(kind.__module__.partition(".")[0] == library for kind in type(data).__mro__)
 
 
 def is_series(data: Any) -> bool:
-    """Tell whether this is a series of pandas or polars, an index, or an array of pyarrow."""
+    """Whether this is a series of pandas or polars, an index, or an array of pyarrow."""
     if hasattr(data, "dtype"):
         return hasattr(data, "to_numpy") and len(data.shape) == 1 and not hasattr(data, "coords")
     return is_of(data, "pyarrow") and hasattr(data, "null_count") and not hasattr(data, "schema")
 
 
 def is_foreign(data: Any) -> bool:
-    """Tell whether this is a sparse matrix, or a tensor of a library whose arrays are not numpy's."""
+    """Whether this is a sparse matrix, or a tensor of another library than numpy."""
     import numpy as np
 
     return hasattr(data, "dtype") and hasattr(data, "shape") and not isinstance(data, (np.ndarray, np.generic))
 
 
 def is_structured(data: Any) -> bool:
-    """Tell whether this is an array of numpy, or one element of such, whose fields have names."""
+    """Whether this is an array of numpy with named fields, or an element of one."""
     return getattr(getattr(data, "dtype", None), "names", None) is not None
 
 
 def row_of(data: Any) -> Mapping[Any, Any] | None:
-    """Return one row whose values have names as a mapping, None if it is none."""
+    """Return a row with names as a mapping; None for other data."""
     if isinstance(data, Mapping):
         return None if hasattr(data, "tocoo") else data  # one of scipy's sparse matrices is a mapping too
     if isinstance(data, tuple) and hasattr(data, "_fields"):
@@ -107,15 +107,15 @@ def plain_label(label: Any) -> Any:
 
 
 def name_of(label: Any) -> str:
-    """Return the text that a column is called by in a signature."""
+    """Return the name of a column in a signature."""
     return label if type(label) is str else str(plain_label(label))
 
 
 def frame_of(data: Any, *, columns: bool = False, nested: bool = False, raw: bool = False) -> Any:
     """Return a frame of pandas if the data has names of columns, or is mappings of scalars; else None.
 
-    With `columns`, a mapping of name to values is one too; with `nested`, a mapping is one row, whatever is in it. With
-    `raw`, the values of rows stay the objects that they are.
+    With `columns`, a mapping of name to values is one too; with `nested`, a mapping is always one row. With `raw`, the
+    values of rows stay the same objects.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _of_rows(rows: list[Any], *, raw: bool = False) -> Any:
 
 
 def frame_of_row(series: Any) -> Any:
-    """Return the frame of which a series of pandas is one row; what lies in a series of objects keeps its type."""
+    """Return the frame whose only row is a series of pandas; objects in it keep their type."""
     if series.dtype != object:
         return series.to_frame().T
     cells = (series_of([cell]) if hasattr(cell, "dtype") else objects_of([cell]) for cell in series.array)
@@ -169,24 +169,24 @@ def frame_of_row(series: Any) -> Any:
 
 
 def frame_of_lists(data: Mapping[Any, Any]) -> Any:
-    """Return the frame of a mapping of columns; what is in a list stays the object that it is."""
+    """Return the frame of a mapping of columns; the values of lists stay the same objects."""
 
     def column(values: Any) -> Any:
         if isinstance(values, (list, tuple)):
             return series_of(values) if all(hasattr(cell, "dtype") for cell in values) else objects_of(values)
-        # pandas would guess what dates and texts are.
+        # pandas would guess the types of dates and texts.
         return objects_of(values.tolist()) if getattr(values.dtype, "kind", "") in "OUS" else series_of(values)
 
     return _framed(list(data), map(column, data.values()))
 
 
 def _of_pandas(data: Any) -> Any:
-    """Return a frame of pandas; modin's, dask's and others, which have its methods, become one."""
+    """Return a frame of pandas; frames with its methods, as modin's and dask's, become one."""
     if is_of(data, "pandas"):
         return data
     for name in ("to_pandas", "_to_pandas", "compute"):
-        if callable(getattr(data, name, None)) and is_of(found := getattr(data, name)(), "pandas"):
-            return found
+        if callable(getattr(data, name, None)) and is_of(frame := getattr(data, name)(), "pandas"):
+            return frame
     return _of_others(data)
 
 
@@ -215,7 +215,7 @@ def _of_arrow(data: Any) -> Any:
 
 
 def _of_others(data: Any) -> Any:
-    """Read what speaks a protocol for frames; refuse what has names that no protocol tells; None for all else."""
+    """Read data with a protocol for frames; refuse other data that seems to have names; None for the rest."""
     import pandas as pd
 
     if hasattr(data, "coords") and hasattr(data, "dims") and hasattr(data, "to_numpy"):  # xarray's
@@ -235,7 +235,7 @@ def _of_others(data: Any) -> Any:
             return _of_arrow(pa.table(data))
     if hasattr(data, "__dataframe__") and hasattr(pd.api, "interchange"):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # which protocol its library speaks is not the user's
+            warnings.simplefilter("ignore", DeprecationWarning)  # the user does not choose the protocol
             return pd.api.interchange.from_dataframe(data.__dataframe__())
     if reason or hasattr(data, "columns") or hasattr(data, "column_names"):
         raise ValueError(
@@ -247,7 +247,7 @@ def _of_others(data: Any) -> Any:
 def _framed(names: list[Any], columns: Iterable[Any], rows: int | None = None) -> Any:
     import pandas as pd
 
-    # By position: series would be aligned by their indices, and what one of them lacks would be made up.
+    # By position: pandas would align the series by their indices, and fill what one of them lacks.
     parts = {i: column.reset_index(drop=True) for i, column in enumerate(columns)}
     if len({len(part) for part in parts.values()}) > 1:
         raise ValueError("its columns do not have the same length")
@@ -257,7 +257,7 @@ def _framed(names: list[Any], columns: Iterable[Any], rows: int | None = None) -
 
 
 def series_of(data: Any) -> Any:
-    """Return a series of pandas; what is in a list keeps its type, also where values are missing."""
+    """Return a series of pandas; values of a list keep their type, also if some are missing."""
     import pandas as pd
 
     if is_of(data, "polars"):
@@ -277,19 +277,24 @@ def series_of(data: Any) -> Any:
 
 
 def objects_of(values: Iterable[Any]) -> Any:
-    """Return a series of the very objects, also where they are lists or arrays."""
-    import numpy as np
+    """Return a series of the same objects, even if they are lists or arrays."""
     import pandas as pd
 
-    cells = list(values)
+    return pd.Series(object_array(list(values)), dtype=object)
+
+
+def object_array(cells: list[Any]) -> Any:
+    """Return an array of the same objects, even if they are lists or arrays."""
+    import numpy as np
+
     array = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):  # one by one: numpy would unpack what is nested
+    for i, cell in enumerate(cells):  # one by one: numpy would unpack nested ones
         array[i] = cell
-    return pd.Series(array, dtype=object)
+    return array
 
 
 def _of_array(array: Any) -> Any:
-    """Convert an array of pyarrow; whole numbers stay whole where some are missing."""
+    """Convert an array of pyarrow; whole numbers stay whole if some are missing."""
     import pandas as pd
 
     kind = str(array.type)
@@ -332,17 +337,17 @@ def plain(series: Any) -> Any:
 
 
 def is_masked_array(data: Any) -> bool:
-    """Tell whether this is one of numpy's masked arrays in which something is masked."""
+    """Whether this is a masked array of numpy with masked values."""
     return hasattr(data, "mask") and hasattr(data, "fill_value") and bool(data.mask.any())
 
 
 def is_masked(dtype: Any) -> bool:
-    """Tell whether this is one of pandas' dtypes of numbers and booleans that keep a mask of what is missing."""
+    """Whether this is a nullable dtype of pandas for numbers or booleans."""
     return hasattr(dtype, "numpy_dtype")
 
 
 def kind_of(series: Any) -> str:
-    """Return numpy's name of the dtype; for objects, what they are in the words of pandas' ``infer_dtype``."""
+    """Return numpy's name of the dtype; for objects, the name of pandas' ``infer_dtype``."""
     from pandas.api.types import infer_dtype
 
     name = str(getattr(series.dtype, "numpy_dtype", series.dtype).name)
@@ -355,9 +360,9 @@ def kind_of(series: Any) -> str:
 
 
 def digest_of(levels: Any) -> str:
-    """Return what stands for the levels of a category, in their order."""
-    told = repr((str(levels.dtype), [repr(level) for level in levels.tolist()]))
-    return "sha256:" + hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    """Return a digest of the levels of a category, in their order."""
+    text = repr((str(levels.dtype), [repr(level) for level in levels.tolist()]))
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def zone_of(series: Any) -> str:
@@ -375,12 +380,12 @@ def dtype_name(dtype: Any) -> str:
 def type_of(cell: Any) -> str:
     """Name the type of an object; of an array of numpy, with the dtype."""
     kind = type(cell).__name__
-    told = f"{kind}[{dtype_name(cell.dtype)}]" if kind == "ndarray" else kind
-    return told if ARRAY.fullmatch(told) else kind
+    name = f"{kind}[{dtype_name(cell.dtype)}]" if kind == "ndarray" else kind
+    return name if ARRAY.fullmatch(name) else kind
 
 
 def host(data: Any) -> Any:
-    """Return an array of numpy, also from a tensor that has a gradient or lies on another device."""
+    """Return an array of numpy, also from a tensor with a gradient or on another device."""
     import numpy as np
 
     if is_masked_array(data):
@@ -389,13 +394,10 @@ def host(data: Any) -> Any:
 
 
 def array_of(data: Any) -> Any:
-    """Return an array of numpy of what is not one yet.
+    """Return an array of numpy; refuse lists that numpy would convert with a loss.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If rows differ in length; or a list mixes texts or booleans with something else, where numpy would make all of
-        it text, or numbers; or whole numbers with floats that cannot hold them.
+    These mix texts or booleans with other values, of which numpy would make text or numbers, or whole numbers with
+    floats that cannot hold them.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Whatever an input comes as, a frame of pandas for the columns of a signature: by names where there are names."""
+"""Make a frame of pandas from any input, for the columns of a signature: by names if there are names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry_nb.errors import listed, shown
-from registry_nb.schema.casting import Misfit
-from registry_nb.schema.columns import SCALARS, Column
+from registry_nb.schema.arrays import Misfit
+from registry_nb.schema.columns import SCALARS, Column, label_of
 from registry_nb.schema.containers import ROW, ROW_OF_OBJECTS, form_of, form_of_lists, form_of_row, is_lists
 from registry_nb.schema.forms import (
     frame_of,
@@ -23,16 +23,15 @@ from registry_nb.schema.forms import (
     row_of,
     series_of,
 )
-from registry_nb.schema.signature import label_of
 
-#: What earlier releases wrote of the container: nothing, or a hint. A model is then handed what it was handed by them.
+#: Names of containers from earlier releases: none, or a hint. Such a model gets its input as it did in that release.
 EARLIER = frozenset({"", "series", "records"})
 #: A series that is one row.
 ROWS = frozenset({ROW, ROW_OF_OBJECTS})
 
 
 def frame_for(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool, bool]:
-    """Return a frame, whether it was made by position, and whether the model may get the data as it is."""
+    """Return a frame, whether its columns are by position, and whether the model may get the data unchanged."""
     names = [spec.name for spec in specs]
     known = form not in EARLIER
     alike = known and form_of(data) == form
@@ -43,9 +42,9 @@ def frame_for(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool,
             and known
             and len(specs) == 1
             and names[0] is None
-            and (found := _nested_column(form, data, alike)) is not None
+            and (column := _nested_column(form, data, alike)) is not None
         ):
-            return found.to_frame(names[0]), False, alike
+            return column.to_frame(names[0]), False, alike
         if form in ROWS and (one := _one_row(specs, form, data)) is not None:
             return one
         if is_lists(form) and form_of_lists(data) == form:
@@ -80,14 +79,11 @@ def frame_for(specs: Sequence[Column], data: Any, form: str) -> tuple[Any, bool,
 def _labels(specs: Sequence[Column]) -> Any:
     import pandas as pd
 
-    return pd.Index(
-        [label_of(spec) if spec.label else int(spec.name or 0) if spec.integer_name else spec.name for spec in specs],
-        tupleize_cols=False,
-    )
+    return pd.Index(list(map(label_of, specs)), tupleize_cols=False)
 
 
 def _one_row(specs: Sequence[Column], form: str, data: Any) -> tuple[Any, bool, bool] | None:
-    """Make a frame of a series that is one row, or of as many values without names; None of what is neither."""
+    """Make a frame from a series that is one row, or from as many values without names; None for other data."""
     if is_series(data):
         series = data if hasattr(data, "iloc") else series_of(data)
     elif isinstance(data, (list, tuple)) and not any(map(_is_part, data)) and not hasattr(data, "_fields"):
@@ -124,7 +120,7 @@ def _is_mixed(data: Any) -> bool:
 
 
 def _by_position(specs: Sequence[Column], data: Any) -> Any:
-    """Make a frame of an array, a list of rows, or a list of values where there is one column."""
+    """Make a frame from an array, a list of rows, or a list of values for one column."""
     import pandas as pd
 
     width, hint = len(specs), "[[...]] around it makes it one row"
@@ -156,12 +152,12 @@ def _by_position(specs: Sequence[Column], data: Any) -> Any:
 
 
 def is_scalar(data: Any) -> bool:
-    """Tell whether this is one value."""
+    """Whether this is one value."""
     return isinstance(data, (str, bytes)) or not hasattr(data, "__len__")
 
 
 def is_literal(data: Any) -> bool:
-    """Tell whether the data is made of Python's own values, whose floats have no width."""
+    """Whether the data consists of Python's own values, whose floats have no width."""
     if hasattr(data, "dtype") or is_frame(data) or not (is_scalar(data) or isinstance(data, (Mapping, list, tuple))):
         return False
     values = data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ()

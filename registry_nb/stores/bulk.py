@@ -1,4 +1,4 @@
-"""The garbage collector, kept away from where many small objects are made and none of them is garbage."""
+"""Pauses of the garbage collector."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Make ten thousand records without looking for garbage among them, which would take half of the time.
+    """Pause the garbage collector while many records are built: it would take half of the time.
 
-    Of two threads that pause it the first to end lets it run again, which costs the other some time and no more.
+    Of two threads that pause it, the first to end resumes it, which costs the other only some time.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What the disk promises, and how to ask for it: the few calls that durability rests on, for every platform."""
+"""The system calls on which durability depends, for every platform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -19,10 +19,10 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-#: How drafts are called, so that what a killed writer left can be recognised.
+#: The prefix of drafts, by which the files of a killed writer are recognised.
 DRAFT = ".draft-"
 
-#: File systems whose locks, caches or renames promise less than a local disk's (Linux's names).
+#: File systems whose locks, caches or renames guarantee less than a local disk's (Linux's names).
 _NETWORK = {
     "nfs",
     "nfs4",
@@ -40,30 +40,34 @@ _NETWORK = {
     "vboxsf",
     "prl_fs",
 }
-#: File systems on which everything belongs to whoever mounted them.
+#: File systems on which the user who mounted them owns every file.
 _WITHOUT_OWNERS = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "iso9660", "udf"}
 
-#: How the kernel writes a blank, or a backslash, in the name of a mount point.
+#: The kernel's notation for a blank or a backslash in a mount point.
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def sync(fd: int) -> None:
-    """Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has."""
+def _full_sync(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
+            raise
+        os.fsync(fd)  # a file system that does not know the call
+
+
+def _strongest_sync() -> Callable[[int], None]:
     if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
-        try:
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
-                raise
-            os.fsync(fd)  # a file system that does not know the call
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(fd)
-    else:
-        os.fsync(fd)
+        return _full_sync
+    return getattr(os, "fdatasync", os.fsync)
+
+
+#: Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has.
+sync = _strongest_sync()
 
 
 def sync_folder(path: str) -> None:
-    """Ask the disk to keep a folder's entries: without it, a renamed file may be gone after a power failure."""
+    """Make the disk keep a folder's entries: otherwise a renamed file may be gone after a power failure."""
     if os.name == "nt":
         return  # Windows has no such call; NTFS journals its entries
     fd = os.open(path, os.O_RDONLY)
@@ -81,7 +85,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def open_regular(path: str) -> IO[bytes]:
-    """Open a file for reading; a pipe is not waited for, and a device that never ends is not read."""
+    """Open a regular file for reading; pipes and devices, which may never end, are refused."""
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         kind = os.fstat(fd).st_mode
@@ -102,7 +106,7 @@ def read_at(fd: int, size: int, position: int) -> bytes:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder and those above it, durably."""
+    """Make a folder and its parents, durably."""
     missing = []
     while path and not os.path.isdir(path):
         missing.append(path)
@@ -117,16 +121,11 @@ def make_folder(path: str) -> None:
 def draft(target: str) -> Iterator[IO[bytes]]:
     """Write a file that appears whole or not at all: draft, fsync, rename, fsync of the folder.
 
-    The mode and the group of a file that is replaced are kept, so that a folder that a group shares stays shared.
-
-    Parameters
-    ----------
-    target : str
-        Where the file appears; the draft lies beside it meanwhile.
+    A replaced file's mode and group are kept, so that a folder that a group shares stays shared.
     """
     folder, name = os.path.split(target)
     path = os.path.join(folder, f"{DRAFT}{uuid.uuid4().hex}-{name}")
-    # Not mkstemp, which makes files that only their owner reads, whatever the umask says.
+    # Not mkstemp, which ignores the umask: only the owner could read the file.
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(fd, "wb", buffering=1 << 20) as file:
@@ -143,7 +142,7 @@ def draft(target: str) -> Iterator[IO[bytes]]:
 
 
 def remove_drafts(target: str) -> None:
-    """Remove what killed writers left of drafts of a file; for the holder of the lock under which they are made."""
+    """Remove the drafts of a file that killed writers left; only the holder of the writers' lock may call it."""
     folder, name = os.path.split(target)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -167,39 +166,44 @@ def _share_like(fd: int, target: str) -> None:
 
 @contextmanager
 def storage_errors(path: str, doing: str) -> Iterator[None]:
-    """Turn the operating system's errors into one sentence."""
+    """Raise the operating system's errors as one sentence."""
     try:
         yield
-    except StorageError:
-        raise
     except OSError as error:
-        pass_signals(error)  # a TimeoutError is an OSError, too
-        forbidden = "you may not read it" if doing == "reading" else "you may not write there"
-        hints = {
-            errno.ENOSPC: "the disk is full; make room and try again",
-            errno.EDQUOT: "your quota is used up; make room and try again",
-            errno.EFBIG: "the file may not grow any further here",
-            errno.EROFS: "the file system is read-only",
-            errno.EACCES: forbidden,
-            errno.EPERM: forbidden,
-            errno.ENOENT: "it, or the folder around it, is not there (any more)",
-            errno.ENOTDIR: "a file stands where a folder should be",
-            errno.EISDIR: "a folder stands where the file should be",
-        }
-        reason = hints.get(error.errno or 0, f"{error.strerror or error}")
-        wrapped = StorageError(f"{doing} {path} failed: {reason}; nothing was changed", path=path, reason=reason)
-        wrapped.errno = error.errno
-        raise wrapped from error
+        raise storage_error(error, path, doing) from error
+
+
+def storage_error(error: OSError, path: str, doing: str) -> StorageError:
+    """Return the operating system's error as one sentence; one that is so already is raised again."""
+    if isinstance(error, StorageError):
+        raise error
+    pass_signals(error)  # a TimeoutError is an OSError, too
+    forbidden = "you may not read it" if doing == "reading" else "you may not write there"
+    hints = {
+        errno.ENOSPC: "the disk is full; make room and try again",
+        errno.EDQUOT: "your quota is used up; make room and try again",
+        errno.EFBIG: "the file may not grow any further here",
+        errno.EROFS: "the file system is read-only",
+        errno.EACCES: forbidden,
+        errno.EPERM: forbidden,
+        errno.ENOENT: "it, or the folder around it, is not there (any more)",
+        errno.ENOTDIR: "a file stands where a folder should be",
+        errno.EISDIR: "a folder stands where the file should be",
+    }
+    reason = hints.get(error.errno or 0, f"{error.strerror or error}")
+    wrapped = StorageError(f"{doing} {path} failed: {reason}; nothing was changed", path=path, reason=reason)
+    wrapped.errno = error.errno
+    return wrapped
 
 
 def is_network(path: str) -> bool:
-    """Whether a path lies on a network or user-space file system; where that cannot be told, no."""
+    """Whether a path is on a network or user-space file system; no if that is unknown."""
     kind = _file_system(path)
     return kind in _NETWORK or kind.startswith("fuse")
 
 
 def knows_owners(path: str) -> bool:
-    """Whether files belong to those who made them, where a path lies; where that cannot be told, yes."""
+    """Whether files belong to the users who made them, on the file system of a path; yes if that is unknown."""
     return not is_network(path) and _file_system(path) not in _WITHOUT_OWNERS
 
 
@@ -212,7 +216,7 @@ def _file_system(path: str) -> str:
     best, kind = "", ""
     for line in lines:
         before, _, after = line.partition(" - ")
-        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
+        point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, after.split(" ")[0]

@@ -1,7 +1,7 @@
 r"""The journal's format, as pure functions over bytes.
 
-One JSON object a line. Its last field is the CRC-32 (zlib's) of every byte of the file before that field, so that one
-pass verifies the whole file, and a line that was changed, lost or moved is found::
+One JSON object a line. Its last field is the CRC-32 (zlib's) of all bytes of the file before that field, so that one
+pass verifies the whole file, and detects a line that was changed, lost or moved::
 
     {"registry_nb":1,"gen":7,"next":{"versions:Iris":101},"crc":"5c1b9d07"}             the first line
     {"t":"versions:Iris","id":17,"n":1,"doc":{...},"crc":"1f2e3d4c"}                    put a document
@@ -9,7 +9,7 @@ pass verifies the whole file, and a line that was changed, lost or moved is foun
     {"t":"versions:Iris","id":0,"n":0,"drop":1,"crc":"..."}                             remove the table
     {"t":"versions:Iris","id":101,"n":0,"next":1,"crc":"..."}                           ids below this one are used up
 
-``n`` counts the lines of a transaction down to 0: a group without its 0 never happened.
+``n`` counts the lines of a transaction down to 0; a group without its 0 does not count.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n')
 
 
 class Operation(NamedTuple):
-    """One line: what happens to which document of which table."""
+    """One line: a change to one document of one table."""
 
     table: bytes
     id: int
@@ -62,35 +62,36 @@ class Damage(Exception):
 
 
 def seal(crc: int) -> bytes:
-    """Write the last field of a line, given the checksum of everything before it."""
+    """Return the last field of a line, from the checksum of everything before it."""
     return b',"crc":"%08x"}\n' % crc
 
 
 def sealed(body: bytes, crc: int) -> tuple[bytes, int]:
     """Close a line; return its last field, and the checksum of the file with it."""
-    end = seal(zlib.crc32(body, crc))
-    return end, zlib.crc32(end, zlib.crc32(body, crc))
+    crc = zlib.crc32(body, crc)
+    end = b',"crc":"%08x"}\n' % crc
+    return end, zlib.crc32(end, crc)
 
 
 def checksum_after(end: bytes) -> int:
-    """Return the checksum of a file, given the last field of its last line."""
+    """Return the checksum of a file, from the last field of its last line."""
     return zlib.crc32(end, int(end[8:16], 16))
 
 
 def header_body(generation: int, next_ids: Mapping[str, int]) -> bytes:
-    """Write the first line, without its seal."""
+    """Return the first line, without its seal."""
     return b'{"registry_nb":%d,"gen":%d,"next":%s' % (FORMAT, generation, encode(next_ids))
 
 
 def operation_body(operation: Operation, remaining: int) -> bytes:
-    """Write a line, without its seal."""
+    """Return a line, without its seal."""
     table, number, kind, doc = operation
     rest = b'"doc":' + doc if doc is not None else b'"%s":1' % kind
     return b'{"t":%s,"id":%d,"n":%d,%s' % (table, number, remaining, rest)
 
 
 def read_header(line: bytes) -> Header | None:
-    """Read the first line, whether or not its seal is right; None if it is not one."""
+    """Read the first line, with a right or wrong seal; None if it is none."""
     match = _HEADER.fullmatch(line[:-SEAL_LENGTH])
     if not match:
         return None
@@ -104,9 +105,9 @@ def read_header(line: bytes) -> Header | None:
 
 
 def newer_format(line: bytes) -> int | None:
-    """Return the number of a format that this release does not know; None if it is known, or only looks so by damage.
+    """Return the number of a format that is newer than this release; None if it is known, or the number is damaged.
 
-    Nothing but the number is looked at: a newer format may have another seal.
+    Only the number is read: a newer format may have another seal.
     """
     match = _NUMBER.match(line)
     if not match or int(match[1]) <= FORMAT:
@@ -116,12 +117,9 @@ def newer_format(line: bytes) -> int | None:
 
 
 def read_lines(data: bytes, start: int, end: int) -> Iterator[tuple[Operation, int, int]]:
-    """Read the lines of verified bytes: the operation, its ``n``, and where the line ends.
+    """Read the lines of verified bytes: the operation, its ``n``, and the end of the line.
 
-    Raises
-    ------
-    Damage
-        At a line that no release of this format wrote.
+    A line that no release of this format wrote is Damage.
     """
     match_head, find = _HEAD.match, data.find
     while start < end:
@@ -136,15 +134,10 @@ def read_lines(data: bytes, start: int, end: int) -> Iterator[tuple[Operation, i
 
 
 def intact_end(data: bytes, start: int, crc: int) -> int:
-    """Find where the verified lines end, given the checksum of everything before `start`.
+    """Return the end of the verified lines, from the checksum of everything before `start`.
 
-    What is left over is the torn end of a write that never finished: it lacks its newline, or the disk filled it with
-    zeros and nothing intact follows. Anything else is damage: a whole line is never dropped in silence.
-
-    Raises
-    ------
-    Damage
-        With the position in `data`.
+    The rest is the torn end of an unfinished write: it has no newline, or the disk filled it with zeros and no intact
+    line follows. Anything else is Damage, with the position in `data`: a whole line is never dropped silently.
     """
     end = data.rfind(b"\n") + 1
     if end <= start:
@@ -165,27 +158,21 @@ def intact_end(data: bytes, start: int, crc: int) -> int:
 
 
 def _goes_on(rest: bytes) -> bool:
-    """Whether a line after the first is intact, by the checksum that the line before it tells."""
-    told = None
+    """Whether a line after the first is intact, by the checksum in the line before it."""
+    before = None
     for text in rest.split(b"\n")[:-1]:
         line = text + b"\n"
-        if told is not None and _seals(line, told):
+        if before is not None and _seals(line, before):
             return True
-        told = checksum_after(line[-SEAL_LENGTH:]) if _SEAL.fullmatch(line[-SEAL_LENGTH:]) else None
+        before = checksum_after(line[-SEAL_LENGTH:]) if _SEAL.fullmatch(line[-SEAL_LENGTH:]) else None
     return False
 
 
 def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
-    """Read every intact transaction, whatever lies between them.
+    """Read every intact transaction of a damaged file.
 
-    Returns
-    -------
-    operations : list of Operation
-        What is intact; and for what is lost, as far as it can be read, that its ids are used up.
-    header : Header or None
-        If the first line can be read.
-    lost : list of int
-        Positions of the lines that could not be used.
+    Returns the intact operations, with the used ids of lost ones if they can be read; the header, or None; and the
+    positions of the lost lines.
     """
     lines = _judged(data)
     header = read_header(lines[0].text) if lines else None
@@ -207,9 +194,9 @@ def salvage(data: bytes) -> tuple[list[Operation], Header | None, list[int]]:
 
 
 def _remaining(line: _Line, before: int | None, following: _Line | None) -> int | None:
-    """Return a line's ``n``, or None if nothing tells: then everything up to the next 0 belongs to it.
+    """Return a line's ``n``; None if it is unknown, and everything up to the next 0 is one transaction.
 
-    A damaged line's own word is held against its neighbours', since half a transaction must not pass for a whole one.
+    A damaged line's number is compared with its neighbours', since half a transaction must not pass for a whole one.
     """
     counts = [int(count) for count in _COUNT.findall(line.text)]
     if line.intact:
@@ -241,24 +228,24 @@ class _Line(NamedTuple):
 
 
 def _judged(data: bytes) -> list[_Line]:
-    """Split into lines, and tell which are intact by the checksum before: as computed, or as the line before says."""
+    """Split into lines, each with whether it is intact by the checksum before: computed, or that of the line before."""
     lines: list[_Line] = []
-    computed = told = position = 0
+    computed = noted = position = 0
     for text in _split(data):
-        line = _Line(position, text, _seals(text, computed) or _seals(text, told), (computed, told))
+        line = _Line(position, text, _seals(text, computed) or _seals(text, noted), (computed, noted))
         if line.intact and lines and not lines[-1].intact and _seals(line.text, computed):
-            # Only its checksum was damaged: what follows proves the body.
+            # Only its checksum was damaged: the next line proves the body.
             lines[-1] = lines[-1]._replace(text=lines[-1].text[:-SEAL_LENGTH] + seal(0), intact=True)
         body, end = line.text[:-SEAL_LENGTH], line.text[-SEAL_LENGTH:]
-        told = checksum_after(end) if _SEAL.fullmatch(end) else 0
-        computed = told if line.intact else sealed(body, computed)[1]
+        noted = checksum_after(end) if _SEAL.fullmatch(end) else 0
+        computed = noted if line.intact else sealed(body, computed)[1]
         position += len(line.text)
         lines.append(line)
     return lines
 
 
 def _split(data: bytes) -> Iterator[bytes]:
-    """Split into lines; one that a stray newline cut in two is put together, and a last one without newline ended."""
+    """Split into lines; join one that a stray newline cut in two, and end a last one without newline."""
     pieces = data.split(b"\n")
     last = pieces.pop()
     if last:
@@ -277,15 +264,10 @@ def _seals(line: bytes, crc: int) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """Write JSON as the journal holds it: compact, UTF-8, without NaN.
+    """Return a value as the journal's JSON: compact, UTF-8, without NaN.
 
     Numbers that are not finite become the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``; numpy's scalars become
-    Python's, times ISO 8601, tuples lists.
-
-    Raises
-    ------
-    BadValue
-        With the path of the field that JSON cannot hold.
+    Python's, times ISO 8601, tuples lists. BadValue has the path of a field that JSON cannot hold.
     """
     try:
         return _dumps(value).encode()
@@ -334,15 +316,20 @@ def _key(key: Any, path: str) -> str:
 
 
 _FIRST = re.compile(rb'\{"(\w+)":("[^"\\]*"|-?\d+)[,}]')
+_LAST = re.compile(rb',"(\w+)":(null|-?\d+)\}\Z')  # what a document ends with is its own, not a part's
 
 
 def field_of(raw: bytes, name: str) -> Any:
     """Read one top-level field of a raw document; None if it is absent or no text, number or truth value.
 
-    A document that has it as its first field is not decoded: a hundred thousand are read in 50 ms instead of a second.
+    A document that has it as its first field, or as a number at its end, is not decoded: a hundred thousand are read in
+    50 ms instead of a second.
     """
     first = _FIRST.match(raw)
     if first and first[1] == name.encode():
         return first[2][1:-1].decode() if first[2].startswith(b'"') else int(first[2])
+    last = _LAST.match(raw, raw.rfind(b","))
+    if last and last[1] == name.encode():
+        return None if last[2] == b"null" else int(last[2])
     value = decode(raw).get(name)
     return value if isinstance(value, (str, int, float, bool)) else None

@@ -1,4 +1,4 @@
-"""The records of a folder: TinyDB tables in ``registry.jsonl``, one per model, whose document ids are the versions.
+"""The records of a folder: TinyDB tables in ``registry.jsonl``, one per model; the ids of documents are versions.
 
 ============================ ==================== =========================================================
 table                        document id          document
@@ -9,7 +9,8 @@ table                        document id          document
 ``runs``                     any                  ``run_id`` first, then everything else
 ============================ ==================== =========================================================
 
-The field that is looked up is written first, so that an index is built without decoding the documents.
+The field that is looked up is written first, or stands last as an event's ``version`` does among its sorted keys, so
+that an index is built without decoding the documents.
 """
 
 from __future__ import annotations
@@ -18,32 +19,27 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from registry_nb.domain.lifecycle import Change, sealed
+from registry_nb.domain.events import chained
+from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
 from registry_nb.stores import format
 from registry_nb.stores.journal import Journal
+from registry_nb.stores.location import RECORDS
 from registry_nb.stores.tinydb import JournalDB
 
 T = TypeVar("T")
 
-#: Decoded records that are remembered; a record is decoded again when its bytes changed.
+#: Decoded records that are kept; a record is decoded again if its bytes changed.
 _REMEMBERED = 4096
 
 
 def local_path(uri: str) -> str:
-    """Return the folder that a path or a ``file:`` URL names.
-
-    Raises
-    ------
-    Invalid
-        For any other scheme.
-    """
+    """Return the folder that a path or a ``file:`` URL names; any other scheme is refused."""
     scheme = urlsplit(uri).scheme.lower()
     if scheme == "file":
         parts = urlsplit(uri)
@@ -52,7 +48,7 @@ def local_path(uri: str) -> str:
         return os.path.abspath(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
     if "://" in uri:
         raise Invalid(f"{uri!r} is not a registry that this version opens; give a folder, or a file: URL")
-    return os.path.abspath(Path(uri).expanduser())
+    return os.path.abspath(os.path.expanduser(uri))
 
 
 class LocalStore:
@@ -61,7 +57,7 @@ class LocalStore:
     Parameters
     ----------
     path : str
-        The registry's folder; made by the first write.
+        The registry's folder; the first write creates it.
     lock_timeout : float
         Seconds that a writer waits for the others.
 
@@ -72,26 +68,26 @@ class LocalStore:
     """
 
     def __init__(self, path: str, *, lock_timeout: float = 30.0) -> None:
-        self.path = os.path.join(path, "registry.jsonl")
+        self.path = os.path.join(path, RECORDS)
         self.db = JournalDB(self.path, lock_timeout=lock_timeout)
         storage = self.db.storage
         assert isinstance(storage, Journal)
         self._journal: Journal = storage
         self.location: str | None = path
         self._remembered: dict[tuple[str, int], tuple[bytes, Any, Any]] = {}
-        self._places: dict[str, int] = {}  # where in ``models`` a name was found last time
+        self._places: dict[str, int] = {}  # the last known ids of names in ``models``
 
     # -- Reader -----------------------------------------------------------------------------------------------------
 
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
-        """Return a model; without `latest`, only its own record, which is all that a change needs."""
+        """Return a model; without `latest`, only its own record: a change needs no more."""
         if not latest:
             doc = self._model_doc(name)
             return RegisteredModel.from_dict(doc, datetime.fromisoformat(doc["created_at"]), ()) if doc else None
         return self._journal.consistent(lambda: self._with_latest(name))
 
     def consistent(self, read: Callable[[], T]) -> T:
-        """Read several things as they were at one moment."""
+        """Call a function that reads one state."""
         return self._journal.consistent(read)
 
     def _with_latest(self, name: str) -> RegisteredModel | None:
@@ -126,8 +122,8 @@ class LocalStore:
         doc = self._model_doc(name)
         if doc is not None:
             table = f"versions:{name}"
-            every = stage is None
-            docs = self._journal.snapshot(table) if every else self._journal.indexed(table, "stage", str(stage))
+            all_of_it = stage is None
+            docs = self._journal.snapshot(table) if all_of_it else self._journal.indexed(table, "stage", str(stage))
             for number, raw in sorted(docs.items()):
                 yield _version(name, number, doc, format.decode(raw))
 
@@ -139,7 +135,7 @@ class LocalStore:
         return number
 
     def next_version(self, name: str) -> int:
-        """Return the number that the next version gets: higher than any that ever was."""
+        """Return the number of the next version: higher than any that was ever used."""
         return self._journal.next_id(f"versions:{name}")
 
     def holders(self, name: str, stage: Stage) -> tuple[int, ...]:
@@ -151,20 +147,19 @@ class LocalStore:
         return self._journal.last(f"versions:{name}", "stage", str(stage)) or 0
 
     def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history, or only what was done to a version; also that of a model that was deleted."""
+        """Return a model's history, or only a version's events; deleted models have a history, too."""
         table = f"events:{name}"
+        if version is not None:
+            own = self._journal.indexed(table, "version", version)
+            yield from (Event.from_dict(format.decode(own[number])) for number in sorted(own, reverse=newest_first))
+            return
         docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
-        sign = b"" if version is None else format.encode({"version": version})[1:-1]
         for number in range(newest, 0, -1) if newest_first else sorted(docs):
-            raw = docs.get(number)
-            if raw is None or sign not in raw:  # an index over the versions would have to decode all of them once
-                continue
-            event = Event.from_dict(format.decode(raw))
-            if version in (None, event.version):
-                yield event
+            if (raw := docs.get(number)) is not None:
+                yield Event.from_dict(format.decode(raw))
 
     def histories(self) -> list[str]:
-        """Return the names that have a history, those of deleted models among them, sorted."""
+        """Return the names that have a history, also those of deleted models, sorted."""
         return [name.removeprefix("events:") for name in self._journal.tables() if name.startswith("events:")]
 
     def run(self, run_id: str) -> Run | None:
@@ -194,7 +189,7 @@ class LocalStore:
         if change.renamed:
             self._move(change.name, change.renamed)
         events = self._journal.overlay(f"events:{name}")
-        for event in sealed(change.events, self._last_event(name)):
+        for event in chained(change.events, self._last_event(name)):
             events[event.seq] = event.json
             self._remember(f"events:{name}", event.seq, event.json, None, event)
         if change.versions or change.removed:
@@ -233,31 +228,31 @@ class LocalStore:
         return self._journal.revision
 
     def problems(self, *, repair: bool) -> list[str]:
-        """Read everything from the disk again; say what is damaged, and mend what can be mended."""
-        found = []
+        """Read everything from the disk again; describe the damage, and repair what can be repaired."""
+        problems = []
         try:
             if repair and os.path.exists(self.path) and (lost := self._journal.repair()) is not None:
                 places = f", at bytes {listed(map(str, lost))}" if lost else ""
-                found.append(f"{self.path} was damaged: {len(lost)} lines were lost{places}; the rest was kept")
+                problems.append(f"{self.path} was damaged: {len(lost)} lines were lost{places}; the rest was kept")
                 self._keep_numbers()
             again = Journal(self.path)
             for table in again.tables():
                 for raw in again.docs(table).values():
                     format.decode(raw)
         except RegistryError as error:
-            found.append(str(error))
+            problems.append(str(error))
         except ValueError as error:
-            found.append(f"{self.path} holds a document that is not JSON ({error})")
-        return found
+            problems.append(f"{self.path} holds a document that is not JSON ({error})")
+        return problems
 
     def close(self) -> None:
-        """Give back what is held open."""
+        """Close what is open."""
         self.db.close()
 
-    # -- how ---------------------------------------------------------------------------------------------------------
+    # -- documents ---------------------------------------------------------------------------------------------------
 
     def _keep_numbers(self) -> None:
-        """After lines were lost, no number that the history still knows may be given out again."""
+        """After lines were lost, reserve every version number that the history still has."""
         with self._journal.transaction():
             for name in self.histories():
                 used = max((event.version or 0 for event in self.events(name)), default=0)
@@ -266,11 +261,11 @@ class LocalStore:
 
     def _move(self, old: str, new: str) -> None:
         for kind in ("versions", "events"):
-            there, here = self._journal.overlay(f"{kind}:{old}"), self._journal.overlay(f"{kind}:{new}")
-            here.next_id = max(here.next_id, there.next_id)
-            for number in list(there):
-                here[number] = there[number]
-                del there[number]
+            source, target = self._journal.overlay(f"{kind}:{old}"), self._journal.overlay(f"{kind}:{new}")
+            target.next_id = max(target.next_id, source.next_id)
+            for number in list(source):
+                target[number] = source[number]
+                del source[number]
 
     def _last_event(self, name: str) -> Event | None:
         table = f"events:{name}"
@@ -286,19 +281,22 @@ class LocalStore:
 
     def _model_doc(self, name: str) -> dict[str, Any] | None:
         doc = self._decoded("models", self._places.get(name, 0), dict)
-        if doc is None or doc.get("name") != name:  # not where it was last time: ask the index
+        if doc is None or doc.get("name") != name:  # its id changed: use the index
             self._places[name] = self._model_id(name) or 0
             doc = self._decoded("models", self._places[name], dict)
         return doc
 
     def _remember(self, table: str, number: int, raw: bytes, context: Any, record: Any) -> None:
-        """Remember what these very bytes mean: if they are never committed, nobody will ask for them."""
+        """Keep the record of these bytes; if they are never committed, it is never read.
+
+        Not an ``lru_cache``: a write enters its record, so that the next read does not decode it.
+        """
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[table, number] = raw, context, record
 
     def _decoded(self, table: str, number: int, decode: Callable[[Any], T], context: Any = None) -> T | None:
-        """Decode a document, unless its bytes, and what else the record was made of, are the same as last time."""
+        """Decode a document, unless its bytes and its context are the same objects as last time."""
         raw = self._journal.doc(table, number)
         if raw is None:
             return None

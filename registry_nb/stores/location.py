@@ -1,4 +1,4 @@
-"""Where a registry lives, if its user does not say."""
+"""The default place of a registry, and how messages name a place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from registry_nb.errors import Invalid, printable
 
 _FOLDER = ".registry_nb"
-#: The file of the records: it makes a folder a registry.
-_RECORDS = "registry.jsonl"
-#: Entries of a folder that are looked at for a name that was meant.
+#: The file of the records: a folder that has it is a registry.
+RECORDS = "registry.jsonl"
+#: Entries of a folder that are compared with a mistyped name.
 _MOST = 1000
 
 
@@ -27,14 +27,14 @@ def located(uri: str | os.PathLike[str] | None) -> str:
     Raises
     ------
     Invalid
-        If it is no text that can be a path.
+        If it cannot be a path.
     """
     if uri is None:
         uri = os.environ.get("REGISTRY_NB_URI") or _nearest()
     text = os.fspath(uri)
     if not isinstance(text, str) or not text or "\0" in text:
         raise Invalid(f"{uri!r} is not where a registry can live; give a folder, or a file: URL")
-    return text if "://" in text or text.startswith("file:") else os.path.abspath(Path(text).expanduser())
+    return text if "://" in text or text.startswith("file:") else os.path.abspath(os.path.expanduser(text))
 
 
 def _nearest() -> str:
@@ -46,14 +46,7 @@ def _nearest() -> str:
 
 
 def described(folder: str | None, *, exists: bool) -> str:
-    """Say where a registry is, and whether it is there; nothing for one that is in no folder.
-
-    Parameters
-    ----------
-    folder : str or None
-    exists : bool
-        Whether anything was ever written.
-    """
+    """Describe where a registry is, and whether anything was ever written to it; empty for one without a folder."""
     if folder is None:
         return ""
     if exists:
@@ -66,7 +59,7 @@ def described(folder: str | None, *, exists: bool) -> str:
 
 
 def neighbour(folder: str) -> str | None:
-    """Return the registry beside a folder whose name is close to the folder's, if there is one."""
+    """Return the registry beside a folder with a similar name, if there is one."""
     parent, name = os.path.split(folder)
     try:
         with os.scandir(parent) as entries:
@@ -74,6 +67,6 @@ def neighbour(folder: str) -> str | None:
     except OSError:
         return None
     for close in difflib.get_close_matches(name, beside, n=3):
-        if os.path.isfile(os.path.join(parent, close, _RECORDS)):
+        if os.path.isfile(os.path.join(parent, close, RECORDS)):
             return os.path.join(parent, close)
     return None

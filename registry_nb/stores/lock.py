@@ -1,19 +1,18 @@
-"""One writer at a time: between processes by a kernel lock, between threads by a mutex, and never leaked by Ctrl-C.
+"""One writer at a time: a kernel lock between processes, a mutex between threads; Ctrl-C leaks neither.
 
-`filelock` and `portalocker` were the alternatives: they cost 70 to 330 µs uncontended (this one 2 µs), poll at 50 ms,
-and none protects against the fault that notebooks really have: the interrupt button in the middle of a commit.
+`filelock` and `portalocker` were the alternatives: they take 70 to 330 µs without contention (this lock 2 µs), poll at
+50 ms, and do not protect a commit against the interrupt button, the fault that really happens in notebooks.
 """
 
 from __future__ import annotations
 
-# `signal` wraps it, and looks each handler up among two constants: 10 µs a commit.
+# `signal` wraps this module, and compares each handler with two constants: 10 µs a commit.
 import _signal  # type: ignore[import-not-found]
 import errno
 import os
 import signal
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -32,7 +31,7 @@ _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _MAX_PAUSE = 0.01
 
 
-#: What people let raise: the interrupt button, time-outs, the end of a job. Others are not postponed.
+#: Signals whose handlers usually raise: the interrupt button, time-outs, the end of a job. Others are not postponed.
 _RAISING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGALRM", "SIGTERM") if hasattr(signal, name))
 
 
@@ -40,11 +39,11 @@ class Shield:
     """Postpone the interrupt button, a time-out's alarm and SIGTERM while a commit is under way.
 
     Inside ``with shield:`` such a signal waits; inside ``with shield.lowered():`` it reaches the caller's code at once.
-    One that waited is delivered by `check`, or on leaving. Only the main thread receives signals, so that in any other
+    `check`, and the end of the block, deliver one that waited. Only the main thread receives signals, so in any other
     thread this does nothing.
 
-    The handler looks at the frame that was interrupted as well, since between two statements of this package's own code
-    no flag can be up to date.
+    The handler also checks the interrupted frame, since a flag cannot be up to date between two statements of this
+    package.
     """
 
     def __init__(self, ours: frozenset[str] = frozenset()) -> None:
@@ -58,10 +57,10 @@ class Shield:
             try:
                 for number in _RAISING:
                     before = _signal.getsignal(number)
-                    if callable(before):  # not ignored, not somebody's C handler
+                    if callable(before):  # neither ignored nor a handler in C
                         self._before[number] = before
                         _signal.signal(number, self._handle)
-            except BaseException:  # of the signal that was not postponed yet
+            except BaseException:  # a signal that is not postponed yet
                 self._restore(list(self._before))
                 raise
         return self
@@ -79,7 +78,7 @@ class Shield:
             number = numbers.pop()
             try:
                 _signal.signal(number, self._before[number])
-            finally:  # where the signal comes in this very moment
+            finally:  # if the signal comes now
                 self._restore(numbers)
 
     @contextmanager
@@ -93,7 +92,7 @@ class Shield:
             self._lowered = False
 
     def check(self) -> None:
-        """Deliver what waited."""
+        """Deliver the signals that waited."""
         while self._pending:
             number, frame = self._pending.popitem()
             self._before[number](number, frame)
@@ -106,13 +105,13 @@ class Shield:
 
 
 class FileLock:
-    """An exclusive lock on a file, reentrant, with a time limit, safe to inherit by fork.
+    """An exclusive lock on a file, reentrant, with a time limit; a child process calls `forked`.
 
     Parameters
     ----------
     protected : str
-        The file that only the holder changes. The lock file lies beside it; it is made if need be and never removed,
-        since removing it would let two writers in.
+        The file that only the holder changes. The lock file is beside it; it is created if necessary, and never
+        removed, since that would admit two writers.
     timeout : float
         Seconds to wait.
     """
@@ -124,16 +123,9 @@ class FileLock:
         self._fd = -1
         self._depth = 0
         self._mutex = threading.RLock()
-        _every_lock.add(self)
 
     def acquire(self, shield: Shield) -> None:
-        """Wait for the lock.
-
-        Raises
-        ------
-        LockTimeout
-            If another thread or process holds it for longer than the time limit.
-        """
+        """Wait for the lock, up to the time limit (LockTimeout)."""
         deadline = time.monotonic() + self.timeout
         while not self._mutex.acquire(timeout=0.1):
             shield.check()
@@ -145,12 +137,12 @@ class FileLock:
             self._depth += 1
         except BaseException:
             if self._depth == 0:
-                self._forget()  # whatever failed, it may have failed after the kernel gave the lock
+                self._forget()  # the failure may have come after the kernel granted the lock
             self._mutex.release()
             raise
 
     def release(self) -> None:
-        """Let the next writer in."""
+        """Release the lock."""
         if self._depth == 0:
             return  # a child that was forked inside the transaction never had the lock
         self._depth -= 1
@@ -167,7 +159,7 @@ class FileLock:
                 self._forget()
 
     def __del__(self) -> None:
-        self._forget()  # a kernel that opens a registry again and again keeps no descriptors
+        self._forget()  # a notebook that opens a registry often keeps no descriptors
 
     def _forget(self, close: Callable[[int], None] = os.close) -> None:  # bound now: at exit `os` may be gone first
         fd, self._fd = self._fd, -1
@@ -183,7 +175,7 @@ class FileLock:
             if _try_lock(self._fd):
                 if self._is_current():
                     return
-                self._forget()  # somebody removed the lock file: everybody else uses the new one
+                self._forget()  # the lock file was removed: other processes use a new one
                 continue
             if time.monotonic() > deadline:
                 raise LockTimeout(path=self.path, seconds=self.timeout)
@@ -193,36 +185,24 @@ class FileLock:
 
     def _is_current(self) -> bool:
         try:
-            there, mine = os.stat(self.path), os.fstat(self._fd)
+            current, mine = os.stat(self.path), os.fstat(self._fd)
         except FileNotFoundError:
             return False
-        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
+        return (current.st_ino, current.st_dev) == (mine.st_ino, mine.st_dev)
 
     def _share(self) -> None:
-        """In a folder that a group shares, the lock file must be as open as the journal."""
+        """Give the lock file the mode of the journal, for a folder that a group shares."""
         if hasattr(os, "fchmod"):
-            with suppress(OSError):  # not made yet, or not the owner
+            with suppress(OSError):  # the journal does not exist yet, or another user owns the file
                 mode = os.stat(self._protected).st_mode & 0o777
                 if os.fstat(self._fd).st_mode & 0o777 != mode:
                     os.fchmod(self._fd, mode)
 
-    def _forked(self) -> None:
-        """In a child: the parent's descriptor and threads are not ours."""
+    def forked(self) -> None:
+        """In a child process: the parent's descriptor and threads do not exist here."""
         self._forget()  # closing does not unlock as long as the parent has it open
         self._mutex = threading.RLock()
         self._depth = 0
-
-
-_every_lock: weakref.WeakSet[FileLock] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for lock in list(_every_lock):
-        lock._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _try_lock(fd: int) -> bool:

@@ -1,17 +1,17 @@
-"""What no other account can change: the proof for an open file, a copy of one, and the folder that a model is saved to.
+"""Files that no other account can change: a proof for an open file, a private copy, and a folder for a draft.
 
-A registry's folder may be one that colleagues write. Whoever may write a file can change it after it was hashed and
-before it is read; whoever may write a folder can put another one in the place of a draft that is being written. So
+Other accounts may write to a registry's folder. An account that may write a file can change it after it was hashed and
+before it is read; one that may write a folder can replace a draft that is being written. So
 
-- bytes are read where they lie only if the *kernel* says that nobody has the file open for writing (a lease, which it
-  grants on no other terms, memory that is mapped included), while its owner and mode let nobody else open it: what then
-  holds, holds until this user changes it. The modes of the folders above prove less: a file that a group could write
-  for a moment, as a draft, may still be open;
-- other bytes are copied while they are hashed, and the copy is read. It has no name, and lies in the folder for
-  temporary files. Memory (``memfd``) was the alternative: a model of 10 GB would then take 20. The registry's own
-  folder was another: to read a registry would mean to write to it, and to a network if it lies there;
-- a draft is a folder that this user alone may enter, and is used by its descriptor, which means the same folder
-  whatever becomes of its name (on Linux; elsewhere by its name).
+- bytes are read in place only if the *kernel* confirms that no process has the file open for writing (it grants a lease
+  only then, and counts mapped memory), and the file's owner and mode let no other account open it. This stays true
+  until this user changes it. The modes of the folders above prove less: a file that a group could write for a moment,
+  as a draft, may still be open;
+- other bytes are copied while they are hashed, and the copy is read. It has no name, and is in the folder for temporary
+  files. Memory (``memfd``) was an alternative: a model of 10 GB would take 20 GB. The registry's own folder was
+  another: reading a registry would write to it, perhaps over a network;
+- a draft is a folder that only this user may enter. It is used by its descriptor, which stays the same folder if its
+  name is changed (on Linux; elsewhere it is used by its name).
 """
 
 from __future__ import annotations
@@ -38,46 +38,40 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-#: The end of the name of a draft that its living writer holds a lock on: one of an earlier release has none.
+#: The end of the name of a draft that its writer locks; earlier releases did not lock theirs.
 _HELD = "-held"
 
 
 def is_ours_alone(fd: int) -> bool:
-    """Whether no other account, root apart, can change the bytes of an open file as long as its owner and mode stay.
+    """Whether no other account except root can change an open file as long as its owner and mode stay.
 
-    False where that cannot be told: without leases (other systems than Linux, some file systems).
+    False without leases (on other systems than Linux, and some file systems).
     """
     if not hasattr(fcntl, "F_SETLEASE") or not hasattr(os, "geteuid"):
         return False
-    found = os.fstat(fd)
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return False
     try:
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # of a writer who comes just now: ignored, unlike SIGIO
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # if a writer comes now: ignored, unlike SIGIO
         try:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         finally:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError:  # somebody has it open for writing, or the file system knows no leases
+    except OSError:  # it is open for writing, or the file system has no leases
         return False
     return True
 
 
 @contextmanager
 def room(size: int) -> Iterator[IO[bytes]]:
-    """Make a file without a name for a copy of so many bytes, to be closed by whoever reads it; not, if that fails.
-
-    Raises
-    ------
-    StorageError
-        If no folder for temporary files has room.
-    """
+    """Make a file without a name for a copy of so many bytes; the reader closes it, an exception closes it here."""
     folders = _temporary_folders()
     folder = next((folder for folder in folders if _free(folder) >= size), None)
     if folder is None:
         raise _no_room(size, folders)
     with Shield():
-        copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # whoever reads it closes it
+        copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # the reader closes it
     try:
         try:
             yield copy
@@ -87,20 +81,20 @@ def room(size: int) -> Iterator[IO[bytes]]:
                 raise
             raise _no_room(size, [folder]) from error
     except BaseException:
-        with suppress(OSError):  # what is still in its buffer finds no room either
+        with suppress(OSError):  # its buffer does not fit either
             copy.close()
         raise
     copy.seek(0)
 
 
 def _temporary_folders() -> list[str]:
-    """Return where large temporary files may lie: where the user says, else where they do not count as memory."""
-    found = []
+    """Return the folders for large temporary files: the user's choice, else one that is not in memory."""
+    folders = []
     if not any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")) and os.access("/var/tmp", os.W_OK):  # noqa: S108  # no name is made in it
-        found.append("/var/tmp")  # noqa: S108
+        folders.append("/var/tmp")  # noqa: S108
     with suppress(FileNotFoundError):  # nothing can be written to any of them
-        found.append(tempfile.gettempdir())
-    return found
+        folders.append(tempfile.gettempdir())
+    return folders
 
 
 def _free(folder: str) -> int:
@@ -113,7 +107,7 @@ def _free(folder: str) -> int:
 def _no_room(size: int, folders: list[str]) -> StorageError:
     where = " or ".join(folders) or "this machine"
     return StorageError(
-        f"{in_bytes(size)} of a model that others may change are copied before they are used, and {where} has no room "
+        f"{in_bytes(size)} of a model that other accounts may change have to be copied first, and {where} has no room "
         "for them; set TMPDIR to a folder that has; nothing was loaded",
         path=folders[0] if folders else None,
         reason="no room for a private copy",
@@ -122,16 +116,10 @@ def _no_room(size: int, folders: list[str]) -> StorageError:
 
 @contextmanager
 def drafting(folder: str) -> Iterator[str]:
-    """Make a folder in another one, which only this user may enter, locked as long as it is used; then it is removed.
-
-    Raises
-    ------
-    StorageError
-        If somebody put another one in its place.
-    """
+    """Make a folder that only this user may enter, locked until it is removed at the end of the block."""
     path, fd = "", -1
     try:
-        with Shield():  # what it postponed it delivers here, inside the `try`
+        with Shield():  # it delivers postponed signals here, inside the `try`
             path, fd = _make_draft(folder)
         yield _by_descriptor(path, fd)
     finally:
@@ -141,26 +129,26 @@ def drafting(folder: str) -> Iterator[str]:
 
 
 def is_abandoned(path: str) -> bool:
-    """Whether a draft is this user's, and whoever made it has ended without removing it."""
+    """Whether a draft is this user's, and its writer has ended without removing it."""
     return _is_dead(path, remove=False)
 
 
 def remove_abandoned(folder: str) -> None:
-    """Remove the drafts in a folder that this user's killed writers left."""
+    """Remove the drafts of this user's killed writers from a folder."""
     with suppress(OSError):
         for name in filter(is_held, os.listdir(folder)):
             remove_if_abandoned(os.path.join(folder, name))
 
 
 def remove_if_abandoned(path: str) -> bool:
-    """Remove a draft that this user's killed writer left; say whether it was one."""
+    """Remove the draft of a killed writer of this user; return whether it was one."""
     with Shield():
         return _is_dead(path, remove=True)
 
 
 @contextmanager
 def alone_in(folder: str) -> Iterator[bool]:
-    """Keep others from beginning to `share` a folder, unless somebody does; yield whether nobody does."""
+    """Stop other processes from starting to `share` a folder, unless one does already; yield whether none does."""
     fd = -1
     try:
         with Shield(), suppress(OSError):
@@ -172,12 +160,7 @@ def alone_in(folder: str) -> Iterator[bool]:
 
 
 def share(folder: str, timeout: float) -> int:
-    """Let nobody be `alone_in` a folder until the descriptor that is returned is unlocked; -1 where that cannot be.
-
-    Raises
-    ------
-    LockTimeout
-    """
+    """Let no process be `alone_in` a folder until the returned descriptor is unlocked; -1 if that is not possible."""
     if fcntl is None:
         return -1
     fd, deadline = _open_folder(folder), time.monotonic() + timeout
@@ -201,7 +184,7 @@ def share(folder: str, timeout: float) -> int:
 
 
 def unlock(fd: int) -> None:
-    """Give up a lock, which a child that was forked meanwhile would keep with its copy of the descriptor."""
+    """Release a lock explicitly: a forked child would keep it with its copy of the descriptor."""
     try:
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_UN)
@@ -210,7 +193,7 @@ def unlock(fd: int) -> None:
 
 
 def is_held(name: str) -> bool:
-    """Whether a name is that of a draft which its writer locks, so that a lock tells more than its age."""
+    """Whether a name is that of a draft that its writer locks."""
     return fcntl is not None and name.startswith(disk.DRAFT) and name.endswith(_HELD)
 
 
@@ -222,11 +205,11 @@ def _make_draft(folder: str) -> tuple[str, int]:
             return path, -1
         try:
             fd = _open_folder(path)
-        except FileNotFoundError:  # somebody looked for abandoned ones in this very moment
+        except FileNotFoundError:  # another process just removed it as abandoned
             continue
         try:
             if os.fstat(fd).st_uid != os.geteuid() and disk.knows_owners(path):
-                raise StorageError(f"somebody put another folder in the place of {path}; nothing was saved", path=path)
+                raise StorageError(f"another account replaced the folder {path}; nothing was saved", path=path)
             if _lock(fd) is not False and _is_there(path, fd):
                 return path, fd
         except BaseException:
@@ -256,10 +239,10 @@ def _remove_draft(path: str, fd: int) -> None:
 
 
 def _is_dead(path: str, *, remove: bool) -> bool:
-    """Whether a draft is this user's and nobody holds it, so that whoever made it has ended; perhaps remove it."""
+    """Whether a draft is this user's and not locked, so that its writer has ended; perhaps remove it."""
     try:
         fd = _open_folder(path)
-    except OSError:  # a colleague's, or gone
+    except OSError:  # another account's, or gone
         return False
     dead = False
     try:
@@ -288,7 +271,7 @@ def _open_folder(path: str) -> int:
 
 
 def _is_there(path: str, fd: int) -> bool:
-    """Whether a name still means an open folder."""
+    """Whether a path still leads to an open folder."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(fd))
     except FileNotFoundError:
@@ -296,6 +279,6 @@ def _is_there(path: str, fd: int) -> bool:
 
 
 def _by_descriptor(path: str, fd: int) -> str:
-    """Return a path that means an open folder whatever becomes of its name; subprocesses of this user know it, too."""
-    found = f"/proc/{os.getpid()}/fd/{fd}"
-    return found if fd >= 0 and os.path.isdir(found) else path
+    """Return a path to an open folder that does not depend on its name, also in this user's subprocesses."""
+    stable = f"/proc/{os.getpid()}/fd/{fd}"
+    return stable if fd >= 0 and os.path.isdir(stable) else path

@@ -1,8 +1,9 @@
-"""What the journal says, in memory: committed documents as immutable bytes, and a transaction's view over them."""
+"""The journal's contents in memory: committed documents as immutable bytes, and a transaction's view of them."""
 
 from __future__ import annotations
 
 import bisect
+from collections import defaultdict
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -10,12 +11,12 @@ from registry_nb.errors import NewerFormat
 from registry_nb.stores import bulk, format
 from registry_nb.stores.format import Damage, Header, Operation
 
-#: What a line costs beside its document and the name of its table, for the decision to compact.
+#: Bytes of a line besides its document and the name of its table, for the decision to compact.
 _OVERHEAD = 48
 
 
 class Table:
-    """The committed documents of one table, as JSON bytes, and the indexes that were asked for."""
+    """The committed documents of one table, as JSON bytes, and the indexes that were needed."""
 
     __slots__ = ("docs", "indexes", "next_id")
 
@@ -56,7 +57,7 @@ class Table:
             index: dict[Any, list[int]] = {}
             for number in sorted(self.docs):
                 index.setdefault(format.field_of(self.docs[number], field), []).append(number)
-            self.indexes[field] = index  # only now, when it is complete
+            self.indexes[field] = index  # only when it is complete
         return self.indexes[field].get(value, [])
 
     def _unindex(self, number: int) -> None:
@@ -71,9 +72,9 @@ def _remove(ids: list[int], number: int) -> None:
 
 
 class Overlay(MutableMapping[int, Any]):
-    """A transaction's private view of one table: copies what is touched, writes what really changed.
+    """A transaction's private view of one table: copies documents on access, writes those that changed.
 
-    A document is set as what JSON holds, or as the bytes that `format.encode` made of it.
+    A document is set as JSON values, or as the bytes from `format.encode`.
     """
 
     def __init__(self, table: Table) -> None:
@@ -94,7 +95,8 @@ class Overlay(MutableMapping[int, Any]):
         return doc
 
     def __setitem__(self, number: int, doc: Any) -> None:
-        self._new[number] = _raw(doc)  # at once: what cannot be kept is refused where it is set
+        # Encoded at once: what cannot be kept is refused where it is set.
+        self._new[number] = doc if isinstance(doc, bytes) else format.encode(doc)
         self._gone.discard(number)
         self.next_id = max(self.next_id, number + 1)
 
@@ -116,12 +118,12 @@ class Overlay(MutableMapping[int, Any]):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        """Remove the table, and begin its ids anew."""
+        """Remove the table; its ids start again."""
         self._new, self._gone, self.cleared = {}, set(), True
         self.next_id = self._first_id = 1
 
     def copy(self) -> Overlay:
-        """Copy for a savepoint: what is pending may still be changed in place."""
+        """Copy for a savepoint: pending documents may still be changed in place."""
         twin = Overlay.__new__(Overlay)
         twin.__dict__.update(self.__dict__)
         twin._new = {number: _raw(doc) for number, doc in self._new.items()}
@@ -129,7 +131,7 @@ class Overlay(MutableMapping[int, Any]):
         return twin
 
     def raw(self) -> dict[int, bytes]:
-        """Return the whole table with the pending changes, for queries inside the transaction."""
+        """Return the whole table with the pending changes."""
         docs = {number: self._base[number] for number in self._base if self._old(number) is not None}
         return {**docs, **{number: _raw(doc) for number, doc in self._new.items()}}
 
@@ -147,16 +149,16 @@ class Overlay(MutableMapping[int, Any]):
         )
 
     def operations(self, table: bytes) -> Iterator[Operation]:
-        """Write the pending changes."""
+        """Return the pending changes as lines."""
         if self.cleared:
             yield Operation(table, 0, b"drop", None)
         for number in sorted(self._gone):
             yield Operation(table, number, b"del", None)
         for number, doc in self._new.items():
-            raw = _raw(doc)
-            if raw != self._old(number):
+            raw = doc if isinstance(doc, bytes) else format.encode(doc)
+            if raw != (None if self.cleared else self._base.get(number)):
                 yield Operation(table, number, b"doc", raw)
-        if self.next_id > max(self._first_id, *(number + 1 for number in (0, *self._new))):
+        if self.next_id > max(self._first_id, max(self._new, default=0) + 1):
             yield Operation(table, self.next_id, b"next", None)
 
     def _old(self, number: Any) -> bytes | None:
@@ -168,33 +170,26 @@ def _raw(doc: Any) -> bytes:
 
 
 class Contents:
-    """What is known of the file: up to which byte it was read, and what it says up to there.
+    """The part of the file that was read: its end, and its tables.
 
-    Not safe to share between threads: the journal's mutex guards it. An exception may leave it half-changed; it is then
-    thrown away, and the file read again.
+    Not safe to share between threads: the journal's mutex guards it. An exception may leave it half-changed; then it is
+    discarded, and the file is read again.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.tables: dict[str, Table] = {}
+        self.tables: defaultdict[str, Table] = defaultdict(Table)
         #: The length of the part that was read, its checksum, and its last bytes, by which it is recognised.
         self.end = 0
         self.crc = 0
         self.seal = b""
         self.generation = 0
-        #: How many bytes of the file are not garbage, about.
+        #: Bytes of the file that are not garbage, approximately.
         self.live = 0
         self._names: dict[bytes, str] = {}
 
     def load(self, data: bytes) -> bool:
-        """Apply the complete transactions in what follows the part that was read; tell whether there were any.
-
-        Raises
-        ------
-        Damage
-            With the position in the file.
-        NewerFormat
-        """
+        """Apply the complete transactions after the part that was read; return whether there were any."""
         first = not self.end
         start = self._load_header(data) if first else 0
         try:
@@ -209,23 +204,23 @@ class Contents:
         return False
 
     def appended(self, size: int, seal: bytes) -> None:
-        """Note that so many bytes more were read, or written, and how they end."""
+        """Extend the part that was read, or written, by so many bytes, which end with a seal."""
         self.end, self.crc, self.seal = self.end + size, format.checksum_after(seal), seal
 
     def replaced(self, size: int, seal: bytes) -> None:
-        """Note that the file was written anew, with the same contents."""
+        """Start again with a new file that has the same contents."""
         self.end = 0
         self.generation += 1
         self.appended(size, seal)
 
     def begin(self, header: Header) -> None:
-        """Take over what the first line says."""
+        """Apply the first line."""
         self.generation = header.generation
         for name, next_id in header.next_ids.items():
-            self._table(name).next_id = next_id
+            self.tables[name].next_id = next_id
 
     def apply(self, operation: Operation) -> None:
-        """Do what a line says."""
+        """Apply a line."""
         key, number, kind, doc = operation
         name = self._names.get(key)
         if name is None:
@@ -235,7 +230,7 @@ class Contents:
             if gone := self.tables.pop(name, None):
                 self.live -= sum(map(len, gone.docs.values())) + overhead * len(gone.docs)
             return
-        table = self._table(name)
+        table = self.tables[name]
         if kind == b"next":
             table.next_id = max(table.next_id, number)
             return
@@ -249,7 +244,7 @@ class Contents:
             table.remove(number)
 
     def lines(self) -> Iterator[bytes]:
-        """Write everything to a new file: line by line, each with its seal."""
+        """Return all lines of a new file, each with its seal."""
         next_ids = {name: table.next_id for name, table in sorted(self.tables.items()) if table.next_id > 1}
         body = format.header_body(self.generation + 1, next_ids)
         end, crc = format.sealed(body, 0)
@@ -290,9 +285,3 @@ class Contents:
             apply(operation)
             done = stop
         return done
-
-    def _table(self, name: str) -> Table:
-        table = self.tables.get(name)
-        if table is None:
-            table = self.tables[name] = Table()
-        return table

@@ -1,8 +1,8 @@
-"""TinyDB on the journal: tables that several kernels use at once, and TinyDB's own query language over them.
+"""TinyDB on the journal: tables that several kernels use at once, with TinyDB's query language.
 
 TinyDB reads and writes a database whole. Its extension points are `Storage` and `Table`: here the storage is a
-`Journal`, and the table touches only the documents that an operation touches. The query cache is off, since other
-processes write too.
+`Journal`, and a table reads and writes only the documents of an operation. The query cache is off, since other
+processes write, too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Fields = Mapping[str, Any] | Callable[[MutableMapping[str, Any]], None]
 
 
 class JournalStorage(Journal, Storage):
-    """A journal as TinyDB sees it: the whole database, read lazily, and written as what changed."""
+    """A journal with TinyDB's interface: the whole database, read lazily; only changes are written."""
 
     def read(self) -> dict[str, dict[str, Any]] | None:
-        """Return the tables, whose documents are decoded when they are looked at."""
+        """Return the tables, whose documents are decoded on access."""
         return cast("dict[str, dict[str, Any]]", {name: _Documents(self.docs(name)) for name in self.tables()}) or None
 
     def write(self, data: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> None:
@@ -36,15 +36,15 @@ class JournalStorage(Journal, Storage):
                 if name not in data:
                     self.overlay(name).clear()
             for name, docs in data.items():
-                if not isinstance(docs, _Documents):  # as it was read: unchanged
+                if not isinstance(docs, _Documents):  # unchanged since it was read
                     _rewrite(self.overlay(name), docs)
 
 
 class JournalTable(Table):
     """A table that reads and writes single documents.
 
-    ``==`` on a top-level field is looked up in an index. Each candidate is still checked by the query itself, so that
-    an index can only make it faster.
+    ``==`` on a top-level field is looked up in an index. The query itself still checks each candidate, so the index
+    changes nothing but the speed.
     """
 
     storage: JournalStorage
@@ -53,7 +53,7 @@ class JournalTable(Table):
         super().__init__(storage, name, cache_size, persist_empty)
 
     def insert(self, document: Mapping[str, Any]) -> int:
-        """Insert a document under the next id, which no other process gets."""
+        """Insert a document with the next id, which no other process gets."""
         with self._journal.transaction():
             return super().insert(document)
 
@@ -68,7 +68,7 @@ class JournalTable(Table):
             return super().upsert(document, cond)
 
     def update(self, fields: Fields, cond: QueryLike | None = None, doc_ids: Iterable[int] | None = None) -> list[int]:
-        """Update documents; those that match are found and changed in one transaction."""
+        """Update documents, found and changed in one transaction."""
         with self._journal.transaction():
             return super().update(fields, *self._resolved(cond, doc_ids))
 
@@ -108,7 +108,7 @@ class JournalTable(Table):
             updater(self._journal.overlay(self.name))
 
     def _get_next_id(self) -> int:
-        if not self._journal.in_transaction:  # asked for by itself: reserved for good
+        if not self._journal.in_transaction:  # outside of an insert: reserved for good
             with self._journal.transaction():
                 return self._get_next_id()
         overlay = self._journal.overlay(self.name)
@@ -118,7 +118,7 @@ class JournalTable(Table):
     def _resolved(
         self, cond: QueryLike | None, doc_ids: Iterable[int] | None
     ) -> tuple[QueryLike | None, Iterable[int] | None]:
-        """Turn a query into ids, so that only what matches is decoded for writing."""
+        """Replace a query by ids, so that only the matching documents are decoded for writing."""
         if cond is None or doc_ids is not None:
             return cond, doc_ids
         return None, [document.doc_id for document in self._find(cond)]
@@ -136,7 +136,7 @@ class JournalTable(Table):
 
 
 class JournalDB(TinyDB):
-    """A TinyDB that several processes may use at once, and that a kill or a power failure does not harm.
+    """A TinyDB that several processes may use at once, and that survives kills and power failures.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class JournalDB(TinyDB):
         return cast("JournalStorage", self.storage).transaction()
 
     def drop_table(self, name: str) -> None:
-        """Remove a table, and no other that somebody makes meanwhile."""
+        """Remove a table, and none that another process makes meanwhile."""
         with self.transaction():
             super().drop_table(name)
 
@@ -169,7 +169,7 @@ class JournalDB(TinyDB):
 
 
 class _Documents(Mapping[str, Any]):
-    """One table as TinyDB reads it: ids are text, and every access decodes a fresh document."""
+    """One table with TinyDB's interface: ids are text, and every access decodes a new document."""
 
     def __init__(self, docs: Mapping[int, bytes]) -> None:
         self._docs = docs
@@ -186,7 +186,7 @@ class _Documents(Mapping[str, Any]):
         return len(self._docs)
 
     def items(self) -> ItemsView[str, Any]:
-        # Of a copy: another thread may commit between two steps of the loop.
+        # A copy: another thread may commit during the loop.
         return ItemsView(_Documents(dict(self._docs)))
 
 
@@ -200,7 +200,7 @@ def _rewrite(overlay: Any, docs: Mapping[Any, Mapping[str, Any]]) -> None:
 
 
 def _equalities(hashed: Any) -> Iterator[tuple[str, Any]]:
-    """Read, from TinyDB's structural hash of a query, the equalities without which nothing matches."""
+    """Read the necessary equalities from TinyDB's structural hash of a query."""
     if not isinstance(hashed, tuple) or not hashed:
         return
     if hashed[0] == "==" and len(hashed[1]) == 1 and isinstance(hashed[2], str):

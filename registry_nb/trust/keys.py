@@ -1,7 +1,7 @@
 """The keys of one user: the secret that marks what they registered, a signing key, and the signers that they know.
 
-They lie in ``$REGISTRY_NB_HOME``, or else in the folder of the user's configuration, never in a registry: who can write
-a registry must not be able to vouch for what is in it. A list there that others may write is not believed.
+They are in ``$REGISTRY_NB_HOME``, or else in the folder of the user's configuration, never in a registry: people who
+can write a registry must not be able to vouch for its content. A list that others may write is ignored.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _SECRET, _SIGNING, _KNOWN = "key", "signing_key.pem", "known_signers"
-#: How a signer is called: the public key itself, so that there is no second thing to compare.
+#: The name of a signer is the public key itself, so that there is nothing else to compare.
 _SIGNER = re.compile(r"^ed25519:[0-9a-f]{64}(?=\s|$)", re.MULTILINE)
-#: A home that this user cannot even look into holds none of their keys: a container may have such a HOME.
+#: A home that this user cannot read has none of their keys: a container may have such a HOME.
 _NONE = (FileNotFoundError, NotADirectoryError, PermissionError)
-#: The secrets of this process, by what ``$REGISTRY_NB_HOME`` says: also those that could not be kept.
+#: The secrets of this process, by ``$REGISTRY_NB_HOME``: also those that could not be kept.
 _secrets: dict[str | None, bytes] = {}
 
 
@@ -42,20 +42,11 @@ def home() -> str:
 
 
 def secret(*, create: bool) -> bytes | None:
-    """Return the 32 secret bytes that mark this user's models.
+    """Return the 32 secret bytes that mark this user's models; None if there are none, unless `create` is true.
 
-    Parameters
-    ----------
-    create : bool
-        Make them if there are none; else the answer is None.
-
-    Warns
-    -----
-    KeyProblem
-        If others could read the file (they no longer can), or if there is none that can be used and none can be kept.
-        Then the key lasts as long as this process, and its models are a stranger's to the next one.
+    If they cannot be kept, they last as long as this process, with a warning: the next one does not know its models.
     """
-    where = os.environ.get("REGISTRY_NB_HOME")  # not home(): each load asks
+    where = os.environ.get("REGISTRY_NB_HOME")  # not home(): every load comes here
     if where not in _secrets:
         path = os.path.join(home(), _SECRET)
         try:
@@ -80,15 +71,15 @@ def secret(*, create: bool) -> bytes | None:
 
 @functools.cache
 def secret_name(key: bytes) -> str:
-    """Return what a secret is called in records, which tells nothing about it."""
+    """Return the name of a secret in records, which reveals nothing of it."""
     return f"hmac-sha256:{hashlib.sha256(b'registry_nb: the name of a key' + key).hexdigest()[:16]}"
 
 
 def signing_key() -> str:
-    """Return the name of this user's signing key, for colleagues; make the key if there is none.
+    """Return the name of this user's signing key, for colleagues; create the key if there is none.
 
-    What is registered from then on is signed as well. A colleague who knows the name loads it like their own, after
-    ``registry.trust("models:/Iris/3", signer="ed25519:…")``.
+    Models that are registered from then on are signed as well. A colleague who has the name loads them like their own,
+    after ``registry.trust("models:/Iris/3", signer="ed25519:…")``.
 
     Returns
     -------
@@ -119,15 +110,7 @@ def signing_key() -> str:
 
 
 def signer() -> Ed25519PrivateKey | None:
-    """Return this user's signing key, or None.
-
-    Raises
-    ------
-    LibraryMissing
-        If there is one, and ``cryptography`` is not installed.
-    StorageError
-        If it cannot be read, or is damaged.
-    """
+    """Return this user's signing key, or None."""
     path = os.path.join(home(), _SIGNING)
     with disk.storage_errors(path, "reading"):
         kept = _kept(path)
@@ -144,18 +127,12 @@ def signer() -> Ed25519PrivateKey | None:
 
 
 def signer_name(key: Ed25519PrivateKey) -> str:
-    """Return what a signing key is called in records: its public key."""
+    """Return the name of a signing key in records: its public key."""
     return f"ed25519:{key.public_key().public_bytes_raw().hex()}"
 
 
 def signed_by(name: str, message: bytes, signature: bytes) -> bool:
-    """Tell whether a message was signed by the key of this name.
-
-    Raises
-    ------
-    LibraryMissing
-        If ``cryptography`` is not installed.
-    """
+    """Whether the key of this name signed a message."""
     _ed25519()
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -168,45 +145,17 @@ def signed_by(name: str, message: bytes, signature: bytes) -> bool:
 
 
 def known_signers() -> frozenset[str]:
-    """Return the names of the signers that this user knows; the file has one in a line, and words behind it.
-
-    Raises
-    ------
-    StorageError
-        If something else than a file is there.
-
-    Warns
-    -----
-    KeyProblem
-        If others may write the file: then nobody is known.
-    """
+    """Return the names of the signers that this user knows; the file has one in each line, perhaps with a remark."""
     return frozenset(_SIGNER.findall(read_list(_KNOWN)))
 
 
 def know(name: str) -> None:
-    """Add a signer to those that this user knows.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be kept.
-    """
+    """Add a signer to those that this user knows."""
     add_to_list(_KNOWN, name)
 
 
 def read_list(name: str) -> str:
-    """Return what stands in a list in the home, or nothing if there is none, or others may have written it.
-
-    Raises
-    ------
-    StorageError
-        If something else than a file is there.
-
-    Warns
-    -----
-    KeyProblem
-        If others may write it.
-    """
+    """Return the text of a list in the home; nothing if there is none or, with a warning, if others may write it."""
     path = os.path.join(home(), name)
     with disk.storage_errors(path, "reading"):
         try:
@@ -223,13 +172,7 @@ def read_list(name: str) -> str:
 
 
 def add_to_list(name: str, line: str) -> None:
-    """Add a line to a list in the home.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be kept, or would not be believed.
-    """
+    """Add a line to a list in the home; a list that would be ignored is refused."""
     path = os.path.join(home(), name)
     with disk.storage_errors(path, "adding a line to"):
         os.makedirs(home(), mode=0o700, exist_ok=True)
@@ -247,7 +190,7 @@ def add_to_list(name: str, line: str) -> None:
 
 
 def _ends_within_a_line(fd: int) -> bool:
-    """Tell whether a file's last line is of an editor, or of a killed process, that did not end it."""
+    """Whether a file's last line has no end, as an editor or a killed process leaves it."""
     if not os.lseek(fd, 0, os.SEEK_END):
         return False
     os.lseek(fd, -1, os.SEEK_END)
@@ -280,7 +223,7 @@ def _check_list(path: str, found: os.stat_result) -> None:
 
 
 def _is_open(folder: str) -> bool:
-    """Tell whether others could put another file into the place of one in a folder."""
+    """Whether others could replace a file in a folder."""
     found = os.stat(folder)
     others = found.st_uid not in {os.geteuid(), 0}
     return others or (bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX)
@@ -293,7 +236,7 @@ def _bytes(kept: bytes, path: str) -> bytes:
 
 
 def _kept(path: str) -> bytes | None:
-    """Read a key, from a file that belongs to this user and that nobody else can read from now on."""
+    """Read a key from a file of this user, and make it unreadable for others."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except _NONE:
@@ -320,7 +263,7 @@ def _kept(path: str) -> bytes | None:
 
 
 def _keep(path: str, key: bytes) -> bytes:
-    """Keep a new key, whole or not at all, and return what lies there: of two processes at once, one is first."""
+    """Keep a new key, whole or not at all, and return the one that is there: another process may have been faster."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     drafted = f"{path}.{uuid.uuid4().hex}"
     fd = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,21 +1,21 @@
-"""Who vouches for a model: this user, a signer whom they know, their word for a registry, or nobody; and what then.
+"""Seals: who vouches for a model, and what may be loaded then.
 
-A digest proves that bytes are *unchanged*; it says nothing about where they come from. A seal does: it binds the URI
-under which a model was registered to its `essence` (files by digest, flavor, signature, environment), by a key
-that is not kept in the registry. One is an HMAC (RFC 2104) with a secret of the user, as Jupyter marks the notebooks
-that it trusts; the other a signature (Ed25519, RFC 8032), which colleagues can check.
+A digest proves that bytes are *unchanged*, but not where they come from. A seal does: it binds the URI under which a
+model was registered to its `essence` (files by digest, flavor, signature, environment), by a key that is not kept in
+the registry. One kind is an HMAC (RFC 2104) with a secret of the user, as Jupyter marks the notebooks that it trusts;
+the other is a signature (Ed25519, RFC 8032), which colleagues can check.
 
 ======== =================================== ======== ==================================
 origin   vouched for by                      data     code, every pickle among it
 ======== =================================== ======== ==================================
 local    the user's secret                   loads    loads
 known    a signer they know                  loads    loads
-trusted  their word for the whole registry   loads    loads
+trusted  trust in the whole registry         loads    loads
 foreign  nobody                              loads*   only with ``trust="sha256:…"``
 ======== =================================== ======== ==================================
 
-``*`` after another process survived it. A list of names that a stranger's pickle may use was the alternative: names
-that are harmless one by one write files and end processes once they are put together.
+``*`` after another process survived it. A list of names that a foreign pickle may use was the alternative: names that
+are harmless alone can write files and end processes in combination.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from registry_nb.domain import lifecycle
+from registry_nb.domain.history import had_name
 from registry_nb.domain.records import ModelVersion, SavedModel, Seal
 from registry_nb.errors import Invalid, LibraryMissing, Untrusted, listed, shown
 from registry_nb.flavors.untrusted.audit import Audit
 from registry_nb.stores import Reader, Store
 from registry_nb.trust import keys, places
 
-#: Of a digest, and of a signer's name, at least so many digits have to be given: 64 bits are not found by trying.
+#: Digits of a digest, or of a signer's name, that a caller has to write at least: 64 bits cannot be guessed.
 _DIGITS = 16
-#: Seals of a record that are looked at: one for each name that it had, and each key. A stranger may write any number.
+#: Seals of a record that are checked: one for each name that it had, and each key. An attacker may write any number.
 _MOST_SEALS = 100
 
 
@@ -48,17 +48,7 @@ class Origin(StrEnum):
 
 
 class Sealer:
-    """Seals one model: what takes time is done beforehand, so that a transaction only waits for the rest.
-
-    Parameters
-    ----------
-    saved : SavedModel or ModelVersion
-
-    Raises
-    ------
-    LibraryMissing, StorageError
-        If this user has a signing key which cannot be used.
-    """
+    """Seals one model: the slow part is done at once, so that a transaction waits only for the rest."""
 
     def __init__(self, saved: SavedModel | ModelVersion) -> None:
         self._essence = saved.essence
@@ -77,16 +67,7 @@ class Sealer:
 
 
 def origin(saved: SavedModel | ModelVersion, uri: str, store: Store) -> Origin:
-    """Tell who vouches for a model.
-
-    Parameters
-    ----------
-    saved : SavedModel or ModelVersion
-    uri : str
-        Where the registry has it: of a version by number, or of a model of a run.
-    store : Store
-        Its history is read if the seal is about another name: a renamed model keeps its seals.
-    """
+    """Return who vouches for a model; its history is read for seals under other names: a renamed model keeps them."""
     about = _about(saved, uri, store)
     secret = keys.secret(create=False)
     if secret is not None:
@@ -102,7 +83,7 @@ def origin(saved: SavedModel | ModelVersion, uri: str, store: Store) -> Origin:
 
 
 def signers(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> tuple[str, ...]:
-    """Return the names of the keys that really signed a model, known or not; without ``cryptography`` none."""
+    """Return the names of the keys that signed a model, known or not; without ``cryptography`` none."""
     try:
         return _signers(_about(saved, uri, reader), saved.essence)
     except LibraryMissing:
@@ -110,13 +91,7 @@ def signers(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> tuple
 
 
 def chosen_signer(given: str, signed: Iterable[str], uri: str) -> str:
-    """Return the one of a model's signers that a caller means, who may shorten its name.
-
-    Raises
-    ------
-    Untrusted
-        If that key did not sign it.
-    """
+    """Return the one of a model's signers that a caller names, perhaps shortened, or raise `Untrusted`."""
     there = tuple(signed)
     digits = given.removeprefix("ed25519:") if isinstance(given, str) else ""
     if not re.fullmatch(rf"[0-9a-f]{{{_DIGITS},64}}", digits):
@@ -134,12 +109,7 @@ def chosen_signer(given: str, signed: Iterable[str], uri: str) -> str:
 
 
 def checked_digest(trust: object) -> str:
-    """Return what `trust` of a call to load says, or complain that it is no digest.
-
-    Raises
-    ------
-    Invalid
-    """
+    """Return the digest in ``trust=`` of a call to load, or raise `Invalid`."""
     if isinstance(trust, str) and re.fullmatch(rf"sha256:[0-9a-f]{{{_DIGITS},64}}", trust):
         return trust
     raise Invalid(
@@ -149,7 +119,7 @@ def checked_digest(trust: object) -> str:
 
 
 def refusal(saved: SavedModel | ModelVersion, uri: str, audit: Audit) -> Untrusted:
-    """Say why a stranger's model is not loaded, and what to do if it shall be."""
+    """Return the error of a foreign model that is not loaded: the reason, and what to do."""
     return Untrusted(
         what=uri,
         reason=f"nobody whom you know vouches for it{_claimed(saved)}, and {audit.objection}",
@@ -161,7 +131,7 @@ def refusal(saved: SavedModel | ModelVersion, uri: str, audit: Audit) -> Untrust
 
 
 def way_out(saved: SavedModel | ModelVersion, uri: str) -> str:
-    """Say how a stranger's model can be loaded: by a key of whoever made it, or by its digest."""
+    """Return how a foreign model can be loaded: by the key of its author, or by its digest."""
     digest = f'if you are sure of these very bytes, load("{uri}", trust="{saved.digest[:39]}")'
     if not isinstance(saved, ModelVersion):
         return digest
@@ -180,25 +150,25 @@ def way_out(saved: SavedModel | ModelVersion, uri: str) -> str:
 
 
 def _claimed(saved: SavedModel | ModelVersion) -> str:
-    """Tell who registered a version: whoever can write the registry can write any name there."""
+    """Return who registered a version, as the record claims: people who can write the registry can write any name."""
     return f" ({shown(saved.user, 60)} registered it, says the record)" if isinstance(saved, ModelVersion) else ""
 
 
 def _message(uri: str, essence: bytes) -> bytes:
-    return b"registry_nb seal 1\0" + uri.encode() + b"\0" + essence  # of nothing else that such a key may ever sign
+    return b"registry_nb seal 1\0" + uri.encode() + b"\0" + essence  # unlike anything else that the key may sign
 
 
 def _about(saved: SavedModel | ModelVersion, uri: str, reader: Reader) -> list[Seal]:
-    """Return the seals that are about this model: its URI, or that of the same version under an earlier name."""
+    """Return the seals about this model: of its URI, or of the same version under an earlier name."""
     name, number = _name_in(uri), uri.rpartition("/")[2]
     seals = [seal for seal in saved.seals[:_MOST_SEALS] if seal.of == uri or _is_of_number(number, seal.of, uri)]
     # The history is long, and read at most once: most seals are about the name that the version has.
     history = tuple(reader.events(name)) if any(seal.of != uri for seal in seals) else ()
-    return [seal for seal in seals if seal.of == uri or lifecycle.was_called(history, _name_in(seal.of))]
+    return [seal for seal in seals if seal.of == uri or had_name(history, _name_in(seal.of))]
 
 
 def _is_of_number(number: str, sealed: str, uri: str) -> bool:
-    """Tell whether a seal is about a version of this number, of whatever model."""
+    """Whether a seal is about a version with this number, of any model."""
     return all(text.startswith("models:/") for text in (uri, sealed)) and sealed.rpartition("/")[2] == number
 
 

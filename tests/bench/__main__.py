@@ -13,23 +13,23 @@ from pathlib import Path
 
 from tests.bench import (
     asof,
-    clicks,
-    crowd,
+    concurrent_writers,
     follow,
     frameworks,
-    large,
+    large_models,
     magics,
     models,
     panel,
+    panel_clicks,
     reads,
     shadow,
     signatures,
     writes,
 )
-from tests.bench.ground import Ground, file_system, machine
+from tests.bench.fixtures import Bench, file_system, machine
 from tests.bench.measure import Failure, Row, table
 
-ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
+ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "import": reads.importing,
     "writes": writes.against_the_disk,
     "mlflow": writes.against_mlflow,
@@ -38,17 +38,17 @@ ROWS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "register": models.registering,
     "load": models.loading,
     "first": models.first_prediction,
-    "crowd": crowd.eight_writers,
-    "killed": crowd.killed_writers,
+    "crowd": concurrent_writers.eight_writers,
+    "killed": concurrent_writers.killed_writers,
     "signatures": signatures.signatures,
     "frameworks": frameworks.frameworks,
     "magics": magics.magics,
     "panel": panel.panel,
-    "clicks": clicks.clicking,
+    "clicks": panel_clicks.clicking,
     "asof": asof.looking_back,
     "follow": follow.following,
     "shadow": shadow.shadowing,
-    "large": large.large_models,
+    "large": large_models.large_models,
 }
 
 
@@ -61,11 +61,11 @@ def main() -> int:
     rows: list[Row | Failure] = []
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as folder:
         Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")  # whoever commits meanwhile leaves it out
-        ground = Ground(Path(folder).resolve(), options.quick, options.mlflow_python)
-        facts = machine(ground.folder)
+        bench = Bench(Path(folder).resolve(), options.quick, options.mlflow_python)
+        facts = machine(bench.folder)
         for key in options.only or ROWS:
             print(f"measuring {key} …", file=sys.stderr, flush=True)
-            rows += _measured(key, ground)
+            rows += _measured(key, bench)
     print(table(rows))
     print("\n".join(f"{key}: {value}" for key, value in facts.items()))
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -75,11 +75,11 @@ def main() -> int:
     return 0 if all(row.holds for row in rows) else 1
 
 
-def _measured(key: str, ground: Ground) -> list[Row | Failure]:
+def _measured(key: str, bench: Bench) -> list[Row | Failure]:
     """Measure a row; one that fails is a row that misses, and the others are measured nevertheless."""
     rows: list[Row | Failure] = []
     try:
-        rows.extend(ROWS[key](ground))
+        rows.extend(ROWS[key](bench))
     except Exception as error:
         traceback.print_exc()
         rows.append(Failure(key, f"{type(error).__name__}: {error}"))

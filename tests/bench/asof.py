@@ -12,7 +12,7 @@ from registry_nb import Registry
 from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.records import Stage
-from tests.bench.ground import Ground
+from tests.bench.fixtures import Bench
 from tests.bench.measure import Row, duration
 
 BAR = 0.02
@@ -36,16 +36,16 @@ def _take_turns(registry: Registry, name: str, events: int) -> None:
                 tx.apply(lifecycle.moved(record, Stage.PRODUCTION, holders, stamp, action="promoted", alone=True))
 
 
-def looking_back(ground: Ground) -> Iterator[Row]:
+def looking_back(bench: Bench) -> Iterator[Row]:
     """Ask who held Production at random instants; cold is the first question of a process about a model."""
-    total = ground.many
+    total = bench.many
     for models in (total // 100, 1):
-        registry = ground.new("past")
+        registry = bench.new("past")
         for number in range(models):
             _take_turns(registry, f"Model{number}", total // models)
         chance, last = random.Random(1), timedelta(minutes=total // models // 2)
         found: dict[str, list[float]] = {"first": [], "then": []}
-        for number in range(ground.times(50)):
+        for number in range(bench.times(50)):
             asked = Registry(registry.uri, user="bench") if number < 5 else registry
             name, then = f"Model{chance.randrange(models)}", BEGIN + last * chance.random()
             assert asked.store.model_names()  # the journal is read

@@ -6,27 +6,27 @@ from collections.abc import Iterator
 from statistics import median
 
 from registry_nb.operations.follow import follow
-from tests.bench.ground import NAME, Ground, iris
+from tests.bench.fixtures import NAME, Bench, iris
 from tests.bench.measure import Row, alternately, duration, seconds, summary, timed
 
 #: Microseconds.
 BAR, NEXT = 20, 50_000
 
 
-def following(ground: Ground) -> Iterator[Row]:
+def following(bench: Bench) -> Iterator[Row]:
     """Predict by the handle and by the very model that it holds, in turn; then promote, and predict once."""
-    registry, rows = ground.newly_filled(100), iris()[0][:1]
+    registry, rows = bench.newly_filled(100), iris()[0][:1]
     with follow(registry, f"models:/{NAME}/Production") as model:
         own = model.current()
         times = alternately(
-            ground.times(5000), timed(lambda: model.predict(rows)), timed(lambda: own.predict(rows)), warm_up=200
+            bench.times(5000), timed(lambda: model.predict(rows)), timed(lambda: own.predict(rows)), warm_up=200
         )
         followed, alone = map(median, times)
         facts = {"followed": summary(times[0]), "alone": summary(times[1])}
         told = f"{duration(followed)} - {duration(alone)}"
         yield Row("follow's predict, over the model's own", BAR, (followed - alone) * 1e6, told, "µs", facts=facts)
         changed = []
-        for turn in range(ground.times(100)):
+        for turn in range(bench.times(100)):
             registry.promote(NAME, 1 + turn % 2)
             changed.append(seconds(lambda: model.predict(rows)))
             assert model.version.version == 1 + turn % 2

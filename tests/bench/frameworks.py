@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from registry_nb.flavors import Files, flavor_named
-from tests.bench.ground import Ground, forest, iris
+from tests.bench.fixtures import Bench, forest, iris
 from tests.bench.measure import Row, alternately, compared, timed
 
 _BAR = 1.3
@@ -21,21 +21,21 @@ _FEATURES = 30
 Own = Callable[[Path], Any]
 
 
-def frameworks(ground: Ground) -> Iterator[Row]:
+def frameworks(bench: Bench) -> Iterator[Row]:
     """Save and load a model that is neither tiny nor large, ours and theirs in turn; then compare the sizes."""
     for name, make in _MAKERS.items():
         model, own = make()
-        yield from _rows(ground, name, model, own)
+        yield from _rows(bench, name, model, own)
 
 
-def _rows(ground: Ground, name: str, model: Any, own: Own) -> Iterator[Row]:
+def _rows(bench: Bench, name: str, model: Any, own: Own) -> Iterator[Row]:
     flavor = flavor_named(name)
 
     def ours(folder: Path) -> Any:
         flavor.save(model, str(folder), None)
         return flavor.load(Files.of_folder(str(folder)), restricted=False)
 
-    with tempfile.TemporaryDirectory(dir=ground.folder) as place:
+    with tempfile.TemporaryDirectory(dir=bench.folder) as place:
         number = count()
 
         def once(work: Own) -> float:
@@ -47,7 +47,7 @@ def _rows(ground: Ground, name: str, model: Any, own: Own) -> Iterator[Row]:
             return took
 
         sizes: dict[Own, int] = {}
-        mine, theirs = alternately(ground.times(50), lambda: once(ours), lambda: once(own))
+        mine, theirs = alternately(bench.times(50), lambda: once(ours), lambda: once(own))
     yield compared(f"{name}: save and load, ours : the framework's own", _BAR, mine, theirs)
     written, its = sizes[ours], sizes[own]
     yield Row(f"{name}: bytes written, ours : the framework's own", _BAR, written / its, f"{written:,} : {its:,}")

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from registry_nb import Registry, set_registry
-from tests.bench.ground import Ground, small_model
+from tests.bench.fixtures import Bench, small_model
 from tests.bench.measure import Row, alternately, duration, summary, timed
 
 _LOAD = """
@@ -31,24 +31,24 @@ _TYPED = {
 }
 
 
-def magics(ground: Ground) -> Iterator[Row]:
+def magics(bench: Bench) -> Iterator[Row]:
     """Load the extension in fresh processes; complete in a registry of 1,000 models."""
-    environment = {**os.environ, "IPYTHONDIR": str(ground.folder / "ipython")}
+    environment = {**os.environ, "IPYTHONDIR": str(bench.folder / "ipython")}
     command = [sys.executable, "-c", _LOAD]
     loads = [
         float(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
-        for _ in range(ground.times(15))
+        for _ in range(bench.times(15))
     ]
     facts = summary(loads)
     yield Row("%load_ext registry_nb", 50, median(loads) * 1000, duration(median(loads)), "ms", facts=facts)
-    yield from _completions(ground)
+    yield from _completions(bench)
 
 
-def _completions(ground: Ground) -> Iterator[Row]:
+def _completions(bench: Bench) -> Iterator[Row]:
     from IPython.core.completer import CompletionContext, provisionalcompleter
     from IPython.core.interactiveshell import InteractiveShell
 
-    set_registry(_a_thousand_models(ground))
+    set_registry(_a_thousand_models(bench))
     shell = InteractiveShell.instance()
     shell.user_ns["model"] = small_model()
     shell.run_line_magic("load_ext", "registry_nb")
@@ -57,7 +57,7 @@ def _completions(ground: Ground) -> Iterator[Row]:
         for what, line in _TYPED.items():
             context = CompletionContext(token="", full_text=line, cursor_position=len(line), cursor_line=0, limit=None)
             assert complete(context)["completions"], line
-            (times,) = alternately(ground.times(100), timed(lambda context=context: complete(context)))
+            (times,) = alternately(bench.times(100), timed(lambda context=context: complete(context)))
             name = f"completion of a {what}, 1,000 models"
             yield Row(name, 20, median(times) * 1000, duration(median(times)), "ms", facts=summary(times))
     shell.extension_manager.unload_extension("registry_nb")  # type: ignore[union-attr]
@@ -65,8 +65,8 @@ def _completions(ground: Ground) -> Iterator[Row]:
     set_registry(None)
 
 
-def _a_thousand_models(ground: Ground) -> Registry:
-    registry = ground.new("magics")
+def _a_thousand_models(bench: Bench) -> Registry:
+    registry = bench.new("magics")
     version = registry.register(small_model(), "model-0000", metrics={"accuracy": 0.5})
     for number in range(1, 1000):
         registry.create_model(f"model-{number:04}")

@@ -17,16 +17,16 @@ from statistics import median
 from typing import Any
 
 from registry_nb import Registry
-from tests.bench.ground import NAME, Ground, forest, iris, small_model
+from tests.bench.fixtures import NAME, Bench, forest, iris, small_model
 from tests.bench.measure import Row, Timer, alternately, compared, duration, summary, timed
 
 _started: list[str] = []
 
 
-def registering(ground: Ground) -> Iterator[Row]:
+def registering(bench: Bench) -> Iterator[Row]:
     """Register a small model, and pickle, hash and sync the same model, in turn."""
-    registry, model, turn = ground.new("register"), small_model(), count(1)
-    floor = ground.folder / "register-floor"
+    registry, model, turn = bench.new("register"), small_model(), count(1)
+    floor = bench.folder / "register-floor"
 
     def register() -> None:
         model.set_params(C=float(next(turn)))  # other bytes each time: nothing is stored once for two
@@ -41,7 +41,7 @@ def registering(ground: Ground) -> Iterator[Row]:
             os.fsync(file.fileno())
 
     _listen()
-    ours, other = alternately(ground.times(200), timed(register), timed(keep))
+    ours, other = alternately(bench.times(200), timed(register), timed(keep))
     beyond = [mine - its for mine, its in zip(ours, other, strict=True)]
     facts = {"beyond": summary(beyond), "register": summary(ours), "pickle_hash_fsync": summary(other)}
     value = median(beyond)
@@ -59,14 +59,14 @@ def _listen() -> None:
     sys.addaudithook(hear)
 
 
-def loading(ground: Ground) -> Iterator[Row]:
+def loading(bench: Bench) -> Iterator[Row]:
     """Load by stage in a warm process, and read, verify, decompress and unpickle the same stored file, in turn."""
     for what, model in (("LogisticRegression", small_model()), ("20 trees", forest())):
-        registry = ground.new("load")
+        registry = bench.new("load")
         version = registry.register(model, NAME)
         registry.promote(NAME, version.version)
         load = timed(functools.partial(registry.load, f"models:/{NAME}/Production"))
-        ours, other = alternately(ground.times(2000), load, _by_hand(registry), warm_up=50)
+        ours, other = alternately(bench.times(2000), load, _by_hand(registry), warm_up=50)
         yield compared(f"load by stage : by hand, {what}", 2, ours, other, bytes=version.size)
 
 
@@ -91,14 +91,14 @@ print(rn.load_model("models:/Iris/Production").predict([[5.1, 3.5, 1.4, 0.2]]))
 """
 
 
-def first_prediction(ground: Ground) -> Iterator[Row]:
+def first_prediction(bench: Bench) -> Iterator[Row]:
     """Fresh processes, from their start to the end of their first prediction, on a large and a small registry."""
-    folders = ground.filled(ground.many).uri, ground.filled(10).uri
+    folders = bench.filled(bench.many).uri, bench.filled(10).uri
 
     def predict(folder: str) -> None:
         done = subprocess.run([sys.executable, "-c", _FIRST, folder], check=True, capture_output=True, text=True)
         assert done.stdout == "[0]\n", done.stdout
 
     timers = [timed(functools.partial(predict, folder)) for folder in folders]
-    ours, other = alternately(ground.times(15), *timers, warm_up=1)
-    yield compared(f"fresh process to first prediction, {ground.many:,} : 10 versions", 1.5, ours, other)
+    ours, other = alternately(bench.times(15), *timers, warm_up=1)
+    yield compared(f"fresh process to first prediction, {bench.many:,} : 10 versions", 1.5, ours, other)

@@ -20,27 +20,27 @@ from registry_nb.domain.lifecycle import Stamp
 from registry_nb.panel.frontend import frontend
 from registry_nb.panel.watch import PERIOD
 from registry_nb.panel.widget import RegistryPanel
-from tests.bench.ground import NAME, Ground, small_model
+from tests.bench.fixtures import NAME, Bench, small_model
 from tests.bench.measure import Row, duration, summary
 
 VERSIONS = 10_000
 _WORDS = ("baseline", "deeper trees", "more data from the EU", "after the review", "")
 
 
-def panel(ground: Ground) -> Iterator[Row]:
+def panel(bench: Bench) -> Iterator[Row]:
     """Open a panel of many versions, click, and let it rest."""
-    registry = ground.new("panel")
+    registry = bench.new("panel")
     fill(registry)
-    opening = [_opening(Registry(registry.uri, user="bench")) for _ in range(ground.times(9))]
+    opening = [_opening(Registry(registry.uri, user="bench")) for _ in range(bench.times(9))]
     yield _milliseconds(f"panel of {VERSIONS:,} versions opens (of 1.0 s with the browser)", 1000, opening)
 
     opened = RegistryPanel(registry, NAME, notebook={})
     sent = len(opened.models) + len(opened.versions), len(frontend().encode())
     facts = {"rows": sent[0], "front_end": sent[1]}
     yield Row("sent in all, at first", 300, sum(sent) / 1000, f"{sum(sent) / 1000:.0f} KB", "KB", facts=facts)
-    yield from _clicks(ground, opened)
+    yield from _clicks(bench, opened)
     yield _resting(opened)
-    yield _live(ground, opened)
+    yield _live(bench, opened)
     opened.close()
 
 
@@ -70,7 +70,7 @@ def _opening(registry: Registry) -> float:
     return found
 
 
-def _clicks(ground: Ground, opened: Any) -> Iterator[Row]:
+def _clicks(bench: Bench, opened: Any) -> Iterator[Row]:
     """Ask as the browser does, and count what goes back."""
     numbers, sent = cycle(range(1, VERSIONS)), list[int]()
     send = opened.send
@@ -82,7 +82,7 @@ def _clicks(ground: Ground, opened: Any) -> Iterator[Row]:
         "show": lambda number: {"version": number},
     }
     for op, args in asked.items():
-        clicks, times = ground.times(100), []
+        clicks, times = bench.times(100), []
         sent.clear()
         for _ in range(clicks):
             content = {"id": 1, "op": op, "args": {"model": NAME, **args(next(numbers))}}
@@ -113,7 +113,7 @@ for line in sys.stdin:
 """
 
 
-def _live(ground: Ground, opened: Any) -> Row:
+def _live(bench: Bench, opened: Any) -> Row:
     """Promote in another process, and wait until the panel has it: from the end of the commit to the patch."""
     heard = queue.Queue[float]()
     send = opened.send
@@ -129,7 +129,7 @@ def _live(ground: Ground, opened: Any) -> Row:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as colleague:
         assert colleague.stdin
         assert colleague.stdout
-        for number in range(1, ground.times(30) + 1):
+        for number in range(1, bench.times(30) + 1):
             colleague.stdin.write(f"{number}\n")
             colleague.stdin.flush()
             done = float(colleague.stdout.readline())

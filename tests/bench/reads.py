@@ -10,7 +10,7 @@ from itertools import cycle
 from statistics import fmean, median
 
 from registry_nb import Registry
-from tests.bench.ground import ALIAS, NAME, Ground
+from tests.bench.fixtures import ALIAS, NAME, Bench
 from tests.bench.measure import Row, Seconds, Timer, alternately, compared, duration, seconds, summary, timed
 from tests.bench.writes import writes
 
@@ -26,10 +26,10 @@ import json; print(json.dumps([after, after - before, time.process_time(), loade
 """
 
 
-def importing(ground: Ground) -> Iterator[Row]:
+def importing(bench: Bench) -> Iterator[Row]:
     """CPU seconds of whole fresh processes that import the package and do nothing else."""
     found = []
-    for _ in range(ground.times(30)):
+    for _ in range(bench.times(30)):
         command = [sys.executable, "-c", _IMPORT.format(heavy=HEAVY)]
         found.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     process, alone, with_registry, loaded = zip(*found, strict=True)
@@ -56,35 +56,35 @@ def spread(versions: int) -> list[int]:
     return [1 + index * (versions - 1) // 99 for index in range(100)]
 
 
-def looking_up(ground: Ground) -> Iterator[Row]:
+def looking_up(bench: Bench) -> Iterator[Row]:
     """Warm look-ups, each of which asks the disk whether another process wrote."""
-    for what, timer in look_ups(ground.filled(100), 100).items():
-        (times,) = alternately(ground.times(5000), timer, warm_up=200)
+    for what, timer in look_ups(bench.filled(100), 100).items():
+        (times,) = alternately(bench.times(5000), timer, warm_up=200)
         value = median(times)
         yield Row(f"look-up by {what}, warm", 50, value * 1e6, duration(value), "µs", facts=summary(times))
 
 
-def growth(ground: Ground) -> Iterator[Row]:
+def growth(bench: Bench) -> Iterator[Row]:
     """The same calls in turn on a small and on a large registry."""
-    small, large = ground.filled(100), ground.filled(ground.many)
-    sizes = f"{ground.many:,} : 100 versions"
-    few, many = look_ups(small, 100), look_ups(large, ground.many)
+    small, large = bench.filled(100), bench.filled(bench.many)
+    sizes = f"{bench.many:,} : 100 versions"
+    few, many = look_ups(small, 100), look_ups(large, bench.many)
     for what in few:
-        ours, other = alternately(ground.times(5000), many[what], few[what], warm_up=200)
+        ours, other = alternately(bench.times(5000), many[what], few[what], warm_up=200)
         yield compared(f"look-up by {what}, {sizes}", 1.5, ours, other)
-    yield compared(f"look-up by number, first time, {sizes}", 1.5, *_first_times(ground))
-    few, many = writes(ground.newly_filled(100), 100), writes(large, ground.many)
+    yield compared(f"look-up by number, first time, {sizes}", 1.5, *_first_times(bench))
+    few, many = writes(bench.newly_filled(100), 100), writes(large, bench.many)
     for what in few:
-        ours, other = alternately(ground.times(1000), many[what], few[what], warm_up=20)
+        ours, other = alternately(bench.times(1000), many[what], few[what], warm_up=20)
         yield compared(f"{what}, {sizes}", 1.5, ours, other, mean_ratio=fmean(ours) / fmean(other))
 
 
-def _first_times(ground: Ground) -> tuple[Seconds, Seconds]:
+def _first_times(bench: Bench) -> tuple[Seconds, Seconds]:
     """Look up 100 numbers once each, in registries that were opened for it and remember nothing."""
-    sizes = ground.many, 100
+    sizes = bench.many, 100
     found: tuple[Seconds, Seconds] = [], []
-    for _ in range(max(2, ground.times(5) // 2)):
-        opened = [ground.filled(size) for size in sizes]
+    for _ in range(max(2, bench.times(5) // 2)):
+        opened = [bench.filled(size) for size in sizes]
         for registry in opened:
             registry.model(NAME)  # opens it
         for numbers in zip(*map(spread, sizes), strict=True):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from registry_nb.operations.shadow.run import shadow
-from tests.bench.ground import NAME, Ground
+from tests.bench.fixtures import NAME, Bench
 from tests.bench.measure import Row, alternately, duration, summary, timed
 
 _ROWS, _COLUMNS, _BATCH = 1_000_000, 20, 10_000
@@ -17,13 +17,13 @@ _ROWS, _COLUMNS, _BATCH = 1_000_000, 20, 10_000
 _BEYOND = 1.5
 
 
-def shadowing(ground: Ground) -> Iterator[Row]:
+def shadowing(bench: Bench) -> Iterator[Row]:
     """Compare classifiers, with the truth and in slices, then regressors; each on rows that are there already."""
     import numpy as np
     import pandas as pd
     from sklearn.linear_model import LinearRegression, LogisticRegression
 
-    rows = _ROWS // 10 if ground.quick else _ROWS
+    rows = _ROWS // 10 if bench.quick else _ROWS
     random = np.random.default_rng(0)
     X = pd.DataFrame(random.random((rows, _COLUMNS)), columns=[f"column {i}" for i in range(_COLUMNS)])
     score = X.to_numpy() @ np.arange(_COLUMNS)
@@ -33,7 +33,7 @@ def shadowing(ground: Ground) -> Iterator[Row]:
         "regressors": (score + random.normal(size=rows), LinearRegression),
     }
     for kind, (y, make) in cases.items():
-        registry = ground.new(f"shadow-{kind}")
+        registry = bench.new(f"shadow-{kind}")
         for _ in range(2):
             sample = random.choice(rows, 500, replace=False)
             registry.register(make().fit(X.iloc[sample], y[sample]), NAME, example=X[:5])

@@ -9,9 +9,9 @@ from itertools import count
 from statistics import fmean
 
 from registry_nb import Registry
-from tests.bench.ground import NAME, Ground
+from tests.bench.fixtures import NAME, Bench
 from tests.bench.measure import Row, Seconds, Timer, alternately, compared, seconds, timed
-from tests.bench.rival import MLflow
+from tests.bench.mlflow_process import MLflow
 
 
 def writes(registry: Registry, versions: int) -> dict[str, Timer]:
@@ -28,22 +28,22 @@ def writes(registry: Registry, versions: int) -> dict[str, Timer]:
     }
 
 
-def against_the_disk(ground: Ground) -> Iterator[Row]:
+def against_the_disk(bench: Bench) -> Iterator[Row]:
     """Each write, and appending as many bytes and waiting for the disk, in turn."""
-    registry = ground.newly_filled(100)
+    registry = bench.newly_filled(100)
     with _floor(registry) as floor:
         pairs = {what: (write, floor) for what, write in writes(registry, 100).items()}
-        yield from _each(pairs, ground.times(2000), 2, "append + fdatasync")
+        yield from _each(pairs, bench.times(2000), 2, "append + fdatasync")
 
 
-def against_mlflow(ground: Ground) -> Iterator[Row]:
+def against_mlflow(bench: Bench) -> Iterator[Row]:
     """Each write in turn with MLflow's, at 100 and at 10,000 versions."""
-    with MLflow(ground) as mlflow:
+    with MLflow(bench) as mlflow:
         for versions, bar, times in ((100, 20, 400), (10_000, 500, 50)):
-            ours, theirs = writes(ground.newly_filled(versions), versions), mlflow.writes(versions)
+            ours, theirs = writes(bench.newly_filled(versions), versions), mlflow.writes(versions)
             pairs = {what: (ours[what], theirs[what]) for what in ours}
             other = f"MLflow {mlflow.version}, {versions:,} versions"
-            yield from _each(pairs, ground.times(times), bar, other, at_least=True, block=10)
+            yield from _each(pairs, bench.times(times), bar, other, at_least=True, block=10)
 
 
 def _each(

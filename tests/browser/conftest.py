@@ -88,7 +88,7 @@ def page(chromium):
 @pytest.fixture
 def panel(page):
     """Put the panel on a page, with a kernel that answers what the test says."""
-    from component import Panel
+    from bare_page import Panel
 
     return functools.partial(Panel, page)
 

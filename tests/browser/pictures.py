@@ -1,12 +1,13 @@
 """Make the pictures of the README from the real thing: ``python tests/browser/pictures.py [FOLDER]``.
 
-JupyterLab with a notebook in it, the panel below its cell, light and dark: the versions, a promotion that the policy
-refuses, the history with its slider, two versions compared. What is in the registry was registered for the pictures, by
-a clock that is set back, so that the ages are worth looking at. What is to be seen is waited for by its role and its
-name: where the panel lacks it, the script fails, and writes no picture of something else.
+JupyterLab with notebook 01 at its rollback; then the panel below a cell, light and dark: the versions, a promotion that
+the policy refuses, the history with its slider. The panel's registry is filled by a clock that is set back, so that the
+versions have different ages. The script waits for each thing by its role and its name: where the panel lacks it, the
+script fails, and writes no picture of something else.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 os.environ.setdefault("REGISTRY_NB_HOME", tempfile.mkdtemp())
 
 from conftest import FLAGS, executable  # noqa: E402
-from lab import Notebook, Server  # noqa: E402
+from jupyter_server import Notebook, Server  # noqa: E402
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 from sklearn.datasets import load_iris  # noqa: E402
 from sklearn.ensemble import RandomForestClassifier  # noqa: E402
@@ -30,6 +31,7 @@ from registry_nb import process as clocked  # noqa: E402
 from registry_nb.rules import approved_by, incumbent, metric, probe_passes  # noqa: E402
 
 LOOKS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+PATIENCE = 90_000  # milliseconds, for JupyterLab's first page and for the kernel's import of scikit-learn
 CELL = """import registry_nb as rn
 registry = rn.Registry("my_models")
 registry.panel("Iris")"""
@@ -114,32 +116,40 @@ def held(shown):
     expect(table.get_by_role("row").filter(has_text="Production")).to_have_count(1)
 
 
-def compared(shown):
-    """Show the one that is in production beside the newest."""
-    tab(shown, "Compare")
-    expect(
-        shown.panel.get_by_role("table", name="Metrics").get_by_role("row").filter(has_text="accuracy")
-    ).to_be_visible()
-    expect(shown.panel.get_by_role("table", name="Estimator")).to_be_visible()
-
-
 def tab(shown, name):
     shown.panel.get_by_role("navigation").get_by_role("button", name=name).click()
 
 
 #: What each picture shows, in an order in which one leads to the next.
-PICTURES = {"panel": versions, "history": held, "compare": compared, "promote": refused}
+PICTURES = {"panel": versions, "history": held, "promote": refused}
+
+
+def rolled_back(browser, server):
+    """Run notebook 01, and return a page that shows its rollback and its history."""
+    server.setting("@jupyterlab/notebook-extension", "tracker", {"windowingMode": "none"})
+    name = "01_first_model.ipynb"
+    shutil.copy(ROOT / "notebooks" / name, server.notebooks)
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    shown = Notebook(page, server, name)
+    shown.run_all()
+    shown.command("application:toggle-left-area")
+    page.get_by_role("heading", name="A bad day", exact=True).evaluate("heading => heading.scrollIntoView()")
+    expect(page.get_by_text("11 events of Tumours")).to_be_in_viewport()
+    return page
 
 
 def main(folder):
-    """Write a light and a dark picture of each view."""
-    expect.set_options(timeout=90_000)  # the kernel imports scikit-learn before it compares
+    """Write a picture of a notebook, and a light and a dark one of each view of the panel."""
+    expect.set_options(timeout=PATIENCE)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         server = Server(Path(scratch))
         browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         try:
+            rolled_back(browser, server).screenshot(path=folder / "notebook.png")
             fill(rn.Registry(server.notebooks / "my_models", user="ada"))
             page = browser.new_page(viewport={"width": 1180, "height": 1400}, device_scale_factor=1.5)
+            page.set_default_timeout(PATIENCE)
             shown = Notebook(page, server, server.write("picture.ipynb", CELL))
             shown.run_all()
             shown.command("application:toggle-left-area")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import registry_nb as rn
-from registry_nb import process
+from registry_nb import context
 from registry_nb.errors import Gone, ModelNotFound, ReadOnly
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ def clock(monkeypatch):
             cls.moment += timedelta(days=1)
             return cls.moment
 
-    monkeypatch.setattr(process, "datetime", Clock)
+    monkeypatch.setattr(context, "datetime", Clock)
     return Clock
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from registry_nb.schema.compatibility import incompatibilities
-from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.inference import infer_signature
+from registry_nb.schema.signature import Column, Signature, Tensor
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
 

@@ -5,6 +5,8 @@ import pytest
 import registry_nb as rn
 from registry_nb.errors import AliasNotFound, AlreadyExists, ModelNotFound, VersionNotFound
 
+pytestmark = pytest.mark.every_store
+
 
 def last(registry, name="Iris"):
     return registry.history(name)[-1]

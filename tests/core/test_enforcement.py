@@ -21,7 +21,8 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 import registry_nb as rn
 from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.schema.enforcement import enforce
-from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.inference import infer_signature
+from registry_nb.schema.signature import Column, Signature, Tensor
 
 WHEN = pd.to_datetime(["2026-01-01", "2026-01-02"])
 POINT = namedtuple("POINT", ["c", "a", "b"])  # noqa: PYI024  # types of its fields are not the point

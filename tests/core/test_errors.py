@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from registry_nb import errors
+from registry_nb.domain import records
 from registry_nb.errors import (
     BadFilter,
     CommitUncertain,
@@ -119,6 +120,32 @@ def test_lists_are_counted_and_texts_escaped_and_cut():
     assert shown("ä") == "'ä'"
     assert shown("x" * 200) == "'" + "x" * 79 + "…"
     assert shown(None) == "None"
+
+
+def test_what_is_invisible_is_escaped_and_the_rest_stays_readable():
+    assert errors.printable("Ä\u202eb\u3164\n") == r"Ä\u202eb\u3164\n"
+    assert errors.printable("a\nb\u200b", keep="\n") == "a\nb\\u200b"
+    assert errors.printable("👩\u200d🔬") == "👩\u200d🔬", "a joiner that makes one emoji of two"
+    assert listed(["a\u202eb", "Ä"]) == r"a\u202eb, Ä"
+
+
+def test_the_repr_of_an_object_cannot_disguise_the_sentence():
+    class Hostile:
+        def __repr__(self):
+            return "a\u202eb"
+
+    assert shown(Hostile()) == r"a\u202eb"
+
+
+@pytest.mark.parametrize("name", ["Event", "Frozen", "ModelVersion", "Run", "RunStatus", "SavedModel", "Stage"])
+def test_pickles_that_name_a_record_by_its_old_paths_open(name):
+    for module in ("registry_nb.records", "registry_nb.domain.records"):
+        assert pickle.loads(f"c{module}\n{name}\n.".encode()) is getattr(records, name)
+
+
+def test_tracebacks_and_pickles_name_errors_by_their_public_path():
+    assert {kind.__module__ for kind in every() if hasattr(errors, kind.__name__)} == {"registry_nb.errors"}
+    assert b"registry_nb.errors." not in pickle.dumps(ModelNotFound(name="B", models=()))
 
 
 def test_what_cannot_tell_what_it_is_is_shown_by_its_class():

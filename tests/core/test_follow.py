@@ -79,7 +79,7 @@ def test_a_promotion_by_another_process_is_served_at_the_next_call(iris, model, 
 def test_what_does_not_concern_it_loads_nothing_again_but_the_record_is_new(iris, model, monkeypatch, constant):
     loads = []
     load = loading.load_model
-    monkeypatch.setattr(loading, "load_model", lambda *given: loads.append(given[0].version) or load(*given))
+    monkeypatch.setattr(loading, "load_model", lambda *given: loads.append(given[1].version) or load(*given))
     iris.register(constant(9), "Other")
     iris.tag("Iris", {"checked": "yes"}, version=2)
     assert (served(model), model.version.tags, loads) == (2, {"checked": "yes"}, [])
@@ -185,13 +185,13 @@ def promoted_with_other_bytes(registry):
 @pytest.mark.parametrize(
     ("disaster", "part"),
     [
-        (archived, "nothing else does (StageEmpty:"),
-        (deleted, "nothing else does (ModelNotFound:"),
-        (renamed, "nothing else does (ModelNotFound:"),
-        (vanished, "the registry does not tell who else should (StorageError:"),
-        (overwritten, "the registry does not tell who else should (Corrupted:"),
-        (promoted_without_bytes, "models:/Iris/3 cannot (Corrupted:"),
-        (promoted_with_other_bytes, "models:/Iris/3 cannot (Corrupted:"),
+        (archived, "there is no other version (StageEmpty:"),
+        (deleted, "there is no other version (ModelNotFound:"),
+        (renamed, "there is no other version (ModelNotFound:"),
+        (vanished, "the registry cannot be read (StorageError:"),
+        (overwritten, "the registry cannot be read (Corrupted:"),
+        (promoted_without_bytes, "models:/Iris/3 cannot serve (Corrupted:"),
+        (promoted_with_other_bytes, "models:/Iris/3 cannot serve (Corrupted:"),
     ],
 )
 def test_whatever_happens_the_last_one_goes_on_and_says_so_once(iris, model, clock, disaster, part):
@@ -260,7 +260,7 @@ def test_a_holder_that_nobody_vouches_for_does_not_serve(iris, model, stranger, 
     iris.promote("Iris", 4)
     number, (text,) = warned(model)
     assert number == 2
-    assert "models:/Iris/4 cannot (Untrusted:" in text
+    assert "models:/Iris/4 cannot serve (Untrusted:" in text
 
 
 def test_a_holder_that_predicts_otherwise_than_it_did_does_not_serve(registry, tmp_path):
@@ -269,7 +269,7 @@ def test_a_holder_that_predicts_otherwise_than_it_did_does_not_serve(registry, t
         fact.write_text(str(number))
         registry.register(lambda X: [int(fact.read_text()) for _ in X], "Iris", example=[[0.0]])
     registry.promote("Iris", 1)
-    with pytest.raises(Refused, match="is not to serve"):
+    with pytest.raises(Refused, match="does not serve"):
         follow(registry, URI, verify="behaviour")
     fact.write_text("1")
     with follow(registry, URI, verify="behaviour") as model:
@@ -343,9 +343,9 @@ def test_a_thread_that_comes_late_finds_it_done(iris, model):
     iris.promote("Iris", 3)
     revision = iris.revision
     assert served(model) == 3
-    assert model._changed(revision, 0.0)[0].version == 3
+    assert model._reloaded(revision, 0.0)[0].version == 3
     model.close()
-    assert model._changed(revision, 0.0) is None
+    assert model._reloaded(revision, 0.0) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -114,7 +114,7 @@ def test_opening_is_lazy_and_once(tmp_path, monkeypatch):
     late = rn.Registry(tmp_path / "r")
 
     class WhileWaiting:
-        """The lock of somebody who had to wait while another thread opened the registry."""
+        """The lock of a thread that had to wait while another one opened the registry."""
 
         def __enter__(self):
             late._backend = registry._opened()

@@ -21,7 +21,7 @@ from registry_nb.errors import (
     SignatureMismatch,
 )
 from registry_nb.operations import resolve
-from registry_nb.packaging import environment, saving, settings
+from registry_nb.packaging import environment, loading, settings
 
 
 class Once:
@@ -72,7 +72,7 @@ def test_what_cannot_be_loaded_again_is_never_registered(registry, refused, mode
 
 
 def test_a_large_model_is_not_loaded_back(registry, monkeypatch):
-    monkeypatch.setattr(saving, "_LARGE", 10)
+    monkeypatch.setattr(loading, "LARGE", 10)
     assert registry.register(Once(), "M").version == 1
 
 

@@ -17,32 +17,6 @@ from registry_nb.rules import shadowed
 
 
 @pytest.fixture
-def answers(registry):
-    """Register a model that answers as a function does, row by row."""
-
-    def make(*functions, name="M"):
-        for function in functions:
-            registry.register(lambda X, function=function: [function(x) for x in X], name)
-
-    return make
-
-
-@pytest.fixture
-def classifiers(registry, flowers):
-    """Two fitted classifiers, a frame, and the truth as names."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.tree import DecisionTreeClassifier
-
-    X = pd.DataFrame(flowers[0], columns=["a", "b", "c", "d"], index=range(1000, 1150))
-    y = pd.Series(np.array(["setosa", "versicolor", "virginica"])[flowers[1]], index=X.index)
-    models = LogisticRegression(C=0.01), DecisionTreeClassifier(max_depth=2, random_state=0)
-    for model in models:
-        registry.register(model.fit(X, y), "Iris", example=X[:5])
-    registry.promote("Iris", 1)
-    return models, X, y
-
-
-@pytest.fixture
 def regressors(registry):
     """Two fitted regressors, a frame, and the truth."""
     from sklearn.datasets import load_diabetes
@@ -371,7 +345,7 @@ def test_the_figures_become_a_frame_and_all_of_it_plain_json(registry, answers):
 
 def test_nearly_all_is_not_written_as_all(registry, answers):
     answers(lambda x: "a", lambda x: "b" if x == 7 else "a")
-    assert shadow(registry, "M", 1, 2, list(range(2_000))).sentence == "1 and 2 agree on 1,999 of 2,000 rows (99.950 %)"
+    assert shadow(registry, "M", 1, 2, list(range(2_000))).sentence == "1 and 2 agree on 1,999 of 2,000 rows (99.95 %)"
     assert shadow(registry, "M", 1, 2, [1]).sentence == "1 and 2 agree on 1 of 1 rows (100.0 %)"
 
 

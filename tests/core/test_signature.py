@@ -13,7 +13,9 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb.schema.signature import Column, Signature, Tensor, described, infer_signature, label_of
+from registry_nb.schema.columns import label_of
+from registry_nb.schema.inference import described, infer_signature
+from registry_nb.schema.signature import Column, Signature, Tensor
 
 WHEN = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[ns]")
 

@@ -95,12 +95,12 @@ def test_what_is_different_here_is_remembered_for_a_few_models_only(registry, co
     from registry_nb.packaging import loading
 
     monkeypatch.setattr(loading, "_MANY", 2)
-    loading._found_here.clear()
+    loading._known_changes.clear()
     for number in range(1, 4):
         registry.register(constant(number), "Iris")
         assert registry.load(f"models:/Iris/{number}").predict([0]) == [number]
         assert registry.load(f"models:/Iris/{number}").predict([0]) == [number]
-        assert 1 <= len(loading._found_here) <= 2
+        assert 1 <= len(loading._known_changes) <= 2
 
 
 def test_loading_makes_no_key(gift, stranger):
@@ -536,7 +536,7 @@ def test_a_job_has_the_word_in_its_environment(reader, monkeypatch, python, tmp_
 @pytest.mark.parametrize("value", ["*", ".", "registry", "../registry", "~", "/*"])
 def test_what_is_no_path_of_a_registry_trusts_nothing(reader, monkeypatch, value):
     monkeypatch.chdir(os.path.dirname(reader.uri))
-    places._named_in.cache_clear()
+    places._split.cache_clear()
     monkeypatch.setenv("REGISTRY_NB_TRUST", value)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

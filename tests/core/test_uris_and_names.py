@@ -1,4 +1,4 @@
-"""Spellings, one by one; what is refused is in test_bad_input."""
+"""Spellings, one by one; what is refused is in test_invalid_arguments."""
 
 import pytest
 

@@ -32,6 +32,18 @@ def round_trip(flavor, model, *, example=None, restricted=False):
         return flavor.load(files, restricted=restricted), files.names
 
 
+def saved(flavor, model, folder, example=None):
+    """Save a model with a flavor's module into a new folder; return its files."""
+    os.mkdir(folder)
+    flavor.save(model, str(folder), example)
+    return Files.of_folder(str(folder))
+
+
+def back(flavor, model, folder, example=None):
+    """Save a model, and load it back from its files."""
+    return flavor.load(saved(flavor, model, folder, example), restricted=False)
+
+
 def edited(flavor, model, folder, change):
     """Save a model with a flavor's module, and edit the sidecar by hand."""
     flavor.save(model, folder, None)

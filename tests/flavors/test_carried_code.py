@@ -394,7 +394,7 @@ def test_an_import_that_only_running_it_tells_is_refused_by_the_example(registry
         return [__import__("_".join(parts)).X for _ in X]
 
     with refused(
-        registry, Invalid, "imports 'unseen_helper' by a name that only running it tells; name the file in code"
+        registry, Invalid, "imports 'unseen_helper' by a name that is known only when it runs; name the file in code"
     ):
         registry.register(model, "M", example=[1])
     registry.register(model, "M", example=[1], code_paths=[tmp_path / "unseen_helper.py"])
@@ -430,7 +430,7 @@ OUTSIDE = Outside()
 
 def test_what_is_written_down_by_its_name_in_this_process_is_refused(registry, refused):
     """As an object that says of itself that it is a global of the notebook, or of a local module."""
-    with refused(registry, Invalid, "OUTSIDE is written down by its name alone, and another process has no such thing"):
+    with refused(registry, Invalid, "OUTSIDE, which another process does not have"):
         registry.register(lambda X, outside=OUTSIDE: [str(outside) for _ in X], "M")
 
 
@@ -744,7 +744,7 @@ def test_what_is_no_code_in_code_paths_is_told_or_refused(registry, refused, tmp
         registry.register(constant(1), "M", code_paths=str(tmp_path / "nowhere.py"))
     (tmp_path / "data" / "a.py").write_text("")
     (tmp_path / "data" / "table.csv").write_text("1")
-    with pytest.warns(RegistryWarning, match="of 'data' only Python files travel with the model, and not table.csv"):
+    with pytest.warns(RegistryWarning, match="of 'data' only Python files are kept with the model, and not table.csv"):
         registry.register(constant(1), "M", code_paths=[tmp_path / "data"])
 
 

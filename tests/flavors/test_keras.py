@@ -2,9 +2,9 @@
 
 import io
 import json
-import os
 import re
 import zipfile
+from functools import partial
 
 import frameworks
 import numpy as np
@@ -20,6 +20,7 @@ keras, tf = frameworks.needed("keras", "tensorflow")
 L = keras.layers
 DATA = frameworks.FORMATS / "format-1" / "keras"
 ROWS = np.linspace(-1, 1, 12).reshape(3, 4)
+saved, back = partial(frameworks.saved, flavor), partial(frameworks.back, flavor)
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 # TensorFlow's own tensors, converted by Keras: NumPy 2 wants another keyword of them.
@@ -77,16 +78,6 @@ class Untraced(tf.Module):
 class Unkept(tf.Module):
     def __call__(self, x):
         return x
-
-
-def saved(model, folder, example=None):
-    os.mkdir(folder)
-    flavor.save(model, str(folder), example)
-    return Files.of_folder(str(folder))
-
-
-def back(model, folder, example=None):
-    return flavor.load(saved(model, folder, example), restricted=False)
 
 
 class TestSequential(FlavorContract):
@@ -361,7 +352,7 @@ def test_a_loss_of_ones_own_is_left_out_and_said(tmp_path):
     model = plain(compiled=False)
     model.compile("adam", loss=lambda truth, found: keras.ops.mean((truth - found) ** 2))
     model.fit(ROWS, ROWS[:, :2], verbose=0)
-    with pytest.warns(RegistryWarning, match="Sequential is going to be loaded without what compile"):
+    with pytest.warns(RegistryWarning, match="Sequential will be loaded uncompiled: it predicts"):
         files = saved(model, tmp_path / "m")
     found = flavor.load(files, restricted=False)
     assert not found.compiled

@@ -156,7 +156,7 @@ def test_several_inputs_are_found_by_their_names(shape):
         (INT, [np.nan], "takes int64"),
         (BOOL, [2], "takes bool"),
         (FLOAT, ["a"], "takes float32"),
-        (TEXT, [1], "takes text, and was given int64"),
+        (TEXT, [1], "takes text, not int64"),
         (TEXT, [None], "takes text"),
     ],
 )
@@ -191,13 +191,13 @@ def with_weights_elsewhere(depth):
 @pytest.mark.parametrize("depth", [0, 1])
 def test_weights_in_other_files_are_neither_saved_nor_read(tmp_path, depth):
     model = with_weights_elsewhere(depth)
-    with pytest.raises(NotSerializable, match=r"weights lie in other files; read them in first, with onnx\.load"):
+    with pytest.raises(NotSerializable, match=r"weights are in other files; read them in first, with onnx\.load"):
         flavor.save(model, tmp_path, None)
     assert os.listdir(tmp_path) == []
     flavor.save(regressor(), tmp_path, None)
     (tmp_path / flavor.FILE).write_bytes(model.SerializeToString())
     for restricted in (False, True):
-        with pytest.raises(rn.Corrupted, match="its weights lie in other files"):
+        with pytest.raises(rn.Corrupted, match="its weights are in other files"):
             flavor.load(Files.of_folder(tmp_path), restricted=restricted)
 
 

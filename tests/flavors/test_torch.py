@@ -7,6 +7,7 @@ import subprocess
 import threading
 import warnings
 import zipfile
+from functools import partial
 from typing import NamedTuple
 
 import frameworks
@@ -24,6 +25,7 @@ from registry_nb.testing import FlavorContract
 nn = torch.nn
 DATA = frameworks.FORMATS / "format-1" / "torch"
 ROWS = np.linspace(-1, 1, 12).reshape(3, 4)
+saved, back = partial(frameworks.saved, flavor), partial(frameworks.back, flavor)
 
 
 def plain():
@@ -78,16 +80,6 @@ class Two(nn.Module):
         if right is None:
             return left
         return {"sum": left + right, "both": Pair(left, [right, (left, "text")])}
-
-
-def saved(model, folder, example=None):
-    os.mkdir(folder)
-    flavor.save(model, str(folder), example)
-    return Files.of_folder(str(folder))
-
-
-def back(model, folder, example=None):
-    return flavor.load(saved(model, folder, example), restricted=False)
 
 
 class TestSequential(FlavorContract):

@@ -1,5 +1,6 @@
-"""The README is run, not believed: its code in order in an empty folder, its errors word for word."""
+"""The code of README and CONTRIBUTING is run, not believed: in an empty folder, and the errors word for word."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,27 +13,30 @@ import registry_nb as rn
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+GATES = json.loads((ROOT / "notebooks" / "04_gates.ipynb").read_text(encoding="utf-8"))
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, paper=README):
+    return re.findall(rf"```{language}\n(.*?)```", paper, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """The names that the README's python blocks leave behind, and the value of each block's last line."""
+def names(tmp_path_factory):
+    """The names that the papers' python blocks leave behind; `printed` is the history where README prints it."""
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("reader"))
     os.environ["REGISTRY_NB_USER"] = "ada"
     names = {}
     try:
-        for block in blocks("python"):
+        for block in (*blocks("python"), *blocks("python", CONTRIBUTING)):
             if block.startswith("# Grace's notebook"):
                 hers = {"REGISTRY_NB_USER": "Grace", "REGISTRY_NB_HOME": str(tmp_path_factory.mktemp("grace"))}
                 hers |= {"PYTHONPATH": str(ROOT)}
                 subprocess.run([sys.executable, "-c", block], env=os.environ | hers, check=True)
             else:
                 exec(compile(block, "README.md", "exec"), names)
+                names.setdefault("printed", names["registry"].history("Iris").to_frame())
         yield names
     finally:
         rn.set_registry(None)
@@ -40,39 +44,56 @@ def told(tmp_path_factory):
         os.chdir(before)
 
 
-def test_its_python_runs_and_leaves_what_it_says(told):
-    registry = told["registry"]
-    assert registry.version("Iris", "Production").version == 1, "the rollback brought the first version back"
-    assert registry.version("Iris", 2).stage == "Archived"
-    assert told["db"].table("versions:Iris").get(doc_id=2)["stage"] == "Archived"
+def test_its_python_runs_and_leaves_what_it_says(names):
+    registry = names["registry"]
+    assert registry.version("Iris", "Production").version == 2, "promoted again, with Grace's approval"
+    assert registry.version("Iris", 1).stage == "Archived"
+    assert names["db"].table("versions:Iris").get(doc_id=1)["stage"] == "Archived"
+    assert names["model"].version.version == 2, "the model that follows the stage"
+    assert names["comparison"].differing
     assert registry.check().ok
 
 
-def test_a_second_person_approves_in_a_process_of_their_own(told):
+def test_a_second_person_approves_in_a_process_of_their_own(names):
     """The recipe is no recipe if the author can follow it alone."""
-    (approved,) = [event for event in told["team"].history("Iris") if event.action == "approved"]
+    (approved,) = [event for event in names["registry"].history("Iris") if event.action == "approved"]
     assert (approved.user, approved.version) == ("Grace", 2)
-    assert told["team"].version("Iris", "Production").version == 2
     for block in blocks("python"):
         assert block.startswith("# Grace") or ".approve(" not in block
+    sources = ["".join(cell["source"]) for cell in GATES["cells"] if cell["cell_type"] == "code"]
+    (approving,) = [source for source in sources if "approve(" in source]
+    assert '"REGISTRY_NB_USER": "Grace"' in approving
 
 
-def test_the_history_that_it_prints_is_the_history(told):
-    frame = told["registry"].history("Iris").to_frame()[["seq", "user", "action", "version", "because"]]
+def test_the_history_that_it_prints_is_the_history(names):
+    frame = names["printed"][["user", "action", "version", "because"]]
     printed = next(block for block in blocks("text") if "rolled_back" in block)
     assert printed.strip("\n").split() == frame.to_string().split()
 
 
-def test_its_errors_read_as_it_says(told):
-    shown = re.findall(r">>> (.*)\n(\w+): (.*)", blocks("pycon")[0])
+def test_its_magics_run_after_its_first_block(tmp_path):
+    magics = next(block for block in blocks("text") if block.startswith("%load_ext"))
+    script = tmp_path / "reader.ipy"
+    script.write_text(f"{blocks('python')[0]}{magics}", encoding="utf-8")
+    private = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path), "REGISTRY_NB_USER": "ada"}
+    command = [sys.executable, "-m", "IPython", "--no-banner", script.name]
+    ran = subprocess.run(command, cwd=tmp_path, env=os.environ | private, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    by_magic, by_python = (rn.Registry(tmp_path / folder) for folder in ("notebook_models", "my_models"))
+    assert by_magic.version("Iris", "Production").version == by_python.version("Iris", "Production").version == 1
+    assert {event.action for event in by_magic.history()} == {event.action for event in by_python.history()}
+
+
+def test_the_errors_read_as_contributing_says(names):
+    shown = re.findall(r">>> (.*)\n(\w+): (.*)", blocks("pycon", CONTRIBUTING)[0])
     assert len(shown) >= 5
-    before = told["registry"].history()
+    before = names["registry"].history()
     for call, kind, message in shown:
         with pytest.raises(rn.RegistryError) as raised:
-            eval(call, told)
-        said = str(raised.value).replace(told["registry"].uri, "…/my_models")  # wherever it lies
+            eval(call, names)
+        said = str(raised.value).replace(names["registry"].uri, "…/my_models")  # wherever it lies
         assert (type(raised.value).__name__, said) == (kind, message)
-    assert told["registry"].history() == before
+    assert names["registry"].history() == before
 
 
 def test_ci_runs_the_second_command_to_the_letter():

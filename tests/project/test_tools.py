@@ -98,6 +98,7 @@ def committed():
     if listed.returncode:  # a source distribution, or a copy without its history
         kept = [ROOT, *(ROOT / folder for folder in (".github", ".ci", "registry_nb", "tests", "notebooks"))]
         found = [path for folder in kept for path in (folder.glob("*") if folder == ROOT else folder.rglob("*"))]
+        found = [path for path in found if "node_modules" not in path.parts]
         return [path for path in found if path.suffix in {".py", ".md", ".toml", ".yml", ".ipynb"} and path.is_file()]
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 

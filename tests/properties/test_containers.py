@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.schema.enforcement import enforce
-from registry_nb.schema.signature import Signature, infer_signature
+from registry_nb.schema.inference import infer_signature
+from registry_nb.schema.signature import Signature
 
 pa = pytest.importorskip("pyarrow", reason="one of the libraries whose containers are tried")
 

@@ -10,7 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import registry_nb as rn
 from registry_nb.domain import lifecycle
-from registry_nb.domain.lifecycle import Stamp, replay, sealed
+from registry_nb.domain.events import chained
+from registry_nb.domain.history import replay
+from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.records import Stage
 
 NAMES = st.sampled_from(["Iris", "Rose"])
@@ -191,7 +193,7 @@ def test_events_sort_by_id_as_by_seq_whatever_the_clock_does(changes):
     events = []
     for offset, count in changes:
         drafts = lifecycle.created("M", Stamp(NOON + offset, "ada", "here")).events * count
-        events += sealed(drafts, events[-1] if events else None)
+        events += chained(drafts, events[-1] if events else None)
     ids = [event.id for event in events]
     assert ids == sorted(set(ids))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))

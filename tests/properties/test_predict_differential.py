@@ -2,7 +2,7 @@
 
 Models of every flavor are shown a table in one container, registered, and given other tables in other containers: with
 columns in another order, too many or too few, in other dtypes and units, with values missing. The model in memory is
-given the same values in the container that it was shown. `differential` makes both, without the registry.
+given the same values in the container that it was shown. `predict_differential` makes both, without the registry.
 
 5,000 examples are tried; with REGISTRY_NB_STRESS=long 200,000, or as many as STRESS_EXAMPLES says.
 """
@@ -41,9 +41,9 @@ for _name in (
             pytest.fail(f"needs {_name}")
         pytest.skip(f"needs {_name}, which is not installed here", allow_module_level=True)
 
-import differential  # noqa: E402
-from differential import MODELS, Case, Subject, kind_of  # noqa: E402
+import predict_differential  # noqa: E402
 from plain_tables import CONTAINERS, LEVELS, Column, Instant, Moment, Unfit, holding  # noqa: E402
+from predict_differential import MODELS, Case, Subject, kind_of  # noqa: E402
 
 LONG = os.environ.get("REGISTRY_NB_STRESS") == "long"
 EXAMPLES = int(os.environ.get("STRESS_EXAMPLES", 200_000 if LONG else 5_000))
@@ -85,7 +85,7 @@ VALUES = {
 def cases(draw, model):
     """Return a table in a container for a model."""
     known = MODELS[model]
-    one = differential.subject(model, draw(st.sampled_from(known.shown)), draw(st.integers(0, EACH - 1)))
+    one = predict_differential.subject(model, draw(st.sampled_from(known.shown)), draw(st.integers(0, EACH - 1)))
     fitting = [
         name for name, each in CONTAINERS.items() if each.width in (0, len(one.specs)) and each.least <= len(one.specs)
     ]
@@ -144,10 +144,12 @@ class Arena:
     def __init__(self, folder):
         self.registry = rn.Registry(folder, user="ada")
         self.models = {}
-        script = "import sys; sys.path.insert(0, sys.argv[1]); import differential; differential.serve(sys.argv[2])"
+        script = (
+            "import sys; sys.path.insert(0, sys.argv[1]); from predict_differential import serve; serve(sys.argv[2])"
+        )
         root = Path(rn.__file__).parents[1]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script, str(Path(differential.__file__).parent), str(folder)],
+            [sys.executable, "-c", script, str(Path(predict_differential.__file__).parent), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -160,7 +162,7 @@ class Arena:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = known.fit(one)
-                example = differential.shown_table(one, CONTAINERS[one.shown].size or 5, "example")
+                example = predict_differential.shown_table(one, CONTAINERS[one.shown].size or 5, "example")
                 self.registry.register(model, one.name, example=example, flavor=known.flavor, provenance=False)
             self.models[one] = model
         return self.models[one]
@@ -168,21 +170,21 @@ class Arena:
     def compared(self, cases):
         """Return what each case came to in both places: ``(case, expected, found)``."""
         models = [self.model(case.subject) for case in cases]
-        differential.send(self.process.stdin, cases)
+        predict_differential.send(self.process.stdin, cases)
         try:
             expected = [self.expected(model, case) for model, case in zip(models, cases, strict=True)]
         finally:  # whatever went wrong here, the next answer is that of the next case
-            found = differential.receive(self.process.stdout)
+            found = predict_differential.receive(self.process.stdout)
         return list(zip(cases, expected, found, strict=True))
 
     def expected(self, model, case):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                data = differential.meant_table(case)
+                data = predict_differential.meant_table(case)
             except Unfit:
                 return ("nothing",)
-            return differential.outcome(lambda: MODELS[case.subject.model].ask(model, data))
+            return predict_differential.outcome(lambda: MODELS[case.subject.model].ask(model, data))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +201,7 @@ def verdict(case, expected, found):
     if found[0] == "refused" and "\n" not in found[1].strip():
         return "refused: " + reason(found[1])
     alike = found[0] == "answered" == expected[0]
-    if alike and differential.same(expected[1], found[1], MODELS[case.subject.model].tolerance):
+    if alike and predict_differential.same(expected[1], found[1], MODELS[case.subject.model].tolerance):
         return "answered"
     if found[0] == "raised" and expected[:2] == found[:2]:
         return f"the model itself raises {found[1]}"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from registry_nb.errors import InputAdjusted, SignatureMismatch
 from registry_nb.schema.enforcement import enforce
-from registry_nb.schema.signature import Column, Signature, Tensor, infer_signature
+from registry_nb.schema.inference import infer_signature
+from registry_nb.schema.signature import Column, Signature, Tensor
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is the oracle, and no dependency of ours")
 

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 import registry_nb
+from registry_nb.stores import hashing
+from registry_nb.stores.folder import Folder
 from registry_nb.stores.journal import Journal
+
+sys.path.insert(0, str(Path(__file__).parent))  # for kept_bytes
 
 
 @pytest.fixture
@@ -21,6 +25,21 @@ def journal(path):
     journal = Journal(path, durable=False)
     yield journal
     journal.close()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of artifacts."""
+    return Folder(str(tmp_path))
+
+
+@pytest.fixture(params=["whole", "streamed"])
+def way(request, monkeypatch):
+    """Files that are read at once, and files that are too large for that."""
+    if request.param == "streamed":
+        monkeypatch.setattr(hashing, "LARGE", 0)
+        monkeypatch.setattr(hashing, "CHUNK", 1000)
+    return request.param
 
 
 @pytest.fixture

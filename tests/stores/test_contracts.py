@@ -1,14 +1,17 @@
-"""The folder on this machine keeps both contracts."""
+"""The folder on this machine and the registry in memory keep both contracts."""
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import registry_nb as rn
+from registry_nb.domain.records import Run
 from registry_nb.stores.folder import Folder
 from registry_nb.stores.local import LocalStore
-from registry_nb.testing import ArtifactsContract, StoreContract
+from registry_nb.testing import ArtifactsContract, MemoryArtifacts, MemoryStore, StoreContract
 
 
 class TestLocalStore(StoreContract):
@@ -23,6 +26,12 @@ class TestStrictLocalStore(TestLocalStore):
     @pytest.fixture(autouse=True)
     def _strict(self, monkeypatch):
         monkeypatch.setenv("REGISTRY_NB_STRICT", "1")
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def make_store(self):
+        return MemoryStore().opened_again
 
 
 class TestFolder(ArtifactsContract):
@@ -48,3 +57,64 @@ class TestFolder(ArtifactsContract):
                 path.write_bytes(data)
 
         return replace
+
+
+class TestMemoryArtifacts(ArtifactsContract):
+    @pytest.fixture
+    def artifacts(self):
+        return MemoryArtifacts()
+
+    @pytest.fixture
+    def age(self, artifacts):
+        def older():
+            artifacts.times = dict.fromkeys(artifacts.times, datetime.now(UTC) - timedelta(days=2))
+
+        return older
+
+    @pytest.fixture
+    def damage(self, artifacts):
+        def replace(digest, data):
+            artifacts.files[digest] = data
+            if data is None:
+                del artifacts.files[digest]
+
+        return replace
+
+
+def test_a_registry_in_memory_registers_promotes_and_loads_and_a_failed_change_leaves_nothing(constant):
+    registry = rn.Registry(store=MemoryStore(), artifacts=MemoryArtifacts(), user="ada")
+    registry.register(constant(1), "M", example=[1, 2])
+    registry.register(constant(2), "M", tags={"team": "x"})
+    registry.promote("M", 1)
+    assert registry.load("models:/M/Production").predict([0]) == [1]
+    registry.promote("M", 2)
+    registry.rollback("M")
+    registry.rename("M", "N")
+    assert [(each.version, str(each.stage)) for each in registry.versions("N")] == [(1, "Production"), (2, "Archived")]
+    before = registry.history(), registry.models(), registry.revision
+    with pytest.raises(rn.RegistryError):
+        registry.delete("N")
+    with pytest.raises(rn.BadValue):
+        registry.tag("N", {"k": "half a character: \ud800"})
+    assert (registry.history(), registry.models(), registry.revision) == before
+    assert registry.check().ok
+    assert registry.uri.startswith("adapter://MemoryStore-")
+    assert not os.path.exists(registry.uri)
+
+
+def test_an_exception_inside_a_savepoint_of_the_store_in_memory_undoes_its_own_part():
+    store = MemoryStore()
+    with store.transaction() as tx:
+        tx.put_run(run("a"))
+        with store.transaction():
+            tx.put_run(run("b"))
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            tx.put_run(run("c"))
+            _ = 1 / 0
+    assert [each.run_id for each in store.runs()] == ["a", "b"]
+    with pytest.raises(AssertionError, match="nothing is written"):
+        store.consistent(lambda: store.transaction().__enter__())
+
+
+def run(name):
+    return Run(run_id=name, name=name, experiment="E", started_at=datetime.now(UTC))

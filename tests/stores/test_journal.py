@@ -203,7 +203,7 @@ def test_answers_that_belong_together_are_of_one_moment(journal, path):
         journal.consistent(lambda: 1 / 0)
     put(writer, 1, {"v": 3})
     assert journal.doc("t", 1) == b'{"v":3}'
-    with pytest.raises(AssertionError, match="not written"):
+    with pytest.raises(AssertionError, match="nothing is written"):
         journal.consistent(lambda: put(journal, 1, {}))
     assert content(Journal(path)) == {1: {"v": 3}}
 

@@ -266,7 +266,7 @@ def at(monkeypatch, module, name, act):
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(disk, "write_all"), (disk, "sync"), (format, "sealed"), (os, "dup"), (os, "close")]
+    ("module", "name"), [(os, "write"), (disk, "sync"), (format, "sealed"), (os, "dup"), (os, "close")]
 )
 def test_an_interrupt_in_the_middle_of_a_commit_comes_after_it(path, monkeypatch, interrupts, module, name):
     journal = Journal(path)
@@ -344,7 +344,7 @@ def test_an_interrupt_is_not_lost_when_the_commit_fails_as_well(path, monkeypatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(disk, "write_all", fail)
+        patch.setattr(os, "write", fail)
         with pytest.raises(KeyboardInterrupt) as caught:
             put(journal, 2)
     assert isinstance(caught.value.__context__, StorageError)

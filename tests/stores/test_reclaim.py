@@ -12,6 +12,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import Invalid, LockTimeout, VersionNotFound
+from registry_nb.operations import registering
 from registry_nb.stores import folder as folders
 from registry_nb.stores import private
 
@@ -38,12 +39,13 @@ HALF_SAVED = """
 #: One whose bytes are put, and whose record is not written yet.
 UNRECORDED = """
     import sys, registry_nb as rn
-    add = rn.Registry._add
-    def add_later(self, *given, **options):
+    from registry_nb.operations import registering
+    add = registering.add
+    def add_later(*given, **options):
         print("put", flush=True)
         sys.stdin.readline()
-        return add(self, *given, **options)
-    rn.Registry._add = add_later
+        return add(*given, **options)
+    registering.add = add_later
     print(rn.Registry(sys.argv[1], user="bob").register(lambda X: [2 for _ in X], "Slow").version, flush=True)
 """
 LOGGED = """
@@ -237,14 +239,14 @@ def test_on_a_network_where_locks_tell_nothing_the_day_is_waited_for(filled, con
 
 def test_what_is_deleted_while_it_is_copied_is_not_registered_without_its_bytes(filled, constant, monkeypatch):
     filled.register(constant(2), "M")
-    other, add = rn.Registry(filled.uri, user="bob"), rn.Registry._add
+    other, add = rn.Registry(filled.uri, user="bob"), registering.add
 
-    def add_later(self, *given, **options):
+    def add_later(*given, **options):
         other.delete("M", version=2)
         assert len(other.check(repair=True, older_than=NOW).removed) == 1
-        return add(self, *given, **options)
+        return add(*given, **options)
 
-    monkeypatch.setattr(rn.Registry, "_add", add_later)
+    monkeypatch.setattr(registering, "add", add_later)
     with pytest.raises(VersionNotFound):
         filled.copy("models:/M/2", "M")
     assert filled.check().ok

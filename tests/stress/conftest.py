@@ -14,7 +14,7 @@ import pytest
 import registry_nb
 
 #: Run as processes of their own.
-collect_ignore = ["crew.py", "interrupts.py", "kills.py", "register.py"]
+collect_ignore = ["processes.py", "interrupt_often.py", "kill_writers.py", "register_often.py"]
 
 AMOUNTS = {"PROCESSES": (4, 8), "EACH": (25, 200), "SECONDS": (3, 60), "INTERRUPTS": (300, 5000), "IMAGES": (60, 500)}
 

@@ -317,5 +317,5 @@ def said(registry):
     found = set()
     if registry.store.model_names():
         for event in registry.history("M"):
-            found |= {event.because, (event.after or {}).get("tags", {}).get("t")} - {"", None}
+            found |= {event.because, event.new.get("tags", {}).get("t")} - {"", None}
     return found

@@ -3,4 +3,4 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for payloads and composites: they are no package
+sys.path.insert(0, str(Path(__file__).parent))  # for payloads, planting and sklearn_models: they are no package

@@ -1,1 +1,1 @@
-"""Files of others: what is in them, and whether they load where they can do no harm."""
+"""Files of unknown origin: what loading them would do, and a trial in another process."""

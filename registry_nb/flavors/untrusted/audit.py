@@ -1,8 +1,8 @@
-"""What a file would do when it is loaded, found by reading it: nothing here imports, calls or builds anything.
+"""What loading a file would do, without loading it: nothing here imports, calls or builds anything.
 
-A pickle is a program for a stack machine. `audit` follows where its texts go, on a stack of texts, so that no detour
-through the memo hides which name is looked up. The result is shown to people. It does not make a pickle safe: names
-that are harmless one by one are not when they are put together, so that a stranger's pickle is code, whatever it names.
+A pickle is a program for a stack machine. `audit` follows its texts on a stack of texts, so that a detour through the
+memo does not hide a name. The result is shown to users. It does not make a pickle safe: names that are harmless one by
+one are harmful in combination, so a pickle of unknown origin is always code.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import IO, Any, Literal
 
 from registry_nb.errors import listed, pass_signals, printable
 
-#: Whoever imports one of these builds functions and classes out of code that lies in the file.
+#: A pickle that imports one of these builds functions and classes from code in the file.
 _BY_VALUE = ("cloudpickle.cloudpickle:_make_", "types:CodeType", "types:FunctionType", "dill.")
-#: Longer arguments are skipped, not read: no name is as long.
+#: Longer arguments are skipped: no name is as long.
 _LONG = 1 << 16
-#: Of a name, as much as is shown.
+#: Characters of a name that are shown.
 _LONGEST = 500
-#: Operations that are read: the largest real models have fewer, and a file of nothing else would take minutes.
+#: Operations that are read: the largest real models have fewer, and a file of operations alone would take minutes.
 _MOST = 10_000_000
-#: Operations whose meaning lies outside of the file.
+#: Operations that depend on something outside of the file.
 _OUTSIDE = {"PERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"}
 _MARK = object()
 _TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
@@ -35,16 +35,16 @@ class Audit:
     Attributes
     ----------
     kind : {"data", "code"}
-        ``data``: bytes that a format's own parser reads. ``code``: anything else, every pickle among it; loading it can
-        run any code.
+        ``data``: bytes that a format's own parser reads. ``code``: anything else, including every pickle; loading it
+        can run any code.
     imports : tuple of str
         What it would import, as ``module:name``, sorted.
     problems : tuple of str
-        What it is besides that makes it code, and what could not be read of it.
+        What else makes it code, and what could not be read.
     modules : tuple of str
         The modules that it needs, also those that code inside it imports.
     by_value : bool
-        Whether it carries compiled code, which only the Python that wrote it runs as it was meant.
+        Whether it has compiled code, which runs correctly only in the Python that wrote it.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Audit:
 
     @property
     def objection(self) -> str:
-        """Why it is not loaded for somebody who does not know where it comes from."""
+        """The reason not to load it if its origin is unknown."""
         parts = [
             "it carries code of its own" if self.by_value else "",
             f"it is {listed(self.problems, 3)}" if self.problems else "",
@@ -71,31 +71,25 @@ class Audit:
 
 
 def audit(file: IO[bytes]) -> Audit:
-    """Read a pickle without running it, from its beginning and in constant memory for data of any size.
-
-    Parameters
-    ----------
-    file : binary file
-        It can seek; it is left anywhere.
-    """
-    found = _Findings()
+    """Read a pickle from its beginning without running it, in constant memory; the file has to support seek."""
+    findings = _Findings()
     try:
         file.seek(0)
-        _follow(file, found)
+        _follow(file, findings)
         if file.read(1):
-            found.problems.append("unreadable: there are bytes after its end")
+            findings.problems.append("unreadable: there are bytes after its end")
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever the parser stumbles over, it is no pickle of ours
+    except Exception as error:  # noqa: BLE001  # a parser's error: it is no pickle of ours
         pass_signals(error)
-        found.problems.append(f"unreadable: {str(error) or type(error).__name__}")
-    modules = {name.partition(":")[0] for name in found.names} | found.modules
+        findings.problems.append(f"unreadable: {str(error) or type(error).__name__}")
+    modules = {name.partition(":")[0] for name in findings.names} | findings.modules
     return Audit(
         kind="code",
-        imports=tuple(sorted(found.names)),
-        problems=tuple(sorted(set(found.problems))),
+        imports=tuple(sorted(findings.names)),
+        problems=tuple(sorted(set(findings.problems))),
         modules=tuple(sorted(modules)),
-        by_value=any(name.startswith(_BY_VALUE) for name in found.names),
+        by_value=any(name.startswith(_BY_VALUE) for name in findings.names),
     )
 
 
@@ -107,13 +101,13 @@ class _Findings:
 
 
 class _Global(str):
-    """Stands for what a name means."""
+    """The object of a name."""
 
     __slots__ = ()
 
 
 class _Single(str):
-    """Stands for a tuple of one text."""
+    """A tuple of one text."""
 
     __slots__ = ()
 
@@ -121,8 +115,8 @@ class _Single(str):
 _SUBIMPORT = "cloudpickle.cloudpickle:subimport"
 
 
-def _follow(file: IO[bytes], found: _Findings) -> None:
-    """Run the program on a stack that keeps texts and marks only; everything else is None."""
+def _follow(file: IO[bytes], findings: _Findings) -> None:
+    """Run the program on a stack of texts and marks; everything else is None."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     argument: Any
@@ -131,7 +125,7 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
         if number == _MOST:
             raise ValueError(f"it has more than {_MOST:,} operations, of which the rest was not read")
         if name in _OUTSIDE:
-            found.problems.append(f"unreadable: a part that lies elsewhere ({name} {printable(str(argument))[:80]})")
+            findings.problems.append(f"unreadable: a part outside of the file ({name} {printable(str(argument))[:80]})")
         if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
             memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
             continue
@@ -146,18 +140,18 @@ def _follow(file: IO[bytes], found: _Findings) -> None:
             pushed = [stack[-1], stack[-1]]
         elif name in {"GLOBAL", "INST"}:
             pushed = [_Global(argument.replace(" ", ":", 1))]
-            found.names.add(str(pushed[0])[:_LONGEST])
+            findings.names.add(str(pushed[0])[:_LONGEST])
         elif name == "STACK_GLOBAL":
             module, attribute = stack[-2:]
             if type(module) is str and type(attribute) is str:
                 pushed = [_Global(f"{module}:{attribute}")]
-                found.names.add(str(pushed[0])[:_LONGEST])
+                findings.names.add(str(pushed[0])[:_LONGEST])
             else:
-                found.problems.append("unreadable: a name that is not written out")
+                findings.problems.append("unreadable: a name that is not written out")
         elif name == "TUPLE1" and type(stack[-1]) is str:
             pushed = [_Single(stack[-1])]
         elif name == "REDUCE" and stack[-2:-1] == [_SUBIMPORT] and type(stack[-1]) is _Single:
-            found.modules.add(str(stack[-1]))  # cloudpickle's way to write a module down
+            findings.modules.add(str(stack[-1]))  # cloudpickle writes a module so
         _pop(stack, operation)
         stack += pushed
 
@@ -174,7 +168,7 @@ def _pop(stack: list[Any], operation: pickletools.OpcodeInfo) -> None:
 
 
 class _Skipped(bytes):
-    """Stands for bytes that were not read, and says how many they are."""
+    """Bytes that were skipped, with their number."""
 
     size = 0
 
@@ -183,7 +177,7 @@ class _Skipped(bytes):
 
 
 class _Skipping:
-    """A file of which long reads only move on."""
+    """A file that skips long reads."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,9 +1,9 @@
-"""A process of its own for bytes from somebody unknown, before a native parser meets them in this one.
+"""A separate process that loads bytes of unknown origin, before a native parser reads them in this one.
 
-A damaged file of LightGBM aborts the whole process, and with it a kernel and a day's work; other parsers are written in
-C++ as well. So a flavor's `examine` reads and tries such files elsewhere first, with limits of memory, processor time
-and processes where the platform has them. It guards against crashes, endless work and a memory that fills, not against
-a parser that can be taken over: what is loaded is data, and its library is trusted with data.
+A damaged LightGBM file aborts the process, and with it a kernel and a day's work; other parsers are written in C++ as
+well. So a flavor's `examine` loads and tries such files elsewhere first, with limits of memory, processor time and
+processes if the platform has them. This protects against crashes, endless work and full memory, and not against a
+parser that can be taken over: the files are data, and the library is trusted with data.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from typing import Any
 
 from registry_nb.errors import Corrupted, RegistryError
 from registry_nb.flavors import Files
+from registry_nb.flavors.failures import damaged
 
 __all__ = ["main", "survives"]
 
-#: Run with ``-I``: neither the working directory nor the environment decides what this process imports.
+#: Run with ``-I``: neither the working directory nor the environment influences what this process imports.
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from registry_nb.flavors.untrusted.trial_load import main; main()"
 )
-#: Of time: for starting and importing a framework on a busy machine, and for each byte.
+#: Time to start and to import a framework on a busy machine, and for each byte.
 _SECONDS = 120.0
 _SECONDS_PER_BYTE = 1e-6
-#: Of memory, beyond what the framework takes when it is imported: for any model, and for each byte, since a parser, and
-#: what looks at the trees as objects of Python, needs many times what the file has.
+#: Memory, besides that of the imported framework: for any model, and for each byte, since a parser and a check of trees
+#: as Python objects need many times the size of the file.
 _MEMORY, _MEMORY_PER_BYTE = 4 << 30, 100
-#: Processes and threads of this user, beyond those that there are: a framework has one for each processor and use.
+#: Processes and threads of this user, besides those that exist: a framework starts several for each processor.
 _PROCESSES = 1024
 _STARTED, _ENDED = "registry_nb: started", "registry_nb: ended"
-#: An exception's text may quote the file: as much of it as helps.
+#: Characters of an exception's text, which may quote the file.
 _MOST = 300
 
 
 def survives(examine: Callable[[Files], None], files: Files, *libraries: str, seconds: float | None = None) -> None:
-    """Call a function on files in a fresh process, and come back only if it does.
+    """Call a function on files in a fresh process, and return only if it does.
 
     Parameters
     ----------
     examine : callable
-        A function at the top of a module of this package. It reads the files as loading will, tries a prediction, and
-        raises for what it does not like.
+        A function at the top of a module. It loads the files, tries a prediction, and raises if something is wrong.
     files : Files
     *libraries : str
-        What it imports; that is not held against its memory.
+        Its imports, which do not count as its memory.
     seconds : float, optional
-        How long it may take; grows with the files if it is not given.
+        The time limit; it grows with the files if it is not given.
 
     Raises
     ------
     Corrupted
-        If the process died, raised, or took too long; this one is as it was.
+        If the process died, raised, or took too long.
     RegistryError
         If no process could be started.
     """
@@ -70,42 +70,41 @@ def survives(examine: Callable[[Files], None], files: Files, *libraries: str, se
         seconds = _SECONDS + size * _SECONDS_PER_BYTE if seconds is None else seconds
         limits = {"memory": _MEMORY + size * _MEMORY_PER_BYTE, "seconds": seconds}
         path = [os.path.abspath(place) for place in sys.path]
-        told = json.dumps({"libraries": libraries, **limits})
-        arguments = [json.dumps(path), examine.__module__, examine.__qualname__, folder, told]
+        options = json.dumps({"libraries": libraries, **limits})
+        arguments = [json.dumps(path), examine.__module__, examine.__qualname__, folder, options]
         try:
-            found = subprocess.run(  # noqa: S603  # this interpreter, and the code above
+            done = subprocess.run(  # noqa: S603  # this interpreter, and the code above
                 [sys.executable, "-I", "-c", _CODE, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 timeout=seconds,
                 check=False,
-                # An arena for each thread would take address space that nobody uses, and the limit counts that.
+                # The limit counts the unused address space of an arena for each thread.
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             )
         except subprocess.TimeoutExpired:
             raise _refused(f"reading it took longer than {seconds:.0f} s") from None
-    # Of a crash, nothing but its signal is told.
-    _, started, said = found.stdout.decode("utf-8", "replace").rpartition(f"{_STARTED}\n")
+    _, started, output = done.stdout.decode("utf-8", "replace").rpartition(f"{_STARTED}\n")
     if not started:
         raise RegistryError(
-            f"a model of unknown origin is read in a process of its own, and {sys.executable} started none"
+            f"a model of unknown origin is read in a separate process, and {sys.executable} did not start"
         )
-    said, ended, _ = said.rpartition(f"{_ENDED}\n")
-    if not ended or found.returncode:
-        how = f"by signal {-found.returncode}" if found.returncode < 0 else f"with code {found.returncode}"
+    message, ended, _ = output.rpartition(f"{_ENDED}\n")
+    if not ended or done.returncode:
+        how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with code {done.returncode}"
         raise _refused(f"reading it ended a process {how}")
-    if said:
-        raise _refused(json.loads(said))
+    if message:
+        raise _refused(json.loads(message))
 
 
 def main() -> None:
-    """Run in the fresh process: call the function that the arguments name, and say how it went."""
-    module, name, folder, told = sys.argv[2:]
-    # What libraries print goes nowhere: it may have no end, and the other side would keep all of it.
+    """Run in the fresh process: call the function that the arguments name, and write its error."""
+    module, name, folder, options = sys.argv[2:]
+    # Discard what libraries print: it may be endless, and the other process would keep all of it.
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    limits = json.loads(told)
+    limits = json.loads(options)
     examine = getattr(importlib.import_module(module), name)
     for library in limits["libraries"]:
         importlib.import_module(library)
@@ -114,20 +113,20 @@ def main() -> None:
 
         _limit(resource, limits["memory"], limits["seconds"])
     os.write(answer, f"{_STARTED}\n".encode())
-    said = ""
+    message = ""
     try:
         examine(Files.of_folder(folder))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
-        said = json.dumps(f"{type(error).__name__}: {getattr(error, 'reason', error)}"[:_MOST])
-    os.write(answer, f"{said}{_ENDED}\n".encode())
-    os._exit(0)  # not through the destructors of what was read
+    except Exception as error:  # noqa: BLE001  # the error is the result
+        message = json.dumps(f"{type(error).__name__}: {getattr(error, 'reason', error)}"[:_MOST])
+    os.write(answer, f"{message}{_ENDED}\n".encode())
+    os._exit(0)  # without the destructors of what was read
 
 
 def _limit(resource: Any, memory: int, seconds: float) -> None:
-    """Limit this process, as far as it is not limited already."""
+    """Limit this process, unless it has lower limits."""
     cores = os.cpu_count() or 1
     wanted = {"RLIMIT_CORE": 0, "RLIMIT_CPU": int(seconds * cores) + 1, "RLIMIT_NPROC": _processes(resource)}
-    with suppress(OSError):  # no /proc: macOS, which does not hold anybody to this limit either
+    with suppress(OSError):  # no /proc: macOS, which does not enforce this limit either
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
         wanted["RLIMIT_AS"] = pages * resource.getpagesize() + memory
     for name, value in wanted.items():
@@ -138,9 +137,9 @@ def _limit(resource: Any, memory: int, seconds: float) -> None:
 
 
 def _processes(resource: Any) -> int:
-    """Return how many processes and threads this user may have: some more than there are.
+    """Return how many processes and threads this user may have: some more than exist.
 
-    Linux counts all of the user's, those of other containers among them, and tells nobody how many: so it is tried.
+    Linux counts all of the user's, also those in other containers, and does not report the number: so it is tried.
     """
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     for count in (1 << power for power in range(6, 23)):
@@ -152,4 +151,4 @@ def _processes(resource: Any) -> int:
 
 
 def _refused(reason: str) -> Corrupted:
-    return Corrupted(path="the model", position=None, reason=reason, remedy="do not load it")
+    return damaged(reason, remedy="do not load it")

@@ -1,4 +1,4 @@
-"""What MLflow's names hand out: its attribute names and types, over this package's records."""
+"""MLflow's entities: its attribute names and types, made from this package's records."""
 
 from registry_nb.domain.records import RunStatus
 from registry_nb.mlflow.entities.base import Entity

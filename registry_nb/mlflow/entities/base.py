@@ -1,4 +1,4 @@
-"""What all of MLflow's entities do: they become a dict, and show their attributes."""
+"""The base of all of MLflow's entities: conversion to a dict, and a ``repr`` of their attributes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entity:
-    """A frozen dataclass that ``dict()`` takes, as MLflow's do."""
+    """A frozen dataclass that ``dict()`` accepts, as it accepts MLflow's."""
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for name in sorted(field.name for field in fields(self)):  # type: ignore[arg-type]  # each subclass is one
@@ -27,5 +27,5 @@ class Entity:
 
 
 def milliseconds(at: datetime) -> int:
-    """Write a time as MLflow does; by whole numbers, since a float would lose a millisecond now and then."""
+    """Return a time in MLflow's unit, with whole numbers: a float would lose a millisecond now and then."""
     return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -22,7 +22,6 @@ class ModelVersion(Entity):
     creation_timestamp, last_updated_timestamp : int
         Milliseconds since 1970.
     description : str or None
-        None where there is none.
     tags : dict of str to str
     aliases : list of str
     run_id : str or None
@@ -56,7 +55,7 @@ class ModelVersion(Entity):
 
     @classmethod
     def of(cls, record: records.ModelVersion) -> Self:
-        """Dress a record."""
+        """Convert a record."""
         created = milliseconds(record.created_at)
         measured = (Metric(key=key, value=value, timestamp=created) for key, value in record.metrics.items())
         return cls(
@@ -103,7 +102,7 @@ class RegisteredModel(Entity):
 
     @classmethod
     def of(cls, record: records.RegisteredModel) -> Self:
-        """Dress a record."""
+        """Convert a record."""
         return cls(
             aliases=dict(record.aliases),
             creation_timestamp=milliseconds(record.created_at),

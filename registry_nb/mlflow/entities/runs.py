@@ -11,8 +11,8 @@ from registry_nb.domain.records import Frozen
 from registry_nb.mlflow.entities.base import Entity, milliseconds
 from registry_nb.operations.runs import DEFAULT_EXPERIMENT
 
-#: What MLflow numbers the experiment that is always there. The others are numbered by nobody here: their name is their
-#: identifier, so that nothing has to be written before their first run.
+#: MLflow's number for the default experiment. All others are identified by their names here: a number would have to be
+#: written down before the first run.
 DEFAULT_EXPERIMENT_ID = "0"
 NAME_TAG = "mlflow.runName"
 NOTE_TAG = "mlflow.note.content"
@@ -55,7 +55,7 @@ class RunTag(Entity):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class RunInfo(Entity):
-    """What identifies a run.
+    """The identity and state of a run.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class RunInfo(Entity):
     lifecycle_stage : str
         Always ``active``.
     artifact_uri : str
-        What the paths of its models are added to.
+        The base of its models' paths.
     """
 
     artifact_uri: str
@@ -83,7 +83,7 @@ class RunInfo(Entity):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class RunData(Entity):
-    """What a run logged: the latest value of each.
+    """The latest value of everything that a run logged.
 
     Attributes
     ----------
@@ -105,8 +105,8 @@ class Run(Entity):
 
     @classmethod
     def of(cls, record: records.Run) -> Self:
-        """Dress a record."""
-        return cls(*dressed(record))
+        """Convert a record."""
+        return cls(*attributes_of(record))
 
     def to_dictionary(self) -> dict[str, Any]:
         """Write it as nested dicts."""
@@ -115,12 +115,12 @@ class Run(Entity):
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Experiment(Entity):
-    """What runs are grouped by.
+    """A group of runs.
 
     Attributes
     ----------
     experiment_id : str
-        Its name, but ``"0"`` for the default one.
+        Its name; ``"0"`` for the default one.
     name : str
     artifact_location : str
         The registry.
@@ -142,8 +142,8 @@ def labelled(record: records.Run) -> records.Run:
     return replace(record, tags=Frozen({USER_TAG: record.user, NAME_TAG: record.name, **record.tags}))
 
 
-def dressed(record: records.Run) -> tuple[RunInfo, RunData]:
-    """Divide a record as MLflow does."""
+def attributes_of(record: records.Run) -> tuple[RunInfo, RunData]:
+    """Divide a run's record into MLflow's info and data."""
     info = RunInfo(
         artifact_uri=f"runs:/{record.run_id}",
         end_time=milliseconds(record.ended_at) if record.ended_at else None,
@@ -164,5 +164,5 @@ def experiment_id(name: str) -> str:
 
 
 def experiment_name(identifier: str) -> str:
-    """Return the name of the experiment that an identifier means, whether or not there is one."""
+    """Return the name of the experiment with an identifier, whether or not it exists."""
     return DEFAULT_EXPERIMENT if identifier == DEFAULT_EXPERIMENT_ID else identifier

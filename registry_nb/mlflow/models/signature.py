@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from registry_nb.errors import Invalid
-from registry_nb.schema import signature
+from registry_nb.schema import inference
 from registry_nb.schema.signature import Signature as ModelSignature
 
 __all__ = ["ModelSignature", "infer_signature"]
@@ -23,4 +23,4 @@ def infer_signature(model_input: Any = None, model_output: Any = None, params: A
         raise Invalid("a signature is inferred from model_input=, model_output= or both; neither was given")
     if params:
         raise Invalid("a signature holds inputs and outputs here, and no params= of predict()")
-    return signature.infer_signature(model_input, model_output)
+    return inference.infer_signature(model_input, model_output)

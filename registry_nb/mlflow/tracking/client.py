@@ -11,12 +11,12 @@ from registry_nb.mlflow.tracking.uris import opened
 
 
 class MlflowClient(ModelRegistryCalls, RunCalls):
-    """A client of the registry that is current when it is made, or of the one that it is given.
+    """A client of the current registry, or of the one at a URI.
 
     Parameters
     ----------
     tracking_uri, registry_uri : str or path-like, optional
-        A folder or a ``file:`` URL. Runs and models live in one registry: if both are given, the latter counts.
+        A folder or a ``file:`` URL. Runs and models live in one registry; if both are given, `registry_uri` counts.
     """
 
     def __init__(

@@ -11,10 +11,10 @@ from registry_nb import session
 from registry_nb.domain.validation import checked_tags
 from registry_nb.errors import Invalid
 from registry_nb.mlflow.entities import Experiment, Run, RunData, RunInfo, ViewType
-from registry_nb.mlflow.entities.runs import NOTE_TAG, dressed, experiment_name
+from registry_nb.mlflow.entities.runs import NOTE_TAG, attributes_of, experiment_name
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
-from registry_nb.mlflow.tracking.runs import described, found_runs
+from registry_nb.mlflow.tracking.runs import described, find_runs
 from registry_nb.operations import runs as tracking
 from registry_nb.operations.runs import PARENT_TAG
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ActiveRun(Run):
     """A run under way, as a context manager: it ends as ``FINISHED``, or as ``FAILED`` if its block raises.
 
-    Unlike MLflow's, its `info` and `data` are read when they are asked for, so that they are never stale.
+    Unlike MLflow's, its `info` and `data` are read at each access, so they are never stale.
     """
 
     _run: tracking.ActiveRun
@@ -35,13 +35,13 @@ class ActiveRun(Run):
 
     @property
     def info(self) -> RunInfo:
-        """What identifies it."""
-        return dressed(self._run.record)[0]
+        """Its identity and state."""
+        return attributes_of(self._run.record)[0]
 
     @property
     def data(self) -> RunData:
-        """What it logged so far."""
-        return dressed(self._run.record)[1]
+        """Everything that it logged so far."""
+        return attributes_of(self._run.record)[1]
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +56,7 @@ class ActiveRun(Run):
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
     """Choose the experiment that new runs belong to, by its name, or by the identifier of one that exists.
 
-    When it began is not looked up, which would take longer with every run; `get_experiment` does.
+    Its times are not looked up, which would take longer with every run; `get_experiment` looks them up.
     """
     if (experiment_name is None) == (experiment_id is None):
         raise Invalid("give either experiment_name= or experiment_id=")
@@ -99,19 +99,19 @@ def start_run(
     Parameters
     ----------
     run_id : str, optional
-        A run to take up again.
+        A run to resume.
     experiment_id : str, optional
-        Of an experiment that exists, if not the one that was chosen.
+        An experiment that exists; the one that was chosen if not given.
     run_name : str, optional
     nested : bool
         Allow it inside another run.
     parent_run_id : str, optional
-        A run that exists, which becomes the parent; the active one if not given.
+        The parent, which exists; the active run if not given.
     tags : mapping, optional
     description : str, optional
         Kept as MLflow keeps it, in the tag ``mlflow.note.content``.
     log_system_metrics
-        Without a meaning here.
+        Ignored.
     """
     client = MlflowClient()
     labels = {} if description is None else {NOTE_TAG: description}
@@ -134,7 +134,7 @@ def active_run() -> ActiveRun | None:
 
 
 def last_active_run() -> Run | None:
-    """Return the run that this thread began last, also if it ended; or None."""
+    """Return the run that this thread started last, also if it has ended; or None."""
     run_id = session.get_tracking().last_run()
     return None if run_id is None else get_run(run_id)
 
@@ -188,7 +188,7 @@ def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     session.get_tracking().set_tags(tags)
 
 
-# -- asking ---------------------------------------------------------------------------------------------------------
+# -- queries --------------------------------------------------------------------------------------------------------
 
 
 def get_run(run_id: str) -> Run:
@@ -234,7 +234,7 @@ def search_runs(
     search_all_experiments: bool = False,
     experiment_names: Iterable[str] | None = None,
 ) -> pd.DataFrame | list[Run]:
-    """Find runs; what started last comes first unless ordered otherwise.
+    """Find runs; the last started first by default.
 
     Parameters
     ----------
@@ -262,15 +262,15 @@ def search_runs(
         names = {experiment_name(identifier) for identifier in _several(experiment_ids) or ()}
     elif names is None and not search_all_experiments:
         names = {session.get_tracking().experiment}
-    found = found_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
-    page = list(paged(found, max_results, None))
+    runs = find_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
+    page = list(paged(runs, max_results, None))
     return page if output_format == "list" else _frame(page)
 
 
-def _several(given: Iterable[str | int] | str | int | None) -> set[str] | None:
-    if given is None:
+def _several(values: Iterable[str | int] | str | int | None) -> set[str] | None:
+    if values is None:
         return None
-    return {str(given)} if isinstance(given, (str, int, Integral)) else set(map(str, given))
+    return {str(values)} if isinstance(values, (str, int, Integral)) else set(map(str, values))
 
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -31,7 +31,7 @@ class ModelRegistryCalls:
         description: str | None = None,
         deployment_job_id: str | None = None,
     ) -> RegisteredModel:
-        """Make a registered model without versions; `deployment_job_id` has no meaning here."""
+        """Make a registered model without versions; `deployment_job_id` is ignored."""
         text = "" if description is None else description
         return RegisteredModel.of(self._registry.create_model(name, description=text, tags=tags))
 
@@ -42,7 +42,7 @@ class ModelRegistryCalls:
     def update_registered_model(
         self, name: str, description: str | None = None, deployment_job_id: str | None = None
     ) -> RegisteredModel:
-        """Replace the description of a model; None empties it. `deployment_job_id` has no meaning here."""
+        """Replace the description of a model; None empties it. `deployment_job_id` is ignored."""
         self._registry.describe(name, "" if description is None else description)
         return self.get_registered_model(name)
 
@@ -61,9 +61,9 @@ class ModelRegistryCalls:
         order_by: str | Sequence[str] | None = None,
         page_token: str | bytes | None = None,
     ) -> PagedList[RegisteredModel]:
-        """Find models, by name unless ordered otherwise."""
-        found = self._registry.models(filter_string or "", order_by=order_by or ())
-        page = paged(list(found), max_results, page_token)
+        """Find models, ordered by name by default."""
+        models = self._registry.models(filter_string or "", order_by=order_by or ())
+        page = paged(list(models), max_results, page_token)
         return PagedList(map(RegisteredModel.of, page), page.token)
 
     def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
@@ -99,9 +99,9 @@ class ModelRegistryCalls:
         tags : mapping, optional
         description : str, optional
         run_link
-            Refused: no place is kept for it.
+            Refused: it has no place here.
         await_creation_for, model_id
-            Without a meaning here.
+            Ignored.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class ModelRegistryCalls:
         self._registry.model(name)
         parsed = parse_uri(source)
         if run_id is not None and isinstance(parsed, RunURI) and run_id != parsed.run_id:
-            raise Invalid(f"the source {source} is of run {parsed.run_id}, and run_id= says {run_id}; leave it out")
+            raise Invalid(f"the source {source} is of run {parsed.run_id}, and run_id= is {run_id}; leave it out")
         return ModelVersion.of(self._registry.copy(source, name, tags=tags, description=description))
 
     def copy_model_version(self, src_model_uri: str, dst_name: str) -> ModelVersion:
@@ -137,17 +137,17 @@ class ModelRegistryCalls:
         return ModelVersion.of(self._registry.version(name, f"@{alias}"))
 
     def get_model_version_download_uri(self, name: str, version: Version) -> str:
-        """Return what ``load_model`` loads it by: nothing has to be downloaded."""
+        """Return the URI that ``load_model`` takes: nothing has to be downloaded."""
         return self._registry.version(name, checked_version(version)).uri
 
     def get_model_version_stages(self, name: str, version: Version) -> list[str]:
-        """Return the stages that there are."""
+        """Return all stages."""
         return [str(stage) for stage in Stage]
 
     def get_latest_versions(self, name: str, stages: str | Iterable[str] | None = None) -> list[ModelVersion]:
         """Return, for each of some stages, the highest version number in it; without `stages`, for every stage."""
-        given = [stages] if isinstance(stages, str) else list(stages or ())
-        wanted = {Stage(stage) for stage in given or Stage}
+        names = [stages] if isinstance(stages, str) else list(stages or ())
+        wanted = {Stage(stage) for stage in names or Stage}
         return [ModelVersion.of(v) for v in self._registry.model(name).latest_versions if v.stage in wanted]
 
     def search_model_versions(
@@ -157,16 +157,16 @@ class ModelRegistryCalls:
         order_by: str | Sequence[str] | None = None,
         page_token: str | bytes | None = None,
     ) -> PagedList[ModelVersion]:
-        """Find versions; what changed last comes first unless ordered otherwise."""
-        given = [order_by] if isinstance(order_by, str) else list(order_by or ["updated_at DESC"])
-        found = self._registry.versions(None, filter_string or "", order_by=[*given, "name", "version_number DESC"])
-        page = paged(list(found), max_results, page_token)
+        """Find versions, the last changed first by default."""
+        order = [order_by] if isinstance(order_by, str) else list(order_by or ["updated_at DESC"])
+        versions = self._registry.versions(None, filter_string or "", order_by=[*order, "name", "version_number DESC"])
+        page = paged(list(versions), max_results, page_token)
         return PagedList(map(ModelVersion.of, page), page.token)
 
     def transition_model_version_stage(
         self, name: str, version: Version, stage: str, archive_existing_versions: bool = False
     ) -> ModelVersion:
-        """Move a version to a stage; others may stay in it, unless `archive_existing_versions` sends them away.
+        """Move a version to a stage; the others stay in it, unless `archive_existing_versions` archives them.
 
         Warns
         -----

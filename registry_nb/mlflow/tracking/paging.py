@@ -19,7 +19,7 @@ class PagedList(list[T], Generic[T]):
     Attributes
     ----------
     token : str or None
-        What the next call takes as ``page_token``; None on the last page.
+        The ``page_token`` of the next page; None on the last one.
     """
 
     def __init__(self, items: Iterable[T], token: str | None) -> None:
@@ -27,21 +27,15 @@ class PagedList(list[T], Generic[T]):
         self.token = token
 
 
-def paged(found: list[T], max_results: int | None, page_token: str | bytes | None) -> PagedList[T]:
-    """Cut one page out of everything that was found.
-
-    Raises
-    ------
-    Invalid
-        For a number that cannot be one of results, or a token that no page gave.
-    """
+def paged(results: list[T], max_results: int | None, page_token: str | bytes | None) -> PagedList[T]:
+    """Return one page of all results."""
     if max_results is None:
-        max_results = len(found)
+        max_results = len(results)
     if isinstance(max_results, bool) or not isinstance(max_results, int) or max_results < 0:
         raise Invalid(f"max_results is a whole number from 0, not {max_results!r}")
     start = _start(page_token)
     end = start + max_results
-    return PagedList(found[start:end], _token(end) if start < end < len(found) else None)
+    return PagedList(results[start:end], _token(end) if start < end < len(results) else None)
 
 
 def _token(start: int) -> str:

@@ -25,9 +25,9 @@ def register_model(
     model_uri : str
         ``runs:/run_id/path``, or any ``models:/`` URI.
     name : str
-        The registered model; made if there is none.
+        The registered model; created if there is none.
     await_registration_for
-        Without a meaning here: a version is ready at once.
+        Ignored: a version is ready at once.
     tags : mapping, optional
     """
     registry = session.get_registry()

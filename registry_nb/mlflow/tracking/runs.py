@@ -18,7 +18,7 @@ from registry_nb.registry import Registry
 
 
 class RunCalls:
-    """Runs by their identifier, and experiments, which are what runs say that they belong to."""
+    """Runs by their identifier, and experiments, which exist as names in the records of runs."""
 
     _registry: Registry
     _tracking: Tracking
@@ -39,7 +39,7 @@ class RunCalls:
         experiment_id : str
             Of an experiment that exists; ``"0"`` is the default one.
         start_time
-            Without a meaning here: a run starts when it is recorded.
+            Ignored: a run starts when it is recorded.
         tags : mapping, optional
         run_name : str, optional
         """
@@ -56,7 +56,7 @@ class RunCalls:
         return None if parent is None else self.get_run(parent)
 
     def set_terminated(self, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
-        """End a run, now: `end_time` has no meaning here."""
+        """End a run, now; `end_time` is ignored."""
         self._tracking.end_run(RunStatus.FINISHED if status is None else status, run_id=run_id)
 
     def search_runs(
@@ -68,15 +68,15 @@ class RunCalls:
         order_by: str | Sequence[str] | None = None,
         page_token: str | bytes | None = None,
     ) -> PagedList[Run]:
-        """Find runs of some experiments; what started last comes first unless ordered otherwise."""
+        """Find runs of some experiments; the last started first by default."""
         if experiment_ids is None:  # a caller without a type checker
             raise Invalid("search_runs() needs experiment_ids=, such as ['0'] for the default one")
-        given = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
-        names = {experiment_name(str(identifier)) for identifier in given}
-        found = found_runs(self._registry, filter_string, order_by, names, run_view_type)
-        return paged(found, max_results, page_token)
+        identifiers = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
+        names = {experiment_name(str(identifier)) for identifier in identifiers}
+        runs = find_runs(self._registry, filter_string, order_by, names, run_view_type)
+        return paged(runs, max_results, page_token)
 
-    # -- what runs log --------------------------------------------------------------------------------------------
+    # -- logging --------------------------------------------------------------------------------------------------
 
     def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Record a parameter of a run, and return its value."""
@@ -150,21 +150,21 @@ class RunCalls:
         return {name: described(self._registry, name, *times) for name, times in began.items()}
 
 
-def found_runs(
+def find_runs(
     registry: Registry,
     filter_string: str | None,
     order_by: str | Sequence[str] | None,
     experiments: set[str] | None,
     view: int,
 ) -> list[Run]:
-    """Find runs of some experiments, given by name, or of all; what started last comes first."""
+    """Find runs of some experiments, given by name, or of all; the last started first by default."""
     chosen = parse_filter(filter_string or "", "run")
-    given = [order_by] if isinstance(order_by, str) else list(order_by or ())
+    order = [order_by] if isinstance(order_by, str) else list(order_by or ())
     if view == ViewType.DELETED_ONLY:
         return []
     runs = map(labelled, registry.runs())
-    found = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
-    return [Run.of(run) for run in ordered(found, [*given, "started_at DESC"], "run")]
+    matching = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
+    return [Run.of(run) for run in ordered(matching, [*order, "started_at DESC"], "run")]
 
 
 def described(registry: Registry, name: str, first: int | None = None, last: int | None = None) -> Experiment:

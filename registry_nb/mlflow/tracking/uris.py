@@ -1,4 +1,4 @@
-"""Which registry MLflow's names act on. Runs and models live in one place here, so that both URIs are one."""
+"""The registry that MLflow's names act on. It keeps runs and models, so both of MLflow's URIs are one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from registry_nb import session
 from registry_nb.errors import Invalid
 from registry_nb.registry import Registry
 
-#: How MLflow's users name a server; two of them would otherwise be taken for a folder.
+#: Prefixes of MLflow's server URIs; two of them would otherwise be read as the names of folders.
 _SERVERS = ("http://", "https://", "databricks", "uc:")
 
 
 def set_tracking_uri(uri: str | os.PathLike[str] | None) -> None:
-    """Choose the registry: a folder or a ``file:`` URL; an empty one goes back to the default.
+    """Choose the registry: a folder or a ``file:`` URL; an empty one restores the default.
 
     Raises
     ------
     Invalid
-        For anything else; the registry stays the one that it was.
+        For anything else; the registry stays the same.
     """
     session.set_registry(opened(uri) if uri else None)
 
@@ -39,7 +39,7 @@ def get_registry_uri() -> str:
 
 
 def opened(uri: str | os.PathLike[str]) -> Registry:
-    """Open a registry now, so that a URI that names none is refused where it is given."""
+    """Open a registry at once, so that a wrong URI is refused where it is set."""
     text = os.fspath(uri)
     if text.lower().startswith(_SERVERS):
         raise Invalid(f"{text!r} is a server's, and this registry has none; give a folder, or a file: URL")

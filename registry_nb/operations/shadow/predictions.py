@@ -1,6 +1,6 @@
-"""Rows in batches, in whatever form people have them, and what one model answers to each of them.
+"""One model's predictions for rows in batches, in any container.
 
-A batch on which a model raises is halved until the rows are found that it cannot answer; the others go on.
+A batch on which a model raises is halved until the rows are found that it cannot answer; the others are answered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from registry_nb.packaging.loading import LoadedModel
 
-#: Rows on which a model may raise, each found by halving its batch, before it is given up.
+#: Rows on which a model may raise, each found by halving its batch, before the comparison ends.
 _PATIENCE = 200
 #: Rows without an answer whose reason is kept; batches whose time is.
 _REASONS, _TIMED = 100, 10_000
@@ -30,7 +30,7 @@ _LONGEST = 300
 
 
 class Side:
-    """One of the two models, and how it fared."""
+    """One model's predictions, failures and timings."""
 
     def __init__(self, loaded: LoadedModel, answer: Callable[[Any], Any] | None) -> None:
         assert isinstance(loaded.version, ModelVersion)
@@ -45,12 +45,12 @@ class Side:
         self._seconds, self._rows = array("d"), array("q")
 
     def warm_up(self, part: Any) -> None:
-        """Let the model do once what it does at its first call only."""
-        with suppress(Exception):  # said when it comes to this row
+        """Call the model once: its first call may be slow."""
+        with suppress(Exception):  # reported with this row
             self._loaded.predict(copied(part))
 
     def answers(self, part: Any, start: int, stop: int) -> tuple[Any, Any]:
-        """Return what it answers, and on which rows it does."""
+        """Return the answers, and a mask of the rows that have one."""
         import numpy as np
         import pandas as pd
 
@@ -71,7 +71,7 @@ class Side:
         return found, answered
 
     def _pieces(self, part: Any, start: int, stop: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        own, failed = copied(part), None  # the other model answers the same rows, whatever this one does to its input
+        own, failed = copied(part), None  # so that this model cannot change the other one's input
         began = perf_counter()
         try:
             predicted = self._loaded.predict(own)
@@ -107,14 +107,14 @@ class Side:
         return forms.array_of(self._answer(given)) if self._answer else given
 
     def answer(self, data: Any) -> Any:
-        """Return what the model answers to rows that it can answer."""
+        """Return the answers to rows that the model can answer."""
         return self._one_each(self._loaded.predict(copied(data)))
 
     def fit(self) -> None:
-        """Do nothing: scikit-learn looks whether an estimator has this method before it shuffles columns for it."""
+        """Do nothing: scikit-learn shuffles columns only for estimators that have this method."""
 
     def hopeless(self) -> Iterator[Exception]:
-        """Say why no row was answered by both, if it was because of this model."""
+        """Yield the error if no row has both answers because of this model."""
         if isinstance(self.first, SignatureMismatch):
             yield self.first
         elif self.failures:
@@ -135,15 +135,15 @@ class Side:
             ) from error
 
     def probabilities(self, part: Any) -> tuple[Any, Any]:
-        """Return the probabilities of each class, and the classes; None and None if the model does not tell them."""
+        """Return the probabilities of each class, and the classes; None and None if the model has none."""
         try:
             return self.model.predict_proba(self._loaded.enforced(copied(part))), self.model.classes_
-        except Exception as error:  # noqa: BLE001  # it answered these rows, and does not tell more
+        except Exception as error:  # noqa: BLE001  # it answered these rows, without probabilities
             pass_signals(error)
             return None, None
 
     def latencies(self) -> dict[str, float]:
-        """Return milliseconds a batch, of the whole ones, and microseconds a row."""
+        """Return milliseconds for a whole batch, and microseconds for a row."""
         import numpy as np
 
         took, rows = np.array(self._seconds), np.array(self._rows)
@@ -158,13 +158,7 @@ class Side:
 
 
 def length(data: Any) -> int:
-    """Return how many rows there are.
-
-    Raises
-    ------
-    Invalid
-        If that cannot be told, or if there are none.
-    """
+    """Return how many rows there are, or raise `Invalid` if there are none, or they cannot be counted."""
     parts = list(data.values()) if isinstance(data, Mapping) else list(data) if isinstance(data, tuple) else [data]
     try:
         found = {part.shape[0] if hasattr(part, "shape") else len(part) for part in parts if not isinstance(part, str)}
@@ -180,7 +174,7 @@ def length(data: Any) -> int:
 
 
 def part_of(data: Any, which: Any) -> Any:
-    """Return some rows, by a slice or by an array of places; of a slice, without a copy where the form allows it."""
+    """Return some rows, by a slice, if possible without a copy, or by an array of positions."""
     if isinstance(data, Mapping):
         return {key: part_of(part, which) for key, part in data.items()}
     if isinstance(data, tuple):
@@ -191,7 +185,7 @@ def part_of(data: Any, which: Any) -> Any:
 
 
 def column_of(data: Any, by: Any) -> Any:
-    """Return what to group rows by: a column that is named, or what was given."""
+    """Return the values to group rows by: those of a column, or those that were given."""
     if not isinstance(by, (str, int)):
         return by
     names = data.columns if hasattr(data, "columns") else data if isinstance(data, Mapping) else ()
@@ -202,13 +196,7 @@ def column_of(data: Any, by: Any) -> Any:
 
 
 def beside(values: Any, what: str, data: Any, rows: int) -> Any:
-    """Return values that belong to the rows, one each.
-
-    Raises
-    ------
-    Invalid
-        If they are more or fewer, or in another order by their index.
-    """
+    """Return one value for each row, or raise `Invalid` if their number, or the order of their index, is another."""
     shape: tuple[int, ...] = (
         values.shape if hasattr(values, "shape") else (len(values),) if hasattr(values, "__len__") else ()
     )
@@ -225,7 +213,7 @@ def beside(values: Any, what: str, data: Any, rows: int) -> Any:
 
 
 def cells(values: Any) -> Any:
-    """Return some of such values as an array of pandas or numpy, each with its type."""
+    """Return values as an array of pandas or numpy, each with its type."""
     return forms.series_of(values).array
 
 

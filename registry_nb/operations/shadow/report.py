@@ -1,4 +1,4 @@
-"""What a shadow comparison found: as text, as a picture, as JSON, and as evidence in the history."""
+"""The result of a shadow comparison: as text, as a picture, as JSON, and as evidence in the history."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
+from registry_nb.domain.digits import aligned, percent, short
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, json_number
 from registry_nb.errors import printable
@@ -18,11 +19,9 @@ from registry_nb.showing import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from registry_nb.context import Context
-
 #: Rows of a table of the text, characters of a cell; lanes of the picture.
 _LISTED, _WIDE, _LANES = 12, 60, 16
-#: Below it, a test tells two models apart.
+#: A p-value below this is significant.
 _LEVEL = 0.05
 #: Figures as people read them, with their units.
 _READ = {
@@ -86,7 +85,7 @@ class Comparison(Shown):
         Metrics if the true answers were given, and latencies in milliseconds, side by side.
     tests : Listing of PairedTest
     confused : Listing of Confused
-        Of classifiers: what one says where the other says something else, the most frequent first.
+        Of classifiers: pairs of different answers, the most frequent first.
     slices : Listing of Slice
     differing : Listing of Differing
         At most 100 rows: the first of classifiers, those that are farthest apart of regressors.
@@ -126,14 +125,14 @@ class Comparison(Shown):
     def sentence(self) -> str:
         """What it comes to, in one sentence."""
         agreed = round(self.agreement * self.rows)
-        share = f"{100 * self.agreement:.{1 if agreed == self.rows else 3 if self.agreement > 0.999 else 1}f} %"
+        share = percent(self.agreement)
         return f"{self.a.version} and {self.b.version} agree on {agreed:,} of {self.rows:,} rows ({share})"
 
     def parts(self) -> tuple[Part, ...]:
         """Return the tables of the report, those that have rows: for a text, a panel or a page."""
         one, other = str(self.a.version), str(self.b.version)
         unit = "accuracy" if self.kind == CLASSIFIER else "MAE"
-        told = (
+        parts = (
             Part("Side by side", ("", one, other), self._figures(), "; ".join(self.notes)),
             Part("Is one better?", ("test", "p", "verdict", ""), self._tests()),
             Part("Where they disagree", (f"{one} says", f"{other} says", "rows"), _rows(self.confused)),
@@ -151,10 +150,10 @@ class Comparison(Shown):
                 f"{self.failed[0]:,} of {one}, {self.failed[1]:,} of {other}",
             ),
         )
-        return tuple(part for part in told if part.rows)
+        return tuple(part for part in parts if part.rows)
 
     def _figures(self) -> tuple[tuple[Any, ...], ...]:
-        """Return the figures with names that people read; where there is none, a note says why."""
+        """Return the figures with readable names; a missing one has a note with the reason."""
         sides = ((one.name, one.a, one.b) for one in self.figures)
         return tuple((_READ.get(name, name), *("–" if one is None else one for one in two)) for name, *two in sides)
 
@@ -168,8 +167,8 @@ class Comparison(Shown):
         if p >= _LEVEL:
             return "no evidence either way"
         name, sign = ("accuracy", 1) if self.kind == CLASSIFIER else ("mae", -1)
-        told = next(one for one in self.figures if one.name == name)
-        better = self.b if ((told.b or 0.0) - (told.a or 0.0)) * sign > 0 else self.a
+        figure = next(one for one in self.figures if one.name == name)
+        better = self.b if ((figure.b or 0.0) - (figure.a or 0.0)) * sign > 0 else self.a
         return f"{better.version} is better"
 
     def to_frame(self) -> pd.DataFrame:
@@ -192,7 +191,7 @@ class Comparison(Shown):
         }
 
     def save(self, because: str = "") -> ModelVersion:
-        """Keep it in the history of the second version, as evidence: policies ask for it, see `rules.shadowed`.
+        """Keep it in the history of the second version, as evidence for policies: see `rules.shadowed`.
 
         Parameters
         ----------
@@ -205,7 +204,7 @@ class Comparison(Shown):
             If the version was deleted meanwhile; nothing was changed.
         """
         stamp = self.context.stamp(because)
-        told = {
+        evidence = {
             "against": self.a.version,
             "against_digest": self.a.digest,
             "against_essence": self.a.essence.hex(),
@@ -221,11 +220,11 @@ class Comparison(Shown):
         }
         with resolve.changing(self.context.store, self.b.name) as tx:
             record = resolve.resolved(tx, self.b.name, self.b.version)
-            self.context.apply(tx, lifecycle.shadowed(record, told, stamp))
+            self.context.apply(tx, lifecycle.shadowed(record, evidence, stamp))
         return record
 
     def svg(self) -> str:
-        """Draw how far they agree, and where: a picture without scripts and links."""
+        """Draw how far they agree, in all rows and in each slice: a picture without scripts and links."""
         lanes = [("all rows", self.agreement, f"{self.rows:,} rows")]
         lanes += [
             (_MISSING if one.value is None else _text(one.value), one.agreement, f"{one.rows:,} rows")
@@ -242,7 +241,7 @@ class Comparison(Shown):
     def __str__(self) -> str:
         lines = [f"{self.b.name}: {self.sentence}"]
         for part in self.parts():
-            table = [part.heads, *(tuple(map(_text, row)) for row in part.rows[:_LISTED])]
+            table = [part.heads, *map(_texts, part.rows[:_LISTED])]
             wide = [max(map(len, column)) for column in zip(*table, strict=True)]
             lines += ["", part.title, *("  ".join(map(str.ljust, row, wide)).rstrip() for row in table)]
             lines += [f"… and {len(part.rows) - _LISTED} more"] * (len(part.rows) > _LISTED)
@@ -258,18 +257,25 @@ def _rows(listing: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _lane(y: int, label: str, share: float, note: str) -> str:
-    words = svg.text(0, y + 13, label[:24]) + svg.text(580, y + 13, f"{share:.1%} of {note}")
+    words = svg.text(0, y + 13, label[:24]) + svg.text(580, y + 13, f"{percent(share)} of {note}")
     whole = f'<rect x="170" y="{y + 2}" width="400" height="14" rx="3" fill="{svg.GREY}" fill-opacity=".25"/>'
     return f'{whole}<rect x="170" y="{y + 2}" width="{400 * share:.1f}" height="14" rx="3" fill="#1976d2"/>{words}'
 
 
+def _texts(row: Iterable[Any]) -> list[str]:
+    """Write a row, whose numbers are compared: with as many decimals each."""
+    values = list(row)
+    numbers = iter(aligned([value for value in values if isinstance(value, float)]))
+    return [next(numbers) if isinstance(value, float) else _text(value) for value in values]
+
+
 def _text(value: Any) -> str:
-    told = "" if value is None else f"{value:.4g}" if isinstance(value, float) else printable(str(value))
-    return told if len(told) <= _WIDE else f"{told[:_WIDE]}…"
+    text = "" if value is None else short(value) if isinstance(value, float) else printable(str(value))
+    return text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: what it does not know, as its text."""
+    """Return a value for JSON; of other types, its text."""
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return json_number(value) if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,8 +1,8 @@
-"""Two versions on the same rows; the second may replace the first: will it answer differently, for whom, and better.
+"""Compare two versions' predictions on the same rows.
 
-In batches, so that a million rows need little more memory than one batch does. A row that a model cannot answer, since
-it raises or since its answer is missing or not finite, is set aside and told of, and the others go on: one bad row in
-a million is what one wants to learn here. It counts as one on which the two do not agree.
+In batches, so that a million rows need little more memory than one batch. A row without a prediction, because a model
+raises or the prediction is missing or not finite, is reported, and the comparison goes on: one bad row in a million is
+worth knowing. It counts as a row on which the two do not agree.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ from registry_nb.operations import access, resolve
 from registry_nb.operations.shadow import statistics
 from registry_nb.operations.shadow.predictions import Side, beside, cells, column_of, length, part_of
 from registry_nb.operations.shadow.report import Comparison, Failure, Importance
-from registry_nb.operations.shadow.statistics import CLASSIFIER, REGRESSOR, Figure, Found, Labels, Numbers
+from registry_nb.operations.shadow.statistics import CLASSIFIER, REGRESSOR, Figure, Labels, Numbers, Statistics
 from registry_nb.provenance.fingerprint import fingerprint
 from registry_nb.schema import forms
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from registry_nb.context import Context
-
-#: Rows that importances are found on, and how often each column is shuffled.
+#: Rows for importances, and how often each column is shuffled.
 _EXPLAINED, _SHUFFLES = 1_000, 5
 
 
@@ -49,9 +47,9 @@ def shadow(
     importances: bool = False,
     progress: bool = True,
 ) -> Comparison:
-    """Let two versions of a model answer the same rows, the second of which is perhaps to replace the first.
+    """Compare the predictions of two versions on the same rows; the second may replace the first.
 
-    Nothing is changed; ``save()`` of what is returned keeps it in the history.
+    Nothing is changed; ``save()`` of the result keeps it in the history.
 
     Parameters
     ----------
@@ -63,17 +61,17 @@ def shadow(
     y : array-like, optional
         The true answers, in the order of the rows: for metrics, and for tests of which version is better.
     by : str, int or array-like, optional
-        A column of `X`, or a value for each row: the rows of each value are also told of by themselves.
+        A column of `X`, or a value for each row: the rows of each value are also compared by themselves.
     batch : int
         Rows that are predicted at once.
     tolerance : float
         How much predictions that are numbers may differ and still agree, relative to their size.
     answer : callable, optional
-        Makes one answer a row of what the models return, as ``lambda scores: scores.argmax(axis=1)``.
+        Converts the models' output to one answer for each row, as ``lambda scores: scores.argmax(axis=1)``.
     importances : bool
-        Also shuffle each column of at most 1,000 rows, and see how much that costs; it takes long, and needs `y`.
+        Also shuffle each column of at most 1,000 rows, and measure the loss; it takes long, and needs `y`.
     progress : bool
-        Show a bar, where there is somebody to see it.
+        Show a progress bar in a terminal or a notebook.
 
     Returns
     -------
@@ -84,9 +82,9 @@ def shadow(
     NotFound, Corrupted, Untrusted, LibraryMissing
         As `load`.
     SignatureMismatch
-        If the rows are not what the signature of a version says.
+        If the rows do not fit the signature of a version.
     Invalid
-        If there is nothing to compare: no rows, `y` or `by` of another length, a classifier and a regressor, labels of
+        If a comparison is impossible: no rows, `y` or `by` of another length, a classifier and a regressor, labels of
         different types, a model that fails on most rows.
 
     Examples
@@ -113,7 +111,7 @@ def shadow(
     sides = [Side(access.load(context, record.uri), answer) for record in records]
     for side in sides:
         side.warm_up(part_of(X, slice(0, 1)))
-    data = _fingerprint(X)  # before a model sees the rows: it might change them
+    data = _fingerprint(X)  # before a model may change the rows
     tally: Labels | Numbers | None = None
     with _bar(rows, wanted=progress) as advance:
         for start in range(0, rows, batch):
@@ -132,27 +130,23 @@ def shadow(
                 tally.add(frame)
                 if isinstance(tally, Labels) and truth is not None:
                     for column, side in zip("ab", sides, strict=True):
-                        told = side.probabilities(part_of(part_of(X, here), which))
-                        tally.add_loss(column, frame["truth"], *told)
+                        tally.add_loss(column, frame["truth"], *side.probabilities(part_of(part_of(X, here), which)))
             advance(here.stop - start)
     if tally is None:
         raise next(error for side in sides for error in side.hopeless())
     kind = CLASSIFIER if isinstance(tally, Labels) else REGRESSOR
     explained = _importances(sides, X, truth, rows, labelled=kind == CLASSIFIER) if importances else ()
-    return _comparison(context, sides, tally.found(), X, data, explained, by, kind)
-
-
-# -- how -------------------------------------------------------------------------------------------------------------
+    return _comparison(context, sides, tally.statistics(), X, data, explained, by, kind)
 
 
 def _answers(sides: list[Side], part: Any, here: slice) -> tuple[bool, pd.DataFrame] | None:
-    """Return whether both answer with labels, and what, on the rows that both do; None if there are none."""
+    """Return whether the answers are labels, and the answers to the rows that both answer; None if there are none."""
     import pandas as pd
 
     start, stop = here.start, here.stop
-    turn = sides if start // (stop - start) % 2 == 0 else sides[::-1]  # who comes first warms the caches for the other
-    told = {id(side): side.answers(part, start, stop) for side in turn}
-    values, answered = zip(*(told[id(side)] for side in sides), strict=True)
+    turn = sides if start // (stop - start) % 2 == 0 else sides[::-1]  # the first one warms the caches for the other
+    by_side = {id(side): side.answers(part, start, stop) for side in turn}
+    values, answered = zip(*(by_side[id(side)] for side in sides), strict=True)
     both = answered[0] & answered[1]
     if not both.any():
         return None
@@ -170,7 +164,7 @@ def _answers(sides: list[Side], part: Any, here: slice) -> tuple[bool, pd.DataFr
 
 
 def _check_types(frame: pd.DataFrame, sides: list[Side], *, labelled: bool) -> None:
-    """Look whether answers and truth are of one kind."""
+    """Refuse answers and truth of different kinds."""
     truth = frame.get("truth")
     if truth is not None and (missing := truth.isna()).any():
         place = frame.index[missing.to_numpy()][0]
@@ -178,10 +172,10 @@ def _check_types(frame: pd.DataFrame, sides: list[Side], *, labelled: bool) -> N
     if truth is not None and not labelled:
         frame["truth"] = _floats(truth.to_numpy(), "y")
     if labelled:
-        told = {side.record.uri: statistics.family(frame[name]) for name, side in zip("ab", sides, strict=True)}
-        told |= {} if truth is None else {"y": statistics.family(truth)}
-        if len(set(told.values())) > 1:
-            what = ", ".join(f"{title} has {family}" for title, family in told.items())
+        families = {side.record.uri: statistics.family(frame[name]) for name, side in zip("ab", sides, strict=True)}
+        families |= {} if truth is None else {"y": statistics.family(truth)}
+        if len(set(families.values())) > 1:
+            what = ", ".join(f"{title} has {family}" for title, family in families.items())
             raise Invalid(f"labels of different types are never equal: {what}")
 
 
@@ -207,7 +201,7 @@ def _check(rows: int, batch: int, tolerance: float, *, importances: bool, truth:
 
 
 def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: bool) -> Iterator[Importance]:  # noqa: N803
-    """Shuffle each column of a sample of rows, and see how much worse the models get."""
+    """Shuffle each column of a sample of rows, and measure how much worse the models get."""
     import numpy as np
     from sklearn.inspection import permutation_importance
     from sklearn.metrics import accuracy_score, mean_absolute_error
@@ -230,7 +224,7 @@ def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: 
             permutation_importance(side, sample, right, scoring=score, n_repeats=_SHUFFLES, random_state=0)
             for side in sides
         ]
-    except Exception as error:  # whatever a model raises on rows that are not of this world
+    except Exception as error:  # whatever a model raises for impossible rows
         pass_signals(error)
         raise Invalid(
             f"a model failed while columns were shuffled ({sentence_of(error, 300)}); compare without importances=True"
@@ -243,7 +237,7 @@ def _importances(sides: list[Side], X: Any, truth: Any, rows: int, *, labelled: 
 def _comparison(
     context: Context,
     sides: list[Side],
-    found: Found,
+    totals: Statistics,
     X: Any,  # noqa: N803
     data: Mapping[str, Any],
     importances: Iterable[Importance],
@@ -258,19 +252,19 @@ def _comparison(
         b=sides[1].record,
         kind=kind,
         rows=rows,
-        compared=found.rows,
-        agreement=found.agreed / rows,
-        figures=Listing([*found.figures, *(Figure(name, took[0][name], took[1][name]) for name in took[0])]),
-        tests=Listing(found.tests),
-        confused=Listing(found.confused),
-        slices=Listing(found.slices),
-        differing=Listing(replace(row, index=_value(index[row.index])) for row in found.differing),
+        compared=totals.rows,
+        agreement=totals.agreed / rows,
+        figures=Listing([*totals.figures, *(Figure(name, took[0][name], took[1][name]) for name in took[0])]),
+        tests=Listing(totals.tests),
+        confused=Listing(totals.confused),
+        slices=Listing(totals.slices),
+        differing=Listing(replace(row, index=_value(index[row.index])) for row in totals.differing),
         failures=Listing(
             Failure(_value(index[place]), side.record.version, why) for side in sides for place, why in side.failures
         ),
         failed=(sides[0].failed, sides[1].failed),
         importances=Listing(sorted(importances, key=lambda one: -max(one.a, one.b))),
-        notes=found.notes,
+        notes=totals.notes,
         data=data,
         by=str(by) if isinstance(by, (str, int)) else "",
         context=context,
@@ -280,14 +274,14 @@ def _comparison(
 def _fingerprint(data: Any) -> dict[str, Any]:
     try:
         return fingerprint(data)
-    except Exception as error:  # noqa: BLE001  # a form that only the models read
+    except Exception as error:  # noqa: BLE001  # a container that only the models know
         pass_signals(error)
         return {"problem": sentence_of(error, 300)}
 
 
 @contextmanager
 def _bar(rows: int, *, wanted: bool) -> Iterator[Callable[[int], object]]:
-    """Show how far it is, after a second, in a terminal or a notebook."""
+    """Show the progress, after a second, in a terminal or a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     seen = hasattr(shell, "kernel") or (sys.stderr is not None and sys.stderr.isatty())
     if not wanted or not seen:

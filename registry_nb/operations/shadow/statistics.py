@@ -1,7 +1,7 @@
-"""How the answers of two models to the same rows compare: added up batch by batch, and judged at the end.
+"""Statistics of the answers of two models to the same rows: added up batch by batch, and evaluated at the end.
 
-Of a batch nothing stays but what its size does not change: counts of labels, sums, the rows that differ most, and a
-sample for what needs the numbers themselves. scikit-learn, scipy and pandas do the arithmetic.
+What is kept does not grow with the rows: counts of labels, sums, the rows that differ most, and a sample for quantiles
+and tests. scikit-learn, scipy and pandas do the arithmetic.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from registry_nb.domain.digits import short
 from registry_nb.errors import Invalid
 from registry_nb.schema import forms
 from registry_nb.showing import Shown
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 CLASSIFIER, REGRESSOR = "classifier", "regressor"
 #: Rows that differ, and pairs of labels, that are kept.
 KEPT = 100
-#: Rows that stand for all of them where a sum does not do: for quantiles and paired tests.
+#: Rows of the sample for quantiles and paired tests.
 _SAMPLE = 5_000
-#: Rows of a batch that are reckoned with at once.
+#: Rows of a batch that are processed at a time.
 _PIECE = 2_500
-#: Slices, and different combinations of labels: what has more of them is no slice, and no label.
+#: Slices, and different combinations of labels, that are accepted at most.
 _SLICES, _COMBINATIONS = 100, 20_000
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SIDES = ("a", "b")
@@ -35,7 +36,7 @@ _SIDES = ("a", "b")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Figure(Shown):
-    """One figure of both models; None where there is none."""
+    """One figure of both models; None if a model has none."""
 
     name: str
     a: float | None
@@ -44,7 +45,7 @@ class Figure(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PairedTest(Shown):
-    """A paired test of whether one model is better than the other: its p-value, None where there is nothing to test."""
+    """A paired test of whether one model is better than the other: its p-value, or None if there is nothing to test."""
 
     name: str
     p: float | None
@@ -53,7 +54,7 @@ class PairedTest(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Confused(Shown):
-    """How often one model says this, and the other that."""
+    """How many rows have this answer of the first model, and that of the second."""
 
     a: Any
     b: Any
@@ -62,7 +63,7 @@ class Confused(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Slice(Shown):
-    """Some of the rows: how far the models agree there, and the accuracy or mean absolute error of each."""
+    """The agreement on some of the rows, and the accuracy or mean absolute error of each model."""
 
     value: Any
     rows: int
@@ -73,7 +74,7 @@ class Slice(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Differing(Shown):
-    """A row that the models answer differently."""
+    """A row with different answers."""
 
     index: Any
     truth: Any
@@ -82,8 +83,8 @@ class Differing(Shown):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the rows that both models answered come to; of `differing` the index is the place."""
+class Statistics:
+    """The statistics of the rows that both models answered; in `differing` the index is the position."""
 
     rows: int
     agreed: int
@@ -96,17 +97,17 @@ class Found:
 
 
 class Tally(Protocol):
-    """What batches are added to: frames with ``a``, ``b`` and perhaps ``truth`` and ``by``, the index is the place."""
+    """Adds up batches: frames with ``a``, ``b`` and perhaps ``truth`` and ``by``, indexed by position."""
 
     def add(self, batch: pd.DataFrame) -> None:
         """Add a batch of rows that both models answered."""
 
-    def found(self) -> Found:
-        """Say what they come to."""
+    def statistics(self) -> Statistics:
+        """Return the statistics."""
 
 
 class Labels:
-    """Answers of classifiers, which become counts."""
+    """Counts the answers of classifiers."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[Any, ...]] = Counter()
@@ -134,7 +135,7 @@ class Labels:
             self._kept += len(differing)
 
     def add_loss(self, side: str, truth: Any, probabilities: Any, classes: Any) -> None:
-        """Add the log loss of a batch; it is unknown from the first row on whose truth the model has never heard of."""
+        """Add the log loss of a batch; it is unknown once the truth has a class that the model does not know."""
         from sklearn.metrics import log_loss
 
         known = self.loss.setdefault(side, 0.0)
@@ -150,14 +151,14 @@ class Labels:
             self.loss[side] = None
             self.blank[side] = "never heard of a class that is among the true answers"
 
-    def found(self) -> Found:
-        """Count."""
+    def statistics(self) -> Statistics:
+        """Return the statistics."""
         import pandas as pd
 
         counts = pd.DataFrame.from_records(list(self._counts), columns=self._columns)
         labels = [name for name in ("truth", *_SIDES) if name in counts]
         codes, known = pd.factorize(pd.concat([counts[name].astype(object) for name in labels]))
-        for place, name in enumerate(labels):  # numbers instead of labels: scikit-learn does not take all that we do
+        for place, name in enumerate(labels):  # numbers instead of labels: scikit-learn takes fewer types
             counts[name] = codes[place * len(counts) : (place + 1) * len(counts)]
         counts["rows"] = list(self._counts.values())
         rows, differ = int(counts["rows"].sum()), counts["a"] != counts["b"]
@@ -168,7 +169,7 @@ class Labels:
             known_loss = (self.loss.get(side) for side in _SIDES)
             figures.append(Figure("log_loss", *(None if loss is None else loss / rows for loss in known_loss)))
         one = truth and counts["truth"].eq(counts["truth"].iloc[0]).all()
-        return Found(
+        return Statistics(
             rows=rows,
             agreed=rows - int(counts.loc[differ, "rows"].sum()),
             figures=tuple(figures),
@@ -180,7 +181,7 @@ class Labels:
         )
 
     def _blanks(self) -> Iterable[str]:
-        """Say why a log loss is not there."""
+        """Return the reasons for a missing log loss."""
         if len(self.blank) == len(_SIDES) and len(set(self.blank.values())) == 1:
             return [f"neither has a log loss: it {self.blank['a']}"]
         words = {"a": "the first", "b": "the second"}
@@ -188,7 +189,7 @@ class Labels:
 
 
 class Numbers:
-    """Answers of regressors, which become sums and a sample."""
+    """Adds up the answers of regressors, and keeps a sample."""
 
     def __init__(self, rows: int, tolerance: float) -> None:
         self._places = spread(rows, _SAMPLE)
@@ -215,12 +216,12 @@ class Numbers:
         self._measured = [str(name) for name in batch if name != "by"]
         chosen = batch.index.isin(self._places[first:last])
         if not self._sampled and not chosen.any():
-            chosen[0] = True  # or there would be none, if those that were chosen have no answer
+            chosen[0] = True  # so that there is a sample if none of the chosen rows has an answer
         if chosen.any():
             self._sampled.append(batch.loc[chosen, self._measured].to_numpy())
 
     def _add(self, batch: pd.DataFrame, gap: pd.Series[float], agreed: np.ndarray[Any, Any]) -> None:
-        """Add up what is computed of a piece of a batch: of all of it, it would weigh more than the answers."""
+        """Add up a piece of a batch: the intermediate values of a whole one would take more memory than the answers."""
         import numpy as np
         import pandas as pd
 
@@ -236,8 +237,8 @@ class Numbers:
         _few(len(added))
         self._sums = added
 
-    def found(self) -> Found:
-        """Add up."""
+    def statistics(self) -> Statistics:
+        """Return the statistics."""
         import numpy as np
         import pandas as pd
 
@@ -245,23 +246,23 @@ class Numbers:
         assert self._most is not None
         sample, total = pd.DataFrame(np.concatenate(self._sampled), columns=self._measured), self._sums.sum()
         rows, truth = int(total["rows"]), "truth" in sample
-        told = {side: sample[side] - sample["truth"] if truth else sample[side] for side in _SIDES}
+        values = {side: sample[side] - sample["truth"] if truth else sample[side] for side in _SIDES}
         names = {"mean_error": "sum", "mae": "absolute"} if truth else {"mean": "sum"}
         figures = [Figure(name, *(total[f"{kind}_{side}"] / rows for side in _SIDES)) for name, kind in names.items()]
         if truth:
             figures.append(Figure("rmse", *((total[f"squared_{side}"] / rows) ** 0.5 for side in _SIDES)))
         what = "error" if truth else "prediction"
         for share in _QUANTILES:
-            quantiles = (float(told[side].quantile(share)) for side in _SIDES)
+            quantiles = (float(values[side].quantile(share)) for side in _SIDES)
             figures.append(Figure(f"{what}_p{round(share * 100):02}", *quantiles))
-        note = [f"they differ by {total['gap'] / rows:.4g} on average"]
+        note = [f"they differ by {short(total['gap'] / rows)} on average"]
         note += [f"quantiles are of a sample of {len(sample):,} rows"] if len(sample) < rows else []
         slices = self._sums.iterrows() if "by" in self._most else ()
-        return Found(
+        return Statistics(
             rows=rows,
             agreed=int(total["agreed"]),
             figures=tuple(Figure(one.name, *map(_number, (one.a, one.b))) for one in figures),
-            tests=_paired(told["a"].abs(), told["b"].abs()) if truth else (),
+            tests=_paired(values["a"].abs(), values["b"].abs()) if truth else (),
             confused=(),
             slices=tuple(_of_numbers(value, sums) for value, sums in slices),
             differing=_rows(self._most),
@@ -270,7 +271,7 @@ class Numbers:
 
 
 def spread(rows: int, most: int) -> np.ndarray[Any, Any]:
-    """Choose places at random, one out of each of so many equal stretches: a permutation would be of all rows."""
+    """Choose random positions, one in each of so many equal ranges: a permutation would have all rows."""
     import numpy as np
 
     share = min(rows, most)
@@ -278,7 +279,7 @@ def spread(rows: int, most: int) -> np.ndarray[Any, Any]:
 
 
 def kind(model: Any, answers: np.ndarray[Any, Any]) -> str | None:
-    """Tell what a model is, by what it says itself or else by what it answers; None if whole numbers leave it open."""
+    """Return the kind of a model, by its own tags or else by its answers; None if whole numbers leave it open."""
     if hasattr(model, "__sklearn_tags__") or hasattr(model, "_estimator_type"):
         from sklearn.base import is_classifier, is_regressor
 
@@ -288,10 +289,10 @@ def kind(model: Any, answers: np.ndarray[Any, Any]) -> str | None:
 
 
 def family(values: pd.Series[Any]) -> str:
-    """Return what labels are, in the words of a message: labels of two families are never equal."""
-    told = forms.COLUMN_TYPES.get(forms.kind_of(values), "values of other types")
+    """Return the type of labels, as a message names it: labels of different types are never equal."""
+    kind_of_column = forms.COLUMN_TYPES.get(forms.kind_of(values), "values of other types")
     return {"string": "texts", "boolean": "booleans", "datetime": "times", "binary": "bytes"}.get(
-        told, told if " " in told else "numbers"
+        kind_of_column, kind_of_column if " " in kind_of_column else "numbers"
     )
 
 
@@ -331,14 +332,14 @@ def _paired(a: pd.Series[float], b: pd.Series[float]) -> tuple[PairedTest, ...]:
 
 
 def _measured(batch: pd.DataFrame) -> Mapping[str, Any]:
-    """Return what is added up for each side: errors, or the predictions themselves."""
-    found = {}
+    """Return the values that are added up for each side: errors, or the predictions themselves."""
+    measured = {}
     for side in _SIDES:
-        told = batch[side] - batch["truth"] if "truth" in batch else batch[side]
-        found[f"sum_{side}"] = told
+        terms = batch[side] - batch["truth"] if "truth" in batch else batch[side]
+        measured[f"sum_{side}"] = terms
         if "truth" in batch:
-            found |= {f"absolute_{side}": told.abs(), f"squared_{side}": told**2}
-    return found
+            measured |= {f"absolute_{side}": terms.abs(), f"squared_{side}": terms**2}
+    return measured
 
 
 def _sliced(counts: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:

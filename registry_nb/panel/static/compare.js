@@ -40,7 +40,8 @@ function compareView(ctx) {
     inputs.b, swap, shadow.run,
     h("label.check", {}, everything, "show equal values")), trouble, shadow.report, result);
 
-  // Both values and their difference: metrics rounded as everywhere, sizes with their unit, settings with all digits.
+  // Both values and their difference: metrics rounded as everywhere unless they would look equal, sizes with their unit,
+  // settings with all digits.
   function texts(row) {
     const { a, b, difference } = row;
     const signed = (text) => `${difference < 0 ? "−" : "+"}${text}`;
@@ -49,7 +50,8 @@ function compareView(ctx) {
     if (row.section !== "metrics") return [plain(a), plain(b), difference === null ? ""
       : signed(plain(Math.abs(difference)))];
     const places = decimalsOf([a, b]);
-    return [figure(a, places), figure(b, places), difference === null ? ""
+    const short = [figure(a, places), figure(b, places)];
+    return [...(difference && short[0] === short[1] ? [String(a), String(b)] : short), difference === null ? ""
       : signed(figure(Math.abs(difference), places))];
   }
 

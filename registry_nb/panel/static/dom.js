@@ -117,7 +117,7 @@ function bytes(size) {
 
 // Metrics are numbers, null, or names of the numbers that JSON lacks.
 const asNumber = (value) => (typeof value === "string" ? Number(value) : value);
-// Round half to even, as Python does: `short` in cells.py writes the same numbers into tables beside the panel.
+// Round half to even, as Python does: `short` in digits.py writes the same numbers into tables beside the panel.
 const steady = (number) => (/[02468]\.?50*e/.test(number.toExponential(20)) ? number * (1 - Number.EPSILON) : number);
 
 function figure(value, decimals = 0) {

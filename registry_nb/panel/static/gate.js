@@ -42,6 +42,7 @@ function requestRows(ctx, requests, { withModel = false } = {}) {
     const may = rows.every((row) => row.verdict !== "failed");
     const met = rows.every((row) => row.verdict === "passed");
     const why = one.why_not ?? "";
+    const told = (who) => `${visible(who, 60)}${one.uncounted.includes(who) ? " (does not count)" : ""}`;
     const next = !rows.length ? "" : met ? "Policy met" : may ? "Nothing is against it so far" : "";
     return h("li", {}, h("div", {}, withModel
       ? button(name, () => ctx.open(one.model, one.version), { kind: "link" }) : h("b", {}, name),
@@ -51,7 +52,7 @@ function requestRows(ctx, requests, { withModel = false } = {}) {
       h("span", { title: `${metric} = ${value}` }, `${visible(metric, 60)} ${figure(value)}`)])) : null,
     rows.length ? checklist(rows, `What the policy asks of ${name}`) : null,
     h("p.muted", {}, one.approved.length
-      ? `approved by ${one.approved.map((who) => visible(who, 60)).join(", ")}` : "nobody approved it yet",
+      ? `approved by ${one.approved.map(told).join(", ")}` : "nobody approved it yet",
     why ? ` · Approve is not offered: ${visible(why, 200)}` : "")),
     h("div.answers", {}, next && may ? h("span.good", {}, met ? icon("check") : null, `${next}: `) : null,
       may ? button("Promote…", () => ctx.moves.to(one.version, one.stage, one.model), { locked: ctx.locked(),

@@ -25,6 +25,7 @@ async function render({ model, el, signal }) {
   const tables = new Map();
   const late = [];
   let unpacking = 0;
+  const turns = {};
   const state = { model: model.get("model") ?? "", view: "", version: model.get("version") ?? null, compared: {},
     silent: false, waiting: 0, heard: false, lost: false };
   let view = null;
@@ -234,20 +235,22 @@ async function render({ model, el, signal }) {
     }
   }
 
-  // Unpacking is asynchronous: a patch that arrives meanwhile is newer than the rows, and is applied to them as well.
+  // Unpacking is asynchronous: a patch that arrives meanwhile is newer than the rows, and is applied to them as well. When
+  // several unpack at once, the last call counts. Comparing the bytes was rejected: after a restart, a front end reads the
+  // state of all widgets again, and gets equal bytes in another object without an event.
   async function take(name, key) {
-    const bytesOf = model.get(name);
     let columns = null;
+    const turn = (turns[name] = (turns[name] ?? 0) + 1);
     unpacking += 1;
     try {
-      columns = await unpack(bytesOf);
+      columns = await unpack(model.get(name));
     } catch {
       say("These rows could not be read.", "bad");
     }
     unpacking -= 1;
     const newer = late.filter((patch) => patch.revision > (columns?.revision ?? Infinity));
     if (!unpacking) late.length = 0;
-    if (signal.aborted || bytesOf !== model.get(name)) return;
+    if (signal.aborted || turn !== turns[name]) return;
     data[name] = new Rows(columns ?? { model: "" }, key);
     if (name === "models") data.ready = true;
     else if (data.versions.model === state.model) data.loading = false;

@@ -2,9 +2,10 @@
 
 class Rows {
   // `columns` has one array for each field, and one object of arrays for the metrics; `key` names the field that
-  // identifies a row.
+  // identifies a row. What rises from row to row comes as the steps that it takes.
   constructor(columns, key) {
-    const { revision, model, better, ...fields } = columns ?? {};
+    const { revision, model, better, steps, ...fields } = columns ?? {};
+    for (const [name, values] of Object.entries(steps ?? {})) fields[name] = summed(values);
     this.revision = revision ?? null;
     this.model = model ?? "";
     this.better = new Map(Object.entries(better ?? {})); // 1: more is, −1: less is
@@ -138,6 +139,11 @@ class Rows {
       return x < y ? -sign : sign;
     });
   }
+}
+
+function summed(steps) {
+  let sum = 0;
+  return steps.map((step) => (sum += step));
 }
 
 const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);

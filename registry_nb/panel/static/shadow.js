@@ -1,6 +1,12 @@
 // Compare the predictions of two versions on the same data.
 
-const share = (value) => `${(100 * value).toFixed(value > 0.999 && value < 1 ? 2 : 1)} %`;
+// As `percent` in digits.py: what is not all or nothing does not read so.
+function share(value) {
+  const whole = steady(100 * value);
+  let places = 1;
+  while (value > 0 && value < 1 && [0, 100].includes(Number(whole.toFixed(places))) && places < 20) places += 1;
+  return `${whole.toFixed(places)} %`;
+}
 
 const NONE = "–";
 
@@ -14,10 +20,9 @@ function shadowReport(found) {
   const heads = (one) => one.heads.map((head, n) => head || h("span.away", {}, n ? "Note" : "What"));
   const part = (one) => section(one.title, table(`${one.title}, on the data`, heads(one),
     one.rows.map((row) => {
-      const numbers = row.filter((cell) => typeof cell === "number" && !Number.isInteger(cell));
-      const places = decimalsOf(numbers);
-      return row.map((cell) => (typeof cell !== "number" ? plain(cell) : Number.isInteger(cell) && !one.measured
-        ? String(cell) : h("span", { title: cell }, figure(cell, places))));
+      const measured = (cell, n) => typeof cell === "number" && one.measured.includes(n);
+      const places = decimalsOf(row.filter(measured));
+      return row.map((cell, n) => (measured(cell, n) ? h("span", { title: cell }, figure(cell, places)) : plain(cell)));
     }),
     one.heads.map((_, n) => (n && one.rows.every((row) => typeof row[n] !== "string" || row[n] === NONE) ? "number" : "name"))),
   one.note ? h("p.muted", {}, visible(one.note, 1000)) : null);

@@ -85,7 +85,9 @@ function versionView(ctx) {
     const metrics = Object.entries(found.metrics ?? {});
     const params = Object.entries(found.params ?? {});
     const described = h("div.markdown");
-    described.innerHTML = found.description_html ?? ""; // the only innerHTML: the kernel sanitised it
+    // The only innerHTML: the kernel sanitised it.
+    // eslint-disable-next-line no-restricted-properties
+    described.innerHTML = found.description_html ?? "";
     for (const link of described.querySelectorAll("a")) Object.assign(link,
       { target: "_blank", rel: "noopener noreferrer" });
     const [inputs, outputs] = [side("input"), side("output")];

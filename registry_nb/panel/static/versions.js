@@ -43,7 +43,7 @@ function versionsView(ctx) {
   // Empty columns are left out.
   const columns = () => [
     { id: "mark", title: "Compare", kind: "mark", act: "mark",
-      cell: (i) => h("span.box", { title: "Mark for comparison (Space)" }, icon("check")) },
+      cell: () => h("span.box", { title: "Mark for comparison (Space)" }, icon("check")) },
     { id: "version", title: "Version", kind: "version", cell: (i) => h("b", {}, String(rows().at(i, "version"))),
       value: at("version") },
     { id: "stage", title: "Stage", kind: "stages", cell: (i) => stageMark(rows().at(i, "stage")), value: at("stage") },

@@ -6,6 +6,7 @@ import random
 import threading
 import zlib
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 import comm
@@ -117,6 +118,7 @@ def table(packed):
     """Read columns, or nothing, as rows."""
     columns = json.loads(zlib.decompress(packed)) if packed else {"version": []}
     metrics = columns.pop("metrics", {})
+    columns |= {field: list(accumulate(steps)) for field, steps in columns.pop("steps", {}).items()}
     fields = {field: values for field, values in columns.items() if isinstance(values, list)}
     found = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
     for index, row in enumerate(found):
@@ -171,7 +173,7 @@ def crowd():
 
     def register(registry, versions):
         random.seed(0)
-        first = registry.register(lambda X: X, "Iris", metrics={"accuracy": 0.5, "auc": 0.5, "loss": 0.5})
+        first = registry.register(lambda X: X, "Iris", metrics=dict.fromkeys(("accuracy", "auc", "f1", "loss"), 0.5))
         with registry.store.transaction() as tx:
             model = tx.model("Iris", latest=False)
             for number in range(2, versions + 1):

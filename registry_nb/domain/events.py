@@ -1,0 +1,160 @@
+"""The history of a model: one immutable event for each change, chained by hashes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from registry_nb.domain.values import canonical, changed, frozen
+from registry_nb.showing import Shown
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Event(Shown):
+    """One change to a registered model.
+
+    Attributes
+    ----------
+    id : str
+        Globally unique; sorts by time, and within a model always by `seq`.
+    seq : int
+        Place in the model's history, from 1, without gaps.
+    at : datetime
+        Aware, UTC, in microseconds: what the clock said, which is not always later than the event before.
+    user, host : str
+        Who, and on which machine.
+    action : str
+        ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
+        ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted``, ``guarded`` (by a policy),
+        ``requested``, ``approved``, ``rejected``, ``shadowed`` or ``deleted``.
+    name : str
+        The name of the model at that time.
+    version : int or None
+        None for a change to the model itself.
+    before, after : mapping or None
+        The fields that changed, with their old and new values; None for what did not exist.
+    because : str
+        The reason that the user gave.
+    previous : str
+        SHA-256 of the model's event before this one; empty for the first.
+    """
+
+    id: str
+    seq: int
+    at: datetime
+    user: str
+    action: str
+    name: str
+    version: int | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    because: str = ""
+    host: str = ""
+    previous: str = ""
+    _brief = "seq", "at", "user", "action", "name", "version", "before", "after", "because"
+
+    @property
+    def old(self) -> Mapping[str, Any]:
+        """`before`, empty instead of None."""
+        return self.before or {}
+
+    @property
+    def new(self) -> Mapping[str, Any]:
+        """`after`, empty instead of None."""
+        return self.after or {}
+
+    @property
+    def from_stage(self) -> str | None:
+        """The stage that the version left; None if it did not move."""
+        return self.old.get("stage")
+
+    @property
+    def to_stage(self) -> str | None:
+        """The stage that the version got; None if it did not move."""
+        return self.new.get("stage")
+
+    @property
+    def for_stage(self) -> str | None:
+        """The stage that a request, an approval or a rejection is about."""
+        return self.new.get("to")
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The former name of the model, if this event renamed it."""
+        return self.old.get("name") if self.action == "renamed" else None
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether a promotion overrode the policy of the stage."""
+        evidence = self.new.get("policy")
+        return isinstance(evidence, Mapping) and bool(evidence.get("forced"))
+
+    @functools.cached_property
+    def json(self) -> bytes:
+        """The event as canonical JSON in UTF-8: the form that is stored and hashed."""
+        return canonical(self.to_dict()).encode()
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of `json`: the `previous` of the next event."""
+        return hashlib.sha256(self.json).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as plain JSON."""
+        return {
+            "id": self.id,
+            "seq": self.seq,
+            "at": self.at.isoformat(),
+            "user": self.user,
+            "action": self.action,
+            "name": self.name,
+            "version": self.version,
+            "before": self.before,
+            "after": self.after,
+            "because": self.because,
+            "host": self.host,
+            "previous": self.previous,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+        """Read what `to_dict` wrote."""
+        sides = {side: frozen(data[side]) for side in ("before", "after")}
+        return cls(**{**data, **sides, "at": datetime.fromisoformat(data["at"])})
+
+
+def chained(drafts: Iterable[Event], last: Event | None) -> list[Event]:
+    """Give drafts their number, their id and the hash of the event before; `last` is the model's last event."""
+    chain = []
+    for draft in drafts:
+        event = changed(
+            draft,
+            seq=last.seq + 1 if last else 1,
+            id=_event_id(draft.at, last.id if last else ""),
+            previous=last.hash if last else "",
+        )
+        chain.append(event)
+        last = event
+    return chain
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def _event_id(at: datetime, last: str) -> str:
+    """Make a UUID version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, 62 random bits.
+
+    It is always greater than the last one. If the clock went back, its time is one tick after that of the last one.
+    """
+    ticks = ((at - _EPOCH) // timedelta(microseconds=1)) * 4096 // 1000
+    if last:
+        before = int(last.replace("-", ""), 16)
+        ticks = max(ticks, (((before >> 80) << 12) | ((before >> 64) & 0xFFF)) + 1)
+    number = ((ticks >> 12) << 80) | (7 << 76) | ((ticks & 0xFFF) << 64) | (2 << 62) | secrets.randbits(62)
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

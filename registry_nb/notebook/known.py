@@ -1,0 +1,70 @@
+"""What a registry has, for the words of a line: names of models, versions, aliases, metrics; misspelt ones, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from registry_nb.registry import Registry
+
+#: Models and versions of each that are looked at for keys.
+_MODELS, _VERSIONS = 20, 5
+
+
+class Known:
+    """The names of a registry, asked once.
+
+    Parameters
+    ----------
+    registry : Registry
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._store = registry.store
+        self.names = registry.store.model_names()
+        self._folded = {name.casefold(): name for name in reversed(self.names)}
+
+    def exact(self, word: str) -> str | None:
+        """Return the model of a word, whatever its case."""
+        return word if word in self.names else self._folded.get(word.casefold())
+
+    def near(self, word: str) -> str | None:
+        """Return the model that a word may be a misspelling of."""
+        found = get_close_matches(word.casefold(), self._folded, n=1, cutoff=0.6)
+        return self.exact(word) or (self._folded[found[0]] if found else None)
+
+    def prefixes(self) -> dict[str, str]:
+        """Return the metrics, parameters and tags of the newest versions, as filters write them."""
+        found = dict[str, str]()
+        for name in self.names[:_MODELS]:
+            for record in self._newest(name):
+                for prefix in ("tags", "params", "metrics"):
+                    found.update((key, f"{prefix}.{key}") for key in getattr(record, prefix))
+        return found
+
+    def metrics(self, name: str) -> list[str]:
+        """Name the metrics of a model's newest versions."""
+        return list(dict.fromkeys(key for record in self._newest(name) for key in record.metrics))
+
+    def aliases(self, name: str) -> list[str]:
+        """Name the aliases of a model."""
+        record = self._store.model(name, latest=False)
+        return list(record.aliases) if record else []
+
+    def with_metric(self, metric: str) -> str | None:
+        """Return the first model with a metric."""
+        return next((name for name in self.names[:_MODELS] if metric in self.metrics(name)), None)
+
+    def with_alias(self, alias: str) -> str | None:
+        """Return the first model with an alias."""
+        return next((name for name in self.names[:_MODELS] if alias in self.aliases(name)), None)
+
+    def numbers(self, name: str) -> list[str]:
+        """Return some numbers of versions, the newest first."""
+        newest = self._store.newest(name)
+        return [str(n) for n in range(newest, max(newest - 20, 0), -1) if self._store.version(name, n)]
+
+    def _newest(self, name: str) -> Iterator[Any]:
+        for number in self.numbers(name)[:_VERSIONS]:
+            yield self._store.version(name, int(number))

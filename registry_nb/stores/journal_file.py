@@ -1,0 +1,255 @@
+"""The journal's file: read from where reading ended, appended to, cut back, replaced, and confirmed by the disk.
+
+`Journal` decides when; it holds the lock and the mutex. Its module docstring has the guarantees.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+
+from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, StorageError
+from registry_nb.stores import disk, format
+from registry_nb.stores.format import Damage, Operation
+from registry_nb.stores.tables import Contents
+
+Signature = tuple[int, int, int]
+
+
+class JournalFile:
+    """One file, and what this process has read of it; see `Journal` for the parameters."""
+
+    def __init__(self, path: str | os.PathLike[str], *, durable: bool, strict: bool | None) -> None:
+        self._kept, self._kept_inode = -1, 0  # see `_writable`
+        self.path = os.path.realpath(os.fspath(path))
+        self.durable = durable
+        self._strict = strict
+        self._mutex = threading.RLock()
+        self._changes = 0
+        self._existed = False
+        self._inode = 0
+        self._durable_inode = 0  # of the file whose name is known to survive a power failure
+        self._reset()
+
+    @functools.cached_property
+    def strict(self) -> bool:
+        """Whether the folder is treated as a network folder."""
+        if self._strict is not None:
+            return self._strict
+        if os.environ.get("REGISTRY_NB_STRICT") == "1":
+            return True
+        if network := disk.is_network(self.path):
+            text = f"{self.path} is on a network folder, which must honour flock and fsync; writes wait one by one"
+            warnings.warn(text, NetworkFolder, stacklevel=2)
+        return network
+
+    def _reset(self) -> None:
+        self._let_go()  # it may be a file that was replaced, which takes up the disk as long as it is open
+        self._signature: Signature | None = None
+        self._contents = Contents(self.path)
+        self._changes += 1
+
+    def _vanished(self) -> bool:
+        if self._existed:
+            self._signature = None
+            reason = "it existed before; restore it, or open the folder again to start with an empty registry"
+            raise StorageError(f"{self.path} has vanished: {reason}", path=self.path, reason=reason)
+        return False
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> bool:
+        for attempt in range(3):
+            try:
+                with disk.storage_errors(self.path, "reading"), disk.open_regular(self.path) as file:
+                    signature = signature_of(os.fstat(file.fileno()))
+                    if signature == self._signature:
+                        return False
+                    if self._contents.end and not self._continues(file.fileno(), signature):
+                        self._reset()
+                    data = _read_from(file.fileno(), self._contents.end)
+            except StorageError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    return self._vanished()
+                raise
+            try:
+                self._changes += self._contents.load(data)
+            except Damage as damage:
+                self._reset()
+                if attempt < 2:
+                    continue  # perhaps it was read while a failed write was being cut back
+                remedy = "restore it from a backup, or keep what is intact with Registry(...).check(repair=True)"
+                raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy) from None
+            except BaseException:
+                self._reset()
+                raise
+            self._signature, self._inode, self._existed = signature, signature[0], True
+            return True
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _continues(self, fd: int, signature: Signature) -> bool:
+        """Whether the open file still begins with what was read: by its inode, its length and the last seal."""
+        contents = self._contents
+        if signature[0] != self._inode or signature[1] < contents.end:
+            return False
+        return disk.read_at(fd, format.SEAL_LENGTH, contents.end - format.SEAL_LENGTH) == contents.seal
+
+    def _salvage(self, damage: Corrupted) -> list[int]:
+        """Rewrite the file with its intact transactions; return the positions of the others."""
+        with open(self.path, "rb") as file:
+            data = file.read()
+        operations, header, lost = format.salvage(data)
+        if data and not data.startswith(b'{"registry_nb":') and not operations:
+            remedy = "no line of it can be kept; move it away if it is not a registry's"
+            raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy)
+        with disk.draft(_free(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")) as copy:
+            copy.write(data)
+        self._reset()
+        if header is not None:
+            self._contents.begin(header)
+        for operation in operations:
+            self._contents.apply(operation)
+        self._replace()
+        return lost
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def _write(self, operations: list[Operation]) -> int:
+        """Append one transaction; return the descriptor that the disk has to confirm."""
+        crc, lines = self._contents.crc, list[bytes]()
+        for remaining, operation in zip(range(len(operations) - 1, -1, -1), operations, strict=True):
+            body = format.operation_body(operation, remaining)
+            end, crc = format.sealed(body, crc)
+            lines += (body, end)
+        data = b"".join(lines)
+        try:
+            if self.durable and self._durable_inode != self._inode:
+                # A process that was killed may have made or compacted the file before its name was on the disk.
+                disk.sync_folder(os.path.dirname(self.path))
+                self._durable_inode = self._inode
+            fd = self._writable()
+            try:
+                self._append(fd, data)
+                self._applied(fd, operations, len(data), lines[-1])
+            except BaseException:
+                os.close(fd)
+                raise
+        except OSError as error:
+            raise disk.storage_error(error, self.path, "writing to") from error
+        return fd
+
+    def _writable(self) -> int:
+        """Return a descriptor for one commit.
+
+        Another one stays open: when the last is closed, ext4 frees the blocks that it had reserved for appending, and
+        the next commit has to reserve some again (30 µs). Not on network folders, where opening revalidates the file,
+        nor on Windows, where no process could replace an open file.
+        """
+        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        if self.strict or os.name == "nt":
+            return os.open(self.path, flags)
+        if self._kept_inode != self._inode:
+            self._let_go()
+            self._kept, self._kept_inode = os.open(self.path, flags), self._inode
+        return os.dup(self._kept)
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self, close: Callable[[int], None] = os.close) -> None:  # bound now: at exit `os` may be gone first
+        fd, self._kept, self._kept_inode = self._kept, -1, 0
+        if fd >= 0:
+            close(fd)
+
+    def _append(self, fd: int, data: bytes) -> None:
+        try:
+            if (written := os.write(fd, data)) < len(data):  # the disk is nearly full
+                disk.write_all(fd, data[written:])
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(fd, self._contents.end)
+            self._signature = None
+            raise
+
+    def _applied(self, fd: int, operations: list[Operation], size: int, seal: bytes) -> None:
+        try:
+            for operation in operations:
+                self._contents.apply(operation)
+            self._contents.appended(size, seal)
+            self._signature = signature_of(os.fstat(fd))
+            self._changes += 1
+        except BaseException:
+            self._reset()
+            raise
+
+    def _confirm(self, fd: int) -> int:
+        """Wait for the disk, and close the descriptor; return -1, which needs no confirmation."""
+        if fd < 0:
+            return fd
+        try:
+            if self.durable:
+                disk.sync(fd)
+        except OSError as error:
+            # No second try: after a failed fsync the kernel may have dropped the pages, and would report success.
+            with self._mutex:
+                self._reset()
+            raise CommitUncertain(path=self.path, reason=str(error)) from error
+        finally:
+            os.close(fd)
+        return -1
+
+    def _cut(self) -> None:
+        fd = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            torn = _read_from(fd, self._contents.end)
+            if b"\n" in torn:  # keep a copy of whole lines
+                with open(f"{self.path}.torn", "ab") as copy:
+                    copy.write(torn)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+            os.ftruncate(fd, self._contents.end)
+            os.fsync(fd)
+            self._signature = signature_of(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def _replace(self) -> None:
+        """Write all live documents to a new file, which takes the journal's name."""
+        size, line = 0, b""
+        with disk.draft(self.path) as file:
+            for line in self._contents.lines():
+                size += file.write(line)
+            file.flush()
+            signature = signature_of(os.fstat(file.fileno()))
+        self._contents.replaced(size, line[-format.SEAL_LENGTH :])
+        self._signature, self._inode, self._existed = signature, signature[0], True
+        self._durable_inode = self._inode
+        self._let_go()  # the replaced file takes up the disk until then
+        disk.remove_drafts(self.path)
+
+
+def _free(path: str) -> str:
+    """Return a path at which no file exists yet."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = f"{path}-{number}"
+    return free
+
+
+#: Returns what changes whenever the file does.
+signature_of: Callable[[os.stat_result], Signature] = operator.attrgetter("st_ino", "st_size", "st_mtime_ns")
+
+
+def _read_from(fd: int, position: int) -> bytes:
+    os.lseek(fd, position, os.SEEK_SET)
+    parts = []
+    while part := os.read(fd, 1 << 26):
+        parts.append(part)
+    return b"".join(parts)

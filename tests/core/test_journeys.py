@@ -1,0 +1,73 @@
+"""How far a call travels: the package's modules that it passes, and the calls of its functions; counts, not times."""
+
+import gc
+import inspect
+import os
+import sys
+
+import pytest
+
+import registry_nb as rn
+from registry_nb.panel import actions
+from registry_nb.stores import disk
+
+PACKAGE = os.path.dirname(rn.__file__)
+
+
+def journey(call):
+    """Return how many modules of the package a call passes, and how many of their functions it calls."""
+    modules = []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            modules.append(frame.f_code.co_filename)
+
+    gc.collect()
+    gc.disable()  # which calls what cleans up after others
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+        gc.enable()
+    # Where fdatasync is no function of C, the way to the disk passes one module more.
+    return len(set(modules)) - inspect.isfunction(disk.sync), len(modules)
+
+
+@pytest.fixture
+def warm(iris):
+    """Versions 1 to 3, each of which was in Production, 2 is: everything was imported and read once."""
+    for number in (1, 3, 2):
+        iris.promote("Iris", number)
+    iris.rollback("Iris")
+    iris.promote("Iris", 2)
+    return iris
+
+
+def test_a_promotion_passes_few_modules_and_makes_few_calls(warm):
+    modules, calls = journey(lambda: warm.promote("Iris", 3))
+    assert modules <= 13
+    assert calls <= 180
+
+
+def test_a_promotion_by_another_spelling_of_the_version_goes_no_further(warm):
+    warm.alias("Iris", "best", 3)
+    modules, calls = journey(lambda: warm.promote("Iris", "@best"))
+    assert modules <= 15
+    assert calls <= 200
+
+
+def test_a_rollback_reads_the_history_once_and_verifies_the_bytes(warm):
+    modules, calls = journey(lambda: warm.rollback("Iris"))
+    assert modules <= 18
+    assert calls <= 280
+
+
+def test_the_panel_adds_a_sentence_to_a_promotion(warm):
+    asked = actions.Asked(warm, {}, lambda _: None)
+    click = {"model": "Iris", "version": 1, "stage": "Production", "because": "", "expected": None}
+    actions.answer("promote", click, asked)
+    modules, calls = journey(lambda: actions.answer("promote", {**click, "version": 3}, asked))
+    assert modules <= 15
+    assert calls <= 210
