@@ -88,7 +88,7 @@ def test_forced_promotions_are_counted_and_marked(panel):
 def test_what_a_policy_asks_for_stands_in_the_dialog_and_its_no_withholds_the_yes(panel):
     shown = panel()
     dialog = promoting(shown)
-    rules = dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
+    rules = dialog.get_by_role("list", name="Rules of the policy").get_by_role("listitem")
     expect(rules).to_have_count(3)
     assert [one.split(":")[0] for one in rules.all_text_contents()] == ["passed", "failed", "not known"]
     offers = dialog.locator(".buttons button:visible")

@@ -388,7 +388,7 @@ def test_a_policy_is_met_with_a_second_persons_yes_or_overridden_aloud(notebook,
     shown = notebook(opening(iris))
     shown.row(3).click()
     shown.button("Promote…").click()
-    rules = shown.dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
+    rules = shown.dialog.get_by_role("list", name="Rules of the policy").get_by_role("listitem")
     expect(rules).to_have_count(2)
     assert [text.split(":")[0] for text in rules.all_text_contents()] == ["passed", "failed"]
     shown.dialog.get_by_label("Why?").fill("better")

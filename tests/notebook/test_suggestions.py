@@ -248,7 +248,7 @@ MEANT = {
 #: What is wrong, where the verb's own complaint would not say it.
 FAULTS = {
     "history Iris 3": "history takes a model, and '3' reads as a version",
-    "check Iris": "check looks at the whole registry",
+    "check Iris": "check checks the whole registry",
     "plot accuracy": "'accuracy' is a metric, and the model is missing",
     "promote @champion": "'champion' is an alias, and the model is missing",
     "asof yesterday Irsi": "there is no registered model 'Irsi'",
@@ -476,9 +476,9 @@ def test_an_empty_answer_says_what_makes_one_as_a_line(two, line, says):
         ("show Iris Staging", rn.NotFound, "move one there: `%registry stage Iris 3 Staging`"),
         ("delete Iris/2 --yes", rn.Refused, "archive it first: `%registry archive Iris 2`"),
         ("reject Iris 3", rn.Refused, "`%registry inbox` lists the open requests"),
-        ("promote Iris 99", rn.NotFound, "the newest is 3; `%registry versions Iris` lists those that there are"),
+        ("promote Iris 99", rn.NotFound, "the newest is 3; `%registry versions Iris` lists the existing ones"),
         ("promote Iris @best", rn.NotFound, "`%registry alias Iris VERSION best` makes it"),
-        ("asof 2020-01-01 Flower", rn.NotFound, "; `%registry history` tells what happened"),
+        ("asof 2020-01-01 Flower", rn.NotFound, "; `%registry history` shows what happened"),
         (
             "rollback 'Wine quality'",
             rn.Refused,
