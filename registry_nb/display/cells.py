@@ -1,12 +1,10 @@
-"""One value as it is shown: its text, the long form behind it, and what kind of thing it is.
+"""One value as it is shown: its text, its long form for the tooltip, and its kind.
 
-Everything that a user supplied passes `visible`, which spells out characters that would disguise it. There is no other
-way into a cell.
+Everything that a user supplied passes `visible`, which spells out characters that could disguise it.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +16,9 @@ from registry_nb.domain.records import Stage
 from registry_nb.errors import in_bytes, printable
 from registry_nb.schema.signature import Signature
 
-#: Metric columns of a listing; the rest is in ``to_frame()``.
+#: Metric columns of a listing; the others are in ``to_frame()``.
 _METRICS = 4
-#: Columns of a signature; the rest is counted.
+#: Columns of a signature; the others are counted.
 _COLUMNS = 4
 #: Characters of a text on one line, such as a description.
 _DESCRIPTION = 200
@@ -31,7 +29,7 @@ _WIDE = 60
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value: its text, the long form behind it, and its kind (stage, number, time, code, good, bad or none)."""
+    """One value: its text, its tooltip, and its kind (stage, number, time, code, cell, good, bad or none)."""
 
     text: str
     title: str = ""
@@ -39,10 +37,9 @@ class Cell:
 
 
 def visible(value: object, most: int = 10_000) -> str:
-    """Spell out control, bidi and other invisible characters, and cut what is too long to read."""
-    given = str(value)
-    cut = given if len(given) <= most else f"{given[:most]}…"
-    return printable(cut, keep="\n\t")
+    """Spell out control, bidi and other invisible characters, and cut a long text."""
+    text = str(value)
+    return printable(text if len(text) <= most else f"{text[:most]}…", keep="\n\t")
 
 
 def metric_names(records: Iterable[Any]) -> list[str]:
@@ -51,13 +48,13 @@ def metric_names(records: Iterable[Any]) -> list[str]:
 
 
 def text_cell(value: object) -> Cell:
-    """Show a value in one line, cut to what a table has room for."""
+    """Show a value in one line, cut to the width of a table column."""
     whole = " ".join(visible(value).split())
     return Cell(whole) if len(whole) <= _WIDE else Cell(f"{whole[:_WIDE]}…", whole[:1000])
 
 
 def long_cell(value: object) -> Cell:
-    """Show a value with its lines, where it has a row of its own."""
+    """Show a value with its line breaks, for a row of its own."""
     return Cell(visible(value, 2000))
 
 
@@ -67,13 +64,13 @@ def number_cell(value: int) -> Cell:
 
 
 def metric_cells(records: Sequence[Any], names: Sequence[str]) -> list[tuple[Cell, ...]]:
-    """Return the cells of each record's metrics; the decimal points of a column stand below each other."""
+    """Return the metrics of each record; the decimal points of a column are aligned."""
     columns = [number_cells([record.metrics.get(name) for record in records]) for name in names]
     return list(zip(*columns, strict=True)) if columns else [() for _ in records]
 
 
 def number_cells(values: Sequence[float | None]) -> list[Cell]:
-    """Show numbers that are read together, with as many decimals each; what is exact stands behind."""
+    """Show numbers with the same decimals; the tooltip has all digits."""
     return [
         Cell(text, "" if value is None else repr(value), "number")
         for value, text in zip(values, aligned(values), strict=True)
@@ -81,7 +78,7 @@ def number_cells(values: Sequence[float | None]) -> list[Cell]:
 
 
 def measured_cell(metrics: Mapping[str, float]) -> Cell:
-    """Write metrics in short, with their full digits behind."""
+    """Show metrics in short; the tooltip has all digits."""
     exact = visible(pairs(metrics), 2000)
     return Cell(visible(pairs({name: short(value) for name, value in metrics.items()}), 2000), exact)
 
@@ -92,7 +89,7 @@ def pairs(mapping: Mapping[str, Any]) -> str:
 
 
 def signature_cell(signature: Signature | None) -> Cell:
-    """Show the first columns of a wide signature, and count the rest."""
+    """Show the first columns of a signature, and count the others."""
     if signature is None:
         return Cell("")
     inputs, outputs = (
@@ -109,55 +106,38 @@ def stage_cell(stage: Stage) -> Cell:
 
 
 def size_cell(size: int) -> Cell:
-    """Show a number of bytes in short, exactly behind."""
+    """Show a number of bytes in short; the tooltip has the exact number."""
     return Cell(in_bytes(size), f"{size:,} bytes", "number")
 
 
 def time_cell(at: datetime) -> Cell:
-    """Show a moment in local time, with its zone behind."""
+    """Show a moment in local time; the tooltip has the zone."""
     return Cell(local_time(at), at.isoformat(), "time")
 
 
 def local_time(at: datetime) -> str:
-    """Write local time: a saved notebook is read on another day, when "five minutes ago" would be a lie."""
+    """Write local time, not "five minutes ago", which is wrong when a saved notebook is read on another day."""
     return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def counted(number: int, noun: str) -> str:
-    """Write how many: 1 version, 2 versions."""
+    """Write a number with its noun: 1 version, 2 versions."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def predicts(value: Any) -> bool:
-    """Tell whether something predicts; a variable whose attributes are computed may raise anything."""
-    try:
-        return not isinstance(value, type) and callable(getattr(value, "predict", None))
-    except Exception:  # noqa: BLE001  # such as a proxy's whose server is gone
-        return False
-
-
-def is_expression(source: str) -> bool:
-    """Tell whether a text is a Python expression."""
-    try:
-        ast.parse(source.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it nests too deeply
-        return False
-    return True
-
-
 def milliseconds(at: datetime) -> int:
-    """Return a moment as the browser counts."""
+    """Return a moment in milliseconds, as the browser counts."""
     return int(at.timestamp() * 1000)
 
 
 def exact(at: datetime) -> float:
-    """Return a moment as the browser counts, to the microsecond: what happened until then is asked for by it."""
+    """Return a moment in milliseconds to the microsecond, for queries about that moment."""
     return (at - _EPOCH) / timedelta(microseconds=1) / 1000
 
 
-@functools.lru_cache(maxsize=4096)  # the same users, and often the same words
+@functools.lru_cache(maxsize=4096)  # users and reasons repeat
 def brief(text: str, most: int = _DESCRIPTION) -> str:
-    """Return a text on one line, cut, with what is invisible spelled out."""
+    """Return a text on one line, cut, with invisible characters spelled out."""
     text = text[: most + 1]
     line = visible(text if text.isprintable() else " ".join(text.split()))
     return line if len(line) <= most else f"{line[:most]}…"

@@ -1,11 +1,8 @@
-"""Two pictures, as SVG: a metric over the versions of a model, and who held a stage from when to when.
+"""Two charts as SVG: a metric over the versions of a model, and which version held a stage from when to when.
 
-Written here as text, which opens everywhere without a network: of the libraries that draw for notebooks, one fetches
-its code from the network, one weighs 40 MB, and matplotlib makes bitmaps of 20 KB by default. Whoever wants another
-picture has ``to_frame()``.
-
-The grey of the lines and words has the same contrast on white and on JupyterLab's dark ground: an image does not know
-which theme it stands in.
+They are written as text, which opens everywhere and offline. Plotting libraries were rejected: one loads its code from
+the network, one weighs 40 MB, and matplotlib makes bitmaps of 20 KB by default. For other charts there is
+``to_frame()``.
 """
 
 from __future__ import annotations
@@ -15,38 +12,40 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from registry_nb.context import Context
 from registry_nb.display.cells import counted, local_time, visible
 from registry_nb.domain.digits import short
 from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
-from registry_nb.operations import queries
+from registry_nb.operations import queries, svg
 from registry_nb.operations.asof import Stint
 
-#: Pixels: of a picture, around its plot, of a lane.
-_WIDE, _LEFT, _RIGHT, _TOP, _PLOT, _LANE = 720, 92, 20, 38, 168, 34
-#: Versions that are drawn; of more, the newest.
+#: Pixels: around the plot, its height, and the height of a lane.
+_LEFT, _RIGHT, _TOP, _PLOT, _LANE = 92, 20, 38, 168, 34
+#: Pixels: where the plot ends, and its width.
+_END = svg.WIDTH - _RIGHT
+_SPAN = _END - _LEFT
+#: The newest versions that are drawn.
 _MOST = 400
-#: Pixels of who held a stage for a moment only.
+#: Pixels of the shortest bar.
 _LEAST = 6.0
-#: Pixels that a letter needs, about.
+#: Pixels of a letter, roughly.
 _LETTER = 7
-_GREY = "#767676"
-_COLOURS = {Stage.PRODUCTION: "#1a7f4b", Stage.STAGING: "#9a5b00", Stage.ARCHIVED: _GREY, Stage.NONE: "#1976d2"}
+_COLOURS = {Stage.PRODUCTION: "#1a7f4b", Stage.STAGING: "#9a5b00", Stage.ARCHIVED: svg.GREY, Stage.NONE: "#1976d2"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a notebook shows, with its words for whoever does not see it.
+    """A picture that a notebook shows, with a description for people who do not see it.
 
     Attributes
     ----------
     svg : str
-        A whole document, without scripts and without links.
+        A whole document, without scripts and links.
     text : str
-        What it shows.
+        The description.
     """
 
     svg: str
@@ -66,7 +65,7 @@ def plot(context: Context, name: str, metric: str | None = None, *, filter: str 
     ----------
     name : str
     metric : str, optional
-        The first that the versions have, if not given.
+        The default is the first that the versions have.
     filter : str
         As in `versions`.
 
@@ -80,55 +79,42 @@ def plot(context: Context, name: str, metric: str | None = None, *, filter: str 
 
 
 def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) -> Picture:
-    """Draw a metric of each version, by number.
-
-    Parameters
-    ----------
-    versions : iterable of ModelVersion
-        Of one model.
-    metric : str, optional
-        The first that they have, if not given.
-
-    Raises
-    ------
-    Invalid
-        If no version has it as a finite number.
-    """
+    """Draw a metric of the versions of one model, by number."""
     every = sorted(versions, key=lambda version: version.version)
     names = list(dict.fromkeys(name for version in every for name in version.metrics))
     metric = names[0] if metric is None and names else metric
     having = [version for version in every if math.isfinite(version.metrics.get(metric or "", math.nan))]
     if metric is None or not having:
-        there = f"there are {', '.join(map(visible, names[:8]))}" if names else "they have no metrics"
+        existing = f"there are {', '.join(map(visible, names[:8]))}" if names else "they have no metrics"
         wanted = "a metric" if metric is None else f"the metric {shown(metric)}"
         if metric in names:
-            found = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
-            there = f"by version, it is {listed(found)}"
-        raise Invalid(f"no version has {wanted} as a finite number; {there}{close(metric or '', names)}")
+            by_version = [f"{one.version} {one.metrics[metric]}" for one in every if metric in one.metrics]
+            existing = f"by version, it is {listed(by_version)}"
+        raise Invalid(f"no version has {wanted} as a finite number; {existing}{close(metric or '', names)}")
     drawn = having[-_MOST:]
     values = [version.metrics[metric] for version in drawn]
     ticks = _ticks(min(values), max(values))
     low, high = ticks[0], ticks[-1]
 
     def at(place: int) -> tuple[float, float]:
-        step = (_WIDE - _LEFT - _RIGHT) / max(len(drawn) - 1, 1)
-        across = _LEFT + step * place if len(drawn) > 1 else (_LEFT + _WIDE - _RIGHT) / 2
+        step = _SPAN / max(len(drawn) - 1, 1)
+        across = _LEFT + step * place if len(drawn) > 1 else (_LEFT + _END) / 2
         return across, _TOP + _PLOT * (1 - (values[place] - low) / (high - low))
 
     parts = [
-        _line(_LEFT, y, _WIDE - _RIGHT, y) + _words(_LEFT - 8, y + 4, short(tick), "end")
+        _line(_LEFT, y, _END, y) + _words(_LEFT - 8, y + 4, short(tick), "end")
         for tick in ticks
         for y in [_TOP + _PLOT * (1 - (tick - low) / (high - low))]
     ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(at, range(len(drawn))))
-    parts.append(f'<polyline points="{path}" fill="none" stroke="{_GREY}" stroke-width="1.5"/>')
-    every_nth = max(1, math.ceil(len(drawn) * _LETTER * (len(str(drawn[-1].version)) + 2) / (_WIDE - _LEFT - _RIGHT)))
+    parts.append(f'<polyline points="{path}" fill="none" stroke="{svg.GREY}" stroke-width="1.5"/>')
+    every_nth = max(1, math.ceil(len(drawn) * _LETTER * (len(str(drawn[-1].version)) + 2) / _SPAN))
     for place, version in enumerate(drawn):
         x, y = at(place)
-        told = f"{version.version}: {values[place]!r}, {version.stage}, {local_time(version.created_at)}"
+        tip = f"{version.version}: {values[place]!r}, {version.stage}, {local_time(version.created_at)}"
         radius = 5 if version.stage in SERVING else 3
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{_COLOURS[version.stage]}">{_title(told)}</circle>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{_COLOURS[version.stage]}">{_title(tip)}</circle>'
         )
         if place % every_nth == 0:
             parts.append(_words(x, _TOP + _PLOT + 22, str(version.version), "middle"))
@@ -144,16 +130,7 @@ def metric_picture(versions: Iterable[ModelVersion], metric: str | None = None) 
 
 
 def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Picture:
-    """Draw who held Production and Staging, from when to when.
-
-    Parameters
-    ----------
-    name : str
-        May be empty.
-    stints : sequence of Stint
-    now : datetime
-        Where the picture ends.
-    """
+    """Draw which version held Production and Staging, from when to now; the name may be empty."""
     heading = "Who held the stages" + (f" of {visible(name, 60)}" if name else "")
     if not stints:
         return Picture(_document(heading, "nobody yet", [_words(_LEFT, _TOP + 20, "nobody yet", "start")], 80), heading)
@@ -161,7 +138,7 @@ def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Pictu
     seconds = max((last - first).total_seconds(), 1e-6)
 
     def across(at: datetime) -> float:
-        return _LEFT + (_WIDE - _LEFT - _RIGHT) * (at - first).total_seconds() / seconds
+        return _LEFT + _SPAN * (at - first).total_seconds() / seconds
 
     parts, lines = [], []
     lanes = [stage for stage in (Stage.PRODUCTION, Stage.STAGING) if any(one.stage == stage for one in stints)]
@@ -171,32 +148,35 @@ def timeline_picture(name: str, stints: Sequence[Stint], now: datetime) -> Pictu
         bars = list[tuple[float, str]]()
         for one in (each for each in stints if each.stage == stage):
             x, end = across(one.start), across(one.end or last)
-            wide = max(end - x - 1, _LEAST)  # less a gap: the next holder begins where this one ends
+            wide = max(end - x - 1, _LEAST)  # minus a gap: the next holder begins where this one ends
             until = local_time(one.end) if one.end else "now"
             why = f": {one.because}" if one.because else ""
-            told = f"{one.version} in {stage}, {local_time(one.start)} to {until}, by {one.by}{why}"
-            lines.append(visible(told, 200))
+            tip = f"{one.version} in {stage}, {local_time(one.start)} to {until}, by {one.by}{why}"
+            lines.append(visible(tip, 200))
             label = str(one.version)
             fits = wide > _LETTER * (len(label) + 1)
             bar = (
                 f'<rect x="{x:.1f}" y="{top}" width="{wide:.1f}" height="{_LANE}" rx="3" fill="{_COLOURS[stage]}" '
                 f'stroke="#fff" stroke-width=".7">'
-                f"{_title(told)}</rect>"
+                f"{_title(tip)}</rect>"
             )
             bars.append((wide, bar + (_words(x + wide / 2, top + 22, label, "middle", "#fff") if fits else "")))
-        # The shortest last: wider than it lasted, it would lie below its successor.
+        # The shortest last: it is drawn wider than it lasted, and its successor would hide it.
         parts += [bar for _, bar in sorted(bars, key=lambda each: -each[0])]
     below = _TOP + len(lanes) * (_LANE + 8) + 14
-    parts += [_words(_LEFT, below, local_time(first), "start"), _words(_WIDE - _RIGHT, below, local_time(last), "end")]
+    parts += [
+        _words(_LEFT, below, local_time(first), "start"),
+        _words(_END, below, local_time(last), "end"),
+    ]
     text = "\n".join([heading, *lines])
     return Picture(_document(heading, text, parts, below + 12), text)
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return some round numbers around what is drawn: 1, 2 or 5 times a power of ten apart."""
+    """Return round numbers around a range, 1, 2 or 5 times a power of ten apart."""
     if high - low <= max(abs(high) * 1e-9, 1e-300):
         around = max(abs(low), abs(high))
-        around = around * 0.05 if around > 1e-290 else 0.05  # of less than that there is no twentieth
+        around = around * 0.05 if around > 1e-290 else 0.05  # a twentieth of less than that is zero
         low, high = low - around, high + around
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
@@ -206,11 +186,11 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _line(x: float, y: float, to_x: float, to_y: float) -> str:
-    return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="{_GREY}" stroke-opacity=".3"/>'
+    return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="{svg.GREY}" stroke-opacity=".3"/>'
 
 
-def _words(x: float, y: float, text: object, anchor: str, colour: str = _GREY) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(visible(text))}</text>'
+def _words(x: float, y: float, text: object, anchor: str, colour: str = svg.GREY) -> str:
+    return svg.text(x, y, visible(text), anchor, colour)
 
 
 def _title(text: str) -> str:
@@ -218,16 +198,10 @@ def _title(text: str) -> str:
 
 
 def _document(heading: str, text: str, parts: Iterable[str], tall: float, *, legend: bool = False) -> str:
-    marks, x = [], float(_WIDE - _RIGHT)
+    marks, x = [], float(_END)
     for stage in (Stage.NONE, Stage.ARCHIVED, Stage.STAGING, Stage.PRODUCTION) if legend else ():
         x -= _LETTER * len(stage)
         marks.append(_words(x, 18, stage, "start"))
         marks.append(f'<circle cx="{x - 10:.1f}" cy="14" r="4" fill="{_COLOURS[stage]}"/>')
         x -= 28
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {tall:.0f}" width="{_WIDE}" '
-        f'height="{tall:.0f}" role="img" aria-label={quoteattr(visible(text, 1000))} '
-        f'font-family="system-ui, sans-serif" font-size="12">'
-        f'<text x="{_LEFT}" y="18" fill="{_GREY}" font-weight="600">{escape(heading)}</text>'
-        f"{''.join(marks)}{''.join(parts)}</svg>"
-    )
+    return svg.document(heading, visible(text, 1000), [*marks, *parts], tall, left=_LEFT)

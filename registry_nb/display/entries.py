@@ -1,4 +1,4 @@
-"""A record as one row of a table: its cells."""
+"""Records as rows of a table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def request_row(request: Request) -> Sequence[Cell]:
 
 
 def model_row(model: RegisteredModel) -> Sequence[Cell]:
-    """Show a model, and who serves it."""
+    """Show a model, and the versions that serve."""
     by_stage = {version.stage: version.version for version in model.latest_versions}
     serving = [
         number_cell(by_stage[stage]) if stage in by_stage else Cell("–") for stage in (Stage.PRODUCTION, Stage.STAGING)
@@ -64,7 +64,7 @@ def event_row(event: Event) -> Sequence[Cell]:
 
 
 def _difference(event: Event) -> str:
-    """Say what changed, as ``Staging → Production`` or ``reviewed: no → yes``."""
+    """Describe a change, as ``Staging → Production`` or ``reviewed: no → yes``."""
     before, after = event.old, event.new
     if event.action == "registered":
         return ""
@@ -83,7 +83,7 @@ def _difference(event: Event) -> str:
 
 
 def or_none(value: object) -> str:
-    """Show a value, or that there is none."""
+    """Show a value, or a dash if there is none."""
     if isinstance(value, tuple):  # the rules of a policy
         return "; ".join(map(str, value)) or "–"
     return "–" if value in (None, "") else str(value)
@@ -103,6 +103,6 @@ def run_row(run: Run, measured: Sequence[Cell]) -> Sequence[Cell]:
 
 
 def status(run: Run) -> Cell:
-    """Show how a run ended."""
+    """Show the status of a run."""
     kinds = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad"}
     return Cell(str(run.status), kind=kinds.get(str(run.status), ""))

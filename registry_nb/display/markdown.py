@@ -1,7 +1,7 @@
-"""Descriptions as Markdown, made safe: what comes out holds no script, no style, no picture and no relative link.
+"""Render descriptions as safe Markdown: the output has no script, style, picture or relative link.
 
-Two walls, each of which would do: mistune writes the raw HTML of a text as text, and bleach lets nothing pass that is
-not on a list. A picture would tell its server who looks; a relative link would lead into the user's own Jupyter.
+There are two defences, and each would be enough: mistune escapes raw HTML, and nh3 removes everything that is not on an
+allowlist. A picture would reveal the reader to its server; a relative link would lead into the user's own Jupyter.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import functools
 import re
 from collections.abc import Callable
 from html import escape
-from typing import Any, cast
+from typing import cast
 
 from registry_nb.display.cells import visible
 
-#: A longer text is shown as it is: nobody reads it in a panel, and what parses it takes its time.
+#: Characters; a longer text is shown without rendering, because parsing it is slow and nobody reads it in a panel.
 MOST = 20_000
 
-#: Characters that a list looks at.
-_LINES = 2_000
+#: Characters of a description that `plain` reads.
+_PLAIN = 2_000
 
 _TAGS = frozenset({"a", "blockquote", "br", "code", "del", "em", "hr", "li", "ol", "p", "pre", "strong", "ul"})
 _TAGS |= {"h1", "h2", "h3", "h4", "h5", "h6", "table", "tbody", "td", "th", "thead", "tr"}
-#: Marks of Markdown, and what stays of them: of a line, of links, around words, and those that were not meant.
+#: Markup and its replacement: of whole lines, of links, around words, and escaped characters.
 _MARKS = [
     (re.compile(r"(?m)^[ \t]*(?:(?:[-*_][ \t]*){3,}|(?:```|~~~).*|[|:\- \t]*--[|:\- \t]*)$"), ""),
     (re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|[-*+]|>)[ \t]+)+"), ""),
@@ -39,8 +39,6 @@ _LINK = re.compile(r"(https?://|mailto:)\S", re.IGNORECASE)
 def safe_html(text: str) -> str:
     """Render a description.
 
-    Examples
-    --------
     >>> safe_html("**good** <script>alert(1)</script>").strip()
     '<p><strong>good</strong> &lt;script&gt;alert(1)&lt;/script&gt;</p>'
     """
@@ -48,23 +46,21 @@ def safe_html(text: str) -> str:
     if len(text) <= MOST:
         try:
             return _renderer()(text)
-        except RecursionError:  # of a parser, at what nobody would write by hand
+        except RecursionError:  # the parser gives up on deep nesting, which nobody writes by hand
             pass
     return f"<pre>{escape(text)}</pre>"
 
 
-@functools.lru_cache(maxsize=4096)  # a list has the same ones again and again
+@functools.lru_cache(maxsize=4096)  # the rows of a table often have the same descriptions
 def plain(text: str) -> str:
-    r"""Leave out the marks of a description, where it stands in a line: they are for its page.
+    r"""Remove the markup of a description, for tables.
 
-    To render it and to take the tags away would be right to the last case, and of 10,000 rows take ten seconds.
+    To render it and strip the tags would be exact, but takes ten seconds for 10,000 rows.
 
-    Examples
-    --------
     >>> plain("# Iris\n**Which** of [three](https://example.org) is it? `2 * 3 * snake_case`").split("\n")
     ['Iris', 'Which of three is it? 2 * 3 * snake_case']
     """
-    text = text[:_LINES]
+    text = text[:_PLAIN]
     for mark, left in _MARKS:
         text = mark.sub(left, text)
     return text.strip()
@@ -72,15 +68,10 @@ def plain(text: str) -> str:
 
 @functools.cache
 def _renderer() -> Callable[[str], str]:
-    import bleach
     import mistune
+    import nh3
 
     class Renderer(mistune.HTMLRenderer):
-        def link(self, text: str, url: str, title: str | None = None) -> str:
-            # In a tab of its own, which learns nothing of this one: the notebook stays where it is.
-            link = super().link(text, url, title)
-            return link.replace("<a ", '<a target="_blank" rel="noopener noreferrer" ', 1)
-
         def image(self, text: str, url: str, title: str | None = None) -> str:
             return self.link(text or escape(url), url, title)
 
@@ -88,10 +79,17 @@ def _renderer() -> Callable[[str], str]:
             return f"<p>{escape(html)}</p>\n"
 
     markdown = mistune.create_markdown(renderer=Renderer(escape=True), plugins=["strikethrough", "table"])
-    allowed = {"tags": _TAGS, "attributes": {"a": _outside}, "protocols": ["http", "https", "mailto"], "strip": True}
-    # Not one `bleach.Cleaner` for all: it keeps its parser, which two threads must not share.
-    return lambda text: cast("str", bleach.clean(markdown(text), **allowed))
+    cleaner = nh3.Cleaner(
+        tags=set(_TAGS),
+        attributes={"a": {"href", "title"}},
+        attribute_filter=_outside,
+        url_schemes={"http", "https", "mailto"},
+        # A link opens in its own tab, which cannot reach the notebook; nh3 adds rel="noopener noreferrer".
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+    return lambda text: cleaner.clean(cast("str", markdown(text)))
 
 
-def _outside(_tag: str, name: str, value: Any) -> bool:
-    return name in {"title", "target", "rel"} or (name == "href" and _LINK.match(value) is not None)
+def _outside(_tag: str, name: str, value: str) -> str | None:
+    """Remove a relative link, also ``https:path``, which a browser resolves against the page."""
+    return value if name != "href" or _LINK.match(value) else None

@@ -1,4 +1,4 @@
-"""Records as a reader sees them: a sheet in two renderings, HTML and text; what goes into HTML passes `escape`."""
+"""Render sheets as HTML and as text; everything that goes into HTML passes `escape`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from html import escape
 from importlib import resources
 
 from registry_nb.display.cells import Cell, visible
-from registry_nb.display.sheets import LIMIT, Page, Sheet, sheet
+from registry_nb.display.records import sheet
+from registry_nb.display.sheets import LIMIT, Page, Sheet
 
 __all__ = ["LIMIT", "html", "sheet", "text", "visible"]
 
@@ -29,7 +30,7 @@ def text(shown: object, limit: int = LIMIT) -> str:
 def _html(given: Sheet) -> str:
     parts = [f"<p><b>{escape(given.title)}</b></p>"] if given.title else []
     if given.picture:
-        # Not the SVG itself: of a notebook that is not trusted, JupyterLab would leave its words without their places.
+        # Not inline SVG: JupyterLab removes the positions of its texts in a notebook that is not trusted.
         drawn = base64.b64encode(given.picture.encode()).decode()
         parts.append(f'<p><img alt="{escape(given.title, quote=True)}" src="data:image/svg+xml;base64,{drawn}"></p>')
     if given.facts:

@@ -1,4 +1,4 @@
-"""Events as sentences: what somebody did, for the panel's news, history and status line; and stints in a stage."""
+"""Events as sentences, for the panel's news, history and status line, and for the line below a magic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PARTS, _NEWS = 4, 20
 
 
 def phrase(event: Event) -> str:
-    """Say what somebody did, without who did it: ``promoted Iris 3 to Production``."""
+    """Describe an event without its user: ``promoted Iris 3 to Production``."""
     new = event.new
     what = event.name if event.version is None else f"{event.name} {event.version}"
     match event.action:
@@ -46,33 +46,33 @@ def phrase(event: Event) -> str:
 
 
 def sentence(events: Sequence[Event]) -> str:
-    """Say what one's own change did; what it brought about comes last."""
+    """Describe the user's own change; its side effects come last."""
     later = {"archived", "created"} if len(events) > 1 else set()
     parts = [phrase(event) for event in sorted(events, key=lambda event: event.action in later)]
     if len(parts) > _PARTS:
         whole = next((phrase(event) for event in events if event.version is None), parts[0])
         parts = [whole, f"{len(parts) - 1} changes more"]
-    text = "; ".join(parts) or "nothing changed: it was so already"
+    text = "; ".join(parts) or "nothing changed: already in that state"
     return text[0].upper() + text[1:]
 
 
 def news(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Say what others did, the newest last; who was archived by a promotion is told by the promotion."""
-    given = list(events)
-    moved = {(event.name, event.at) for event in given if event.action in {"promoted", "rolled_back"}}
-    told = [event for event in given if event.action != "archived" or (event.name, event.at) not in moved]
+    """Describe what others did, the newest last; a promotion implies whom it archived."""
+    events = list(events)
+    moved = {(event.name, event.at) for event in events if event.action in {"promoted", "rolled_back"}}
+    described = [event for event in events if event.action != "archived" or (event.name, event.at) not in moved]
     return [
         {
             "by": brief(event.user),
             "at": milliseconds(event.at),
             "text": f"{brief(event.user)} {phrase(event)}{f' ({brief(event.because)})' if event.because else ''}",
         }
-        for event in told[-_NEWS:]
+        for event in described[-_NEWS:]
     ]
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Return an event as the panel lists it."""
+    """Return an event for the panel."""
     return {
         "at": exact(event.at),
         "user": brief(event.user),
@@ -86,7 +86,7 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 def stint_row(stint: Stint) -> dict[str, Any]:
-    """Return who held a stage as the panel draws it."""
+    """Return a stint in a stage for the panel."""
     return {
         "stage": stint.stage,
         "version": stint.version,

@@ -1,6 +1,6 @@
-"""The notebook's door: ``%load_ext registry_nb`` brings ``%registry``, its completions, and the look of records.
+"""The IPython extension: ``%load_ext registry_nb`` adds ``%registry``, its completions, and the display of records.
 
-It is quick, so that it can stand in everybody's start-up file: what it shows is known by name until it is shown.
+It loads quickly, for use in a start-up file: formatters are registered by name, and loaded when something is shown.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 _MIMES = ("text/html", "text/plain")
-#: Whatever shows itself does so as ``%config RegistryMagics`` says.
+#: The base class of all that is shown as ``%config RegistryMagics`` sets.
 _SHOWN = "registry_nb.showing", "Shown"
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magic, the completer and the look of records; a second time changes nothing."""
+    """Register the magic, the completer and the formatters; a second call changes nothing."""
     from registry_nb.notebook.magics import RegistryMagics
 
     if isinstance(ipython.magics_manager.registry.get(RegistryMagics.__name__), RegistryMagics):
@@ -38,7 +38,7 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take everything away again."""
+    """Remove the magic, the completer and the formatters."""
     from registry_nb.notebook.magics import RegistryMagics
 
     magics = ipython.magics_manager.registry.pop(RegistryMagics.__name__, None)
@@ -54,7 +54,7 @@ def unload_ipython_extension(ipython: Any) -> None:
 
 
 def _configured(ipython: Any) -> Any:
-    """Make the magic with its settings, or without them: ``%config`` keeps a wrong one, which it only complained of."""
+    """Make the magic with its settings; with the defaults if one is wrong, because ``%config`` keeps a wrong one."""
     from traitlets import TraitError
 
     from registry_nb.errors import RegistryError
@@ -70,7 +70,7 @@ def _configured(ipython: Any) -> Any:
 
 
 def _forget_settings(ipython: Any) -> None:
-    """Take the magic off the list that ``%config`` looks in: it takes the first of a name, and would set a dead one."""
+    """Remove the magic from the list of ``%config``, which sets the first of a name, even an unloaded one."""
     from registry_nb.notebook.magics import RegistryMagics
 
     ipython.configurables[:] = [one for one in ipython.configurables if type(one).__name__ != RegistryMagics.__name__]

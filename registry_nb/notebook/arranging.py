@@ -1,28 +1,24 @@
-"""The words of a wrong line in the order and the form that its verb takes, with something in each gap."""
+"""Arrange the words of a wrong line in the order and form that its verb takes, and fill its gaps."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from registry_nb.domain import filters
 from registry_nb.domain.records import Stage
 from registry_nb.errors import shown
-from registry_nb.notebook.grammar import FILTERED, Verb, near_option
+from registry_nb.notebook.grammar import FILTERED, Verb
 from registry_nb.notebook.known import Known
+from registry_nb.notebook.options import Lost, options_apart
 from registry_nb.notebook.speech import (
     FILLED,
     FILLERS,
-    OF_PAIRS,
-    OPTIONS,
     SHAPES,
     SLOTS,
-    TEXTS,
-    WORDS,
     asked_of,
     cleaned,
     filter_of,
@@ -39,36 +35,28 @@ from registry_nb.notebook.speech import (
 )
 
 _STAGES = frozenset(Stage)
-#: Words of a time, at most.
+#: The most words of a time.
 _LONGEST_TIME = 5
-#: Words that may be a reason.
+#: Text that can be a reason.
 _PLAIN = r"[^\W\d][\w\s'.,!?-]*$"
-#: How people say that there shall be no policy.
+#: Words for removing a policy.
 _NONE = [["none"], ["off"], ["remove"], ["clear"], ["delete"], ["drop"], ["empty"]]
-#: What a rollback goes back to anyway.
+#: Words for the earlier version, which a rollback restores by default.
 _BACK = {"previous", "before", "back", "last"}
-#: What `check` is said to check.
+#: Words for the whole registry, which `check` checks by default.
 _WHOLE = {"registry", "all", "everything", "models", "versions"}
 
 
 @dataclass
 class Meant:
-    """A line as it would be right.
-
-    Attributes
-    ----------
-    words : list of str
-    missing : list of str
-        What it has that the user did not give, as nouns.
-    fault : str
-        What is wrong, where the verb's own complaint would not say it.
-    target : str
-        The variable that keeps the answer.
-    """
+    """A corrected line."""
 
     words: list[str]
+    #: Nouns for the parts that the user did not give.
     missing: list[str] = field(default_factory=list)
+    #: What is wrong, if the verb's own message does not explain it.
     fault: str = ""
+    #: The variable that the result is assigned to.
     target: str = ""
 
     @property
@@ -77,21 +65,12 @@ class Meant:
         return f"`{self.target and f'{self.target} = '}%registry {' '.join(self.words)}`"
 
 
-class Lost(Exception):  # no error: there is no line to propose
-    """A word would not be in the line that is proposed."""
-
-
 def arranged(verb: Verb, words: Sequence[str], known: Known, knows: Callable[[str], bool]) -> Meant:
-    """Put the words into the order and the form that the verb takes, and something into each gap.
-
-    Raises
-    ------
-    Lost
-    """
+    """Arrange the words for a verb, with an example in each gap; raise `Lost` if a word has no place."""
     words = [cleaned(word) for word in words]
     if verb.name == "register":
-        return _registering(*_apart(verb, scores_of(words), known), knows)
-    given, options = _apart(verb, phrased(words, verb.options), known)
+        return _registering(*options_apart(verb, scores_of(words), known), knows)
+    given, options = options_apart(verb, phrased(words, verb.options), known)
     if verb.name == "check":
         return _checking(given, options, known)
     if verb.name not in SHAPES:
@@ -100,7 +79,7 @@ def arranged(verb: Verb, words: Sequence[str], known: Known, knows: Callable[[st
 
 
 class _Arranging:
-    """The words that are left, and those that have found their place."""
+    """The words that have no place yet, and those that have."""
 
     def __init__(
         self, verb: Verb, known: Known, knows: Callable[[str], bool], given: list[str], options: list[str]
@@ -122,7 +101,7 @@ class _Arranging:
         self._name_versions()
         held = ""
         if {"WHICH", "STAGE"} <= self.kinds:
-            held, self.given = _stage_apart(self.given, needed="STAGE" in self.slots)
+            held, self.given = _stageoptions_apart(self.given, needed="STAGE" in self.slots)
         for slot in self.slots:
             kind = slot.strip("[]")
             if kind == "STAGE" and held:
@@ -133,7 +112,7 @@ class _Arranging:
         return Meant([*self.result, *self.options], list(dict.fromkeys(self.missing)), self.fault)
 
     def _begin(self) -> None:
-        """Take apart what is written together, and what is an option though no dash says so."""
+        """Split words that are written together, and recognise options without dashes."""
         given = self.given
         if self.verb.name == "load" and len(given) > 1 and given[-1].isidentifier() and not which_of(given[-1]):
             asked = given[-2].casefold() in FILLERS
@@ -157,7 +136,7 @@ class _Arranging:
         self.given = given
 
     def _take_time(self) -> None:
-        """Take the words of the time, which may stand behind the model."""
+        """Take the words of the time, which may come after the model."""
         given, when = self.given, ""
         for size in range(min(len(given), _LONGEST_TIME), 0, -1):
             before, behind = (" ".join(map(unquoted, part)) for part in (given[:size], given[-size:]))
@@ -170,11 +149,11 @@ class _Arranging:
         if not when:
             self.missing.append(SLOTS["WHEN"][0])
             if given and not self.known.near(name_and_version(unquoted(given[0]))[0]):
-                self.given = given[1:]  # what cannot be read as a time
+                self.given = given[1:]  # not a time
         self.result.append(quoted(when) if when else SLOTS["WHEN"][1])
 
     def _take_name(self) -> bool:
-        """Take the model's name, or the name of one that there is; tell whether there is one."""
+        """Take the model's name, or that of an existing one; return whether there is any."""
         needed = sum(not slot.startswith("[") for slot in self.slots)
         only_known = len(self.given) < needed or (self.verb.name == "policy" and len(self.given) > 2)
         only_known |= "TEXT" in self.kinds and bool(self.given and which_of(unquoted(self.given[0])))
@@ -182,7 +161,7 @@ class _Arranging:
             self._find_owner()
         written = [name_and_version(unquoted(word))[0] for word in self.given]
         name, self.given = _name_of(self.given, self.known, only_known=only_known)
-        if "WHEN" in self.kinds and name and name not in written:  # of that moment, nothing may be known at all
+        if "WHEN" in self.kinds and name and name not in written:  # at that moment, there may have been no models
             self.fault = f"there is no registered model {shown(written[0])}"
         is_needed = self.slots[0] == "NAME" or ("WHICH" not in self.kinds and self.given and which_of(self.given[0]))
         if not name and is_needed:
@@ -197,7 +176,7 @@ class _Arranging:
         return True
 
     def _find_owner(self) -> None:
-        """Put the model in front that has the metric of a plot, or the alias, that is all that was written."""
+        """If only a metric or an alias was written, add the model that has it."""
         for word in map(unquoted, self.given):
             plain = word.removeprefix("metrics.").lstrip("@")
             if self.verb.name == "plot" and (name := self.known.with_metric(plain)):
@@ -210,7 +189,7 @@ class _Arranging:
             return
 
     def _name_versions(self) -> None:
-        """Write aliases with their sign; leave out the version where the verb takes a whole model."""
+        """Write aliases with @; remove the version if the verb takes a model."""
         given = self.given
         if "ALIAS" in self.kinds:  # of two aliases, the second is the one that is set
             signed = [word for word in given if word.startswith("@")]
@@ -239,7 +218,7 @@ class _Arranging:
         self.result += taken
 
     def _taken(self, kind: str, *, whole: bool) -> tuple[list[str], list[str]]:
-        """Take what fits a slot from the words; return it, and what is left."""
+        """Take the words that fit a slot; return them, and the others."""
         words = self.given
         if kind == "WHICH":
             return self._version_of(words, whole=whole)
@@ -257,8 +236,8 @@ class _Arranging:
             case "TEXT":
                 if len(words) == 1 and words[0][0] in "$'\"{":
                     return words, []
-                told = re.sub(r"^(?:(?:text|description|desc) )?[=:] ", "", " ".join(map(unquoted, words)))
-                return [quoted(told)], []
+                description = re.sub(r"^(?:(?:text|description|desc) )?[=:] ", "", " ".join(map(unquoted, words)))
+                return [quoted(description)], []
             case "FILTER":
                 noun = FILTERED.get(self.verb.name, "version")
                 prefixes = self.known.prefixes()
@@ -291,11 +270,11 @@ class _Arranging:
                 return [found], [*before, *words[place + 1 :]]
             may_wait = ("PAIRS" in self.kinds and "=" in word) or ("KEYS" in self.kinds and place == 0)
             if whole and plain.casefold() not in FILLERS and not may_wait:
-                break  # of `describe Iris "version 3"`, the text is none of it
+                break  # the text of `describe Iris "version 3"` has no version
         return [], words
 
     def _end(self) -> None:
-        """Find a place for what is left: the rows of a shadow, or a reason."""
+        """Find a place for the other words: the rows of a shadow, or a reason."""
         left = [word for word in self.given if unquoted(word).casefold() not in FILLERS]
         if self.verb.name == "shadow" and "--data" not in self.options:
             rows = [word for word in left if self.knows(word)][:2]
@@ -310,108 +289,15 @@ class _Arranging:
         )
         takes_reason = "--because" in self.verb.options and "--because" not in self.options
         if self.verb.name == "shadow" or (self.verb.name == "delete" and len(self.result) == len(["delete", "NAME"])):
-            takes_reason = False  # what is left may be the rows, or the version
+            takes_reason = False  # the words may be the rows, or the version
         if left and is_reason and takes_reason and not self.missing:
             self.options += ["--because", quoted(" ".join(map(unquoted, left)))]
         elif left:
             raise Lost
 
 
-def _apart(verb: Verb, words: Sequence[str], model: Known) -> tuple[list[str], list[str]]:
-    """Tell words from options with their values; a text without quotes is put into them."""
-    known = {name: how for names, how in verb.arguments for name in names if name.startswith("--")}
-    given, found = list[str](), list[str]()
-    place = 0
-    while place < len(words):
-        word = words[place]
-        place += 1
-        keyword = re.fullmatch(r"(\w+)=(.+)", word, re.DOTALL)
-        dashed = re.match(r"[-\u2010-\u2015\u2212]+(?=[A-Za-z])", word)
-        if dashed:
-            option, _, value = (dashed[0].replace("\u2014", "--") + word[dashed.end() :]).partition("=")
-            rest = [value] if value else []
-        elif keyword and f"--{keyword[1]}".replace("_", "-") in known and verb.name not in {"tag", "register"}:
-            option, rest = f"--{keyword[1]}".replace("_", "-"), [keyword[2]]
-        elif keyword and _is_word(keyword[1], verb) and verb.name not in OF_PAIRS:
-            given.append(keyword[2])
-            continue
-        elif keyword and (called := _called(f"--{keyword[1]}", known)):
-            option, rest = called, [keyword[2]]
-        elif f"--{word.casefold()}" in known and word not in FILLERS:
-            option, rest = f"--{word.casefold()}", []
-        else:
-            given.append(word)
-            continue
-        option = _option(option, known, rest or list(words[place : place + 1]))
-        if option not in known:
-            if verb.name in FILTERED:
-                rest, place = (rest, place) if rest else (list(words[place : place + 1]), place + 1)
-                given += _filtering(option[2:], rest, FILTERED[verb.name], joined="=" in "".join(given))
-            elif _is_word(option[2:], verb):
-                given += rest  # its value is a word
-            elif option[2:] in FILLERS:
-                given += [option[2:], *rest]
-            else:
-                raise Lost
-            continue
-        if known[option].get("action") == "store_true":
-            found.append(option)
-            continue
-        if not rest and place < len(words):
-            rest, place = [words[place]], place + 1
-        if option in TEXTS:
-            while place < len(words) and not re.match(r"[-\u2010-\u2015]+[A-Za-z]", words[place]):
-                rest, place = [*rest, words[place]], place + 1
-            rest = [" ".join(map(unquoted, rest))] if len(rest) > 1 else rest
-            rest = [quoted(text) if not text.startswith(("'", '"', "$", "{")) else text for text in rest]
-        if option == "--order-by" and rest:
-            key, *down = unquoted(rest[0]).split()[:2] or [""]
-            if not down and place < len(words) and re.fullmatch("(?i)(asc|desc)(ending)?", words[place]):
-                down, place = [words[place]], place + 1
-            down = ["DESC" if one.casefold().startswith("d") else "ASC" for one in down]
-            rest = [quoted(" ".join([model.prefixes().get(key, key), *down]))]
-        found += [option, *(rest or ['"0.97 on holdout"' if option in TEXTS else known[option].get("metavar", "X")])]
-    return given, found
-
-
-def _filtering(name: str, values: Sequence[str], noun: str, *, joined: bool) -> list[str]:
-    """Return the comparison that an option of a listing stands for: ``--stage Production``, ``--tag team=risk``."""
-    value = values[0] if values else ""
-    if "=" in value:
-        comparison = [f"{name}s.{value}" if name in {"tag", "metric", "param"} else value]
-    elif name in filters.fields(noun) and value:
-        comparison = [name, "=", value]
-    elif asked_of(name, {}, noun):
-        return [name, *values]
-    else:
-        raise Lost
-    return [*(["and"] if joined else []), *comparison]
-
-
-def _is_word(name: str, verb: Verb) -> bool:
-    """Tell whether what a call of Python names so is a word of a line."""
-    return f"--{name}" in WORDS or (verb.name == "describe" and name in {"description", "desc"})
-
-
-def _called(written: str, known: Iterable[str]) -> str | None:
-    """Return the option that people call so."""
-    return next((option for option, others in OPTIONS.items() if option in known and written in others.split()), None)
-
-
-def _option(written: str, known: Iterable[str], value: Sequence[str]) -> str:
-    """Return the option that was meant."""
-    names = list(known)
-    plain = "--" + written.lstrip("-\u2010\u2011\u2012\u2013\u2015\u2212").replace("_", "-").casefold()
-    if plain == "--metrics" and value and re.match(r"[\w.-]+=", value[0]):
-        return "--metric"
-    for option in (written, plain):
-        if option in names:
-            return option
-    return _called(written, names) or _called(plain, names) or near_option(plain, names) or plain
-
-
 def _registering(given: list[str], options: list[str], knows: Callable[[str], bool]) -> Meant:
-    """Return ``register VARIABLE as NAME``, whichever of the two came first; the number is the registry's to give."""
+    """Return ``register VARIABLE as NAME``, in whatever order they were written, without a number."""
     rest = [word for word in given if unquoted(word).casefold() not in FILLERS - {"model", "a"}]
     if len(rest) == 2 and knows(rest[1]) and not knows(rest[0]):
         rest.reverse()
@@ -425,14 +311,14 @@ def _registering(given: list[str], options: list[str], knows: Callable[[str], bo
 
 
 def _checking(given: list[str], options: list[str], known: Known) -> Meant:
-    """Return the check of the whole registry, which there is no check of a part of."""
+    """Return the check of the whole registry; there is no check of a part."""
     if not all(known.exact(name_and_version(word)[0]) or which_of(word) or word.casefold() in _WHOLE for word in given):
         raise Lost
-    return Meant(["check", *options], fault="check looks at the whole registry" if given else "")
+    return Meant(["check", *options], fault="check checks the whole registry" if given else "")
 
 
 def _name_of(words: list[str], known: Known, *, only_known: bool) -> tuple[str, list[str]]:
-    """Find the word, or the words, that name the model; return it, and the others behind its version."""
+    """Find the words that name the model; return its name, and the other words after its version."""
     for match in (known.exact, known.near):
         for place, word in enumerate(words):
             plain = unquoted(word)
@@ -460,8 +346,8 @@ def _name_of(words: list[str], known: Known, *, only_known: bool) -> tuple[str, 
     return "", words
 
 
-def _stage_apart(words: list[str], *, needed: bool) -> tuple[str, list[str]]:
-    """Take the stage that is moved to, behind a "to" or last, unless it may be all that names a version."""
+def _stageoptions_apart(words: list[str], *, needed: bool) -> tuple[str, list[str]]:
+    """Take the target stage, after a "to" or last, unless it is the only word that can be the version."""
     places = [place for place, word in enumerate(words) if stage_of(unquoted(word))]
     behind = [place for place in places if place and words[place - 1].casefold() in {"to", "in", "into"}]
     versions = [word for word in words if which_of(unquoted(word))]

@@ -1,4 +1,4 @@
-"""The verbs that change something: they register, move, describe and remove, load, trust and choose."""
+"""The verbs that change something: register, move, describe, remove, load, trust and choose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_nb.display.cells import visible
-from registry_nb.display.sheets import Page, Sheet, cells_of, source_of
+from registry_nb.display.provenance import cells_of, source_of
+from registry_nb.display.sheets import Page, Sheet
 from registry_nb.errors import shown
 from registry_nb.notebook.grammar import (
     BECAUSE,
@@ -54,10 +55,10 @@ from registry_nb.registry import Registry
     argument("--metrics", metavar="DICT", help="a variable or an expression: a dict of numbers"),
     argument("--param", action="append", default=[], metavar="K=V", help="such as C=1.0 or C={model.C}"),
     argument("--tag", action="append", default=[], metavar="K=V", help="such as team=risk"),
-    argument("--alias", action="append", default=[], metavar="A", help="a name that points to it from now on"),
+    argument("--alias", action="append", default=[], metavar="A", help="an alias that points to it from now on"),
     argument("--describe", default="", metavar="TEXT", help="the version's description"),
-    argument("--data", metavar="X", help="what it was trained on, for its fingerprint"),
-    argument("--stage", metavar="STAGE", help="promote it at once to Production or Staging"),
+    argument("--data", metavar="X", help="the training data, for its fingerprint"),
+    argument("--stage", metavar="STAGE", help="promote it to Production or Staging"),
     argument("--no-provenance", action="store_true", help="do not record the cells that made it"),
     BECAUSE,
     changes=True,
@@ -65,7 +66,7 @@ from registry_nb.registry import Registry
 def _register(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     if given.stage is not None:
         resolve.serving(given.stage, "promote")  # before anything is registered
-    made = registry.register(
+    version = registry.register(
         notebook.variable(given.variable),
         given.name,
         example=None if given.example is None else notebook.value(given.example),
@@ -79,17 +80,17 @@ def _register(notebook: Notebook, registry: Registry, given: argparse.Namespace)
         because=given.because,
     )
     if given.stage is None:
-        return made
-    return registry.promote(made.name, made.version, given.stage, because=given.because)
+        return version
+    return registry.promote(version.name, version.version, given.stage, because=given.because)
 
 
 def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]:
     if given.metrics is None:
         return numbers(given.metric)
-    found = notebook.value(given.metrics)
-    if not isinstance(found, Mapping):
-        raise Misread(f"--metrics takes a dict of numbers, and {shown(given.metrics)} is a {type(found).__name__}")
-    return {**found, **numbers(given.metric)} if given.metric else found
+    metrics = notebook.value(given.metrics)
+    if not isinstance(metrics, Mapping):
+        raise Misread(f"--metrics takes a dict of numbers, and {shown(given.metrics)} is a {type(metrics).__name__}")
+    return {**metrics, **numbers(given.metric)} if given.metric else metrics
 
 
 # -- Move ------------------------------------------------------------------------------------------------------------
@@ -98,12 +99,12 @@ def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]
 @verb(
     "promote",
     "Move",
-    "a version to Production, alone; whoever held it is archived",
+    "a version to Production, alone; the version before is archived",
     'promote Iris 3 --because "0.97 on holdout"',
     REF,
     TO,
     BECAUSE,
-    argument("--expected", type=int, metavar="V", help="who holds the stage now, as far as you know; 0 for nobody"),
+    argument("--expected", type=int, metavar="V", help="the version that you believe holds the stage now; 0 for none"),
     argument("--force", action="store_true", help="override a failing policy"),
     changes=True,
 )
@@ -143,11 +144,11 @@ def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Production to the version that held it before",
     'rollback Iris --because "complaints"',
     NAME,
-    argument("where", nargs="?", metavar="STAGE", help="Production or Staging; Production, if not given"),
+    argument("where", nargs="?", metavar="STAGE", help="Production (the default) or Staging"),
     argument("--to", type=int, metavar="V", help="an earlier holder, if not the last one"),
     argument("--stage", metavar="STAGE", help="the same"),
     BECAUSE,
-    argument("--dry-run", action="store_true", help="only tell which version it would be"),
+    argument("--dry-run", action="store_true", help="only show which version it would be"),
     changes=True,
 )
 def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
@@ -201,7 +202,7 @@ def _tag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "Describe",
     "remove tags of a model or a version",
     "untag Iris/3 reviewed",
-    argument("words", metavar="REF KEY…", nargs="+", help="Iris, Iris 3 or Iris/3; then the tags that go"),
+    argument("words", metavar="REF KEY…", nargs="+", help="Iris, Iris 3 or Iris/3; then the keys to remove"),
     changes=True,
     idle="there is no such tag",
 )
@@ -225,7 +226,7 @@ def _untag(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "alias",
     "Describe",
-    "a version with a name of your own",
+    "a version with a name that you choose",
     "alias Iris 3 champion",
     argument("words", metavar="REF ALIAS", nargs="+", help=f"{REFERENCE}; then the alias"),
     changes=True,
@@ -288,9 +289,9 @@ def _delete(notebook: Notebook, registry: Registry, given: argparse.Namespace) -
     number = None if which is None else registry.version(name, which).version
     what = f"{registry.model(name).name} with all its versions" if number is None else f"{name} {number}"
     if not notebook.confirmed(f"Delete {what}?", given=given.yes):
-        return _said(f"{what} was not deleted")
+        return _message(f"{what} was not deleted")
     registry.delete(name, version=number, because=given.because)
-    return _said(f"{what} is deleted; its history stays")
+    return _message(f"{what} is deleted; its history stays")
 
 
 # -- Use -------------------------------------------------------------------------------------------------------------
@@ -303,7 +304,7 @@ def _delete(notebook: Notebook, registry: Registry, given: argparse.Namespace) -
     "load Iris/Production as model",
     argument("words", metavar="REF [as VARIABLE]", nargs="+", help=f"{REFERENCE}; as VARIABLE keeps it"),
     argument("--verify", action="store_true", help="predict the probe rows again, and compare"),
-    argument("--trust", metavar="DIGEST", help="sha256:…, the bytes that are loaded whoever made them"),
+    argument("--trust", metavar="DIGEST", help="sha256:…, load exactly these bytes, whoever made them"),
 )
 def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     words = list(given.words)
@@ -323,10 +324,10 @@ def _load(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> 
 @verb(
     "trust",
     "Use",
-    "vouch for a version, or know its signer from now on",
+    "trust a version, or its signer from now on",
     'trust Iris 3 --because "Ada trained it"',
     REF,
-    argument("--signer", metavar="KEY", help="ed25519:…, whose models load like your own from now on"),
+    argument("--signer", metavar="KEY", help="ed25519:…, a signer whose models load like your own from now on"),
     BECAUSE,
     changes=True,
 )
@@ -345,7 +346,7 @@ def _trust(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 def _download(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     *ref, folder = given.words
     written = registry.download(uri_of(ref, needs="download Iris/Production folder"), folder)
-    return _said(f"written to {written}")
+    return _message(f"written to {written}")
 
 
 @verb("reproduce", "Use", "put the cells that made a version into the next cell", "reproduce Iris 3", REF)
@@ -363,11 +364,11 @@ def _reproduce(notebook: Notebook, registry: Registry, given: argparse.Namespace
     "Use",
     "show the current registry, or choose another",
     "use ~/models",
-    argument("uri", nargs="?", metavar="URI", help="a folder, made by the first write"),
+    argument("uri", nargs="?", metavar="URI", help="a folder, created by the first write"),
 )
 def _use(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry if given.uri is None else notebook.use(given.uri)
 
 
-def _said(sentence: str) -> Page:
+def _message(sentence: str) -> Page:
     return Page(visible(sentence), Sheet(visible(sentence)))

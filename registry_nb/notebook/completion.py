@@ -1,4 +1,4 @@
-"""What may come next on a line of ``%registry``: verbs, options, models, versions, stages, tags, variables."""
+"""Complete a line of ``%registry``: verbs, options, models, versions, stages, tags, variables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from registry_nb.rules import RULES
 
 #: A word, or the beginning of one: its quote may still be open.
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\$)+""", re.DOTALL)
-#: What stands before a key in a filter; people begin with the key.
+#: The prefix of a key in a filter; people begin with the key.
 _OF = re.compile(r"(?<![\w.])(metrics|params|tags)\.")
 #: Verbs whose first word is not a model.
 _OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox"}
-#: What may stand behind a field of a filter, and behind a comparison, by what its grammar calls it.
+#: The operators after a field of a filter and after a comparison, by their names in its grammar.
 _SIGNS = {
     "NULL": ("IS NULL", "IS NOT NULL"),
     "COMPARE": ("=", "!=", ">=", "<=", ">", "<"),
@@ -31,31 +31,24 @@ _SIGNS = {
     "AND": ("AND",),
     "OR": ("OR",),
 }
-#: Newest versions that are looked at for the keys of tags and metrics.
+#: Newest versions that are searched for the keys of tags and metrics.
 _RECENT = 20
 
 
 def completed(line: str, shell: Any) -> tuple[str, list[str]]:
-    """Return the word that is being typed behind ``%registry``, and what it may become.
-
-    Parameters
-    ----------
-    line : str
-        What stands behind ``%registry``, up to the cursor.
-    shell : InteractiveShell
-    """
+    """Return the word before the cursor and its completions; `line` is the text from ``%registry`` to the cursor."""
     words = _WORD.findall(line)
     typed = words.pop() if words and line.endswith(words[-1]) else ""
     before = list(map(_unquoted, words))
     try:
         registry = session.get_registry()
         if (place := _in_a_filter(before)) and not typed.startswith("-"):
-            begins = typed  # of a word, or within one that is quoted
+            begins = typed  # a word, or a part of a quoted one
             typed, found = _in_filter(place, before, typed, registry)
             found += [] if begins else _left(VERBS[before[0]], before)
         else:
             found = list(_offered(before, _unquoted(typed), Here(shell, None), registry))
-    except RegistryError:  # a completion is no place for it; running the line says it
+    except RegistryError:  # running the line reports it
         found = []
     begun = typed.casefold()
     begins = (begun, f'"{begun}')
@@ -65,7 +58,7 @@ def completed(line: str, shell: Any) -> tuple[str, list[str]]:
 
 
 def _in_a_filter(words: Sequence[str]) -> str:
-    """Return what a filter behind `words` would be about, versions, models or runs; nothing if there is none."""
+    """Return what a filter after `words` filters, or an empty text if no filter can follow."""
     if words and words[-1] == "--filter":
         return "version"
     noun = FILTERED.get(words[0], "") if words else ""
@@ -73,7 +66,7 @@ def _in_a_filter(words: Sequence[str]) -> str:
 
 
 def _in_filter(noun: str, words: Sequence[str], typed: str, registry: Registry) -> tuple[str, list[str]]:
-    """Return the end of a filter that is being typed, and what it may become."""
+    """Return the end of an unfinished filter, and its completions."""
     quote = typed[:1] if typed[:1] in {'"', "'"} else ""
     written = typed[len(quote) :]
     found = re.search(r"[A-Za-z_][\w.]*$", written)
@@ -83,11 +76,11 @@ def _in_filter(noun: str, words: Sequence[str], typed: str, registry: Registry) 
         return typed, [f"{quote}{name}" for name in _fields(noun, words, registry)]
     expected = filters.follows(begun)
     offered = [*_fields(noun, words, registry)] if "FIELD" in expected else []
-    return tail, [*offered, *(word for sign, told in _SIGNS.items() if sign in expected for word in told)]
+    return tail, [*offered, *(word for sign, words in _SIGNS.items() if sign in expected for word in words)]
 
 
 def _fields(noun: str, words: Sequence[str], registry: Registry) -> list[str]:
-    """Name the fields of a filter, those that are there first."""
+    """Name the fields of a filter, existing keys first."""
     names = words[1:2] if words[0] == "versions" or "--filter" in words else registry.store.model_names()[:_RECENT]
     recent = [version for name in names for version in list(_recent(registry, name))[: _RECENT if words[1:] else 3]]
     of: dict[str, Sequence[Any]] = {}
@@ -103,7 +96,7 @@ def _fields(noun: str, words: Sequence[str], registry: Registry) -> list[str]:
 
 
 def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -> Iterable[str]:
-    """Offer what may stand where `typed` stands, behind `words`."""
+    """Return the completions of `typed` after `words`."""
     if not words:
         return [*VERBS, "help"]
     verb = VERBS.get(words[0])
@@ -156,12 +149,12 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
 
 
 def _left(verb: Verb, words: Sequence[str]) -> list[str]:
-    """Name the options that were not given yet."""
+    """Name the options that are not on the line yet."""
     return [option for option in verb.options if option not in words]
 
 
 def _rules(registry: Registry, name: str) -> list[str]:
-    """Name the rules of a policy, as they begin; what they are about is quoted as one word of the line."""
+    """Name the beginnings of policy rules; each is one word of the line."""
     metrics = dict.fromkeys(key for version in _recent(registry, name) for key in version.metrics)
     return [*(f'metric("{key}")' for key in metrics), *(f'tag("{key}")' for key in _tags(registry, name)), *RULES]
 
@@ -181,7 +174,7 @@ def _models_or_references(registry: Registry, typed: str) -> list[str]:
     if found is None:
         return _names(registry)
     name = found[1]
-    if registry.store.model(name, latest=False) is None:  # or else its case is another
+    if registry.store.model(name, latest=False) is None:  # its case may differ
         name = next((one for one in registry.store.model_names() if one.casefold() == name.casefold()), name)
     offered = [*(f"{name}/{which}" for which in _whiches(registry, name)), *_at(registry, name)]
     return [_as_typed(reference) for reference in offered]
@@ -196,7 +189,7 @@ def _names(registry: Registry) -> list[str]:
 
 
 def _as_typed(name: str) -> str:
-    """Quote what would not be one word."""
+    """Quote a text that is not one word."""
     if re.fullmatch(r"[^\s\"'\\${}=-][^\s\"'\\${}]*", name):
         return name
     return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'

@@ -1,4 +1,4 @@
-"""The verbs that help to decide: what was in production when, what a policy asks for, who said yes."""
+"""The verbs that help to decide: earlier states, policies, approvals, comparisons on data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from registry_nb.notebook.grammar import (
     NAME,
     REF,
     TO,
+    Action,
     Misread,
     Notebook,
     Word,
@@ -29,10 +30,10 @@ from registry_nb.registry import Registry
 @verb(
     "asof",
     "Decide",
-    "the registry as it stood at a moment",
+    "the registry as it was at a moment",
     'asof "yesterday 09:00" Iris Production',
     argument("when", metavar="WHEN", help='2026-01-31T09:00, "3 March 2026", "-30d"; local time'),
-    argument("ref", metavar="REF", nargs="*", help="a model or a version; all models, if not given"),
+    argument("ref", metavar="REF", nargs="*", help="a model or a version; the default is all models"),
 )
 def _asof(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     past = registry.at(given.when)
@@ -60,10 +61,10 @@ def _timeline(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 @verb(
     "policy",
     "Decide",
-    "what a version has to meet before it gets a stage",
+    "the rules that a version must meet before it gets a stage",
     "policy Iris 'metric(\"accuracy\") >= 0.9' 'approved_by(1)'",
     NAME,
-    argument("rules", metavar="RULE", nargs="*", help="see registry_nb.rules; without any, the policy is shown"),
+    argument("rules", metavar="RULE", nargs="*", help="see registry_nb.rules; without rules, the policy is shown"),
     TO,
     argument("--none", action="store_true", help="remove the policy"),
     BECAUSE,
@@ -90,32 +91,28 @@ def _rules(words: Sequence[str]) -> list[str]:
     return rules
 
 
-@verb("evaluate", "Decide", "may a version get a stage? each rule, and what was found", "evaluate Iris 3", REF, TO)
+@verb("evaluate", "Decide", "whether a version meets the policy of a stage, rule by rule", "evaluate Iris 3", REF, TO)
 def _evaluate(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     ref, to = staged(given.ref, given.to)
     name, which = reference(ref, needs="evaluate Iris 3")
     return registry.evaluate(name, which, to=to)
 
 
-@verb("request", "Decide", "ask for a version to get a stage", "request Iris 3", REF, TO, BECAUSE, changes=True)
-def _request(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    ref, to = staged(given.ref, given.to)
-    name, which = reference(ref, needs="request Iris 3")
-    return registry.request(name, which, to=to, because=given.because)
+def _answer(action: str) -> Action:
+    def answer(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+        ref, to = staged(given.ref, given.to)
+        name, which = reference(ref, needs=f"{action} Iris 3")
+        return getattr(registry, action)(name, which, to=to, because=given.because)
+
+    return answer
 
 
-@verb("approve", "Decide", "say yes to a version", "approve Iris 3", REF, TO, BECAUSE, changes=True)
-def _approve(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    ref, to = staged(given.ref, given.to)
-    name, which = reference(ref, needs="approve Iris 3")
-    return registry.approve(name, which, to=to, because=given.because)
-
-
-@verb("reject", "Decide", "say no to a version", "reject Iris 3", REF, TO, BECAUSE, changes=True)
-def _reject(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    ref, to = staged(given.ref, given.to)
-    name, which = reference(ref, needs="reject Iris 3")
-    return registry.reject(name, which, to=to, because=given.because)
+for _action, _summary in {
+    "request": "ask for a version to get a stage",
+    "approve": "approve a requested version",
+    "reject": "reject a requested version",
+}.items():
+    verb(_action, "Decide", _summary, f"{_action} Iris 3", REF, TO, BECAUSE, changes=True)(_answer(_action))
 
 
 @verb(
@@ -132,16 +129,16 @@ def _inbox(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "shadow",
     "Decide",
-    "two versions on the same rows: would it answer differently?",
+    "compare the predictions of two versions on the same rows",
     "shadow Iris Production Staging --data X_test --truth y_test",
     NAME,
     argument("a", metavar="VERSION", help="the one that serves: a number, a stage, @alias"),
     argument("b", metavar="VERSION", help="the one that may replace it"),
     argument("--data", metavar="X", required=True, help="an expression of the notebook: the rows"),
     argument("--truth", metavar="y", help="an expression of the notebook: the true answers"),
-    argument("--by", metavar="COLUMN", help="a column whose values are told of by themselves"),
-    argument("--importances", action="store_true", help="of each column, by shuffling it; takes long"),
-    argument("--save", action="store_true", help="keep it in the history of the second, as evidence"),
+    argument("--by", metavar="COLUMN", help="a column; each of its values is also compared alone"),
+    argument("--importances", action="store_true", help="the importance of each column, by shuffling it; slow"),
+    argument("--save", action="store_true", help="keep it in the history of the second version, as evidence"),
     BECAUSE,
 )
 def _shadow(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:

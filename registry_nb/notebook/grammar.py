@@ -1,4 +1,4 @@
-"""What a verb of ``%registry`` is, and how its words are read: references, pairs, options."""
+"""The grammar of ``%registry``: verbs, and how their words are parsed: references, pairs, options."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from registry_nb.registry import Registry
 
 
 class Misread(UsageError):
-    """A line that cannot be read: it is told together with the line as it would be right."""
+    """A line that cannot be parsed; its message gets a corrected line."""
 
 
 class Expanded(str):
-    """What ``$name`` or ``{expression}`` became as a word; the value itself; and the Python that means it."""
+    """A word that was filled in by ``$name`` or ``{expression}``, with its value and its Python source."""
 
     __slots__ = ("key", "source", "value")
     key: str
@@ -40,7 +40,7 @@ class Expanded(str):
 
 
 class Word(str):
-    """A word that means something else than what was written: `raw`; its `key=`, if any; was anything `filled` in."""
+    """A word that was unquoted or partly filled in, with its `raw` text and its `key=`, if any."""
 
     __slots__ = ("filled", "key", "raw")
     key: str
@@ -55,18 +55,18 @@ class Word(str):
 
 
 class Shielded(str):
-    """A value that begins with a dash, and is not to be taken for an option: see `shielded`."""
+    """A value that begins with a dash but is not an option: see `shielded`."""
 
     __slots__ = ("word",)
     word: str
 
 
-#: Stands before it, so that argparse takes it for a value.
+#: The prefix that makes argparse accept it as a value.
 DASHED = "\ue000"
 
 
 def shielded(word: str) -> str:
-    """Keep a word that begins with a dash from being taken for an option."""
+    """Protect a word that begins with a dash from being parsed as an option."""
     if not re.match(r"-(?!\d)", word):
         return word
     made = Shielded(f"{DASHED}{word}")
@@ -75,12 +75,12 @@ def shielded(word: str) -> str:
 
 
 def unshielded(word: str) -> str:
-    """Take the shield away."""
+    """Undo `shielded`."""
     return word.word if isinstance(word, Shielded) else word
 
 
 class Notebook(Protocol):
-    """What a verb may ask of the notebook."""
+    """The notebook as verbs use it."""
 
     def variable(self, name: str) -> Any:
         """Return a variable, or the value of an expression."""
@@ -92,13 +92,13 @@ class Notebook(Protocol):
         """Set a variable."""
 
     def confirmed(self, question: str, *, given: bool) -> bool:
-        """Ask the person, unless `given` says it already; where nobody can answer, say that it has to be given."""
+        """Ask the user, unless `given`; where no input is possible, raise an error."""
 
     def next_cell(self, source: str) -> None:
         """Put source into the next cell."""
 
     def use(self, uri: str) -> Registry:
-        """Make a registry the current one; the empty text means the default one."""
+        """Make a registry the current one; an empty URI means the default one."""
 
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]
@@ -107,7 +107,7 @@ Action = Callable[[Notebook, Registry, argparse.Namespace], Any]
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb: where the help lists it, what it says, what it takes and what it does."""
+    """One verb: its group and texts in the help, its arguments and its action."""
 
     name: str
     group: str
@@ -125,16 +125,16 @@ class Verb:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are sentences."""
+    """A parser whose errors are sentences."""
 
     def error(self, message: str) -> NoReturn:
         message = message.replace(DASHED, "")
-        for pattern, sentence in _COMPLAINTS.items():
+        for pattern, sentence in _SENTENCES.items():
             message = re.sub(pattern, sentence, message)
         raise Misread(message)
 
 
-_COMPLAINTS = {
+_SENTENCES = {
     r"(?s)^the following arguments are required: (.*)": r"missing: \1",
     r"(?s)^argument (--[\w-]+): invalid int value: (.*)": r"\1 is a whole number, not \2",
     r"^argument (--[\w-]+): expected one argument$": r"\1 needs a value behind it",
@@ -151,7 +151,7 @@ def near_option(written: str, options: Iterable[str]) -> str | None:
 
 
 def parsed(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
-    """Read the words behind a verb."""
+    """Parse the words after a verb."""
     parser = _Parser(prog=f"%registry {verb.name}", add_help=False, allow_abbrev=False)
     for names, how in verb.arguments:
         parser.add_argument(*names, **{key: value for key, value in how.items() if key != "help"})
@@ -184,9 +184,9 @@ def verb(
     example: str,
     *arguments: Argument,
     changes: bool = False,
-    idle: str = "it was so already",
+    idle: str = "already in that state",
 ) -> Callable[[Action], Action]:
-    """Put a function into the table of verbs; `idle` says why a change changed nothing."""
+    """Add a function to the table of verbs; `idle` is the message for a change without effect."""
 
     def add(action: Action) -> Action:
         VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle)
@@ -196,7 +196,7 @@ def verb(
 
 
 def argument(*names: str, **options: Any) -> Argument:
-    """Describe a word or an option, as ``argparse`` takes it."""
+    """Describe a word or an option for ``argparse``."""
     return names, options
 
 
@@ -212,9 +212,9 @@ STAGES = ", ".join(Stage)
 NAME = argument("name", metavar="NAME", type=named, help="a registered model")
 REF = argument("ref", metavar="REF", nargs="+", help=REFERENCE)
 FILTER = argument("filter", nargs="?", default="", metavar="FILTER", help="such as \"user = 'ada'\"")
-LIMIT = argument("--limit", type=int, metavar="N", help="not more than so many")
+LIMIT = argument("--limit", type=int, metavar="N", help="at most so many")
 BECAUSE = argument("--because", metavar="TEXT", default="", help="the reason, for the history")
-TO = argument("--to", metavar="STAGE", help="Production or Staging; Production, if not given")
+TO = argument("--to", metavar="STAGE", help="Production (the default) or Staging")
 YES = argument("--yes", action="store_true", help="do not ask")
 
 
@@ -242,7 +242,7 @@ def reference(words: Sequence[str], *, needs: str = "", model_too: bool = False)
 
 
 def is_which(word: str) -> bool:
-    """Tell whether a word can mean a version."""
+    """Return whether a word can mean a version."""
     try:
         parse_which(word)
     except Invalid:
@@ -275,7 +275,7 @@ def _stage_of(word: str) -> Stage | None:
 
 
 def is_whole(word: str) -> bool:
-    """Tell whether a word names a version by itself: ``Iris/3``, ``Iris@champion``."""
+    """Return whether a word names a model and its version: ``Iris/3``, ``Iris@champion``."""
     return re.search(r"[/@]", named(word)) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a registry has, for the words of a line: names of models, versions, aliases, metrics; misspelt ones, too."""
+"""The names in a registry, for correcting lines: models, versions, aliases, metrics, also misspelt ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Any
 
 from registry_nb.registry import Registry
 
-#: Models and versions of each that are looked at for keys.
+#: Models, and versions of each, that are searched for keys.
 _MODELS, _VERSIONS = 20, 5
 
 
 class Known:
-    """The names of a registry, asked once.
-
-    Parameters
-    ----------
-    registry : Registry
-    """
+    """The names in a registry, read once."""
 
     def __init__(self, registry: Registry) -> None:
         self._store = registry.store
@@ -26,7 +21,7 @@ class Known:
         self._folded = {name.casefold(): name for name in reversed(self.names)}
 
     def exact(self, word: str) -> str | None:
-        """Return the model of a word, whatever its case."""
+        """Return the model that a word names, ignoring case."""
         return word if word in self.names else self._folded.get(word.casefold())
 
     def near(self, word: str) -> str | None:

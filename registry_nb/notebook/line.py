@@ -1,25 +1,24 @@
-"""A line of ``%registry``: split into words, parsed by its verb's entry in the table, answered with one record."""
+"""Run a line of ``%registry``: split it into words, parse them for the verb, and call its action."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import functools
-import itertools
 import re
 import sys
 import threading
-import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from IPython.core.error import UsageError
 
 from registry_nb import session
+from registry_nb.context import recorded
 from registry_nb.display.cells import visible
+from registry_nb.display.provenance import same_bytes
 from registry_nb.display.sentences import sentence
-from registry_nb.display.sheets import same_bytes
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import SERVING, Event, Stage
 from registry_nb.domain.secrets import masked
@@ -32,9 +31,9 @@ from registry_nb.operations.diff import Diff
 from registry_nb.provenance import capture
 from registry_nb.registry import Registry
 
-#: Words separated by blanks; quotes hold a word together, and so do braces, and brackets behind a name.
+#: Words are separated by blanks, but not inside quotes, braces, or brackets after a name.
 _WORD = re.compile(rf"""(?:{BRACES}|{QUOTED}|(?<=[\w\])]){BRACKETS}|[^\s"'\\]|\\.)+""", re.DOTALL)
-#: Characters of a line that is proposed.
+#: Characters of the longest line that is suggested.
 _LONGEST = 300
 #: A variable that the answer is to be kept in.
 _ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(?=[^=\s])")
@@ -43,37 +42,29 @@ _OPTION = re.compile(r"(--[\w-]+)=(.*)", re.DOTALL)
 
 
 def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | None) -> Any:
-    """Do what a line says; what goes wrong keeps its type, and is told in one line.
+    """Run a line, and the cell below ``%%registry``; errors keep their type, with a message of one line.
 
-    Parameters
-    ----------
-    magics : RegistryMagics
-        Its shell and its settings.
-    line : str
-    cell : str or None
-        The cell below ``%%registry``.
-    local : mapping or None
-        The variables of the function that the line stands in.
+    `local` has the variables of the function that contains the line.
     """
     here = Here(magics.shell, local)
     try:
-        return _answered(magics, line, cell, here)
+        return _result(magics, line, cell, here)
     except Misread as error:
         raise UsageError(_one_line(advised(error, line, here))) from None
     except UsageError as error:
         raise UsageError(_one_line(error)) from None
     except RegistryError as error:
         error.args = (_one_line(advised(error, line, here)),)
-        if isinstance(error, ImportError):  # which keeps it twice
+        if isinstance(error, ImportError):  # which also keeps the message here
             error.msg = error.args[0]
-        told = f"{type(error).__name__}: {error}"
-        # IPython's hook; not a lambda, which would keep the error from crossing to another process.
-        error._render_traceback_ = functools.partial(list, (told,))  # type: ignore[attr-defined]
+        text = f"{type(error).__name__}: {error}"
+        # IPython's hook; not a lambda, which could not be pickled for another process.
+        error._render_traceback_ = functools.partial(list, (text,))  # type: ignore[attr-defined]
         raise
 
 
 def use(shell: Any, uri: str) -> None:
-    """Choose a registry, as ``%registry use`` does."""
+    """Make a registry the current one, as ``%registry use`` does."""
     Here(shell, None).use(uri)
 
 
@@ -115,55 +106,48 @@ def _elsewhere(text: str, name: str, here: Here) -> str:
 
 
 def _loosely(line: str) -> list[str]:
-    """Split a line into words, also one whose quotes are not in order."""
+    """Split a line into words, also if its quotes are not balanced."""
     try:
         return [f"{DASHED}{word.word}" if isinstance(word, Shielded) else word for word in _split(line.rstrip(" ;"))]
     except UsageError:
         return [word.strip("'\"") or word for word in line.split()]
 
 
-def _answered(magics: Any, line: str, cell: str | None, here: Here) -> Any:
+def _result(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     written = line.rstrip()
     words = _split(written.removesuffix(";"))
     if cell is not None:
         _run_cell(magics.shell, words, cell)
-    if words and re.match(r"[\w.]+\(", words[0]):  # Python's way to write a call
+    if words and re.match(r"[\w.]+\(", words[0]):  # a call, as in Python
         _known(words[0])
     words = [here.expanded(word) for word in words]
-    asks = [word for word in words if word not in {"-h", "--help"}]
-    if not asks or asks == ["help"]:
+    plain = [word for word in words if word not in {"-h", "--help"}]
+    if not plain or plain == ["help"]:
         return overview()
-    if asks[0] == "help" or asks != words:
-        return page(_known(asks[1] if asks[0] == "help" else asks[0]))
+    if plain[0] == "help" or plain != words:
+        return page(_known(plain[1] if plain[0] == "help" else plain[0]))
     verb = _known(words[0])
     given = parsed(verb, words[1:])
     registry = session.get_registry()
-    echo = verb.changes and magics.echo and not written.endswith(";")
-    names = _models(verb, given) if echo else []
-    before = _holders(registry, names[0]) if names else {}
-    marks = {name: _last(registry, name) for name in names}
     called = Echo(registry, here)
     if "yes" in given and not magics.confirm:
         given.yes = True
     body = contextlib.nullcontext() if cell is None else capture.cell(cell)
-    with body, _one_line_warnings():
+    with body, _one_line_warnings(), recorded() as events:
         result = verb.action(here, cast("Registry", called), given)
     result = registry if result is called else result
-    if echo and called.lines:
-        moves = _moves(registry, names[-1] if verb.name == "rename" else names[0], before)
-        if not moves and not is_question(verb, given):
-            moves = [_done(registry, marks, verb)]
+    if verb.changes and magics.echo and not written.endswith(";") and called.lines:
         twin = same_bytes(cast("Any", result)) if verb.name == "register" else ""
         python = visible(masked("; ".join(called.lines))[0])
-        told = "   ".join(filter(None, [*moves, twin, python]))
-        magics.shell.display_pub.publish({"text/plain": told})
+        text = "   ".join(filter(None, [_outcome(registry, verb, given, events), twin, python]))
+        magics.shell.display_pub.publish({"text/plain": text})
     if isinstance(result, Listing) and not isinstance(result, Diff) and not result:
         result = Listing(empty=remedies.in_a_line(result.empty))
     return result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
 
 
 def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
-    """Run a cell whose line is in order; its ``$name`` and ``{expression}`` are about what the cell makes."""
+    """Run a cell after its line was parsed; ``$name`` and ``{expression}`` are filled in after it ran."""
     if words[:1] != ["register"]:
         raise UsageError("%%registry runs a cell and registers what it made: %%registry register model as Iris")
     parsed(VERBS["register"], words[1:])
@@ -174,18 +158,18 @@ def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
 
 
 def _awaits(shell: Any, cell: str) -> bool:
-    """Tell whether a cell needs the event loop, which runs this one already."""
+    """Return whether a cell needs the event loop, which is running already."""
     try:
         return bool(shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)))
-    except SyntaxError:  # the cell says so when it is run
+    except SyntaxError:  # running the cell reports it
         return False
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- words -------------------------------------------------------------------------------------------------------------
 
 
 def _split(line: str) -> list[str]:
-    """Split as a shell does, but keep the quotes, which say that nothing is to be expanded."""
+    """Split as a shell does, but keep the quotes: quoted text is not expanded."""
     words, position = list[str](), 0
     while rest := line[position:].lstrip():
         position = len(line) - len(rest)
@@ -207,7 +191,7 @@ def _known(name: str) -> Verb:
     return VERBS[name]
 
 
-# -- what is told ----------------------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------------------------
 
 
 def _one_line(error: object) -> str:
@@ -216,19 +200,16 @@ def _one_line(error: object) -> str:
 
 @contextlib.contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """Show the registry's warnings in one line, without the line of IPython that they came through.
+    """Show the registry's warnings in one line, without the source line in IPython.
 
-    Only in the main thread: what `warnings` catches, it catches for all threads, and two that do so at once may leave
-    the process without warnings for good.
+    Only in the main thread: `warnings` catches those of all threads, and two that catch at once may leave the process
+    without warnings for good.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with warnings.catch_warnings(record=True) as warned:
-        try:
-            yield
-        finally:
-            caught = list(warned)
+    with warnings.catch_warnings(record=True) as caught:
+        yield
     for warning in caught:
         if issubclass(warning.category, RegistryWarning):
             sys.stderr.write(f"{warning.category.__name__}: {warning.message}\n")
@@ -236,53 +217,31 @@ def _one_line_warnings() -> Iterator[None]:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def is_question(verb: Verb, given: argparse.Namespace) -> bool:
-    """Tell whether a line of a verb that changes something only asks."""
-    return bool(vars(given).get("dry_run")) or (verb.name == "policy" and not given.rules and not given.none)
+def _outcome(registry: Registry, verb: Verb, given: argparse.Namespace, events: Sequence[Event]) -> str:
+    """Describe what a line changed, by the events that it wrote."""
+    if events:
+        return _stage_moves(registry, events) or visible(masked(sentence(events))[0])
+    only_asks = vars(given).get("dry_run") or (verb.name == "policy" and not given.rules and not given.none)
+    return "" if only_asks else f"Nothing changed: {verb.idle}"
 
 
-def _models(verb: Verb, given: argparse.Namespace) -> list[str]:
-    """Return the names of the models that a line is about; where there are two, the new one is the second."""
-    about: Any = getattr(given, "ref", None) or getattr(given, "words", None) or given.name
-    first = about if isinstance(about, str) else about[0]
-    names = [re.split(r"[/@]", first.removeprefix("models:/"))[0]]
-    new = given.words[-1] if verb.name == "copy" else getattr(given, "new", None)
-    return names if new is None else [*names, unicodedata.normalize("NFC", str(new))]
-
-
-def _last(registry: Registry, name: str) -> str:
-    return next((event.id for event in registry.store.events(name, newest_first=True)), "")
-
-
-def _done(registry: Registry, marks: Mapping[str, str], verb: Verb) -> str:
-    """Say what the line did, as the history tells it."""
-    events = list[Event]()
-    old = set(marks.values())  # of both names: a renamed model keeps its history
-    for name in marks:
-        newer = itertools.takewhile(lambda event: event.id not in old, registry.store.events(name, newest_first=True))
-        events += [event for event in newer if event.user == registry.user]
-    if not events:
-        return f"Nothing changed: {verb.idle}"
-    return visible(masked(sentence(events[::-1]))[0])
-
-
-def _holders(registry: Registry, name: str) -> dict[Stage, Sequence[int]]:
-    return {stage: registry.store.holders(name, stage) for stage in SERVING}
-
-
-def _moves(registry: Registry, name: str, before: Mapping[Stage, Sequence[int]]) -> list[str]:
-    """Say who holds which stage now, and who was archived: ``Production: 2 → 3; 2 is archived``."""
-    after = _holders(registry, name)
-    told = [
-        f"{stage}: {_listed(before[stage])} → {_listed(after[stage])}"
-        for stage in reversed(SERVING)
-        if tuple(before[stage]) != tuple(after[stage])
+def _stage_moves(registry: Registry, events: Sequence[Event]) -> str:
+    """Describe moves between stages: ``Production: 2 → 3; 2 is archived``."""
+    moves = [
+        (event.version or 0, event.from_stage, event.to_stage)
+        for event in events
+        if event.from_stage and event.to_stage
     ]
-    left = sorted({number for stage in SERVING for number in before[stage] if number not in after[stage]})
-    records = (registry.store.version(name, number) for number in left)
-    gone = [record.version for record in records if record is not None and record.stage is Stage.ARCHIVED]
-    return ["; ".join([*told, *(f"{number} is archived" for number in gone)])] if told else []
+    parts = []
+    for stage in reversed(SERVING):
+        left = {number for number, old, _ in moves if old == stage}
+        joined = {number for number, _, new in moves if new == stage}
+        if left or joined:
+            holders = set(registry.store.holders(events[0].name, stage))
+            parts.append(f"{stage}: {_listed(holders - joined | left)} → {_listed(holders)}")
+    archived = sorted(number for number, old, new in moves if old in SERVING and new == Stage.ARCHIVED)
+    return "; ".join([*parts, *(f"{number} is archived" for number in archived)])
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "–"
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers))) or "–"

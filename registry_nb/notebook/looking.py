@@ -1,4 +1,4 @@
-"""The verbs that look: listings, one record, its history, what is different, what is damaged."""
+"""The verbs that read: listings, records, histories, differences, checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
-from registry_nb.display.sheets import cells_of
+from registry_nb.display.provenance import cells_of
 from registry_nb.notebook.grammar import (
     FILTER,
     LIMIT,
@@ -99,14 +99,14 @@ def _search(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "compare",
     "Look",
-    "two versions: what is different",
+    "the differences of two versions",
     "compare Iris 2 3",
     argument("words", metavar="REF REF", nargs="+", help="Iris/2 Iris/3, Iris 2 Iris 3, Iris 2 3, or Iris/2 {model}"),
-    argument("--all", action="store_true", help="what is the same, too"),
+    argument("--all", action="store_true", help="also equal values"),
 )
 def _compare(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     *words, last = given.words
-    if isinstance(last, Expanded) and not isinstance(last.value, (str, int)):  # an object that nobody registered yet
+    if isinstance(last, Expanded) and not isinstance(last.value, (str, int)):  # an object that is not registered
         return registry.diff(uri_of(words, needs="compare Iris 2 {model}"), last.value, equal=given.all)
     return registry.diff(*two_uris(given.words, needs="compare Iris 2 3"), equal=given.all)
 
@@ -117,14 +117,14 @@ def _compare(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "a picture of a metric over the versions",
     "plot Iris accuracy",
     NAME,
-    argument("metric", nargs="?", metavar="METRIC", help="the first that the versions have, if not given"),
-    argument("--filter", default="", metavar="FILTER", help="which versions, as in versions"),
+    argument("metric", nargs="?", metavar="METRIC", help="the default is the first that the versions have"),
+    argument("--filter", default="", metavar="FILTER", help="the versions, as in the verb versions"),
 )
 def _plot(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.plot(given.name, given.metric, filter=given.filter)
 
 
-@verb("inspect", "Look", "what loading a model would run, and whose it is", "inspect Iris/Production", REF)
+@verb("inspect", "Look", "what loading a model would run, and its origin", "inspect Iris/Production", REF)
 def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.inspect(uri_of(given.ref, needs="inspect Iris 3"))
 
@@ -135,10 +135,8 @@ def _inspect(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     "look for damage: journal, history, stages, bytes",
     "check --deep",
     argument("--deep", action="store_true", help="predict the probe rows of every version again"),
-    argument(
-        "--repair", action="store_true", help="keep what is intact, remove what no version uses and is older than a day"
-    ),
-    argument("--now", action="store_true", help="with --repair: remove what nothing uses now"),
+    argument("--repair", action="store_true", help="keep what is intact, remove what no version has used for a day"),
+    argument("--now", action="store_true", help="with --repair: remove everything unused now"),
 )
 def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.check(deep=given.deep, repair=given.repair, **({"older_than": timedelta(0)} if given.now else {}))
@@ -151,6 +149,6 @@ def _cells(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return cells_of(version, altered=is_altered(registry.store, version))
 
 
-@verb("panel", "Look", "the panel, live", "panel Iris", argument("name", nargs="?", metavar="NAME", type=named))
+@verb("panel", "Look", "the panel", "panel Iris", argument("name", nargs="?", metavar="NAME", type=named))
 def _panel(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.panel(given.name)

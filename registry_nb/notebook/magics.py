@@ -1,6 +1,6 @@
-"""``%registry`` itself: its settings, its completions, its errors in one line.
+"""The magics ``%registry`` and ``%%registry``, with their settings and completions.
 
-It is loaded with the extension, and imports nothing of the registry: what a line needs comes with the first one.
+This module is loaded with the extension and imports nothing of the registry: the first line loads what it needs.
 """
 
 from __future__ import annotations
@@ -30,11 +30,9 @@ class RegistryMagics(Magics):
     display = Enum(("html", "text", "frame"), "html", help="How records are shown; frame: listings as pandas").tag(
         config=True
     )
-    uri = Unicode("", help="Setting it chooses the registry, as %registry use does; empty is the default one").tag(
-        config=True
-    )
+    uri = Unicode("", help="The current registry, as %registry use sets it; empty is the default one").tag(config=True)
     limit = Int(50, min=1, help="Rows of a listing that are shown").tag(config=True)
-    echo = Bool(default_value=True, help="Say in one line who holds which stage now, and the Python that does it").tag(
+    echo = Bool(default_value=True, help="Show below a change the versions in each stage, and its Python").tag(
         config=True
     )
     confirm = Bool(default_value=True, help="Ask before something is deleted").tag(config=True)

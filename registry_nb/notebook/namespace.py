@@ -1,4 +1,4 @@
-"""The notebook as a line of ``%registry`` sees it: variables, questions, the next cell, and its calls in Python."""
+"""The notebook for a line of ``%registry``: its variables, questions, the next cell, and calls written as Python."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import functools
 import inspect
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 from registry_nb import session
-from registry_nb.display.cells import is_expression, predicts
+from registry_nb.display import variables
+from registry_nb.display.variables import is_expression
 from registry_nb.domain.records import Stage
-from registry_nb.errors import close, pass_signals, shown
+from registry_nb.errors import Invalid
 from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
 from registry_nb.registry import Registry
 
 QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
-#: Braces around an expression, which may have strings, dicts and sets in it.
+#: Braces around an expression, which may contain strings, dicts and sets.
 BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED})*\}}"""
 for _ in range(3):
     BRACES = rf"""\{{(?>[^{{}}"']|{QUOTED}|{BRACES})*\}}"""
-#: Brackets of a call or an index, which may have strings and brackets in them.
+#: Brackets of a call or an index, which may contain strings and brackets.
 BRACKETS = rf"""(?:\((?>[^()\[\]{{}}"']|{QUOTED})*\)|\[(?>[^()\[\]{{}}"']|{QUOTED})*\])"""
 for _ in range(3):
     _INNER = rf"""(?>[^()\[\]{{}}"']|{QUOTED}|{BRACES}|{BRACKETS})*"""
@@ -32,10 +33,10 @@ for _ in range(3):
 _NAME = r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)"
 #: A whole word, or a whole value, that is an expression.
 _WHOLE = rf"((?:[\w.-]+=)*)(?:\$([^\W\d]\w*(?:\.[^\W\d]\w*|{BRACKETS})*)|({BRACES}))"
-#: What a word is made of.
+#: The parts of a word.
 _PART = rf"(?P<braces>{BRACES})|{_NAME}|(?P<quoted>{QUOTED})|\\(?P<escaped>.)|(?P<plain>\$\$|.)"
-#: What a verb asks before it acts is no part of the Python that does the same.
-_ASKING = {"model", "version"}
+#: Queries before an action, which are left out of its Python.
+_QUERIES = {"model", "version"}
 
 
 @functools.cache
@@ -45,30 +46,24 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Here:
-    """The notebook as a line sees it: its variables, and those of the function that the line stands in."""
+    """The notebook for one line: its variables, and those of the function that contains the line."""
 
     def __init__(self, shell: Any, local: Mapping[str, Any] | None) -> None:
         self._shell = shell
         nested = local is not None and local is not shell.user_ns
         self._names = {**shell.user_ns, **local} if nested and local else shell.user_ns
-        #: Values by their identity, and the Python that means them.
+        #: Values by identity, with their Python source.
         self.sources: dict[int, tuple[Any, str]] = {}
 
     def variable(self, name: str) -> Any:
-        """Return a variable, or the value of an expression, of which nothing is filled in."""
+        """Return a variable, or the value of an expression in which nothing was filled in."""
         if isinstance(name, Expanded):
             return self._seen(name.value, name.source)
-        if name in self._names:
-            return self._seen(self._names[name], str(name))
-        written = name.raw if isinstance(name, Word) else name
-        if is_expression(written) and not written.isidentifier():
-            return self.value(written)
-        raise Misread(
-            f"there is no variable {shown(name)} in this notebook{close(name, self.models() or self.names())}"
-        )
+        text = name.raw if isinstance(name, Word) and name not in self._names else str(name)
+        return self._evaluated_by(variables.variable, text)
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a variable."""
+        """Return whether there is a variable."""
         return name in self._names
 
     def registries(self) -> list[tuple[str, Registry]]:
@@ -77,37 +72,28 @@ class Here:
 
     def models(self) -> list[str]:
         """Name the variables that could be registered."""
-        return [name for name in self.names() if predicts(self._names[name])]
+        return [*variables.models(self._names, self._shell.user_ns_hidden)]
 
     def names(self) -> list[str]:
         """Name the notebook's own variables."""
-        hidden = self._shell.user_ns_hidden
-        return [name for name in list(self._names) if name[0] != "_" and name not in hidden]
+        return variables.names(self._names, self._shell.user_ns_hidden)
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression."""
         if isinstance(expression, Expanded):
             return self._seen(expression.value, expression.source)
-        if isinstance(expression, Word):  # a value of the notebook names a variable, but is never run
+        if isinstance(expression, Word):  # a filled-in value can name a variable, but is never run as code
             if expression.filled and not is_expression(expression.raw):
                 return self.variable(expression)
             expression = expression.raw
-        try:
-            found = eval(expression, self._names)  # noqa: S307  # the user's own cell
-        except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
-            pass_signals(error)
-            meant = close(error.name, self.names()) if isinstance(error, NameError) and error.name else ""
-            told = f"{type(error).__name__}: {error}"
-            kind = Misread if isinstance(error, SyntaxError) else UsageError  # the line may have been meant otherwise
-            raise kind(f"{shown(expression)} cannot be evaluated: {told}{meant}") from None
-        return self._seen(found, expression)
+        return self._evaluated_by(variables.evaluate, expression)
 
     def assign(self, name: str, value: Any) -> None:
         """Set a variable of the notebook."""
         self._shell.push({name: value})
 
     def confirmed(self, question: str, *, given: bool) -> bool:
-        """Ask the person, unless `given` says it already."""
+        """Ask the user, unless `given`."""
         if given:
             return True
         try:
@@ -120,17 +106,17 @@ class Here:
         self._shell.set_next_input(source)
 
     def use(self, uri: str) -> Registry:
-        """Make a registry the current one; one that cannot be opened stays away."""
+        """Make a registry the current one, if it can be opened."""
         registry = session.registry_at(uri or None)
-        assert registry.store is not None  # opens it, or says why not; nothing is made before the first write
+        assert registry.store is not None  # opens it, or raises; only the first write creates it
         return session.set_registry(registry if uri else None)
 
     def expanded(self, word: str) -> str:
-        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does; take its quotes away.
+        """Expand ``$name`` and ``{expression}`` in a word or a value, as IPython does, and remove its quotes.
 
-        One that is the whole word keeps its value. What is quoted is left alone. What in braces around a whole word is
-        the inside of a dictionary is the dictionary. No name that there is not is left as it is written, unlike in
-        IPython: a loop would do its work on one model, again and again.
+        An expression that is the whole word keeps its value. Quoted text is not expanded. Braces around the items of a
+        dictionary are that dictionary. An unknown name is an error, unlike in IPython, which leaves it as it is: a loop
+        would then work on the same model again and again.
         """
         if isinstance(word, Shielded):
             return shielded(self.expanded(word.word))
@@ -155,7 +141,7 @@ class Here:
         return shielded(Word(key, "".join(texts), word, filled=filled))
 
     def _filled(self, part: re.Match[str]) -> tuple[str, bool]:
-        """Return what a part of a word means, and whether it is a value of the notebook."""
+        """Return the text of a part of a word, and whether it was filled in."""
         if part["quoted"]:
             return _unquoted(part["quoted"]), False
         if braces := part["braces"]:
@@ -167,7 +153,7 @@ class Here:
         return part["escaped"] or part["plain"][0], False
 
     def _evaluated(self, source: str) -> tuple[Any, str]:
-        """Return the value of what stands in braces, with or without a format behind a colon, and the Python for it."""
+        """Return the value of an expression in braces, also with a format after a colon, and its Python source."""
         colons = [] if is_expression(source) else [found.start() for found in re.finditer(":", source)]
         for place in colons:
             if is_expression(source[:place]):
@@ -175,8 +161,17 @@ class Here:
                 break
         return self.value(source), source
 
+    def _evaluated_by(self, evaluate: Callable[..., Any], text: str) -> Any:
+        try:
+            value = evaluate(text, self._names, self._shell.user_ns_hidden)
+        except Invalid as error:
+            # Code that ran and failed was meant as code; anything else may be a line that was meant in another way.
+            ran = error.__cause__ is not None and not isinstance(error.__cause__, SyntaxError)
+            raise (UsageError if ran else Misread)(str(error)) from None
+        return self._seen(value, text)
+
     def _seen(self, value: Any, source: str) -> Any:
-        self.sources[id(value)] = value, source  # the value is kept, so that no other gets its identity
+        self.sources[id(value)] = value, source  # the value is kept, so no other object gets its identity
         return value
 
 
@@ -185,14 +180,7 @@ def _unquoted(word: str) -> str:
 
 
 class Echo:
-    """A registry that writes down which of its methods a verb called, as Python.
-
-    Parameters
-    ----------
-    registry : Registry
-    here : Here
-        It knows what values are called in the notebook.
-    """
+    """A registry that records the method calls of a verb as lines of Python."""
 
     def __init__(self, registry: Registry, here: Here) -> None:
         self._registry = registry
@@ -200,14 +188,14 @@ class Echo:
         self.lines: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._registry, name)
-        if not inspect.ismethod(found) or name in _ASKING:
-            return found
+        member = getattr(self._registry, name)
+        if not inspect.ismethod(member) or name in _QUERIES:
+            return member
 
-        @functools.wraps(found)
+        @functools.wraps(member)
         def called(*given: Any, **named: Any) -> Any:
-            result = found(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
-            self.lines.append(f"registry.{name}({', '.join(self._written(found, given, named))})")
+            result = member(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
+            self.lines.append(f"registry.{name}({', '.join(self._written(member, given, named))})")
             return result
 
         return called
@@ -221,8 +209,8 @@ class Echo:
         return words
 
     def _source(self, value: Any) -> str:
-        """Write a value as Python: by the name or the expression that the line gave, else as a literal."""
-        if isinstance(value, Expanded) and value == str(value.value):  # nor would a secret be told that a name hides
+        """Write a value as Python: the name or the expression of the line, else a literal."""
+        if isinstance(value, Expanded) and value == str(value.value):  # which also keeps a secret behind its name
             return value.source if isinstance(value.value, str) else f"str({value.source})"
         if isinstance(value, str):
             return repr(str(value))
@@ -239,7 +227,7 @@ class Echo:
 
 
 def _number(value: Real) -> str:
-    """Write a number as Python's own, whoever's type it is; NaN and the infinite have no literal."""
+    """Write a number of any type as a number of Python; NaN and infinity have no literal."""
     if isinstance(value, Integral):
         return repr(int(value))
     written = repr(float(value))
@@ -247,7 +235,7 @@ def _number(value: Real) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Take away what a word knows about itself: the registry keeps words."""
+    """Convert expanded words to plain strings, which the registry keeps."""
     if isinstance(value, Expanded):
         return str(value)
     if type(value) is dict:
@@ -256,10 +244,10 @@ def _plain(value: Any) -> Any:
 
 
 def _is_left_out(value: Any, default: Any) -> bool:
-    """Whether a call means the same without it; only of plain values: an array has its own idea of equality."""
+    """Return whether an argument equals its default; only for plain values, as arrays compare element-wise."""
     if value is default or (isinstance(value, dict) and not value):
         return True
     if isinstance(value, list) and not value:
-        return default is not None  # of `policy`, an empty list is not the same as none
+        return default is not None  # for `policy`, an empty list is not the same as None
     alike = type(value) is type(default) or (isinstance(value, str) and isinstance(default, Stage))
     return isinstance(value, (str, int, float)) and alike and bool(value == default)

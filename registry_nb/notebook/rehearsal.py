@@ -1,4 +1,4 @@
-"""A line of ``%registry`` tried without a registry and without a notebook: how far it would come, and with what."""
+"""Rehearse a line of ``%registry`` without a registry and a notebook: find the call that it would make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 from IPython.core.error import UsageError
 
-from registry_nb.display.cells import is_expression
+from registry_nb.display.variables import is_expression
 from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.domain.records import Stage
 from registry_nb.domain.uris import parse_uri
@@ -23,14 +23,9 @@ from registry_nb.rules import parsed as parsed_rule
 
 
 def rehearsed(words: Sequence[str], knows: Callable[[str], bool]) -> object:
-    """Return what a line would call first, or None if it cannot be read that far; nothing is done or evaluated.
+    """Return the first call of a line, or None if it is wrong before that; nothing is done or evaluated.
 
-    Parameters
-    ----------
-    words : sequence of str
-        Without their quotes.
-    knows : callable
-        Whether the notebook has a variable.
+    `words` have no quotes; `knows` returns whether the notebook has a variable.
     """
     if not words or words[0] not in VERBS:
         return None
@@ -38,7 +33,7 @@ def rehearsed(words: Sequence[str], knows: Callable[[str], bool]) -> object:
     options = {name for names, _ in verb.arguments for name in names}
     plain = [word if word in options else shielded(word) for word in words[1:]]
     try:
-        verb.action(cast("Any", _Nobody(knows)), cast("Any", _Nothing()), parsed(verb, plain))
+        verb.action(cast("Any", _EmptyNotebook(knows)), cast("Any", _EmptyRegistry()), parsed(verb, plain))
     except _Reached as reached:
         return reached.args
     except (UsageError, RegistryError):
@@ -46,20 +41,20 @@ def rehearsed(words: Sequence[str], knows: Callable[[str], bool]) -> object:
     return verb.name
 
 
-class _Reached(Exception):  # no error: the line came as far as the registry
-    """A line came as far as a call, which is in its arguments."""
+class _Reached(Exception):  # no error: it stops the rehearsal
+    """A line reached the call in its arguments."""
 
 
-class _Nothing:
-    """A registry that does nothing, and reads what can be read wrongly; it may be that of a moment."""
+class _EmptyRegistry:
+    """A registry that does nothing but check arguments, also at a moment."""
 
     def __init__(self, when: str = "") -> None:
         self._when = when
 
-    def at(self, when: str) -> _Nothing:
+    def at(self, when: str) -> _EmptyRegistry:
         """Return the registry of a moment."""
         moment(when)
-        return _Nothing(when)
+        return _EmptyRegistry(when)
 
     def __getattr__(self, name: str) -> Any:
         def called(*given: Any, **named: Any) -> NoReturn:
@@ -77,7 +72,7 @@ class _Nothing:
         return called
 
 
-#: How arguments are checked that are wrong whatever the registry holds.
+#: Checks of arguments that do not depend on the content of a registry.
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "name": checked_name,
     "new": checked_name,
@@ -89,13 +84,13 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "since": moment,
     "require": lambda rules: list(map(parsed_rule, rules)),
 }
-#: What a listing, or a picture, is of.
+#: What listings and pictures show.
 _NOUNS = {"models": "model", "versions": "version", "plot": "version", "runs": "run"}
 _TO_SERVE = {"promote", "request", "approve", "reject", "evaluate", "policy"}
 
 
-class _Nobody:
-    """A notebook that evaluates nothing, and knows which variables there are."""
+class _EmptyNotebook:
+    """A notebook that evaluates nothing, but knows its variables."""
 
     def __init__(self, knows: Callable[[str], bool]) -> None:
         self._knows = knows
@@ -107,11 +102,11 @@ class _Nobody:
         return name
 
     def value(self, expression: str) -> Any:
-        """Return a mapping, which is what the expression may have to be, if it is an expression."""
+        """Return a mapping, which every use accepts, if the text is an expression."""
         if not is_expression(expression):
             raise UsageError(expression)
         return {expression: 1.0}
 
     def use(self, uri: str) -> NoReturn:
-        """Choose no registry."""
+        """Stop here."""
         raise _Reached("use", uri)

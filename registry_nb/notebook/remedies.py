@@ -1,8 +1,7 @@
-"""What a wrong line of ``%registry`` was meant to be: the user's own words, as a line that can be run.
+"""Suggest a corrected line for a wrong line of ``%registry``, made of the user's own words.
 
-A line is taken apart by the shape of its verb, put together again (`arranging`), and rehearsed before it is shown: by
-the verb's own action, with a registry that does nothing. So a verb needs one row in a table of `speech`, and no parser
-of its own.
+A line is arranged in the shape of its verb (`arranging`), and rehearsed before it is shown: the verb's own action runs
+with a registry that does nothing. So a verb needs one row in a table of `speech`, but no parser of its own.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from difflib import get_close_matches
 from registry_nb import errors
 from registry_nb.domain.records import Stage
 from registry_nb.errors import RegistryError, shown
-from registry_nb.notebook.arranging import Lost, Meant, arranged
+from registry_nb.notebook.arranging import Meant, arranged
 from registry_nb.notebook.grammar import Misread, Verb
 from registry_nb.notebook.known import Known
+from registry_nb.notebook.options import Lost
 from registry_nb.notebook.rehearsal import rehearsed
 from registry_nb.notebook.speech import (
     ALL,
@@ -34,7 +34,7 @@ from registry_nb.notebook.verbs import VERBS
 from registry_nb.registry import Registry
 
 _HELP = {"help", "-h", "--help", "?"}
-#: A table of SQL, and the verb that lists it; all other tables are models.
+#: Tables of SQL, and the verbs that list them; any other table is a model.
 _TABLES = {
     "models": "models",
     "registered_models": "models",
@@ -45,18 +45,10 @@ _TABLES = {
 
 
 def meant(words: Sequence[str], registry: Registry, knows: Callable[[str], bool], target: str = "") -> Meant | None:
-    """Return the line that was meant, or None if there is none that could be run and is not what was written.
+    """Return a corrected line that can be run, or None.
 
-    Parameters
-    ----------
-    words : sequence of str
-        As they were written, with their quotes.
-    registry : Registry
-        Its models and versions give the names.
-    knows : callable
-        Whether the notebook has a variable.
-    target : str
-        The variable, if the line is written as an assignment.
+    `words` have their quotes; `knows` returns whether the notebook has a variable; `target` is the variable of a line
+    that is written as an assignment.
     """
     asks = [word for word in words if word not in _HELP]
     try:
@@ -72,7 +64,7 @@ def meant(words: Sequence[str], registry: Registry, knows: Callable[[str], bool]
         found = arranged(verb, [*rest, "as", target] if keeps else rest, known, knows)
     except Lost:
         return None
-    except RegistryError:  # of a damaged registry, which the line itself tells
+    except RegistryError:  # of a damaged registry, which the line itself reports
         return None
     call = rehearsed([found.words[0], *map(value_of, found.words[1:])], knows)
     if call is None or (not target and call == rehearsed(list(map(value_of, words)), knows)):
@@ -84,17 +76,17 @@ def meant(words: Sequence[str], registry: Registry, knows: Callable[[str], bool]
 
 
 def verb_of(words: Sequence[str], registry: Registry) -> Verb | None:
-    """Return the verb that was meant, for its example."""
+    """Return the verb of a wrong line, for its example."""
     try:
         return _verb_of(_as_line(list(words)), Known(registry))[0]
     except RegistryError:
         return VERBS.get(words[0]) if words else None
 
 
-#: What opens another registry, in a line.
+#: How to open another registry, in a line.
 ELSEWHERE = "`%registry use FOLDER` opens another registry"
 _NAMED = r"('[^']*'|\"[^\"]*\")"
-#: How the core tells what to do, in Python; and the line that does it.
+#: What the messages of the core suggest in Python, and the line for it.
 _LINES = {
     re.escape(errors.ELSEWHERE): ELSEWHERE,
     rf"(?:registry\.)?register\(model, {_NAMED}\) makes": "`%registry register model as {}` makes",
@@ -120,7 +112,7 @@ _LINES = {
 
 
 def in_a_line(text: str) -> str:
-    """Write what the core says to do in Python as lines of ``%registry``."""
+    """Replace the Python that a message suggests by lines of ``%registry``."""
     for pattern, line in _LINES.items():
         text = re.sub(pattern, lambda found, line=line: line.format(*map(_of_python, found.groups())), text)  # type: ignore[misc]
     return text
@@ -131,14 +123,14 @@ def _of_python(text: str) -> str:
 
 
 def next_step(error: Exception, verb: Verb | None) -> str:
-    """Say what to do, where an error only says what is wrong."""
+    """Suggest what to do, for an error whose message does not."""
     match error:
         case errors.VersionNotFound():
-            return f"`%registry versions {quoted(error.name)}` lists those that there are"
+            return f"`%registry versions {quoted(error.name)}` lists the existing ones"
         case errors.AliasNotFound():
             return f"`%registry alias {quoted(error.name)} VERSION {quoted(error.alias)}` makes it"
         case errors.ModelNotFound():
-            return "`%registry history` tells what happened"
+            return "`%registry history` shows what happened"
         case errors.NothingToRollBack():
             return f"`%registry stage {quoted(error.name)} VERSION {error.stage}` moves another one there"
         case errors.BadFilter() | errors.BadName() | errors.BadVersion() | errors.BadURI() | errors.UnknownStage():
@@ -148,7 +140,7 @@ def next_step(error: Exception, verb: Verb | None) -> str:
 
 
 def listed(nouns: Sequence[str]) -> str:
-    """Join what is missing for a sentence."""
+    """Join nouns for a sentence."""
     return " and ".join(filter(None, [", ".join(nouns[:-1]), nouns[-1]]))
 
 
@@ -156,7 +148,7 @@ def listed(nouns: Sequence[str]) -> str:
 
 
 def _as_line(words: list[str]) -> list[str]:
-    """Take a call of Python, a question in SQL or English, and a tool's name in front, for the line that they mean."""
+    """Convert a Python call, a query of SQL, or a line that begins with the name of a tool, to words of a line."""
     while words and words[0].lstrip("%!").casefold() in TOOLS:
         words = words[1:]
     asks = re.fullmatch(r"(?i)(?:who|what|which)\b.*?(\w+)\W*", " ".join(words))
@@ -177,11 +169,11 @@ def _as_line(words: list[str]) -> list[str]:
         return [call[1], *re.split(r"[\s,]+", call[2][1:-1].strip())] if words else words
     if not isinstance(made, ast.Call):
         return words
-    told = [call[1], *(_as_word(value) for value in made.args)]
+    line = [call[1], *(_as_word(value) for value in made.args)]
     for keyword in made.keywords:
         option = f"--{keyword.arg}".replace("_", "-")
-        told += [_as_word(keyword.value)] if keyword.arg in {"version", "name"} else [option, _as_word(keyword.value)]
-    return told
+        line += [_as_word(keyword.value)] if keyword.arg in {"version", "name"} else [option, _as_word(keyword.value)]
+    return line
 
 
 def _as_word(node: ast.expr) -> str:
@@ -193,7 +185,7 @@ def _as_word(node: ast.expr) -> str:
 
 
 def _verb_of(words: list[str], known: Known) -> tuple[Verb | None, list[str]]:
-    """Return the verb that was meant, and the other words."""
+    """Return the verb for the first word, and the other words."""
     if not words or words[0].startswith("-"):
         return None, []
     first, rest = unquoted(words[0]).strip(",:;"), words[1:]
@@ -221,7 +213,7 @@ def _verb_of(words: list[str], known: Known) -> tuple[Verb | None, list[str]]:
 
 
 def _listing(verb: str, words: list[str], known: Known) -> tuple[Verb, list[str]]:
-    """Return the verb for what is to be listed or shown: ``list versions of Iris``, ``show Iris history``."""
+    """Return the verb that lists or shows: ``list versions of Iris``, ``show Iris history``."""
     about = [word for word in words if unquoted(word).casefold() not in ALL]
     if words and not about:
         return VERBS["models"], []
@@ -239,7 +231,7 @@ def _listing(verb: str, words: list[str], known: Known) -> tuple[Verb, list[str]
 
 
 def _reading(word: str) -> str | None:
-    """Return the verb of a word, if it changes nothing."""
+    """Return the verb for a word, if it only reads."""
     folded = unquoted(word).casefold()
     verb = VERBS.get(MEANT.get(folded, folded))
     return verb.name if verb and not verb.changes and verb.group in {"Look", "Decide"} else None

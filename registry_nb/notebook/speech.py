@@ -1,4 +1,4 @@
-"""The words that people write for those of ``%registry``: from shells, git, MLflow, Python and plain speech."""
+"""Synonyms of the words of ``%registry``, from shells, git, MLflow, Python and plain English."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from registry_nb.errors import RegistryError
 from registry_nb.notebook.grammar import named
 from registry_nb.operations.times import moment
 
-#: What people type for a verb, from shells, git, MLflow and plain speech.
+#: Other words for the verbs, from shells, git, MLflow and plain English.
 TYPED = {
     "models": "list ls dir ll all catalog status st stages tables count search_registered_models",
     "versions": "version ver best top get_latest_versions search_model_versions",
@@ -58,7 +58,7 @@ TYPED = {
     "use": "where pwd whoami cd switch connect init registry db folder location uri set_registry",
 }
 MEANT = {word: verb for verb, words in TYPED.items() for word in words.split()}
-#: The words of verbs: what has to be there, and in brackets what may be.
+#: The words that verbs take; optional ones are in brackets.
 _VERBS_OF = {
     "NAME WHICH": "inspect cells archive load trust reproduce",
     "NAME WHICH [STAGE]": "promote evaluate request approve reject",
@@ -83,7 +83,7 @@ _VERBS_OF = {
     "NAME WHICH FOLDER": "download",
 }
 SHAPES = {verb: shape for shape, verbs in _VERBS_OF.items() for verb in verbs.split()}
-#: What a word that is missing is called, and what stands for it.
+#: The nouns for missing words, and examples of them.
 SLOTS = {
     "NAME": ("a model", ""),
     "WHICH": ("a version", ""),
@@ -97,11 +97,11 @@ SLOTS = {
     "NEW": ("a new name", "Flower"),
     "FOLDER": ("a folder", "folder"),
 }
-#: What stands in front of a verb, and says nothing.
+#: Words in front of a verb that mean nothing.
 TOOLS = frozenset(["registry", "rn", "mlflow", "git", "dvc", "dbt", "set", "please", ""])
-#: What a listing is told to hold, and holds anyway.
+#: Words for a whole listing.
 ALL = frozenset(["all", "every", "everything", "my", "the", "of"])
-#: Options as people write them elsewhere; of `promote`, a stage is a word.
+#: Other names of the options.
 OPTIONS = {
     "--because": "-m --message --msg --reason --comment --why -b --cause --note",
     "--limit": "-n --n --last --first --newest --max --top --head --tail --max-results -l",
@@ -120,28 +120,28 @@ OPTIONS = {
     "--repair": "--fix",
     "--none": "--remove --clear --delete --drop --off --empty",
 }
-#: Words of plain speech that say nothing to a verb.
+#: Words of English that mean nothing to a verb.
 _SPEECH = "to of in into from with and the a an for on at model version versions stage by vs as is where -> => > ="
 FILLERS = frozenset(_SPEECH.split())
-#: What people call a version.
-_CALLED = {
+#: Other words for versions and stages.
+_OTHER_WORDS = {
     "latest": "newest last head current recent new",
     "Production": "prod live",
     "Staging": "stag stg",
     "Archived": "archive retired",
 }
-_SAID = {word: which for which, words in _CALLED.items() for word in words.split()}
-#: Words of Python's calls that a line writes without their names.
+_SYNONYMS = {word: which for which, words in _OTHER_WORDS.items() for word in words.split()}
+#: Keywords of Python calls whose values are words of a line.
 _OF_WORDS = "to stage env text name version model alias key value tags new filter metric"
 WORDS = frozenset(f"--{word}" for word in _OF_WORDS.split())
-#: What a word begins with that is quoted or filled in already.
+#: The beginnings of words that are quoted or filled in.
 _OPENING = ('"', "'", "$", "{")
-#: What is filled in from the notebook.
+#: A word that is filled in from the notebook.
 FILLED = r"(?:\$[^\W\d].*|\{[^{}].*\})$"
 OF_PAIRS = {"tag", "models", "versions", "search", "runs"}
 TEXTS = {"--because", "--describe"}
 _NUMBER = r"[-+]?[.\d][.\deE+-]*(?=\n|$)"
-#: Of words with a line break between them.
+#: Patterns for words that are joined by line breaks.
 _SCORES = {
     rf"(^|\n)--metrics?\n([^\n=-][^\n=]*)\n({_NUMBER})": r"\1--metric\n\2=\3",
     rf"(^|\n)--(?!metric|limit)([\w-]+)\n({_NUMBER})": r"\1--metric\n\2=\3",
@@ -192,12 +192,12 @@ def name_and_version(word: str) -> tuple[str, str]:
 
 
 def which_of(word: str) -> str | None:
-    """Return a version as a line names it, from what people call it."""
+    """Return a version as a line names it, for other words for it."""
     word = word.strip(",.#()!?")
     number = re.fullmatch(r"(?:v|ver|version|nr|no)?[-_.#]?0*(\d+)(?:st|nd|rd|th)?", word, re.IGNORECASE)
     if number:
         return number[1]
-    word = _SAID.get(word.casefold(), word)
+    word = _SYNONYMS.get(word.casefold(), word)
     if word.casefold() == "latest":
         return "latest"
     with suppress(RegistryError):
@@ -206,14 +206,14 @@ def which_of(word: str) -> str | None:
 
 
 def stage_of(word: str) -> str | None:
-    """Return a stage, from what people call it."""
-    word = _SAID.get(word.casefold().strip(",."), word.strip(",."))
+    """Return a stage, for other words for it."""
+    word = _SYNONYMS.get(word.casefold().strip(",."), word.strip(",."))
     near = get_close_matches(word.casefold(), [stage.casefold() for stage in Stage], n=1, cutoff=0.8)
     return next((str(stage) for stage in Stage if near and stage.casefold() == near[0]), None)
 
 
 def is_time(text: str) -> bool:
-    """Tell whether a text means a moment."""
+    """Return whether a text is a moment."""
     with suppress(RegistryError):
         return moment(text) is not None
     return False
@@ -224,9 +224,10 @@ def pairs_of(words: Sequence[str]) -> Iterator[str]:
     if words[0].startswith("{") and "=" not in words[0]:
         with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             found = ast.literal_eval(" ".join(words))
-            told = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
-            yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in told.items())
-        return
+            if isinstance(found, (dict, set)):
+                tags = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
+                yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in tags.items())
+                return
     words = [unquoted(word) if re.fullmatch(r"(['\"])\w+=[^\s'\"]*\1", word) else word for word in words]
     if not any("=" in word for word in words):
         text = [part for part in re.split(r"[\s:,]+", " ".join(map(unquoted, words))) if part]
@@ -261,7 +262,7 @@ def rules_of(text: str) -> Iterator[str]:
 
 
 def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
-    """Give a metric its prefix, an equals sign its meaning, a text its quotes, and comparisons what joins them."""
+    """Correct a filter: prefixes of keys, operators, quotes, and AND between comparisons."""
     text = re.sub(r"^where\s+", "", text.strip(), flags=re.IGNORECASE)
     text = re.sub(r"^(?=(?:not )?i?like )", "name ", text, flags=re.IGNORECASE)
     if not re.search(r"['\"(]", text):
@@ -292,7 +293,7 @@ def _comparison(found: re.Match[str], prefixes: Mapping[str, str]) -> str:
 
 
 def asked_of(word: str, prefixes: Mapping[str, str], noun: str) -> str | None:
-    """Return the filter that one word means: a stage, how a run ended, a key that is there."""
+    """Return the filter for one word: a stage, the status of a run, or an existing key."""
     if noun == "version" and (stage := stage_of(word)):
         return f"stage = '{stage}'"
     if noun == "run" and (near := get_close_matches(word.upper(), list(RunStatus), n=1, cutoff=0.7)):
@@ -301,13 +302,13 @@ def asked_of(word: str, prefixes: Mapping[str, str], noun: str) -> str | None:
 
 
 def cleaned(word: str) -> str:
-    """Take away a comma behind a word, and the quotes of a word processor."""
+    """Remove a comma after a word, and replace typographic quotes."""
     word = re.sub("[\u201c\u201d\u201e\u00ab\u00bb]", '"', re.sub("[\u2018\u2019]", "'", word))
     return word.rstrip(",;") or word
 
 
 def unquoted(word: str) -> str:
-    """Take the quotes of a word away, also such as do not match."""
+    """Remove the quotes of a word, also unbalanced ones."""
     with suppress(ValueError):
         return "".join(shlex.split(word, posix=True)) if word[:1] in "'\"" else word
     return word.strip("'\"")
@@ -323,5 +324,5 @@ def quoted(text: str) -> str:
 
 
 def value_of(word: str) -> str:
-    """Return what a word means, where what is filled in is a number."""
+    """Return the value of a word, with a number for anything that is filled in."""
     return re.sub(rf"(^|=){FILLED}", r"\g<1>1", word, flags=re.DOTALL) if word[:1] not in "'\"" else unquoted(word)

@@ -1,7 +1,7 @@
-"""The verbs of ``%registry``: one table, each entry one call of `Registry`, and the pages that explain them.
+"""The verbs of ``%registry`` and their help pages; each verb is one call of `Registry`.
 
 To add a verb, write a function with `grammar.verb` in `looking`, `deciding` or `changing`. It gets the notebook, the
-registry and the parsed words, and returns what the cell shows.
+registry and the parsed words, and returns the output of the cell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def overview() -> Page:
 
 
 def page(verb: Verb) -> Page:
-    """Explain one verb: how it is written, and what each word means."""
+    """Explain one verb: its syntax, and the meaning of each word."""
     written = [f"%registry {verb.name}"]
     rows = []
     for names, options in verb.arguments:
@@ -58,6 +58,6 @@ def _line(verb: Verb) -> Cell:
 _TITLE = "%registry VERB …: the model registry, in the notebook"
 _CLOSE = (
     "%registry help VERB explains one; each returns its record: v = %registry promote Iris 3; "
-    "$name and {expression} are filled in, not inside of quotes; "
-    "below a change stands its Python, of registry = registry_nb.get_registry()"
+    "$name and {expression} are filled in, but not inside quotes; "
+    "below a change is its Python, with registry = registry_nb.get_registry()"
 )

@@ -36,19 +36,18 @@ def planned(
     elif version is not None:
         record = queries.version(context, model, version)
     else:
-        raise Invalid("a plan is about a version: say which")
+        raise Invalid("a plan needs a version; give its number")
     holders = resolve.each(store, record.name, store.holders(record.name, target))
-    if do in {"promote", "rollback"}:
-        change = lifecycle.moved(record, target, holders, stamp, action=do, alone=True)
-    elif do in {"stage", "archive"}:
-        target = target if do == "stage" else Stage.ARCHIVED
-        change = lifecycle.moved(record, target, (), stamp, action=do, alone=False)
-    elif do == "delete":
+    alone = do in {"promote", "rollback"}
+    if do == "delete":
         change = lifecycle.deleted_version(resolve.own(store, record.name), record, stamp)
+    elif do in _DO:
+        target = Stage.ARCHIVED if do == "archive" else target
+        change = lifecycle.moved(record, target, holders, stamp, action=do, alone=alone)
     else:
         raise Invalid(f"{shown(do)} cannot be planned{close(str(do), _DO)}")
     holding = [holder.version for holder in holders if holder.version != record.version]
-    expects = do in {"promote", "rollback"} or (do == "stage" and target in SERVING)
+    expects = alone or (do == "stage" and target in SERVING)
     return {
         "sentence": _going_to(do, change, record, target, holding if do == "stage" else []),
         "expected": max((holder.version for holder in holders), default=0) if expects else None,

@@ -6,8 +6,9 @@ Each public function is a method of `Registry`, which has one line for it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 
 from registry_nb.context import Context
@@ -126,17 +127,17 @@ def history(
     store = context.store
     first = None if since is None else moment(since, "since")
     last = None if until is None else moment(until, "until")
-    if name is None:
-        events: Iterable[Event] = heapq.merge(*map(store.events, store.histories()), key=attrgetter("id"))
-    else:
+    keep, names = checked_limit(limit), store.histories()
+    if name is not None:
         name = checked_name(name)
-        if name not in store.histories():
+        if name not in names:
             resolve.known(store, name)
-        events = store.events(name)
+        names = [name]
+    newest_first = (store.events(each, newest_first=True) for each in names)
+    events = heapq.merge(*newest_first, key=attrgetter("id"), reverse=True)
     with bulk.paused():
-        found = [e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last)]
-    keep = checked_limit(limit)
-    found = found if keep is None else found[len(found) - min(keep, len(found)) :]
+        fitting = (e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last))
+        found = list(islice(fitting, keep))[::-1]
     return Listing(found, empty="" if found else _no_events(store, name))
 
 

@@ -1,12 +1,11 @@
-"""What the panel asks for, one function an operation: plain JSON in, one operation, plain JSON out.
+"""The actions of the panel: plain JSON in, one operation, plain JSON out.
 
-What a person is about to change, they saw a moment ago. What they saw comes along (``expected``: who holds the stage;
-``seen``: where the version, or its text, stood), and if it is no longer so, nothing is changed.
+A change comes with what the user saw (``expected``: the holder of the stage; ``seen``: the stage of the version, or its
+text). If that is out of date, nothing is changed.
 """
 
 from __future__ import annotations
 
-import heapq
 import inspect
 import re
 import threading
@@ -19,64 +18,48 @@ from typing import Any
 
 from registry_nb.context import Context, recorded
 from registry_nb.display import sentences
-from registry_nb.display.cells import brief, is_expression, milliseconds, predicts
-from registry_nb.display.sheets import looked_at
+from registry_nb.display.cells import brief, milliseconds
+from registry_nb.display.records import looked_at
+from registry_nb.display.variables import is_expression, models, variable
 from registry_nb.domain.records import SERVING, ModelVersion, Stage, json_number
-from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, pass_signals, shown
+from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
 from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
 from registry_nb.operations.preview import planned
 from registry_nb.operations.shadow import run
 from registry_nb.panel import reports
-from registry_nb.panel.origins import came_from
+from registry_nb.panel.origins import provenance_of
 from registry_nb.panel.rows import bits
 from registry_nb.trust.seals import Origin, origin, way_out
 
-#: Events that are shown of a history at once.
-_TOLD = 200
-#: Events that are looked through for who was faster.
-_SCANNED = 2000
+#: Events of a history that are shown at once.
+_EVENTS = 200
+#: Newest events that are searched for a conflicting one.
+_SEARCHED = 2000
 _PAIR = re.compile(r"""[\s,]*([^=,\n]*[^=,\s])\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\n]*?))\s*(?:[,\n]|$)""")
-#: What a line of ``%registry`` fills in.
+#: What a line of ``%registry`` fills in: ``$name`` or ``{expression}``.
 _EXPRESSION = re.compile(r"\$([^\W\d]\w*(?:\.[^\W\d]\w*)*)|\{(.+)\}", re.DOTALL)
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who asks.
-
-    Attributes
-    ----------
-    context : Context
-    notebook : mapping of str to object
-        The notebook's variables.
-    say : callable
-        Tells the browser, in a word, what takes time.
-    """
+class Caller:
+    """The registry and the notebook that an action works on; progress is reported to the browser in one word."""
 
     context: Context
     notebook: Mapping[str, Any]
-    say: Callable[[str], None]
+    report_progress: Callable[[str], None]
 
 
-def answer(op: object, args: object, asked: Asked) -> Any:
-    """Do what the browser asks for.
-
-    Raises
-    ------
-    Invalid
-        If it is not an operation, or these are not its arguments.
-    RegistryError
-        As the call of `Registry` does; nothing was changed.
-    """
+def perform(op: object, args: object, caller: Caller) -> Any:
+    """Perform an action for the browser; an unknown one, or one with wrong arguments, is `Invalid`."""
     action = _OPS.get(op) if isinstance(op, str) else None
     if action is None or not isinstance(args, Mapping):
         raise Invalid(f"{shown(op)} is not something that the panel can do{close(str(op), _OPS)}")
     try:
-        bound = inspect.signature(action).bind(asked, **args)
+        bound = inspect.signature(action).bind(caller, **args)
     except TypeError as error:
         raise Invalid(f"{op} cannot be done: {error}") from None
     with _warned() as warned:
@@ -87,18 +70,18 @@ def answer(op: object, args: object, asked: Asked) -> Any:
     return result
 
 
-# -- looking ---------------------------------------------------------------------------------------------------------
+# -- queries -----------------------------------------------------------------------------------------------------------
 
 
-def _show(asked: Asked, model: str, version: int | None) -> Json:
+def _show(caller: Caller, model: str, version: int | None) -> Json:
     if version is None:
-        whole = queries.model(asked.context, model)
+        whole = queries.model(caller.context, model)
         return {"description": whole.description, "tags": dict(whole.tags), "aliases": dict(whole.aliases)}
     from registry_nb.display.markdown import safe_html
 
-    context = asked.context
+    context = caller.context
     record = queries.version(context, model, version)
-    mine = list(context.store.events(record.name, version=record.version))
+    events = list(context.store.events(record.name, version=record.version))
     return {
         "version": record.version,
         "stage": record.stage,
@@ -112,29 +95,29 @@ def _show(asked: Asked, model: str, version: int | None) -> Json:
         "requirements": record.requirements,
         "python_version": record.python_version,
         "environment": record.environment,
-        "provenance": came_from(record),
+        "provenance": provenance_of(record),
         "user": record.user,
         "created": milliseconds(record.created_at),
         "updated": milliseconds(record.updated_at),
         "size": record.size,
         "flavor": record.flavor,
-        "origin": (vouched := origin(record, record.uri, context.store)),
-        "way_out": way_out(record, record.uri) if vouched is Origin.FOREIGN else "",
+        "origin": (trust := origin(record, record.uri, context.store)),
+        "way_out": way_out(record, record.uri) if trust is Origin.FOREIGN else "",
         "altered": ALTERED if is_altered(context.store, record) else "",
-        "history": [sentences.event_row(event) for event in mine[-_TOLD:]],
-        "history_more": len(mine) > _TOLD,
+        "history": [sentences.event_row(event) for event in events[-_EVENTS:]],
+        "history_more": len(events) > _EVENTS,
         "load": _loading(record, context),
-        "requests": reports.requests(context, waiting(context.store, record.name, mine)),
+        "requests": reports.requests(context, waiting(context.store, record.name, events)),
     }
 
 
-def _exact(asked: Asked, model: str, version: int) -> Json:
-    record = queries.version(asked.context, model, version)
+def _exact(caller: Caller, model: str, version: int) -> Json:
+    record = queries.version(caller.context, model, version)
     return {"metrics": {name: json_number(value) for name, value in record.metrics.items()}}
 
 
 def _shadow(
-    asked: Asked,
+    caller: Caller,
     model: str,
     a: int,
     b: int,
@@ -144,74 +127,67 @@ def _shadow(
     save: bool = False,
     because: str = "",
 ) -> Json:
-    X, y = _variable(asked, data), _variable(asked, truth) if truth else None  # noqa: N806
-    asked.say("comparing…")
-    found = run.shadow(asked.context, model, a, b, X, y, by=by or None, progress=False)
+    X, y = _variable(caller, data), _variable(caller, truth) if truth else None  # noqa: N806
+    caller.report_progress("comparing…")
+    comparison = run.shadow(caller.context, model, a, b, X, y, by=by or None, progress=False)
     if save:
-        found.save(because=because)
-    return reports.report(found, saved=save)
+        comparison.save(because=because)
+    return reports.report(comparison, saved=save)
 
 
-def _filter(asked: Asked, model: str, filter: str) -> Json:
-    found = [record.version for record in queries.versions(asked.context, model, filter)]
-    return {"matches": bits(found), "count": len(found)}
+def _filter(caller: Caller, model: str, filter: str) -> Json:
+    numbers = [record.version for record in queries.versions(caller.context, model, filter)]
+    return {"matches": bits(numbers), "count": len(numbers)}
 
 
-def _compare(asked: Asked, model: str, a: int, b: int, all: bool = False) -> Json:
-    one, other = (queries.version(asked.context, model, number) for number in (a, b))
-    return {"rows": reports.differences(asked.context, diff.diff(asked.context, one, other, equal=all), model)}
+def _compare(caller: Caller, model: str, a: int, b: int, all: bool = False) -> Json:
+    one, other = (queries.version(caller.context, model, number) for number in (a, b))
+    return {"rows": reports.differences(caller.context, diff.diff(caller.context, one, other, equal=all), model)}
 
 
-def _history(asked: Asked, model: str | None = None, limit: int = _TOLD) -> Json:
-    store = asked.context.store
-    if model is None:
-        names = store.histories()
-        events = heapq.merge(
-            *(store.events(name, newest_first=True) for name in names), key=lambda event: event.id, reverse=True
-        )
-        newest = list(islice(events, limit + 1))
-        more, stints = len(newest) > limit, list[Json]()
-    else:
-        every = list(queries.history(asked.context, model))
-        newest, more = every[::-1], len(every) > limit
-        stints = [sentences.stint_row(stint) for stint in asof.timeline(asked.context, model)]
-    forced = sum(event.is_forced for event in newest)
-    rows = [sentences.event_row(event) for event in newest[:limit][::-1]]
-    return {"events": rows, "more": more, "timeline": stints, "forced": forced}
+def _history(caller: Caller, model: str | None = None, limit: int = _EVENTS) -> Json:
+    events = queries.history(caller.context, model, limit=limit + 1 if model is None else None)
+    stints = asof.timeline(caller.context, model) if model is not None else ()
+    return {
+        "events": [sentences.event_row(event) for event in events[max(len(events) - limit, 0) :]],
+        "more": len(events) > limit,
+        "timeline": [sentences.stint_row(stint) for stint in stints],
+        "forced": sum(event.is_forced for event in events),
+    }
 
 
-def _asof(asked: Asked, model: str, at: float) -> Json:
-    return reports.stood(asked.context, model, at)
+def _asof(caller: Caller, model: str, at: float) -> Json:
+    return reports.state_at(caller.context, model, at)
 
 
-def _check(asked: Asked, deep: bool = False) -> Json:
-    asked.say("loading every model…" if deep else "checking every byte…")
-    report = integrity.check(asked.context, deep=deep)
+def _check(caller: Caller, deep: bool = False) -> Json:
+    caller.report_progress("loading every model…" if deep else "checking every byte…")
+    report = integrity.check(caller.context, deep=deep)
     lines = report.problems or [f"no problems found: {looked_at(report)}"]
     return {"ok": report.ok, "lines": [*lines, *report.notes]}
 
 
 def _plan(
-    asked: Asked, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
+    caller: Caller, do: str, model: str, version: int | None = None, stage: str | None = None, to: int | None = None
 ) -> Json:
-    plan = planned(asked.context, do, model, version, Stage(stage or Stage.PRODUCTION), to)
+    plan = planned(caller.context, do, model, version, Stage(stage or Stage.PRODUCTION), to)
     if do in {"promote", "stage"} and version is not None and stage in SERVING:
-        plan |= reports.checklist(asked.context, model, version, Stage(stage))
+        plan |= reports.checklist(caller.context, model, version, Stage(stage))
     return plan
 
 
-def _inbox(asked: Asked) -> Json:
-    return {"requests": reports.requests(asked.context, approvals.inbox(asked.context))}
+def _inbox(caller: Caller) -> Json:
+    return {"requests": reports.requests(caller.context, approvals.inbox(caller.context))}
 
 
-def _waiting(asked: Asked) -> Json:
-    return {"count": len(approvals.inbox(asked.context))}
+def _waiting(caller: Caller) -> Json:
+    return {"count": len(approvals.inbox(caller.context))}
 
 
-# -- changing --------------------------------------------------------------------------------------------------------
+# -- changes -----------------------------------------------------------------------------------------------------------
 
 
-#: Changes that the browser names as `Registry` does, with the arguments that it has for them.
+#: Changes whose arguments the browser names as `Registry` does.
 _CHANGES: Mapping[str, Callable[..., Any]] = {
     "promote": stages.promote,
     "stage": stages.transition,
@@ -229,40 +205,40 @@ _CHANGES: Mapping[str, Callable[..., Any]] = {
 
 
 def _change(op: str) -> Callable[..., Json]:
-    """Make an action of a change; what is null in JSON is left out."""
+    """Make an action of a change; null arguments are left out."""
     operation = _CHANGES[op]
     stage = "to" if "to" in (takes := inspect.signature(operation).parameters) and "stage" not in takes else "stage"
 
-    def action(asked: Asked, /, model: str, **args: Any) -> Json:
-        given = {stage if key == "stage" else key: value for key, value in args.items() if value is not None}
+    def action(caller: Caller, /, model: str, **args: Any) -> Json:
+        named = {stage if key == "stage" else key: value for key, value in args.items() if value is not None}
         try:
-            bound = inspect.signature(operation).bind(asked.context, model, **given)
+            bound = inspect.signature(operation).bind(caller.context, model, **named)
         except TypeError as error:
             raise Invalid(f"{op} cannot be done: {error}") from None
-        return _done(asked, model, lambda: operation(*bound.args, **bound.kwargs), args.get("version"))
+        return _changed(caller, model, lambda: operation(*bound.args, **bound.kwargs), args.get("version"))
 
     return action
 
 
-def _approve(asked: Asked, model: str, version: int, stage: str, because: str = "") -> Json:
-    context = asked.context
-    done = _change("approve")(asked, model, version=version, stage=stage, because=because)
-    # Also where warnings are left alone: see `_warned`.
+def _approve(caller: Caller, model: str, version: int, stage: str, because: str = "") -> Json:
+    context = caller.context
+    done = _change("approve")(caller, model, version=version, stage=stage, because=because)
+    # Also on threads where warnings are not collected: see `_warned`.
     why = uncounted(context.store, queries.version(context, model, version), Stage(stage), context.user)
     return {**done, "doubts": [why] if why else []}
 
 
-def _tag(asked: Asked, model: str, tags: Mapping[str, str] | str, version: int | None = None) -> Json:
-    tags = _labels(asked, tags) if isinstance(tags, str) else tags
-    return _done(asked, model, lambda: editing.tag(asked.context, model, tags, version=version), version)
+def _tag(caller: Caller, model: str, tags: Mapping[str, str] | str, version: int | None = None) -> Json:
+    tags = _labels(caller, tags) if isinstance(tags, str) else tags
+    return _changed(caller, model, lambda: editing.tag(caller.context, model, tags, version=version), version)
 
 
-def _untag(asked: Asked, model: str, keys: Iterable[str], version: int | None = None) -> Json:
-    return _done(asked, model, lambda: editing.untag(asked.context, model, *keys, version=version), version)
+def _untag(caller: Caller, model: str, keys: Iterable[str], version: int | None = None) -> Json:
+    return _changed(caller, model, lambda: editing.untag(caller.context, model, *keys, version=version), version)
 
 
 def _register(
-    asked: Asked,
+    caller: Caller,
     variable: str,
     name: str,
     example: str = "",
@@ -271,18 +247,18 @@ def _register(
     description: str = "",
     because: str = "",
 ) -> Json:
-    value = _variable(asked, variable)
-    given = _variable(asked, example) if example else None
-    measured, labels = _measured(asked, metrics), _labels(asked, tags)
-    asked.say("saving…")
-    return _done(
-        asked,
+    value = _variable(caller, variable)
+    rows = _variable(caller, example) if example else None
+    measured, labels = _measured(caller, metrics), _labels(caller, tags)
+    caller.report_progress("saving…")
+    return _changed(
+        caller,
         name,
         lambda: registering.register(
-            asked.context,
+            caller.context,
             value,
             name,
-            example=given,
+            example=rows,
             metrics=measured,
             tags=labels,
             description=description,
@@ -311,21 +287,17 @@ _OPS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-# -- how -------------------------------------------------------------------------------------------------------------
+# -- helpers -----------------------------------------------------------------------------------------------------------
 
 
 def variables(notebook: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name the notebook's variables that could be registered, with their types."""
-    return [
-        {"name": name, "type": type(value).__name__}
-        for name, value in list(notebook.items())
-        if not name.startswith("_") and predicts(value)
-    ]
+    return [{"name": name, "type": type(value).__name__} for name, value in models(notebook).items()]
 
 
-def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None = None) -> Json:
-    """Do it, and say what it did, by the events that it wrote."""
-    with recorded() as events, _told_who(asked):
+def _changed(caller: Caller, model: str, call: Callable[[], Any], version: int | None = None) -> Json:
+    """Make a change, and describe it by the events that it wrote."""
+    with recorded() as events, _naming_who_was_first(caller):
         record = call()
     return {
         "sentence": sentences.sentence(events),
@@ -336,10 +308,10 @@ def _done(asked: Asked, model: str, call: Callable[[], Any], version: int | None
 
 @contextmanager
 def _warned() -> Iterator[list[str]]:
-    """Collect warnings for the status line: what a callback prints is lost, or appears below some other cell.
+    """Collect warnings for the status line: the output of a callback is lost, or appears below another cell.
 
-    On another thread than the kernel's they are left alone: to catch them is to change what the whole process does
-    with warnings, and the user's cell runs beside.
+    Only on the main thread: catching warnings changes the filters of the whole process, and on other threads the user's
+    cell runs at the same time.
     """
     texts = list[str]()
     if threading.current_thread() is not threading.main_thread():
@@ -352,13 +324,13 @@ def _warned() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _told_who(asked: Asked) -> Iterator[None]:
-    """Say who was faster, if the history tells."""
+def _naming_who_was_first(caller: Caller) -> Iterator[None]:
+    """Name the user and the event behind a conflict, if the history has them."""
     try:
         yield
     except Conflict as error:
-        events = asked.context.store.events(error.name, newest_first=True)
-        for event in islice(events, _SCANNED if error.stage else 0):
+        events = caller.context.store.events(error.name, newest_first=True)
+        for event in islice(events, _SEARCHED if error.stage else 0):
             moved = error.stage in {event.from_stage, event.to_stage}
             if moved and (error.expected is not None or event.version in error.found):
                 text = f"{brief(event.user)} {sentences.phrase(event)} while you were looking; nothing was changed"
@@ -387,53 +359,42 @@ def _loading(record: ModelVersion, context: Context) -> list[str]:
     return [f"model = registry.load({uri!r})" for uri in uris]
 
 
-def _variable(asked: Asked, written: str) -> Any:
-    """Return what a field of a form names, as a line of ``%registry`` would: a variable, or an expression."""
-    if written in asked.notebook:
-        return asked.notebook[written]
-    meant = _EXPRESSION.fullmatch(written.strip())
-    source = (meant[1] or meant[2]) if meant else written.strip()
-    if source in asked.notebook:
-        return asked.notebook[source]
-    there = [one["name"] for one in variables(asked.notebook)]
-    if source.isidentifier() or not is_expression(source):
-        raise Invalid(f"there is no variable {shown(written)} in this notebook any more{close(written, there)}")
-    try:
-        return eval(source, {**asked.notebook})  # noqa: S307  # the user's own form
-    except Exception as error:  # noqa: BLE001  # whatever the user's expression raises
-        pass_signals(error)
-        raise Invalid(f"{shown(written)} cannot be evaluated: {type(error).__name__}: {error}") from None
+def _variable(caller: Caller, written: str) -> Any:
+    """Return the value of a form's field: a variable or an expression, as in a line of ``%registry``."""
+    text = written.strip()
+    match = _EXPRESSION.fullmatch(text)
+    return variable((match[1] or match[2]) if match else text, {**caller.notebook})
 
 
-def _filled(asked: Asked, text: str) -> Any:
-    """Return a value of a pair: ``$name`` and ``{expression}`` mean what they mean in a line of ``%registry``."""
-    return _variable(asked, text) if _EXPRESSION.fullmatch(text) else text
+def _filled(caller: Caller, text: str) -> Any:
+    """Return the value of a pair; ``$name`` and ``{expression}`` are filled in as in a line of ``%registry``."""
+    return _variable(caller, text) if _EXPRESSION.fullmatch(text) else text
 
 
-def _measured(asked: Asked, text: str) -> dict[str, float]:
-    """Read metrics: pairs, or a dict of the notebook."""
+def _measured(caller: Caller, text: str) -> dict[str, float]:
+    """Read metrics: pairs, or a dict from the notebook."""
     alone = text.strip()
-    if alone in asked.notebook or ("=" not in alone and not alone.isidentifier() and is_expression(alone)):
-        found = _variable(asked, alone)
-        if not isinstance(found, Mapping):
-            raise Invalid(f"metrics are written key=value, or are a dict; {shown(text)} is a {type(found).__name__}")
-        return {str(key): _float(key, value) for key, value in found.items()}
-    return {key: _float(key, _filled(asked, value)) for key, value in _pairs(text, "metrics").items()}
+    if alone in caller.notebook or ("=" not in alone and not alone.isidentifier() and is_expression(alone)):
+        measured = _variable(caller, alone)
+        if not isinstance(measured, Mapping):
+            raise Invalid(f"metrics are written key=value, or are a dict; {shown(text)} is a {type(measured).__name__}")
+        return {str(key): _float(key, value) for key, value in measured.items()}
+    return {key: _float(key, _filled(caller, value)) for key, value in _pairs(text, "metrics").items()}
 
 
-def _labels(asked: Asked, text: str) -> dict[str, str]:
-    return {key: str(_filled(asked, value)) for key, value in _pairs(text, "tags").items()}
+def _labels(caller: Caller, text: str) -> dict[str, str]:
+    return {key: str(_filled(caller, value)) for key, value in _pairs(text, "tags").items()}
 
 
 def _pairs(text: str, what: str) -> dict[str, str]:
-    """Read ``key=value, key="with, comma"``, also one a line."""
+    """Read ``key=value, key="with, comma"``, on one line or several."""
     pairs, text, place = dict[str, str](), text.rstrip(" \n,"), 0
     while place < len(text):
-        found = _PAIR.match(text, place)
-        if found is None:
+        match = _PAIR.match(text, place)
+        if match is None:
             raise Invalid(f"{what} are written key=value, separated by commas; {shown(text[place:].strip())} is not")
-        pairs[found[1]] = next(value for value in found.groups()[1:] if value is not None)
-        place = found.end()
+        pairs[match[1]] = next(value for value in match.groups()[1:] if value is not None)
+        place = match.end()
     return pairs
 
 

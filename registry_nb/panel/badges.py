@@ -1,4 +1,4 @@
-"""What the table says about trusting a version: who vouches for it, and what a check found."""
+"""The badges of versions: their origin, and the problems that a check found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry_nb.domain.records import ModelVersion
 from registry_nb.operations.integrity import Problem
 from registry_nb.trust.seals import Origin, origin
 
-#: Versions whose seals are looked at before the rows are shown, and at a time afterwards: each takes 25 µs.
+#: Versions whose seals are checked before the rows are shown, and in each batch afterwards: one takes 25 µs.
 AT_ONCE = 500
 #: Badges of versions that a check found a problem with, by its kind; of any other kind it is ``unverified``.
 _DOUBTS = {"altered": "altered", "behaviour": "changed"}
@@ -18,56 +18,51 @@ Badged = tuple[str, ...]
 
 
 class Badges:
-    """The badges of the open model's versions. Not safe to share between threads: the panel's lock guards it.
-
-    Parameters
-    ----------
-    context : Context
-    """
+    """The badges of the open model's versions; not thread-safe, the panel holds its lock."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._vouched: dict[int, Badged] = {}
-        self._unseen: list[int] = []
+        self._origins: dict[int, Badged] = {}
+        self._unchecked: list[int] = []
         self._name = ""
         self._doubts: dict[tuple[str, int], str] = {}
 
     def of(self, version: ModelVersion) -> Badged:
-        """Return the badges of one version, from what it says now."""
-        found = origin(version, version.uri, self._context.store)
+        """Return the badges of one version, by its current record."""
+        trust = origin(version, version.uri, self._context.store)
         if version.name == self._name:
-            self._vouched[version.version] = () if found is Origin.LOCAL else (str(found),)
+            self._origins[version.version] = () if trust is Origin.LOCAL else (str(trust),)
         return self._with_doubts(version.name, version.version)
 
     def of_all(self, name: str, versions: Sequence[ModelVersion]) -> list[Badged]:
-        """Return the badges of a model's versions, as far as they are known; `look` finds the others."""
+        """Return the badges of a model's versions that are known; `check_next` finds the others."""
         if name != self._name:
-            self._name, self._vouched = name, {}
+            self._name, self._origins = name, {}
         if len(versions) <= AT_ONCE:
             return [self.of(version) for version in versions]
-        self._unseen = [version.version for version in reversed(versions) if version.version not in self._vouched]
+        self._unchecked = [version.version for version in reversed(versions) if version.version not in self._origins]
         return [self._with_doubts(name, version.version) for version in versions]
 
-    def forget(self) -> None:
-        """Look at all of them again: a signer is known from now on."""
+    def reset(self) -> None:
+        """Check all versions again, because a signer became trusted."""
         self._name = ""
 
-    def look(self) -> Mapping[str, Sequence[int]]:
-        """Look at some versions more; with the last of them return, of each badge, all that have it."""
-        if not self._unseen:
+    def check_next(self) -> Mapping[str, Sequence[int]]:
+        """Check the next batch; once all are checked, return the versions by badge."""
+        if not self._unchecked:
             return {}
-        next_ones, self._unseen = self._unseen[:AT_ONCE], self._unseen[AT_ONCE:]
-        for number in next_ones:
+        batch, self._unchecked = self._unchecked[:AT_ONCE], self._unchecked[AT_ONCE:]
+        for number in batch:
             version = self._context.store.version(self._name, number)
             if version is not None:
                 self.of(version)
-        if self._unseen:
+        if self._unchecked:
             return {}
-        found = dict[str, list[int]]()
-        for number in self._vouched:
+        by_badge = dict[str, list[int]]()
+        for number in self._origins:
             for badge in self._with_doubts(self._name, number):
-                found.setdefault(badge, []).append(number)
-        return found
+                by_badge.setdefault(badge, []).append(number)
+        return by_badge
 
     def checked(self, problems: Iterable[str]) -> bool:
         """Keep the problems of a check until the next one; return whether there are other ones than before."""
@@ -80,4 +75,4 @@ class Badges:
 
     def _with_doubts(self, name: str, number: int) -> Badged:
         doubt = self._doubts.get((name, number))
-        return (*self._vouched.get(number, ()), *([doubt] if doubt else []))
+        return (*self._origins.get(number, ()), *([doubt] if doubt else []))

@@ -1,7 +1,7 @@
-"""The panel's front end as one ES module: small files, joined here, so that nothing is built and nothing is fetched.
+"""The panel's front end as one ES module: small files, joined without a build step and without the network.
 
-The files share one scope and are read in this order; only the last exports. They travel with the widget, so comments
-and indentation stay at home.
+The files share one scope and are joined in this order; only the last one exports. They are sent with every widget, so
+comments and indentation are removed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 from importlib import resources
 
-#: The files of the module, in the order in which they are read.
+#: The files of the module, in their order.
 PARTS = (
     "dom.js",
     "kernel.js",
@@ -36,15 +36,10 @@ PARTS = (
 
 @functools.cache
 def frontend() -> str:
-    """Return the panel's ES module, with its style sheet inside.
+    """Return the panel's ES module, whose default export has ``render``, with its style sheet inside.
 
-    The style is a constant of the module and not a trait of the widget: it belongs into the panel's shadow root, and
-    what anywidget does with ``_css`` would put it into the head of the page.
-
-    Returns
-    -------
-    str
-        A module whose default export has ``render``.
+    The style is a constant of the module: it belongs into the panel's shadow root, but anywidget adds its trait
+    ``_css`` to the head of the page.
     """
     folder = resources.files(__package__).joinpath("static")
     style, *parts = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("panel.css", *PARTS))

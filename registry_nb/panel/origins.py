@@ -1,7 +1,7 @@
-"""Where a version came from, as its page shows it: cells as cells, the rest in words, identifiers apart.
+"""Where a version came from, for its page: cells, facts and identifiers.
 
-What stands in a record may have been written by another release, or by hand: what is not as it should be is shown as it
-is, under its own name.
+The record may have been written by another release, or by hand: malformed entries are shown as they are, under their
+own names.
 """
 
 from __future__ import annotations
@@ -14,41 +14,40 @@ from registry_nb.domain.records import ModelVersion
 
 Json = dict[str, Any]
 
-#: Keys that have a place of their own.
+#: Keys that are shown in their own place.
 _PLACED = {"notebook", "execution_count", "cell", "cell_id", "slice", "slice_is", "git", "data"}
-#: Digits of a commit that people quote.
+#: Digits of a short commit hash.
 _SHORT = 7
 
 
-def came_from(record: ModelVersion) -> Json:
+def provenance_of(record: ModelVersion) -> Json:
     """Return ``cells`` (``count`` and ``source`` each), a ``note`` on them, ``facts`` and ``ids`` in pairs."""
-    found = record.provenance
-    cells = list(_cells(found))
-    told = found.get("slice_is")
+    provenance = record.provenance
+    cells, completeness = list(_cells(provenance)), provenance.get("slice_is")
     return {
         "cells": cells,
-        "note": f"The earlier cells are {told}." if len(cells) > 1 and isinstance(told, str) else "",
-        "facts": [[name, value] for name, value in _facts(found) if value],
+        "note": f"The earlier cells are {completeness}." if len(cells) > 1 and isinstance(completeness, str) else "",
+        "facts": [[name, value] for name, value in _facts(provenance) if value],
         "ids": [[name, value] for name, value in _ids(record) if isinstance(value, str) and value],
     }
 
 
-def _cells(found: Mapping[str, Any]) -> Iterator[Json]:
-    earlier = found.get("slice")
-    last = {"count": found.get("execution_count"), "source": found.get("cell")}
+def _cells(provenance: Mapping[str, Any]) -> Iterator[Json]:
+    earlier = provenance.get("slice")
+    last = {"count": provenance.get("execution_count"), "source": provenance.get("cell")}
     for cell in [*(earlier if isinstance(earlier, (list, tuple)) else ()), last]:
         if isinstance(cell, Mapping) and isinstance(source := cell.get("source"), str):
             yield {"count": count if type(count := cell.get("count")) is int else None, "source": source}
 
 
-def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    git, data = _mapping(found, "git"), _mapping(found, "data")
-    yield "notebook", found.get("notebook")
+def _facts(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    git, data = _mapping(provenance, "git"), _mapping(provenance, "data")
+    yield "notebook", provenance.get("notebook")
     yield "data", _shape(data)
     yield "columns", brief(", ".join(map(str, names))) if isinstance(names := data.get("names"), (list, tuple)) else ""
     yield "git", _state(git)
     yield "repository", git.get("remote")
-    for name, value in found.items():
+    for name, value in provenance.items():
         if name not in _PLACED or (name in {"git", "data"} and not isinstance(value, Mapping)):
             yield name, value
 
@@ -72,20 +71,20 @@ def _state(git: Mapping[str, Any]) -> str:
     if not isinstance(commit, str):
         return ""
     where = f"on {brief(branch)}" if isinstance(branch, str) else "on no branch"
-    dirty = git.get("dirty")  # missing, where git took too long to say
+    dirty = git.get("dirty")  # missing if git took too long
     state = "" if dirty is None else ", with uncommitted changes" if dirty else ", with nothing uncommitted"
     return f"{commit[:_SHORT]} {where}{state}"
 
 
 def _ids(record: ModelVersion) -> Iterator[tuple[str, Any]]:
-    found = record.provenance
+    provenance = record.provenance
     yield "digest of the model", record.digest
     yield "run", record.run_id
-    yield "commit", _mapping(found, "git").get("commit")
-    yield "SHA-256 of the data", _mapping(found, "data").get("sha256")
-    yield "cell", found.get("cell_id")
+    yield "commit", _mapping(provenance, "git").get("commit")
+    yield "SHA-256 of the data", _mapping(provenance, "data").get("sha256")
+    yield "cell", provenance.get("cell_id")
 
 
-def _mapping(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = found.get(name)
+def _mapping(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = provenance.get(name)
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What the panel asks for before somebody decides, one function an operation: as `actions`, which has the table."""
+"""Views that help to decide: the state at a moment, differences, shadow comparisons, checklists and requests."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from registry_nb.panel.rows import directions
 Json = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Versions that are listed of a moment: the newest, and whoever was in Production or Staging.
+#: The newest versions that are listed of a moment, besides those in Production or Staging.
 _NEWEST = 50
-#: Who held a stage comes before all others.
+#: Versions in these stages come first.
 _FIRST = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
-#: Metrics that are shown of a request, besides those that the policy asks for.
-_MEASURED = 6
+#: Metrics that are shown of a request, besides those of the policy's rules.
+_METRICS = 6
 
 
-def stood(context: Context, model: str, at: float) -> Json:
-    """Say how a model stood at a moment, in milliseconds since 1970; parts of them count."""
+def state_at(context: Context, model: str, at: float) -> Json:
+    """Return the state of a model at a moment, in milliseconds since 1970, with their fraction."""
     then = _EPOCH + timedelta(microseconds=round(at * 1000))
     first = next((event.at for event in context.store.events(model)), then)
-    if timedelta() < first - then <= timedelta(milliseconds=1):  # a slider counts no less
+    if timedelta() < first - then <= timedelta(milliseconds=1):  # the resolution of the slider
         then = first
     past = asof.at(context, then)
     present = {version.version for version in queries.versions(context, model)}
-    if isinstance(past.store, Past):  # the name that it had then
+    if isinstance(past.store, Past):  # the name at that time
         model = past.store.called(model) or model
     versions = [] if past.store.model(model, latest=False) is None else queries.versions(past, model)
     held = {(stint.version, stint.stage): stint for stint in asof.timeline(past, model)} if versions else {}
@@ -61,11 +61,11 @@ def stood(context: Context, model: str, at: float) -> Json:
     return {"rows": rows, "count": len(versions)}
 
 
-def differences(context: Context, found: Diff, model: str) -> list[Json]:
-    """Return a comparison as the browser shows it; which metric is better, the policy may know."""
+def differences(context: Context, diff: Diff, model: str) -> list[Json]:
+    """Return a comparison for the browser; a rule of the policy may define whether more of a metric is better."""
     record = context.store.model(model, latest=False)
-    better = directions((each.name for each in found if each.section == "metrics"), record.policies if record else {})
-    rows: list[Json] = found.to_dict()["differences"]
+    better = directions((each.name for each in diff if each.section == "metrics"), record.policies if record else {})
+    rows: list[Json] = diff.to_dict()["differences"]
     for row in rows:
         if row["section"] == "metrics" and row["difference"]:
             sign = better.get(row["name"], 0)
@@ -75,8 +75,8 @@ def differences(context: Context, found: Diff, model: str) -> list[Json]:
     return rows
 
 
-def report(found: Comparison, *, saved: bool) -> Json:
-    """Return a shadow comparison as the browser shows it."""
+def report(comparison: Comparison, *, saved: bool) -> Json:
+    """Return a shadow comparison for the browser."""
     parts = [
         {
             "title": part.title,
@@ -85,10 +85,16 @@ def report(found: Comparison, *, saved: bool) -> Json:
             "rows": [[_cell(value) for value in row] for row in part.rows[:_NEWEST]],
             "note": part.note,
         }
-        for part in found.parts()
+        for part in comparison.parts()
     ]
-    told = {"sentence": found.sentence, "agreement": found.agreement, "a": found.a.version, "b": found.b.version}
-    return {**told, "parts": parts, "saved": saved}
+    return {
+        "sentence": comparison.sentence,
+        "agreement": comparison.agreement,
+        "a": comparison.a.version,
+        "b": comparison.b.version,
+        "parts": parts,
+        "saved": saved,
+    }
 
 
 def _is_measured(value: object) -> bool:
@@ -101,58 +107,58 @@ def _cell(value: object) -> Any:
 
 
 def checklist(context: Context, model: str, version: int, stage: Stage) -> Json:
-    """Hold a version against the policy of a stage, for whoever is about to promote it."""
-    found = policies.evaluate(context, model, version, stage)
+    """Evaluate a version against the policy of a stage, for the dialog that promotes it."""
+    evaluation = policies.evaluate(context, model, version, stage)
     open_ = open_requests(context.store, queries.version(context, model, version))
-    return {**_rows(found), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
+    return {**_rows(evaluation), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
 
 
-def _rows(found: Evaluation) -> Json:
+def _rows(evaluation: Evaluation) -> Json:
     rows = [
-        {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict} for row in found.rows
+        {"rule": brief(row.rule, 300), "found": brief(row.found, 300), "verdict": row.verdict}
+        for row in evaluation.rows
     ]
-    return {"rows": rows, "ok": found.ok}
+    return {"rows": rows, "ok": evaluation.ok}
 
 
-def requests(context: Context, found: Iterable[Request]) -> list[Json]:
-    """Return requests as the browser lists them: what the policy finds, and whether one's own yes would count."""
-    return [{**_request(one), **_standing(context, one)} for one in found]
+def requests(context: Context, open_: Iterable[Request]) -> list[Json]:
+    """Return requests for the browser, with the evaluation and whether the user's own approval would count."""
+    return [{**_request(request), **_evaluated(context, request)} for request in open_]
 
 
-def _request(one: Request) -> Json:
+def _request(request: Request) -> Json:
     return {
-        "model": one.name,
-        "version": one.version,
-        "stage": one.stage,
-        "at": milliseconds(one.at),
-        "by": brief(one.by),
-        "because": brief(one.because, 1000),
-        "approved": [brief(user) for user in one.approved],
-        "uncounted": [brief(user) for user in one.uncounted],
+        "model": request.name,
+        "version": request.version,
+        "stage": request.stage,
+        "at": milliseconds(request.at),
+        "by": brief(request.by),
+        "because": brief(request.because, 1000),
+        "approved": [brief(user) for user in request.approved],
+        "uncounted": [brief(user) for user in request.uncounted],
     }
 
 
-def _standing(context: Context, one: Request) -> Json:
-    """Hold a request against its policy; what would take long is left to the dialog that promotes."""
+def _evaluated(context: Context, request: Request) -> Json:
+    """Evaluate a request, without slow rules: the dialog that promotes evaluates those."""
     store, user = context.store, context.user
-    record = resolve.resolved(store, one.name, one.version)
-    texts = resolve.policy(store, one.name, one.stage)
-    found = store.consistent(lambda: policies.judged(store, record, one.stage, texts, None))
-    assert found is not None
-    understood = zip(map(rules.understood, texts), found.rows, strict=False)
-    asked = [(rule, row) for rule, row in understood if rule is not None]
-    yes = [row for rule, row in asked if rule.kind == "approved_by"]
-    whole = asked and len(asked) == len(texts)  # nothing of a newer release, which may ask for more
+    record = resolve.resolved(store, request.name, request.version)
+    texts = resolve.policy(store, request.name, request.stage)
+    evaluation = store.consistent(lambda: policies.judged(store, record, request.stage, texts, None))
+    assert evaluation is not None
+    understood = zip(map(rules.understood, texts), evaluation.rows, strict=False)
+    known = [(rule, row) for rule, row in understood if rule is not None]
+    approvals = [row for rule, row in known if rule.kind == "approved_by"]
+    whole = known and len(known) == len(texts)  # no rule of a newer release, which may require more
     why = ""
-    if user in one.approved:
+    if user in request.approved:
         why = "you approved it already"
-    elif uncounted(store, record, one.stage, user):
-        why = "you registered it, and the policy asks for somebody else's yes"
-    elif yes and all(row.verdict == "passed" for row in yes):
+    elif uncounted(store, record, request.stage, user):
+        why = "you registered it, and the policy requires somebody else's approval"
+    elif approvals and all(row.verdict == "passed" for row in approvals):
         why = "enough people approved it"
-    elif whole and not yes and all(row.verdict != "failed" for row in found.rows):
-        why = "the policy asks for no approval"
-    told = {rule.args[0] for rule, _ in asked if rule.kind == "metric"}  # by its own row, beside its bound
-    besides = islice((item for item in record.metrics.items() if item[0] not in told), _MEASURED)
-    shown = {name: json_number(value) for name, value in besides}
-    return {"metrics": shown, **_rows(found), "why_not": why}
+    elif whole and not approvals and all(row.verdict != "failed" for row in evaluation.rows):
+        why = "the policy requires no approval"
+    in_rules = {rule.args[0] for rule, _ in known if rule.kind == "metric"}  # their rows show them beside their bounds
+    others = islice((item for item in record.metrics.items() if item[0] not in in_rules), _METRICS)
+    return {"metrics": {name: json_number(value) for name, value in others}, **_rows(evaluation), "why_not": why}

@@ -1,7 +1,7 @@
-"""Records as the panel's table has them: one column a field, compressed; and one row, for what changed afterwards.
+"""Records for the panel's tables: compressed columns at first, single rows for later changes.
 
-Rows are for looking: they carry what a table shows, short, and metrics as far as they are shown. What is exact, and
-long, is asked for version by version.
+Rows have only what a table shows: short texts, and metrics rounded to the digits that are shown. Full values are
+requested version by version.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from registry_nb.stores import Reader
 TAGS, WIDE = 20, 80
 #: Metric columns of the table: those that most versions have.
 METRICS = 40
-#: Digits of a metric that are sent; from a thousand on, four would not reach the point.
+#: Digits of a metric that are sent; from a thousand on, they would not reach the decimal point.
 _DIGITS, _THOUSAND = 5, 999.0
-#: A sixth smaller than the fastest, for a few milliseconds; beyond it is little to gain.
+#: A sixth smaller than the fastest level, for a few milliseconds; higher levels gain little.
 _LEVEL = 5
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -65,21 +65,21 @@ def packed_versions(
 
 
 def _compressed(text: str) -> bytes:
-    """Compress JSON that is mostly digits: of repetitions as short as among those, zlib's strategy makes no use."""
+    """Compress JSON that is mostly digits, with the strategy of zlib that ignores very short repetitions."""
     made = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
     return made.compress(text.encode()) + made.flush()
 
 
 def _steps(values: Sequence[int]) -> list[int]:
-    """Write numbers as what each is more than the one before: versions count up, and hardly take room so."""
+    """Write numbers as differences to the one before: those of rising numbers compress well."""
     return [value - before for before, value in pairwise((0, *values))]
 
 
 def directions(names: Iterable[str], policies: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Say of which metrics more is better, 1, and of which less, -1: a policy knows it, and some names tell it."""
+    """Return 1 for metrics of which more is better and -1 for less, by their names and the rules of the policy."""
     found = {name: sign for name in names if (sign := direction(name))}
     for text in (text for texts in policies.values() for text in texts):
-        with contextlib.suppress(RegistryError):  # of a newer release
+        with contextlib.suppress(RegistryError):  # a rule of a newer release
             rule = rules.parsed(text)
             if rule.kind == "metric" and rule.args[1][0] in "<>":
                 found[rule.args[0]] = 1 if rule.args[1][0] == ">" else -1
@@ -117,7 +117,7 @@ _MODEL = ("name", "production", "newest", "stages", "count", "changed", "descrip
 
 
 def bits(numbers: Iterable[int]) -> str:
-    """Write a set of versions as one bit each, in base64: however they are scattered, 10,000 take 1.7 KB."""
+    """Write a set of versions as bits in base64: 10,000 versions take 1.7 KB."""
     found = list(numbers)
     written = bytearray(max(found, default=0) // 8 + 1)
     for number in found:
@@ -126,7 +126,7 @@ def bits(numbers: Iterable[int]) -> str:
 
 
 def _column(versions: Sequence[ModelVersion], name: str) -> str:
-    """Write a metric of all versions, as far as a table shows it: seventeen digits do not compress."""
+    """Write a metric of all versions, with the digits that a table shows: seventeen digits do not compress."""
     values = [version.metrics.get(name) for version in versions]
     texts = [
         "null" if value is None
@@ -138,10 +138,9 @@ def _column(versions: Sequence[ModelVersion], name: str) -> str:
 
 
 def _written(value: float) -> str:
-    """Write a number so that what is shown of it is what would be shown of all of its digits.
+    """Write a number with five digits that rounds to the same four digits as the full number.
 
-    Of five digits four are shown: where the fifth is a 5 that was rounded, it would be rounded twice, to another number
-    perhaps. So it becomes a 4 or a 6, which makes no text longer.
+    A fifth digit that is a rounded 5 could round the wrong way. So it becomes a 4 or a 6, which has the same length.
     """
     if not math.isfinite(value):
         return _NAMED[str(value)]
@@ -168,13 +167,13 @@ def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 def _names(versions: Sequence[ModelVersion]) -> list[str]:
     counted = Counter[str]()
-    sets = Counter(map(tuple, [version.metrics for version in versions]))  # few, of many versions
+    sets = Counter(map(tuple, [version.metrics for version in versions]))  # few sets for many versions
     for names, times in sets.items():
         counted.update(dict.fromkeys(names, times))
     return [name for name, _ in counted.most_common(METRICS)]
 
 
-#: Fields that rise from row to row.
+#: Fields whose values rise from row to row.
 _RISING = ("version", "created")
 _VERSION: Mapping[str, Callable[[ModelVersion], Any]] = {
     "version": lambda version: version.version,
@@ -182,7 +181,7 @@ _VERSION: Mapping[str, Callable[[ModelVersion], Any]] = {
     "aliases": lambda version: version.aliases,
     "tags": lambda version: _tags(version.tags),
     "tag_count": lambda version: len(version.tags),
-    "created": lambda version: int(version.created_at.timestamp()) * 1000,  # three digits that nobody reads
+    "created": lambda version: int(version.created_at.timestamp()) * 1000,  # without milliseconds
     "user": lambda version: brief(version.user),
     "size": lambda version: version.size,
     "flavor": lambda version: version.flavor,

@@ -1,7 +1,7 @@
-"""What other kernels do: one thread for each registry looks at its revision, and tells the panels what happened.
+"""Notice changes by other processes: one thread for each registry polls its revision and notifies the panels.
 
-A thread, not a task of the kernel's event loop, which stands still while a cell runs. It polls: at rest a look is a
-``stat`` and an ``access``, and what waits for the file system to tell hears nothing on network folders.
+A thread, because the kernel's event loop stands still while a cell runs. It polls, because notifications of the file
+system do not work on network folders; at rest, a poll is one ``stat`` and one ``access``.
 """
 
 from __future__ import annotations
@@ -19,51 +19,45 @@ from registry_nb.domain.records import Event
 from registry_nb.errors import sentence_of
 from registry_nb.operations.past import Past
 
-#: Seconds between two looks.
+#: Seconds between two polls.
 PERIOD = 0.25
-#: Looks in vain, at a registry that cannot be read, take at most this share of the time; but one comes in so many
-#: seconds.
+#: Failing polls take at most this share of the time, and the pause between them is at most so many seconds.
 _SHARE, _LONGEST = 0.01, 30.0
-#: More events than this are not told one by one.
+#: The most events that are passed on at once.
 MANY = 200
 
 
 class Listener(Protocol):
-    """Who wants to know. What it raises is its own business: it is not told, and the others are."""
+    """A receiver of notifications. One that raises is skipped; the others are still notified."""
 
-    def told(self, events: Sequence[Event], *, anew: bool) -> None:
-        """Hear what happened, the oldest event first; with `anew` there was more than that: read everything again."""
+    def on_events(self, events: Sequence[Event], *, reload: bool) -> None:
+        """Receive new events, the oldest first; with `reload` there were more, and everything must be read again."""
 
-    def stands(self, problem: str, *, writable: bool) -> None:
-        """Hear why the registry cannot be read, or nothing if it can; and whether it can be written."""
+    def on_status(self, problem: str, *, writable: bool) -> None:
+        """Receive why the registry cannot be read, empty if it can, and whether it can be written."""
 
-    def idle(self) -> None:
-        """Do what could wait; called after each look."""
+    def on_idle(self) -> None:
+        """Do work that could wait; called after each poll."""
 
 
-def watching(context: Context, listener: Listener) -> Watch:
-    """Tell a listener, from now on, what happens in a registry; it reads afterwards what there is, and misses nothing.
+def watch(context: Context, listener: Listener) -> Watch:
+    """Notify a listener of all events from now on; if it reads the registry afterwards, it misses none.
 
     The thread holds it weakly.
     """
     with _mutex:
-        watch = _watches.setdefault(_key(context), Watch(context))
-    watch.add(listener)
-    return watch
+        watching = _watches.setdefault(_key(context), Watch(context))
+    watching.add(listener)
+    return watching
 
 
 class Watch:
-    """Looks at one registry for all panels of this process: see `watching`.
-
-    Parameters
-    ----------
-    context : Context
-    """
+    """Polls one registry for all panels of this process: see `watch`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
-        self._looking = threading.RLock()  # taken before `_mutex`, never after it
+        self._polling = threading.RLock()  # taken before `_mutex`, never after it
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._revision = -1
@@ -72,50 +66,50 @@ class Watch:
 
     @property
     def thread(self) -> threading.Thread | None:
-        """The thread, while there is somebody to tell."""
+        """The thread, while there are listeners."""
         return self._thread
 
     def add(self, listener: Listener) -> None:
-        """Tell it from now on."""
-        with self._looking:
-            self.look()
-            listener.stands(self._problem, writable=self._writable)
+        """Notify a listener from now on."""
+        with self._polling:
+            self.poll()
+            listener.on_status(self._problem, writable=self._writable)
             with _mutex:
                 _watches[_key(self._context)] = self
                 self._listeners.add(listener)
-                begins = self._thread is None
-                if begins:
+                starts = self._thread is None
+                if starts:
                     name = f"registry_nb: {self._context.uri}"
                     self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            if begins:
+            if starts:
                 self._start()
 
     def remove(self, listener: Listener) -> None:
-        """Tell it no more; with the last one the thread ends."""
+        """Stop notifying a listener; the thread ends with the last one."""
         with _mutex:
             self._listeners.discard(listener)
         self._wake.set()
 
-    def look(self) -> None:
-        """Look at once, on this thread; afterwards every panel knows what was committed before the call."""
-        with self._looking:
-            events, anew, problem = list[Event](), False, ""
+    def poll(self) -> None:
+        """Poll now, on the caller's thread; afterwards every panel has what was committed before the call."""
+        with self._polling:
+            events, reload, problem = list[Event](), False, ""
             try:
                 writable = _writable(self._context)
-                events, anew = self._news()
-            except Exception as error:  # noqa: BLE001  # whatever a disk can do, the next look may find it well
+                events, reload = self._new_events()
+            except Exception as error:  # noqa: BLE001  # any failure of the disk; the next poll may succeed
                 problem, writable, self._revision = sentence_of(error), False, -1
             with _mutex:
                 listeners = list(self._listeners)
             if (problem, writable) != (self._problem, self._writable):
-                anew = anew or bool(self._problem) > bool(problem)
+                reload = reload or bool(self._problem) > bool(problem)
                 self._problem, self._writable = problem, writable
-                _each(listeners, lambda one: one.stands(problem, writable=writable))
-            if events or anew:
-                _each(listeners, lambda one: one.told(events, anew=anew))
+                _notify(listeners, lambda one: one.on_status(problem, writable=writable))
+            if events or reload:
+                _notify(listeners, lambda one: one.on_events(events, reload=reload))
 
-    def _news(self) -> tuple[list[Event], bool]:
-        """Return the events since the last look, and whether they do not explain all that is there now."""
+    def _new_events(self) -> tuple[list[Event], bool]:
+        """Return the events since the last poll, and whether they leave out or contradict what is stored now."""
         revision = self._context.revision
         if revision == self._revision:
             return [], False
@@ -133,14 +127,14 @@ class Watch:
         if known is None:
             return [], False
         events.sort(key=lambda event: event.id)
-        return events[-MANY:], len(events) > MANY or not known <= met  # a history was put back, or lost its end
+        return events[-MANY:], len(events) > MANY or not known <= met  # or a history was restored or truncated
 
     def _start(self) -> None:
-        """Start the thread, without `_mutex`: a widget that dies in the new thread asks for it."""
+        """Start the thread, without `_mutex`: a widget that is collected in the new thread takes it."""
         assert self._thread is not None
         try:
             self._thread.start()
-        except RuntimeError:  # no threads here, as in Pyodide: a panel still shows what it does itself
+        except RuntimeError:  # no threads, as in Pyodide: a panel still shows its own changes
             self._thread = None
 
     def _run(self) -> None:
@@ -156,30 +150,30 @@ class Watch:
                     return
                 listeners = list(self._listeners)
             start = time.thread_time()
-            self.look()
+            self.poll()
             took = time.thread_time() - start
             wait = min(max(PERIOD, took / _SHARE), _LONGEST) if self._problem else PERIOD
-            _each(listeners, lambda one: one.idle())
-            del listeners  # held weakly while it waits
+            _notify(listeners, lambda one: one.on_idle())
+            del listeners  # only weakly held during the pause
 
     def _forked(self) -> None:
-        """In a child: the thread is the parent's, and so are the panels."""
-        self._looking, self._thread, self._listeners = threading.RLock(), None, weakref.WeakSet()
+        """Reset in a child process: the thread and the panels belong to the parent."""
+        self._polling, self._thread, self._listeners = threading.RLock(), None, weakref.WeakSet()
 
 
-def _each(listeners: Sequence[Listener], tell: Callable[[Listener], None]) -> None:
+def _notify(listeners: Sequence[Listener], call: Callable[[Listener], None]) -> None:
     for listener in listeners:
         with suppress(Exception):
-            tell(listener)
+            call(listener)
 
 
 def _key(context: Context) -> str:
-    """Return the name of what one watch is for: a registry, or a moment of its past, in which nothing happens."""
+    """Identify a registry; one at a moment of the past is another than the present one in the same folder."""
     return f"{context.uri} at {context.store.moment}" if isinstance(context.store, Past) else context.uri
 
 
 def _writable(context: Context) -> bool:
-    """Whether the registry can be written: of a folder, whether the file system allows it; of another adapter, yes."""
+    """Return whether the registry can be written: for a folder by its permissions, for another adapter always."""
     if isinstance(context.store, Past):
         return False
     if (path := context.store.location) is None:
@@ -196,8 +190,8 @@ _mutex = threading.RLock()
 def _after_fork() -> None:
     global _mutex  # noqa: PLW0603  # another thread of the parent may have held it
     _mutex = threading.RLock()
-    for watch in _watches.values():
-        watch._forked()
+    for watching in _watches.values():
+        watching._forked()
     _watches.clear()
 
 

@@ -1,8 +1,8 @@
-"""The panel under the cell: one widget, whose state is the rows that it shows, and whose buttons are messages.
+"""The panel under the cell: one widget; its state is the rows that it shows, and its buttons send messages.
 
-The rows travel once; afterwards travels what changed. Callbacks run on the kernel's main thread or on another beside
-the user's cell (it depends on ipykernel), and the watch tells from a third: what they share is under one lock, which
-nobody holds while a change is made. Nothing is printed here: where it would appear depends on ipykernel, too.
+The rows are sent once; afterwards only changes are sent. Callbacks run on the kernel's main thread, or on another one
+beside the user's cell (it depends on ipykernel), and the watch calls from a third thread: they share state under one
+lock, which is not held while a change is made. Nothing is printed here: where it would appear depends on ipykernel too.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from registry_nb.operations import queries, resolve
 from registry_nb.panel import actions, rows
 from registry_nb.panel.badges import Badges
 from registry_nb.panel.frontend import frontend
-from registry_nb.panel.watch import MANY, watching
-from registry_nb.panel.wording import worded
+from registry_nb.panel.watch import MANY, watch
+from registry_nb.panel.wording import message_for
 
-#: Rows of the static twin.
-_TWIN = 20
+#: Rows of the static snapshot.
+_SNAPSHOT = 20
 
 
 class RegistryPanel(anywidget.AnyWidget):
-    """A context, or one of its models, to look at and to change.
+    """The panel of a registry, or of one of its models.
 
     Parameters
     ----------
     context : Context
     name : str, optional
-        The model that is opened; without it, the list of models.
+        The model that is opened; the default is the list of models.
     notebook : mapping, optional
-        The variables that can be registered; those of the notebook if not given.
+        The variables that can be registered; the default is those of the notebook.
 
     Raises
     ------
@@ -64,17 +64,17 @@ class RegistryPanel(anywidget.AnyWidget):
     _esm = Unicode().tag(sync=True)
 
     def __init__(self, context: Context, name: str | None = None, *, notebook: Mapping[str, Any] | None = None) -> None:
-        name = _existing(context, name) if name else ""
+        name = _known(context, name) if name else ""
         self._lock = threading.RLock()
         self._context = context
-        self._notebook = _of_the_kernel() if notebook is None else notebook
+        self._notebook = _kernel_variables() if notebook is None else notebook
         self._badges = Badges(context)
         self._opened = name  # the model whose versions the browser has
-        self._revision = 0  # of what the browser was sentences
-        self._behind = False  # whether the traits are older than the patches that were sent after them
-        self._asking = 0
-        with self._lock:  # what happens from now on is told when the rows are there
-            self._watch = watching(context, self)
+        self._revision = 0  # of the state that was sent last
+        self._stale = False  # whether patches were sent that the traits do not have
+        self._pending = 0
+        with self._lock:  # events from now on wait until the rows are set
+            self._watch = watch(context, self)
             super().__init__(
                 _esm=frontend(),
                 model=name,
@@ -84,41 +84,41 @@ class RegistryPanel(anywidget.AnyWidget):
                 variables=actions.variables(self._notebook),
                 **self._rows_or_none(),
             )
-        self.on_msg(self._heard)
+        self.on_msg(self._on_message)
 
-    # -- what the browser says ---------------------------------------------------------------------------------------
+    # -- messages from the browser -------------------------------------------------------------------------------------
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take what the browser sets; not while another thread tells it something."""
+        """Set traits from the browser, but not while another thread sends it something."""
         with self._lock:
             super().set_state(sync_data)
 
     @observe("model")
-    def _chosen(self, change: Mapping[str, Any]) -> None:
+    def _on_model(self, change: Mapping[str, Any]) -> None:
         try:
             self._open(change["new"])
-        except Exception:  # noqa: BLE001  # the message that comes with it is answered with the reason
+        except Exception:  # noqa: BLE001  # the message that follows is answered with the reason
             self.model = self._opened
 
-    def _heard(self, _widget: object, message: Any, _buffers: object) -> None:
+    def _on_message(self, _widget: object, message: Any, _buffers: object) -> None:
         if not isinstance(message, Mapping) or "op" not in message:
             return
         number, op, args = (message.get(key) for key in ("id", "op", "args"))
         try:
-            with self._acting():
-                result = self._answered(op, args or {}, lambda text: self.send({"id": number, "progress": text}))
+            with self._announced():
+                result = self._perform(op, args or {}, lambda text: self.send({"id": number, "progress": text}))
             reply = {"id": number, "ok": True, "result": result}
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the browser waits for an answer, whatever
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the browser waits for an answer in any case
             kind = type(error).__name__
-            reply = {"id": number, "ok": False, "error": {"type": kind, "message": worded(error)}}
+            reply = {"id": number, "ok": False, "error": {"type": kind, "message": message_for(error)}}
         try:
             self.send(reply)
-        except (TypeError, ValueError) as error:  # what somebody else's record holds may not be JSON
+        except (TypeError, ValueError) as error:  # a record of another writer may not be JSON
             self.send(
                 {"id": number, "ok": False, "error": {"type": type(error).__name__, "message": sentence_of(error)}}
             )
 
-    def _answered(self, op: Any, args: Mapping[str, Any], say: Callable[[str], None]) -> Any:
+    def _perform(self, op: Any, args: Mapping[str, Any], say: Callable[[str], None]) -> Any:
         match op:
             case "open":
                 self._open(args.get("model", ""))
@@ -127,26 +127,25 @@ class RegistryPanel(anywidget.AnyWidget):
             case "variables":
                 self.variables = actions.variables(self._notebook)
             case _:
-                asked = actions.Asked(self._context, self._notebook, say)
-                result = actions.answer(op, args, asked)
+                result = actions.perform(op, args, actions.Caller(self._context, self._notebook, say))
                 if op == "check":
-                    self._checked(result["lines"])
+                    self._on_check(result["lines"])
                 return result
         return {}
 
     @contextmanager
-    def _acting(self) -> Iterator[None]:
-        """Let every panel of this kernel know what changed, before the browser has its answer."""
+    def _announced(self) -> Iterator[None]:
+        """Notify every panel of this kernel of the change before the browser gets its answer."""
         with self._lock:
-            self._asking += 1
+            self._pending += 1
         try:
             yield
         finally:
             try:
-                self._watch.look()
+                self._watch.poll()
             finally:
                 with self._lock:
-                    self._asking -= 1
+                    self._pending -= 1
 
     def _open(self, name: str) -> None:
         with self._lock:
@@ -154,7 +153,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 self.model = name
                 return
             before = self._opened
-            self._opened = _existing(self._context, name) if name else ""
+            self._opened = _known(self._context, name) if name else ""
             try:
                 versions = self._packed()
             except BaseException:
@@ -173,50 +172,50 @@ class RegistryPanel(anywidget.AnyWidget):
             if names := [name for name, is_late in late.items() if is_late]:
                 self.send_state([*names, "model"])
 
-    def _checked(self, problems: Iterable[str]) -> None:
+    def _on_check(self, problems: Iterable[str]) -> None:
         with self._lock:
             if self._badges.checked(problems):
-                self._read_anew()
+                self._reload()
 
-    # -- what the watch says -----------------------------------------------------------------------------------------
+    # -- notifications from the watch ----------------------------------------------------------------------------------
 
-    def told(self, events: Sequence[Event], *, anew: bool) -> None:
-        """Hear what happened in the context, and tell the browser."""
+    def on_events(self, events: Sequence[Event], *, reload: bool) -> None:
+        """Send what changed to the browser."""
         with self._lock:
             self._revision += 1
             try:
                 self._follow(events)
-                if _knows_a_signer(events):
-                    self._badges.forget()
-                    anew = True
-                patch = None if anew or self.problem else self._patch(events)
+                if _trusts_a_signer(events):
+                    self._badges.reset()
+                    reload = True
+                patch = None if reload or self.problem else self._patch(events)
                 if patch is None:
-                    self._read_anew()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the browser keeps its rows and shows why
+                    self._reload()
+            except Exception as error:  # noqa: BLE001  # the browser keeps its rows and shows the reason
                 self.problem = sentence_of(error)
                 return
-            message: dict[str, Any] = {"news": sentences.news(self._of_others(events))}
+            message: dict[str, Any] = {"news": sentences.news(self._by_others(events))}
             if patch is not None:
-                self._behind, message["patch"] = True, patch
+                self._stale, message["patch"] = True, patch
             if patch is not None or message["news"]:
                 self.send(message)
 
-    def stands(self, problem: str, *, writable: bool) -> None:
-        """Hear whether the registry can be read, and written."""
+    def on_status(self, problem: str, *, writable: bool) -> None:
+        """Show whether the registry can be read and written."""
         with self._lock:
             self.problem, self.readonly = problem, not writable
 
-    def idle(self) -> None:
-        """Look at the seals of some versions more."""
+    def on_idle(self) -> None:
+        """Check the seals of the next versions."""
         with self._lock:
-            if found := self._badges.look():
+            if by_badge := self._badges.check_next():
                 self._revision += 1
-                self._behind = True
-                badges = {badge: rows.bits(numbers) for badge, numbers in found.items()}
+                self._stale = True
+                badges = {badge: rows.bits(numbers) for badge, numbers in by_badge.items()}
                 self.send({"patch": {"revision": self._revision, "model": self._opened, "badges": badges}, "news": []})
 
     def _follow(self, events: Iterable[Event]) -> None:
-        """Follow the open model to its new name; without it, show the list of models."""
+        """Follow the open model to its new name; if it was deleted, show the list of models."""
         name = self._opened
         for event in events:
             if event.renamed_from == name:
@@ -227,7 +226,7 @@ class RegistryPanel(anywidget.AnyWidget):
             self._open(name)
 
     def _patch(self, events: Sequence[Event]) -> dict[str, Any] | None:
-        """Return the rows that events are about, as they are now; None if they are too many."""
+        """Return the current rows that events are about; None if they are too many."""
         store = self._context.store
         names, numbers = set[str](), set[int]()
         for event in events:
@@ -250,28 +249,28 @@ class RegistryPanel(anywidget.AnyWidget):
             "versions": {n: v and rows.version_row(v, self._badges.of(v)) for n, v in versions.items()},
         }
 
-    def _of_others(self, events: Iterable[Event]) -> list[Event]:
-        """Leave out what this panel itself is doing, which its answer tells, and what it does not show."""
+    def _by_others(self, events: Iterable[Event]) -> list[Event]:
+        """Leave out the panel's own changes, which its answers report, and models that it does not show."""
         shown = [event for event in events if not self._opened or event.name == self._opened]
-        return [event for event in shown if not (self._asking and event.user == self._context.user)]
+        return [event for event in shown if not (self._pending and event.user == self._context.user)]
 
-    # -- rows --------------------------------------------------------------------------------------------------------
+    # -- rows ----------------------------------------------------------------------------------------------------------
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """Return what the browser shall have; rows as they are now, if a page asks that did not see the patches."""
+        """Return the state for the browser; with current rows for a page that did not receive the patches."""
         wanted = {"models", "versions"}.intersection(
             self.keys if key is None else [key] if isinstance(key, str) else key
         )
         with self._lock:
-            if self._behind and wanted:
-                self._behind = False
-                # Quietly: to set the traits would send them, and they are being sent.
+            if self._stale and wanted:
+                self._stale = False
+                # Without notification: setting the traits would send them, and they are being sent.
                 self._trait_values.update(self._rows_or_none())
             return super().get_state(key, drop_defaults)  # type: ignore[no-any-return]
 
-    def _read_anew(self) -> None:
+    def _reload(self) -> None:
         state = self._rows()
-        self._behind = False
+        self._stale = False
         with self.hold_sync():
             self.models, self.versions = state["models"], state["versions"]
         self.problem = ""
@@ -284,7 +283,7 @@ class RegistryPanel(anywidget.AnyWidget):
         }
 
     def _rows_or_none(self) -> dict[str, bytes]:
-        """Return the rows, or those that were shown last, if the registry cannot be read; the watch tells why."""
+        """Return the rows; the previous ones if the registry cannot be read (the watch reports why)."""
         try:
             return self._rows()
         except RegistryError:
@@ -301,22 +300,22 @@ class RegistryPanel(anywidget.AnyWidget):
         model = self._context.store.model(self._opened, latest=False)
         return model.policies if model else {}
 
-    # -- where no kernel runs ----------------------------------------------------------------------------------------
+    # -- where no kernel runs ------------------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
         data, metadata = bundle
-        # Not both where nobody looks: nbconvert would prefer the widget, which is blank on a page without the network.
-        return {**(data if _somebody_looks() else {}), **self._twin()}, metadata
+        # Not both without a viewer: nbconvert would prefer the widget, which is blank on a page without the network.
+        return {**(data if _has_viewer() else {}), **self._snapshot()}, metadata
 
-    def _twin(self) -> dict[str, str]:
-        """Return what a page without a kernel shows: a table, and how to bring it to life."""
+    def _snapshot(self) -> dict[str, str]:
+        """Return what a page without a kernel shows: a table, and the call that shows the panel."""
         call = f"registry.panel({json.dumps(self._opened, ensure_ascii=False) if self._opened else ''})"
         try:
             shown: Listing[ModelVersion] | Listing[RegisteredModel]
-            shown, count, what = self._newest() if self._opened else self._some_models()
+            shown, count, what = self._newest_versions() if self._opened else self._all_models()
         except RegistryError as error:
             shown, count, what = Listing(), 0, sentence_of(error)
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -327,30 +326,31 @@ class RegistryPanel(anywidget.AnyWidget):
             "text/plain": f"{render.text(shown)}\n{line}",
         }
 
-    def _newest(self) -> tuple[Listing[ModelVersion], int, str]:
+    def _newest_versions(self) -> tuple[Listing[ModelVersion], int, str]:
         store, name = self._context.store, self._opened
-        found, number = list[ModelVersion](), store.newest(name)
-        while number and len(found) < _TWIN:
+        versions, number = list[ModelVersion](), store.newest(name)
+        while number and len(versions) < _SNAPSHOT:
             if (version := store.version(name, number)) is not None:
-                found.append(version)
+                versions.append(version)
             number -= 1
         model = store.model(name)
         count = rows.model_row(store, model)["count"] if model else 0
-        return Listing(found), count, f"the versions of {name}" if count == len(found) else f"versions of {name}"
+        what = f"the versions of {name}" if count == len(versions) else f"versions of {name}"
+        return Listing(versions), count, what
 
-    def _some_models(self) -> tuple[Listing[RegisteredModel], int, str]:
-        models = queries.models(self._context)  # not where it is: a saved notebook is read elsewhere
+    def _all_models(self) -> tuple[Listing[RegisteredModel], int, str]:
+        models = queries.models(self._context)  # without its location: a saved notebook is read elsewhere
         return models, len(models), "the registry's models"
 
     def close(self) -> None:
-        """End the widget, and with the last one the watch."""
+        """Close the widget, and with the last one the watch."""
         if (watch := getattr(self, "_watch", None)) is not None:
             watch.remove(self)
         super().close()
 
 
-def _existing(context: Context, name: str) -> str:
-    """Return the name of a model that exists; a registry that cannot be read is shown as such, not refused."""
+def _known(context: Context, name: str) -> str:
+    """Return the name of an existing model; of a registry that cannot be read, the name as given."""
     try:
         return resolve.known(context.store, name)
     except (NotFound, Invalid):
@@ -359,23 +359,23 @@ def _existing(context: Context, name: str) -> str:
         return name
 
 
-def _knows_a_signer(events: Iterable[Event]) -> bool:
-    """Tell whether somebody's signature is known from now on, on whatever versions it is."""
+def _trusts_a_signer(events: Iterable[Event]) -> bool:
+    """Return whether a signer became trusted, which changes the badges of many versions."""
     return any(event.action == "trusted" and isinstance(event.new.get("trusted"), str) for event in events)
 
 
-def _of_the_kernel() -> Mapping[str, Any]:
-    """Return the notebook's variables, as they will be when they are asked for."""
+def _kernel_variables() -> Mapping[str, Any]:
+    """Return the live namespace of the notebook."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
     return {} if shell is None else shell.user_ns
 
 
-def _somebody_looks() -> bool:
-    """Tell whether a page shows what the cell makes: nbconvert and its like run cells that cannot ask for input."""
+def _has_viewer() -> bool:
+    """Return whether a page shows the output; nbconvert and the like run cells that cannot ask for input."""
     from IPython.core.getipython import get_ipython
 
-    asked = getattr(get_ipython(), "parent_header", None) or {}
-    alone = asked.get("content", {}).get("allow_stdin", True) is False
-    return not alone or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # which runs cells alike, for a page
+    header = getattr(get_ipython(), "parent_header", None) or {}
+    alone = header.get("content", {}).get("allow_stdin", True) is False
+    return not alone or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # which has viewers

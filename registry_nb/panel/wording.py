@@ -1,6 +1,6 @@
-"""Errors as the panel says them: a person reads them who looks at buttons, not at calls.
+"""Error messages of the panel, for people who see buttons instead of calls.
 
-What an error is about is taken from its type and its facts, never from its English, which is Python's and may change.
+They are made from the type and the attributes of an error; its own message is for Python and may change.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from registry_nb.errors import (
 )
 
 
-def worded(error: BaseException) -> str:
-    """Say what went wrong, and what a person can do about it who has the panel in front of them."""
+def message_for(error: BaseException) -> str:
+    """Describe an error, and what to do about it in the panel."""
     match error:
         case PolicyFailed():
             unmet = listed(f"{row.rule} ({row.found or row.verdict})" for row in error.evaluation.rows

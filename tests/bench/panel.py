@@ -98,7 +98,7 @@ def _resting(opened: Any) -> Row:
     looks = 2000
     start = time.thread_time()
     for _ in range(looks):
-        opened._watch.look()
+        opened._watch.poll()
     share = (time.thread_time() - start) / looks / PERIOD * 100
     return Row("CPU of the watch, at rest", 1, share, f"{share:.3f} %", "%")
 

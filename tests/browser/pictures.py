@@ -104,7 +104,7 @@ def refused(shown):
 
 
 def held(shown):
-    """Show how it stood some events ago."""
+    """Show the state some events ago."""
     tab(shown, "History")
     slider = shown.panel.get_by_role("slider")
     slider.focus()

@@ -1,10 +1,10 @@
-"""What a decision rests on, in the panel: how it stood, what a policy asks for, who said yes, what the data say."""
+"""What a decision rests on, in the panel: an earlier state, the policy, the approvals, and a comparison on data."""
 
 import pytest
 from bare_page import DAY, HISTORY, NOW, REFUSED, REQUEST, SHADOW, SHOWN, bad, done, good
 from playwright.sync_api import expect
 
-SLIDER = "How it stood at a moment"
+SLIDER = "State at a moment"
 
 
 def slider(shown):
@@ -24,13 +24,13 @@ def test_the_arrow_keys_go_from_event_to_event(panel):
     asked = []
     for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "Home"):
         shown.keys(key)
-        expect(shown.page.locator(".moment")).to_contain_text("As it stood on")
+        expect(shown.page.locator(".moment")).to_contain_text("State on")
         shown.page.wait_for_function("n => model.sent.filter(m => m.op === 'asof').length === n", arg=len(asked) + 1)
         asked.append(shown.sent("asof")[-1]["at"])
     moments = [event["at"] for event in HISTORY["events"]]
     assert asked == [moments[2], moments[1], moments[2], moments[0]]
     shown.keys("End")
-    expect(shown.page.locator(".moment")).to_have_text("Move the slider to see how it stood")
+    expect(shown.page.locator(".moment")).to_have_text("Move the slider to see an earlier state")
     assert shown.sent("promote") == []
 
 
@@ -67,7 +67,7 @@ def test_while_the_kernel_answers_only_the_last_place_is_asked_for(panel):
     shown.answer("asof", bad("Invalid", "that was before the first event"))
     shown.page.wait_for_function("() => model.sent.filter(m => m.op === 'asof').length === 2")
     shown.answer("asof", good({"rows": [], "count": 0}))
-    expect(shown.page.get_by_text("There were no versions yet.")).to_be_visible()
+    expect(shown.page.get_by_text("There were no versions.")).to_be_visible()
     assert shown.sent("asof")[-1]["at"] == HISTORY["events"][0]["at"]
 
 
@@ -81,14 +81,14 @@ def test_an_error_of_the_past_stands_where_the_table_would(panel):
 def test_forced_promotions_are_counted_and_marked(panel):
     events = [{**HISTORY["events"][2], "forced": True}]
     shown = panel(view="history", replies={"history": good({**HISTORY, "events": events, "forced": 1})})
-    expect(shown.page.get_by_text("1 promotion went past the policy")).to_be_visible()
+    expect(shown.page.get_by_text("1 promotion overrode the policy")).to_be_visible()
     expect(shown.page.get_by_role("table", name="History").get_by_text("forced")).to_be_visible()
 
 
 def test_what_a_policy_asks_for_stands_in_the_dialog_and_its_no_withholds_the_yes(panel):
     shown = panel()
     dialog = promoting(shown)
-    rules = dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
+    rules = dialog.get_by_role("list", name="Rules of the policy").get_by_role("listitem")
     expect(rules).to_have_count(3)
     assert [one.split(":")[0] for one in rules.all_text_contents()] == ["passed", "failed", "not known"]
     offers = dialog.locator(".buttons button:visible")

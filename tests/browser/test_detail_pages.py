@@ -76,7 +76,7 @@ def test_comparison_starts_with_production_and_the_newest_and_shows_the_better(p
     assert shown.sent("compare") == [{"model": "Iris", "a": 2, "b": 3, "all": False}]
     row = shown.page.get_by_role("row", name="accuracy")
     assert row.inner_text().split() == ["accuracy", "0.95", "better", "0.97", "+0.02"]
-    shown.page.get_by_label("what is the same, too").check()
+    shown.page.get_by_label("show equal values").check()
     assert shown.sent("compare")[-1]["all"] is True
     shown.button("Swap").click()
     assert (shown.sent("compare")[-1]["a"], shown.sent("compare")[-1]["b"]) == (3, 2)
@@ -87,7 +87,7 @@ def test_comparison_starts_with_production_and_the_newest_and_shows_the_better(p
     shown.reply("compare", good({"rows": []}))
     shown.page.get_by_label("First version").fill("1")
     shown.keys("Tab")
-    expect(shown.page.get_by_text("They differ in nothing that is recorded.")).to_be_visible()
+    expect(shown.page.get_by_text("No recorded value differs.")).to_be_visible()
 
 
 def test_history_is_a_list_a_picture_and_the_same_as_a_table(panel):
@@ -101,13 +101,13 @@ def test_history_is_a_list_a_picture_and_the_same_as_a_table(panel):
         "promoted Iris 2 to Production",
         "0.95 on holdout",
     ]
-    assert shown.page.get_by_role("img").get_attribute("aria-label").startswith("Who held which stage: 3 stints")
+    assert shown.page.get_by_role("img").get_attribute("aria-label").startswith("Versions by stage over time: 3 bars")
     bars = shown.page.locator(".timeline rect").evaluate_all(
         "all => all.map(one => one.getBBox()).map(b => [b.x, b.x + b.width])"
     )
     assert bars[0][1] == pytest.approx(bars[1][0], abs=2), "2 took over from 1 at that moment"
-    shown.page.get_by_text("Who held which stage, as a table").click()
-    rows = shown.page.get_by_role("table", name="Who held which stage").get_by_role("row")
+    shown.page.get_by_text("Versions by stage, as a table").click()
+    rows = shown.page.get_by_role("table", name="Versions by stage").get_by_role("row")
     assert rows.nth(1).inner_text().split("\t")[:2] == ["Production", "2"]
     assert rows.nth(1).inner_text().split("\t")[3:] == ["now", "Grace", "better"]
 
@@ -185,7 +185,7 @@ def test_an_error_while_registering_keeps_what_was_typed(panel):
     shown.keys("Enter")
     expect(shown.page.get_by_role("alert")).to_contain_text("any more")
     assert shown.page.get_by_label("Model name").input_value() == "Roses"
-    shown.button("Look again").click()
+    shown.button("Refresh").click()
     shown.set(variables=[{"name": "tree", "type": "Tree"}])
     assert shown.page.get_by_label("Variable", exact=True).input_value() == "tree"
     expect(shown.page.get_by_text("tree (Tree); or an expression, such as grid.best_estimator_")).to_be_visible()
@@ -195,7 +195,7 @@ def test_an_error_while_registering_keeps_what_was_typed(panel):
 def test_without_a_variable_to_register_it_says_what_to_do(panel):
     shown = panel(variables=[])
     shown.button("Register…").click()
-    expect(shown.page.get_by_text("fit a model in a cell, then look again")).to_be_visible()
+    expect(shown.page.get_by_text("fit a model in a cell, then refresh")).to_be_visible()
     shown.button("Register").click(force=True)
     assert shown.sent() == []
 

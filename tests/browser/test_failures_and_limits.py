@@ -203,7 +203,7 @@ def test_where_no_kernel_answers_the_rows_are_a_picture_until_one_does(panel):
     shown = panel(clock=True, replies={"sync": None})
     expect(shown.row(2)).to_be_visible()
     shown.page.clock.run_for(10_100)
-    expect(shown.page.get_by_role("note")).to_contain_text('registry.panel("Iris") in a cell makes it live')
+    expect(shown.page.get_by_role("note")).to_contain_text('registry.panel("Iris") in a cell starts the panel')
     shown.row(3).click(button="right")
     item = shown.page.get_by_role("menuitem", name="Promote to Production…")
     assert item.get_attribute("aria-disabled") == "true"
@@ -315,7 +315,7 @@ def test_a_renamed_and_a_deleted_model_are_followed(panel):
 
 @pytest.mark.parametrize("gone", ["version", "model"])
 def test_what_is_typed_stays_when_somebody_deletes_what_it_is_about(panel, gone):
-    shown = panel(replies={"describe": bad("VersionNotFound", "Iris 3 is not there any more")})
+    shown = panel(replies={"describe": bad("VersionNotFound", "Iris 3 no longer exists")})
     shown.row(3).click()
     shown.button("Describe…").click()
     shown.dialog.get_by_label("Description").fill("A long story")
@@ -323,7 +323,7 @@ def test_what_is_typed_stays_when_somebody_deletes_what_it_is_about(panel, gone)
     expect(shown.grid).to_have_accessible_name("Versions of Iris" if gone == "version" else "Models")
     expect(shown.dialog.get_by_label("Description")).to_have_value("A long story")
     shown.keys("Control+Enter")
-    expect(shown.dialog.get_by_role("alert")).to_have_text("Iris 3 is not there any more")
+    expect(shown.dialog.get_by_role("alert")).to_have_text("Iris 3 no longer exists")
     expect(shown.dialog.get_by_label("Description")).to_have_value("A long story")
     shown.keys("Escape")
     assert shown.focus_is("grid")
@@ -375,7 +375,7 @@ def test_a_problem_is_told_the_rows_stay_and_nothing_can_be_changed_until_it_is_
 
 def test_a_registry_that_can_only_be_read_offers_no_change(panel):
     shown = panel(readonly=True)
-    expect(shown.page.get_by_role("note")).to_have_text("This registry can only be read here.")
+    expect(shown.page.get_by_role("note")).to_have_text("This registry is read-only here.")
     shown.row(3).click()
     locked = shown.page.get_by_role("toolbar").locator("[aria-disabled=true]").all_inner_texts()
     assert locked == ["Promote…", "Move to…", "Archive…", "Tag…", "Describe…", "Alias…", "Delete…"]

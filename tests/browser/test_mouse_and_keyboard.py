@@ -30,7 +30,7 @@ def test_models_are_listed_with_what_is_in_production_the_last_changed_first(pan
     expect(shown.page.locator(".row")).to_have_count(1)
     expect(shown.page.locator(".count")).to_have_text("1 of 2 models")
     shown.page.get_by_label("Search models").fill("nothing like that")
-    expect(shown.page.locator(".empty")).to_have_text("No model fits “nothing like that”")
+    expect(shown.page.locator(".empty")).to_have_text("No model matches “nothing like that”")
     shown.keys("Escape")
     expect(shown.page.locator(".row")).to_have_count(2)
 
@@ -162,7 +162,7 @@ def test_words_are_looked_for_in_the_browser_at_once(panel):
         field.fill(text)
         assert shown.rows == found
     expect(shown.page.locator(".count")).to_have_text("0 of 3 versions")
-    expect(shown.page.locator(".empty")).to_have_text("No version fits")
+    expect(shown.page.locator(".empty")).to_have_text("No version matches")
     field.press("Escape")
     assert shown.rows == ["3", "2", "1"]
     assert shown.sent() == []
@@ -227,7 +227,7 @@ def test_a_row_has_a_menu_by_key_by_its_dots_and_by_the_right_button(panel):
         "Compare…",
         "Promote to Staging…",
         "Archive…",
-        "Take out of its stage…",
+        "Remove from its stage…",
         "Roll back…",
         "Tag…",
         "Alias…",

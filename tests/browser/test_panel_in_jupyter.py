@@ -388,7 +388,7 @@ def test_a_policy_is_met_with_a_second_persons_yes_or_overridden_aloud(notebook,
     shown = notebook(opening(iris))
     shown.row(3).click()
     shown.button("Promote…").click()
-    rules = shown.dialog.get_by_role("list", name="What the policy asks for").get_by_role("listitem")
+    rules = shown.dialog.get_by_role("list", name="Rules of the policy").get_by_role("listitem")
     expect(rules).to_have_count(2)
     assert [text.split(":")[0] for text in rules.all_text_contents()] == ["passed", "failed"]
     shown.dialog.get_by_label("Why?").fill("better")
@@ -415,7 +415,7 @@ def test_a_policy_is_met_with_a_second_persons_yes_or_overridden_aloud(notebook,
     expect(shown.panel.locator(".said")).to_contain_text("past the policy")
     assert iris.history("Iris")[-1].after["policy"]["forced"] is True
     shown.button("History").click()
-    expect(shown.panel.get_by_text("1 promotion went past the policy")).to_be_visible()
+    expect(shown.panel.get_by_text("1 promotion overrode the policy")).to_be_visible()
 
 
 def test_the_slider_shows_how_it_stood_also_what_was_deleted_since(notebook, iris):

@@ -301,7 +301,7 @@ def test_a_card_is_moved_by_keyboard_through_its_menu(panel):
     shown.keys("Escape")
     assert shown.focus_is("button: Move version 2 to…")
     shown.keys("Enter", "Enter")
-    expect(shown.dialog.get_by_role("heading")).to_have_text("Take Iris 2 out of its stage?")
+    expect(shown.dialog.get_by_role("heading")).to_have_text("Remove Iris 2 from its stage?")
     shown.keys("Enter")
     sent = shown.sent("stage")[0]
     assert sent == {"model": "Iris", "version": 2, "stage": "None", "because": "", "expected": 2, "seen": "None"}

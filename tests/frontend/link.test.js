@@ -33,7 +33,7 @@ function makeControl() {
 let [model, said, unasked, status, ends, abort, link] = [];
 beforeEach(() => {
   [model, said, unasked, status, ends, abort] = [makeModel(), [], [], "idle", 0, new AbortController()];
-  link = makeLink(model, { say: (text, kind) => said.push([text, kind]), told: (message) => unasked.push(message),
+  link = makeLink(model, { say: (text, kind) => said.push([text, kind]), notified: (message) => unasked.push(message),
     signal: abort.signal, kernel: { status: () => status, end: () => { ends += 1; link.end(); } } });
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });

@@ -69,7 +69,7 @@ def test_the_magic(guarded, refused):
 )
 def test_the_panel(guarded, refused, op, args):
     with refused(guarded, rn.RegistryError):
-        actions.answer(op, args, actions.Asked(guarded, {}, lambda _: None))
+        actions.perform(op, args, actions.Caller(guarded, {}, lambda _: None))
 
 
 def test_a_copy_and_a_new_version_land_in_no_stage(guarded):

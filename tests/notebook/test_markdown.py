@@ -77,6 +77,7 @@ HOSTILE = [
     "[x](/logout)",
     "[x](//evil.example)",
     "[x](#top)",
+    "[x](https:logout)",
     "![x](javascript:alert(1))",
     '[x](https://example.org "\\" onmouseover=alert(1) x=\\"")',
     "[x]: javascript:alert(1)\n\n[x]",

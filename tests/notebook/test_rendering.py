@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import registry_nb as rn
-from registry_nb.display import cells, entries, render
+from registry_nb.display import cells, entries, render, variables
 from registry_nb.operations import diff
 
 HOSTILE = [
@@ -209,4 +209,4 @@ def test_sizes_are_read_at_a_glance(size, shown):
 
 @pytest.mark.parametrize(("source", "is_one"), [(" X[:5] ", True), ("a b", False), ("-" * 200_000 + "1", False)])
 def test_an_expression_is_told_from_other_text_however_deep_it_nests(source, is_one):
-    assert cells.is_expression(source) is is_one
+    assert variables.is_expression(source) is is_one

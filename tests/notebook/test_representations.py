@@ -15,7 +15,9 @@ from registry_nb.display import render
 from registry_nb.showing import Shown
 
 #: What a public method returns and does not show itself this way: text, widgets and pictures, the engine room.
-OTHERWISE = {"Store", "Artifacts", "Transaction", "Picture", "RegistryPanel"}
+OTHERWISE = {"Store", "Artifacts", "Transaction", "Picture", "RegistryPanel", "Stamp"}
+#: The packages below the doors.
+CORE = ("domain", "operations", "operations.shadow", "packaging", "provenance", "schema", "trust")
 
 
 def classes():

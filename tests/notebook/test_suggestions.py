@@ -257,7 +257,7 @@ MEANT = {
 #: What is wrong, where the verb's own complaint would not say it.
 FAULTS = {
     "history Iris 3": "history takes a model, and '3' reads as a version",
-    "check Iris": "check looks at the whole registry",
+    "check Iris": "check checks the whole registry",
     "plot accuracy": "'accuracy' is a metric, and the model is missing",
     "promote @champion": "'champion' is an alias, and the model is missing",
     "asof yesterday Irsi": "there is no registered model 'Irsi'",
@@ -386,11 +386,11 @@ def test_a_timeline_takes_its_stage_as_a_word(two):
     [
         ("describe Iris 'a flower'", "Described Iris"),
         ("tag Iris 3 a=b", "Tagged Iris 3: a=b"),
-        ("tag Iris 1 seen=yes", "Nothing changed: it was so already"),
+        ("tag Iris 1 seen=yes", "Nothing changed: already in that state"),
         ("untag Iris 1 seen", "Removed tags of Iris 1: seen"),
         ("untag Iris 3 nope", "Nothing changed: there is no such tag"),
         ("alias Iris 3 best", "Pointed @best of Iris to 3"),
-        ("alias Iris 2 champion", "Nothing changed: it was so already"),
+        ("alias Iris 2 champion", "Nothing changed: already in that state"),
         ("unalias Iris champion", "Removed @champion of Iris"),
         ("rename Iris Flower", "Renamed Iris to Flower"),
         ("copy Iris/1 Flower", "Registered Flower 1; created Flower"),
@@ -399,7 +399,7 @@ def test_a_timeline_takes_its_stage_as_a_word(two):
         ("approve Iris 3", "Approved Iris 3 for Production"),
         ("reject Iris 1", "Rejected Iris 1 for Production"),
         ("policy Iris approved_by(1)", "Set the policy of Iris for Production"),
-        ("trust Iris 3", "Nothing changed: it was so already"),
+        ("trust Iris 3", "Nothing changed: already in that state"),
     ],
 )
 def test_each_change_says_in_one_line_what_it_did_or_that_it_did_nothing(two, line, says):
@@ -494,9 +494,9 @@ def test_an_empty_answer_says_what_makes_one_as_a_line(two, line, says):
         ("show Iris Staging", rn.NotFound, "move one there: `%registry stage Iris 3 Staging`"),
         ("delete Iris/2 --yes", rn.Refused, "archive it first: `%registry archive Iris 2`"),
         ("reject Iris 3", rn.Refused, "`%registry inbox` lists the open requests"),
-        ("promote Iris 99", rn.NotFound, "the newest is 3; `%registry versions Iris` lists those that there are"),
+        ("promote Iris 99", rn.NotFound, "the newest is 3; `%registry versions Iris` lists the existing ones"),
         ("promote Iris @best", rn.NotFound, "`%registry alias Iris VERSION best` makes it"),
-        ("asof 2020-01-01 Flower", rn.NotFound, "; `%registry history` tells what happened"),
+        ("asof 2020-01-01 Flower", rn.NotFound, "; `%registry history` shows what happened"),
         (
             "rollback 'Wine quality'",
             rn.Refused,

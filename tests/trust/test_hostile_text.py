@@ -226,7 +226,7 @@ LINKS = ["JaVaScRiPt:alert(1)", "&#106;avascript:x", "data:text/html,x", "vbscri
 )
 def test_markdown_is_made_safe_where_it_is_rendered(text):
     """In the panel, where descriptions are Markdown; a link leads outside or nowhere."""
-    needed("mistune", "bleach")
+    needed("mistune", "nh3")
     from registry_nb.display.markdown import safe_html
 
     found = Read(safe_html(text))

@@ -168,18 +168,18 @@ def at_every_door(registry, marker):
 
 def in_the_panel(registry):
     """Open the version, compare it, check it, and ask for all that is shown before somebody promotes it."""
-    from registry_nb.panel.actions import Asked, answer
+    from registry_nb.panel.actions import Caller, perform
     from registry_nb.panel.badges import Badges
 
-    asked = Asked(registry, {"X": X}, lambda text: None)
+    caller = Caller(registry, {"X": X}, lambda text: None)
     gift = {"model": "Gift", "version": 1}
-    shown = answer("show", gift, asked)
+    shown = perform("show", gift, caller)
     assert (shown["origin"], shown["way_out"]) == ("foreign", registry.inspect(URI).way_out)
     assert Badges(registry).of_all("Gift", [registry.version("Gift", 1)]) == [("foreign",)]
-    answer("compare", {"model": "Gift", "a": 1, "b": 2}, asked)
-    refused(lambda: answer("shadow", {"model": "Gift", "a": 1, "b": 2, "data": "X"}, asked))
-    answer("check", {"deep": True}, asked)
-    plan = answer("plan", {"do": "promote", "stage": "Production", **gift}, asked)
+    perform("compare", {"model": "Gift", "a": 1, "b": 2}, caller)
+    refused(lambda: perform("shadow", {"model": "Gift", "a": 1, "b": 2, "data": "X"}, caller))
+    perform("check", {"deep": True}, caller)
+    plan = perform("plan", {"do": "promote", "stage": "Production", **gift}, caller)
     assert "nobody whom you know vouches for it" in json.dumps(plan)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
@@ -13,7 +12,7 @@ from registry_nb.domain.digits import aligned, percent, short
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, json_number
 from registry_nb.errors import printable
-from registry_nb.operations import resolve
+from registry_nb.operations import resolve, svg
 from registry_nb.operations.shadow.statistics import CLASSIFIER, Confused, Differing, Figure, PairedTest, Slice
 from registry_nb.showing import Shown
 
@@ -233,13 +232,8 @@ class Comparison(Shown):
         ]
         drawn, left_out = lanes[:_LANES], len(lanes) - _LANES
         head = f"{self.b.name}: {self.sentence}" + (f"; {left_out} more slices are not drawn" if left_out > 0 else "")
-        tall = 34 + 24 * len(drawn)
-        body = "".join(_lane(34 + 24 * place, *lane) for place, lane in enumerate(drawn))
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {tall}" width="720" height="{tall}" role="img" '
-            f'aria-label={quoteattr(printable(head))} font-family="system-ui, sans-serif" font-size="12" '
-            f'fill="#767676"><text x="0" y="18" font-weight="600">{escape(printable(head)[:110])}</text>{body}</svg>'
-        )
+        lines = [_lane(34 + 24 * place, *lane) for place, lane in enumerate(drawn)]
+        return svg.document(printable(head)[:110], printable(head), lines, 34 + 24 * len(drawn))
 
     def _line(self) -> str:
         return f"Comparison({self.b.name}: {self.sentence})"
@@ -263,9 +257,8 @@ def _rows(listing: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _lane(y: int, label: str, share: float, note: str) -> str:
-    told = f"{percent(share)} of {note}"
-    words = f'<text x="0" y="{y + 13}">{escape(label[:24])}</text><text x="580" y="{y + 13}">{told}</text>'
-    whole = f'<rect x="170" y="{y + 2}" width="400" height="14" rx="3" fill-opacity=".25"/>'
+    words = svg.text(0, y + 13, label[:24]) + svg.text(580, y + 13, f"{percent(share)} of {note}")
+    whole = f'<rect x="170" y="{y + 2}" width="400" height="14" rx="3" fill="{svg.GREY}" fill-opacity=".25"/>'
     return f'{whole}<rect x="170" y="{y + 2}" width="{400 * share:.1f}" height="14" rx="3" fill="#1976d2"/>{words}'
 
 

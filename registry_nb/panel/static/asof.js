@@ -1,25 +1,25 @@
-// How it stood at a moment: a slider below the timeline. The arrow keys go from event to event, the mouse anywhere.
+// The state at a moment: a slider below the timeline. Arrow keys move from event to event, the mouse to any moment.
 
 const FAR = 10;
 
-// `first`: the oldest moment; `moments`: those of the events, the oldest first. `held(at)`: tells the picture.
-function lookBack(ctx, { model, first, moments, shared, held }) {
+// `first`: the oldest moment; `moments`: those of the events, the oldest first; `moved(at)`: updates the picture.
+function lookBack(ctx, { model, first, moments, shared, moved }) {
   const now = Date.now();
   const said = h("output.moment", { "aria-live": "polite" });
   const result = h("div.result");
   const slider = h("input.slider", { type: "range", min: String(first), max: String(now), step: "1",
-    "aria-label": "How it stood at a moment", value: String(shared.at ?? now) });
+    "aria-label": "State at a moment", value: String(shared.at ?? now) });
   const back = button("Now", () => { show(null); slider.focus(); }, { kind: "flat" });
   let asked = 0;
   let running = false;
 
   function describe() {
     const text = shared.at === null ? "now" : exact(shared.at);
-    said.textContent = shared.at === null ? "Move the slider to see how it stood" : `As it stood on ${text}`;
+    said.textContent = shared.at === null ? "Move the slider to see an earlier state" : `State on ${text}`;
     slider.setAttribute("aria-valuetext", text);
     slider.value = String(shared.at ?? now);
     back.hidden = shared.at === null;
-    held(shared.at);
+    moved(shared.at);
   }
 
   function draw({ rows, count }) {
@@ -29,11 +29,11 @@ function lookBack(ctx, { model, first, moments, shared, held }) {
         h("span", {}, String(row.version), row.deleted ? h("span.muted", {}, " deleted since") : null),
         stageMark(row.stage), row.since === null ? "" : exact(row.since), visible(row.by, 60),
         visible(row.because, 400), h("span", {}, aliasMarks(row.aliases))]), ["", "", "time"])
-      : h("p.muted", {}, "There were no versions yet."),
+      : h("p.muted", {}, "There were no versions."),
     more > 0 ? h("p.muted", {}, `and ${plural(more, "version")} more`) : "");
   }
 
-  // While the kernel answers, the slider may go on: only the last place is asked for, and only one question is open.
+  // The slider may move while the kernel answers: one request is open at a time, and the last position counts.
   async function load() {
     asked += 1;
     if (running) return;
@@ -55,7 +55,7 @@ function lookBack(ctx, { model, first, moments, shared, held }) {
   }
 
   function show(at) {
-    shared.at = at === null || at >= now ? null : Math.max(at, first); // what the slider cannot say, it would round off
+    shared.at = at === null || at >= now ? null : Math.max(at, first); // the slider would round other values
     describe();
     load();
   }

@@ -1,4 +1,4 @@
-// The stages as columns, the versions as cards. A card is dragged, or moved by its menu; both end in the same dialog.
+// The stages as columns, the versions as cards. A card is dragged, or moved by its menu; both open the same dialog.
 
 const CARDS = 40;
 const DRAGGED = "application/x-registry-nb-version";
@@ -57,7 +57,7 @@ function boardView(ctx) {
         if (dragged && dragged.stage !== stage) ctx.moves.to(dragged.version, stage);
       },
     }, h("h3", {}, stageMark(stage, title), h("span.count", {}, places.length.toLocaleString("en"))),
-    places.length ? list : h("p.muted", {}, stage === "None" ? "–" : "Nobody holds it"),
+    places.length ? list : h("p.muted", {}, stage === "None" ? "–" : "No versions"),
     places.length > CARDS ? button(`${(places.length - CARDS).toLocaleString("en")} more in the table`, () => {
       ctx.table(ctx.state.model).text = `stage = '${stage}'`;
       ctx.go("versions");
@@ -65,7 +65,7 @@ function boardView(ctx) {
     return made;
   }
 
-  // One card is in the order of Tab, with its menu; arrows go to the others.
+  // Tab reaches one card with its menu; arrow keys reach the others.
   function enter(version) {
     active = version;
     for (const one of cards()) {

@@ -1,4 +1,4 @@
-// Two versions side by side: only what differs, or all.
+// Two versions side by side: the differences, or everything.
 
 const SECTIONS = new Map(Object.entries({ metrics: "Metrics", params: "Parameters", signature: "Signature",
   requirements: "Requirements", tags: "Tags", record: "Record", estimator: "Estimator", provenance: "Provenance",
@@ -38,11 +38,11 @@ function compareView(ctx) {
   const shadow = shadowPart(ctx, () => state);
   const node = h("div.page.compare", {}, h("div.tools", {}, h("span", {}, "Version"), inputs.a, h("span", {}, "with"),
     inputs.b, swap, shadow.run,
-    h("label.check", {}, everything, "what is the same, too")), trouble, shadow.report, result);
+    h("label.check", {}, everything, "show equal values")), trouble, shadow.report, result);
 
-  // Two facts and what is between them: metrics as everywhere unless they would look the same, sizes with their unit,
-  // and what was set to its last digit.
-  function told(row) {
+  // Both values and their difference: metrics rounded as everywhere unless they would look equal, sizes with their unit,
+  // settings with all digits.
+  function texts(row) {
     const { a, b, difference } = row;
     const signed = (text) => `${difference < 0 ? "−" : "+"}${text}`;
     if (row.section === "record" && row.name === "size") return [bytes(a), bytes(b), difference === null ? ""
@@ -61,7 +61,7 @@ function compareView(ctx) {
     const heads = [String(state.a), String(state.b), "Difference"];
     const better = () => h("span.better", {}, icon("check"), "better");
     const line = (row) => {
-      const [a, b, between] = told(row);
+      const [a, b, between] = texts(row);
       const side = (name, text) => h("span", { title: typeof row[name] === "number" ? String(row[name]) : null },
         row.better === name ? [better(), " "] : null, text);
       return [visible(row.name, 300), side("a", a), side("b", b), between];
@@ -75,17 +75,17 @@ function compareView(ctx) {
         ["name", kind, kind, kind]));
       made.classList.add("compared");
       return made;
-    }) : [h("p.muted", {}, state.a === state.b ? "It is the same version."
-      : "They differ in nothing that is recorded.")]));
+    }) : [h("p.muted", {}, state.a === state.b ? "Both are the same version."
+      : "No recorded value differs.")]));
   }
 
   async function load() {
     asked += 1;
     const mine = asked;
-    shadow.report.replaceChildren(); // it is about the two that were compared
+    shadow.report.replaceChildren(); // it is about the previous pair
     trouble.textContent = "";
     if (!state.a || !state.b) {
-      result.replaceChildren(h("p.muted", {}, numbers.length < 2 ? "There is one version only; a comparison needs two."
+      result.replaceChildren(h("p.muted", {}, numbers.length < 2 ? "There is only one version; a comparison needs two."
         : "Choose two versions."));
       return;
     }

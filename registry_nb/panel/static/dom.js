@@ -1,9 +1,9 @@
-// Elements and words: what every view is made of. A user's string becomes a text node or an attribute, never HTML.
+// DOM elements and text for all views. A user's string becomes a text node or an attribute, never HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 const STAGES = ["None", "Staging", "Production", "Archived"];
 
-// Characters that would disguise a text are spelled out; line ends stay.
+// Spell out invisible characters, which could disguise a text; line ends stay.
 function visible(value, most = 10000) {
   const text = String(value ?? "");
   const cut = text.length > most ? `${text.slice(0, most)}…` : text;
@@ -54,7 +54,7 @@ function icon(name) {
   return svg("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 }
 
-// A disabled button would drop the focus, and the next key would be the notebook's: buttons are aria-disabled instead.
+// Buttons are aria-disabled: a disabled button would lose the focus, and the notebook would get the next key.
 function button(label, act, { kind = "", glyph = null, locked = false, ...attributes } = {}) {
   const made = h(`button${kind ? `.${kind}` : ""}`, {
     type: "button",
@@ -77,7 +77,7 @@ function copyButton(text, say) {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      // Pages without a secure origin have no clipboard of their own: the old way, through a selection.
+      // Pages without a secure origin have no clipboard API: copy a selection instead.
       const field = h("textarea", { value: text, class: "away" });
       control.after(field);
       field.select();
@@ -85,7 +85,7 @@ function copyButton(text, say) {
       field.remove();
       control.focus();
     }
-    say(copied ? "Copied" : "The browser did not let the panel copy; select the text instead", copied ? "" : "bad");
+    say(copied ? "Copied" : "The browser does not allow copying; select the text instead", copied ? "" : "bad");
   }, { glyph: "copy", kind: "flat", "aria-label": "Copy", title: "Copy", "data-still": true });
 }
 
@@ -115,9 +115,9 @@ function bytes(size) {
   return `${unit === "B" ? value : value.toFixed(1)} ${unit}`;
 }
 
-// Metrics come as numbers, null, or the words of the numbers that JSON lacks.
+// Metrics are numbers, null, or names of the numbers that JSON lacks.
 const asNumber = (value) => (typeof value === "string" ? Number(value) : value);
-// Python rounds a half to its even neighbour, and so is it done here: as `short` in digits.py, whose tables are beside.
+// Round half to even, as Python does: `short` in digits.py writes the same numbers into tables beside the panel.
 const steady = (number) => (/[02468]\.?50*e/.test(number.toExponential(20)) ? number * (1 - Number.EPSILON) : number);
 
 function figure(value, decimals = 0) {
@@ -139,7 +139,7 @@ function figure(value, decimals = 0) {
     ? four.toExponential().replace(/([+-])(\d)$/, (_, way, digit) => `${way}0${digit}`) : String(four));
 }
 
-// As many decimals as numbers that stand together have, but not too many; a number that needs more has its own.
+// The decimals that a group of numbers shares, at most four; a number that needs more has its own.
 function decimalsOf(values) {
   let most = 0;
   for (const value of values) {
@@ -166,13 +166,13 @@ function tagMarks(tags, count = 0, most = 1) {
 }
 
 const BADGES = new Map(Object.entries({
-  unverified: ["warn", "unverified", "its bytes were not verified yet"],
-  foreign: ["warn", "untrusted", "nobody whom you know vouches for it", (user) => `${user} registered it, says the `
-    + "record: ask them for registry_nb.signing_key(), and open the version for what to do with it"],
+  unverified: ["warn", "unverified", "its bytes are not verified"],
+  foreign: ["warn", "untrusted", "no signer whom you trust vouches for it", (user) => `according to the record, ${user} `
+    + "registered it: ask them for registry_nb.signing_key(), or open the version to see how to trust it"],
   altered: ["bad", "altered", "its record was changed after it was registered"],
-  changed: ["bad", "probe changed", "it no longer predicts what it predicted when it was registered"],
-  known: ["muted", "known", "it was written by somebody whom you trust"],
-  trusted: ["muted", "trusted", "you trust this whole registry: whoever may write it may run code as you"],
+  changed: ["bad", "probe changed", "its predictions for the probe rows are not those of its registration"],
+  known: ["muted", "known", "it is signed by a signer whom you trust"],
+  trusted: ["muted", "trusted", "you trust this whole registry: anyone who can write to it can run code as you"],
 }));
 const badgeMarks = (badges, user = "") => (badges ?? []).map((badge) => {
   const [look, text, why, more] = BADGES.get(badge) ?? ["muted", badge, badge];

@@ -1,4 +1,4 @@
-// May it go live? The rules of a policy as a checklist, and the requests that wait for somebody's yes.
+// The rules of a policy as a checklist, and open requests for approval.
 
 const VERDICTS = { passed: ["good", "check", "passed"], failed: ["bad", "close", "failed"],
   unknown: ["warn", "warn", "not known"] };
@@ -11,11 +11,11 @@ function checklist(rows, label) {
   }));
 }
 
-// What a dialog shows below its sentence, where a policy guards the stage, and what it offers where the policy says no:
-// first to ask somebody, and last to override it, aloud.
+// The checklist of a dialog, if the stage has a policy, and its alternatives if the policy is not met: ask for approval,
+// or override with a reason.
 function gateFor(plan, { ask, override }) {
   if (!plan.rows?.length) return {};
-  const more = [checklist(plan.rows, "What the policy asks for")];
+  const more = [checklist(plan.rows, "Rules of the policy")];
   if (plan.ok) return { more };
   const asked = (plan.asked ?? []).map((who) => visible(who, 60)).join(", ");
   more.push(h("p.unmet", {}, asked ? `The policy is not met yet. ${asked} asked for approval already.`
@@ -24,15 +24,13 @@ function gateFor(plan, { ask, override }) {
     { label: "Ask for approval…", kind: "primary", act: ({ values: { because }, close }) => { close(); ask(because); } },
     { label: "Override…", act: ({ insist }) => {
       override();
-      more.at(-1).textContent = "You override the policy. The history will say so, and why.";
+      more.at(-1).textContent = "You override the policy. The history records this, with your reason.";
       insist("Override and promote", "Give a reason for overriding the policy.");
     } },
   ] };
 }
 
-// Requests: who asks for what, and the two answers.
-// A request with what one needs to know for an answer. Approval is offered where it would count, and what comes next
-// where nothing is against it.
+// Requests with the facts for an answer. Approve is offered if it would count, Promote if no rule fails.
 function requestRows(ctx, requests, { withModel = false } = {}) {
   const answer = (op, label, one, name) => button(`${label}…`, () => ctx.moves.answer(op, one),
     { locked: ctx.locked(), "aria-label": `${label} ${name}` });
@@ -43,16 +41,16 @@ function requestRows(ctx, requests, { withModel = false } = {}) {
     const met = rows.every((row) => row.verdict === "passed");
     const why = one.why_not ?? "";
     const told = (who) => `${visible(who, 60)}${one.uncounted.includes(who) ? " (does not count)" : ""}`;
-    const next = !rows.length ? "" : met ? "Policy met" : may ? "Nothing is against it so far" : "";
+    const next = !rows.length ? "" : met ? "Policy met" : may ? "No rule fails so far" : "";
     return h("li", {}, h("div", {}, withModel
       ? button(name, () => ctx.open(one.model, one.version), { kind: "link" }) : h("b", {}, name),
     ` to ${visible(one.stage, 60)}: asked by ${visible(one.by, 60)} `, when(one.at),
     one.because ? h("p", {}, visible(one.because, 400)) : null,
     Object.keys(metrics).length ? h("p", {}, Object.entries(metrics).map(([metric, value], n) => [n ? " · " : "",
       h("span", { title: `${metric} = ${value}` }, `${visible(metric, 60)} ${figure(value)}`)])) : null,
-    rows.length ? checklist(rows, `What the policy asks of ${name}`) : null,
+    rows.length ? checklist(rows, `Rules of the policy for ${name}`) : null,
     h("p.muted", {}, one.approved.length
-      ? `approved by ${one.approved.map(told).join(", ")}` : "nobody approved it yet",
+      ? `approved by ${one.approved.map(told).join(", ")}` : "no approvals yet",
     why ? ` · Approve is not offered: ${visible(why, 200)}` : "")),
     h("div.answers", {}, next && may ? h("span.good", {}, met ? icon("check") : null, `${next}: `) : null,
       may ? button("Promote…", () => ctx.moves.to(one.version, one.stage, one.model), { locked: ctx.locked(),

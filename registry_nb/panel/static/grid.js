@@ -1,13 +1,14 @@
-// A table of any length, of which only the visible rows exist. The table keeps the focus; the active row is named to
-// screen readers, so that scrolling never loses it.
+// A table of any length that creates only the visible rows. The table itself keeps the focus, and names the active row
+// to screen readers, so scrolling does not lose it.
 
 const ROW = 28;
 const SHOWN = 12;
 const SPARE = 6;
 let grids = 0;
 
-// `columns`: [{id, title, kind, cell(i), value(i), hide, act}]; a cell that acts ("mark", "menu") does so all over. `open(key)`, `mark(key)` and `menu(key, anchor)` are what
-// Enter, Space and Shift+F10 do; `state` = {by, down, active} is the caller's, so that coming back finds it as it was.
+// `columns`: [{id, title, kind, cell(i), value(i), hide, act}]; a cell with an action ("mark", "menu") reacts everywhere.
+// Enter, Space and Shift+F10 call `open(key)`, `mark(key)` and `menu(key, anchor)`. The caller keeps `state` =
+// {by, down, active}, so it survives when the view is left.
 function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked = () => false }) {
   grids += 1;
   const id = `grid${grids}`;
@@ -59,7 +60,7 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
       column.cell(i))));
   }
 
-  // `fresh`: the rows that changed just now, to be pointed out once, and not again when one scrolls back to them.
+  // `fresh`: the rows that changed just now, which are highlighted once.
   function draw(fresh = null) {
     const from = Math.max(0, Math.floor(node.scrollTop / ROW) - SPARE);
     const to = Math.min(order.length, from + SHOWN + 2 * SPARE);
@@ -77,7 +78,7 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     node.setAttribute("aria-rowcount", String(order.length + 1));
     node.style.setProperty("--rows", Math.max(1, Math.min(rows.count, SHOWN)));
     body.style.setProperty("--tall", `${order.length * ROW}px`);
-    empty.textContent = order.length ? "" : visible(next.nothing ?? "Nothing fits");
+    empty.textContent = order.length ? "" : visible(next.nothing ?? "No match");
     drawHead();
     draw(next.fresh);
   }
@@ -139,8 +140,7 @@ function makeGrid({ label, state, sort, open, mark = null, menu = null, isMarked
     event.stopPropagation();
     state.active = key(order[Number(row.dataset.n)]);
     draw();
-    // Where it is the press that asks for the menu, as on Linux and macOS, the release would be taken for a click
-    // beside the menu, and close it.
+    // On Linux and macOS the press opens the menu, and the release would count as a click beside it and close it.
     const ask = () => menu(state.active, event);
     if (event.buttons & 2) addEventListener("mouseup", ask, { once: true });
     else ask();

@@ -1,13 +1,13 @@
-// What happened, as a list; who held Production and Staging, as a picture and, for whoever wants words, as a table.
+// Events as a list; the versions in Production and Staging over time as a picture and as a table.
 
 const LANE = 26;
 const LEFT = 78;
-const RIGHT = 8; // as wide as half the slider's knob, which is below its end
+const RIGHT = 8; // half the width of the slider's knob
 const LEAST = 6;
 const DAY = 86400000;
 const MINUTE = 60000;
 
-// Where a moment lies in the picture; the slider below it is as long.
+// The position of a moment in the picture; the slider below has the same length.
 function scaleOf(stints, events, width) {
   const now = Date.now();
   const first = Math.min(...stints.map((one) => one.from), ...events.map((one) => one.at));
@@ -15,24 +15,24 @@ function scaleOf(stints, events, width) {
   return { first, last, x: (moment) => LEFT + ((moment - first) / Math.max(1, last - first)) * (width - LEFT - RIGHT) };
 }
 
-// Bars from `from` to `to` on one line for each stage, with ticks below that the eye can count.
+// Bars on one line for each stage, with a time axis below.
 function drawTimeline(stints, width, { first, last, x }) {
   const now = Date.now();
   const lanes = ["Production", "Staging"].filter((stage) => stints.some((one) => one.stage === stage));
   const height = lanes.length * LANE + 22;
   const picture = svg("svg", { class: "timeline", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-    "aria-label": visible(`Who held which stage: ${plural(stints.length, "stint")}; the table below says it in words`),
+    "aria-label": `Versions by stage over time: ${plural(stints.length, "bar")}; the table below has the same data`,
   });
   lanes.forEach((stage, n) => {
     picture.append(svg("text", { x: 0, y: n * LANE + 16, class: "label" }, stage));
     const long = (one) => (one.to ?? now) - one.from;
-    // What took a moment is drawn as wide as can be seen, and last: or it would lie below its successor.
+    // Short stints are drawn at a visible width, and last: their successors would hide them.
     for (const one of stints.filter((stint) => stint.stage === stage).sort((a, b) => long(b) - long(a))) {
       const [from, to] = [x(one.from), x(one.to ?? now)];
       const wide = Math.max(LEAST, to - from - 1);
-      const told = `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}`;
+      const tooltip = `${one.version} in ${stage}, ${exact(one.from)} to ${one.to === null ? "now" : exact(one.to)}`;
       const group = svg("g", { class: `stint ${stage.toLowerCase()}${one.to === null ? " now" : ""}` },
-        svg("title", {}, `${told}, by ${one.by}${one.because ? `: ${one.because}` : ""}`),
+        svg("title", {}, `${tooltip}, by ${one.by}${one.because ? `: ${one.because}` : ""}`),
         svg("rect", { x: Math.min(from, width - wide), y: n * LANE + 3, width: wide, height: LANE - 8, rx: 2 }));
       if (wide > 9 * String(one.version).length + 6) group.append(svg("text", { x: from + 5, y: n * LANE + 16 },
         String(one.version)));
@@ -56,12 +56,12 @@ function historyView(ctx) {
   let limit = 200;
   let asked = 0;
   let tabled = false;
-  const looked = { at: null };
+  const moment = { at: null };
 
-  // The slider, and the line in the picture that goes with it.
-  const back = (scale, line) => lookBack(ctx, { model, first: scale.first, shared: looked,
+  // The slider, and its line in the picture.
+  const back = (scale, line) => lookBack(ctx, { model, first: scale.first, shared: moment,
     moments: answer.events.map((one) => one.at),
-    held: (at) => {
+    moved: (at) => {
       line?.setAttribute("visibility", at === null ? "hidden" : "visible");
       for (const side of ["x1", "x2"]) line?.setAttribute(side, scale.x(at ?? scale.last));
     } });
@@ -74,8 +74,8 @@ function historyView(ctx) {
     const picture = stints.length ? drawTimeline(stints, width, scale) : null;
     const line = picture?.appendChild(svg("line", { class: "held", y1: 0, y2: picture.getAttribute("height") - 18 }));
     const words = h("details", { ontoggle: (event) => { tabled = event.target.open; } },
-      h("summary", {}, "Who held which stage, as a table"),
-      table("Who held which stage", ["Stage", "Version", "From", "To", "By", "Why"],
+      h("summary", {}, "Versions by stage, as a table"),
+      table("Versions by stage", ["Stage", "Version", "From", "To", "By", "Why"],
         [...stints].reverse().map((one) => [stageMark(one.stage), String(one.version), exact(one.from),
           one.to === null ? "now" : exact(one.to), visible(one.by, 60), visible(one.because ?? "", 400)])));
     words.open = tabled;
@@ -83,9 +83,9 @@ function historyView(ctx) {
       model && events.length ? section("Production history", picture, back(scale, line), picture ? words : null)
         : null,
       answer.forced ? h("p.badge.warn", {}, icon("warn"),
-        `${plural(answer.forced, "promotion")} went past the policy`) : null,
+        `${plural(answer.forced, "promotion")} overrode the policy`) : null,
       events.length ? section(model ? "Events" : "Events of the registry", eventList(events, { withModel: !model }))
-        : h("p.muted", {}, "Nothing happened yet."),
+        : h("p.muted", {}, "No events yet."),
       answer.more ? button("Older events", (control) => { limit *= 5; load(control); }, { kind: "link" })
         : null].filter(Boolean));
     node.removeAttribute("aria-busy");

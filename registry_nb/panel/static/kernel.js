@@ -1,13 +1,14 @@
-// Whether there still is a kernel behind the panel. A restart ends every widget for good, and nobody tells the widget:
-// ipywidgets' model loses its comm, JupyterLab's manager knows the kernel and its status; in other front ends it only
-// shows by who does not answer. A heartbeat was the alternative: each beat counts as activity, so that no server would
-// ever stop an idle kernel, and it blinks in JupyterLab's toolbar; while a cell runs, nobody could answer it.
+// Detect whether the panel still has a kernel. A restart ends every widget without notifying it: ipywidgets' model loses
+// its comm, JupyterLab's manager knows the kernel and its status; other front ends only show it by missing answers. A
+// heartbeat was rejected: each beat counts as activity, so a server would never stop an idle kernel, it blinks in
+// JupyterLab's toolbar, and it gets no answer while a cell runs.
 
 const ENDED = ["restarting", "autorestarting", "terminating", "dead"];
 const LOOK = 1000;
 const ENDS = ["comm_live_update", "comm:close", "destroy"];
 
-// `gone()` is called once, and `end()` is for whoever finds out otherwise. `status()`: "gone", "busy", "idle", or "" where nothing can be known.
+// `gone()` is called once, also after `end()`, for callers that find out in another way. `status()` is "gone", "busy",
+// "idle", or "" if unknown.
 function watchKernel(model, el, { gone, signal }) {
   const kernel = () => {
     try {
@@ -17,7 +18,7 @@ function watchKernel(model, el, { gone, signal }) {
     }
   };
   const born = kernel();
-  let [over, told] = [false, false];
+  let [over, notified] = [false, false];
 
   function status() {
     const now = kernel();
@@ -28,8 +29,8 @@ function watchKernel(model, el, { gone, signal }) {
   }
   function end() {
     over = true;
-    if (told) return;
-    told = true;
+    if (notified) return;
+    notified = true;
     stop();
     gone();
   }

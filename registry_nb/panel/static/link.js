@@ -1,4 +1,4 @@
-// The line to the kernel: numbered questions, answers that may be late, and controls that act once.
+// The connection to the kernel: numbered requests, answers that may be late, and controls that act once.
 
 const QUEUED = 2000;
 const LOST = 10000;
@@ -18,9 +18,9 @@ function fromBits(text) {
   return (version) => Boolean((bytes[version >> 3] >> (version & 7)) & 1);
 }
 
-// `say` shows a line, `told` takes what comes unasked. Each view counts from a number of its own: all views of one
-// widget hear all answers. `kernel` knows whether somebody could answer at all: see `watchKernel`.
-function makeLink(model, { say, told, signal, kernel }) {
+// `say` shows a line, `notified` takes messages that are not answers. Each view starts counting at its own number: all
+// views of one widget receive all answers. `kernel` comes from `watchKernel`.
+function makeLink(model, { say, notified, signal, kernel }) {
   const waiting = new Map();
   const lost = () => Object.assign(new Error(LOST_IT), { name: "KernelLost" });
   let last = Math.floor(Math.random() * 2 ** 31) * 4096;
@@ -31,7 +31,7 @@ function makeLink(model, { say, told, signal, kernel }) {
   }
 
   function hear(message) {
-    if (message?.id === undefined) return told(message ?? {});
+    if (message?.id === undefined) return notified(message ?? {});
     const entry = waiting.get(message.id);
     if (!entry) return undefined;
     forget(entry);
@@ -49,8 +49,8 @@ function makeLink(model, { say, told, signal, kernel }) {
     waiting.forEach(forget);
   });
 
-  // The answer settles the promise whenever it comes. `tell` shows that one waits, where one looks for it. `back` gives
-  // the controls back: after ten seconds, unless it is known that the kernel is busy, and will answer.
+  // The answer settles the promise whenever it comes. `tell` shows the waiting state near the control. `back` unlocks the
+  // controls: after ten seconds, unless the kernel is known to be busy and will answer.
   function ask(op, args = {}, { tell = say, back = () => {}, unheard = () => tell(silence(LOST), "bad") } = {}) {
     if (kernel.status() === "gone") kernel.end();
     last += 1;
@@ -66,14 +66,14 @@ function makeLink(model, { say, told, signal, kernel }) {
       if (kernel.status() === "gone") return end();
       try {
         model.send({ id, op, args });
-      } catch { // there is no line at all
+      } catch { // there is no connection
         kernel.end();
       }
       return undefined;
     });
   }
 
-  // Nobody will answer any more.
+  // No answer will come.
   function end() {
     for (const [id, entry] of waiting) {
       waiting.delete(id);
@@ -83,7 +83,7 @@ function makeLink(model, { say, told, signal, kernel }) {
     }
   }
 
-  // Ask on behalf of a control: it is busy until the answer, and a second click on it does nothing.
+  // Send the request of a control: it is busy until the answer, and a second click does nothing.
   function act(control, op, args, tell = say) {
     if (!idle(control)) return new Promise(() => {});
     control.classList.add("busy");

@@ -1,6 +1,6 @@
-// The list of models: what is in Production, what is newest, what changed last.
+// The list of models: versions in Production, the newest version, the last change.
 
-// A field that searches as one types; `trouble` lies below it without moving anything.
+// A search field; its error is shown below it without moving anything.
 function searchField({ label, placeholder, value, change }) {
   const trouble = h("p.trouble", { role: "alert" });
   const input = h("input", { type: "search", "aria-label": label, placeholder, value, autocomplete: "off",
@@ -26,7 +26,7 @@ const held = (versions) => (versions ?? []).map((version) => String(version)).jo
 
 function modelsView(ctx) {
   const state = ctx.table("");
-  state.by ??= "changed"; // what changed last is what one comes for
+  state.by ??= "changed"; // users look for recent changes first
   const rows = () => ctx.data.models;
   const at = (field) => (i) => rows().at(i, field);
   const holders = (stage) => (i) => {
@@ -72,7 +72,7 @@ function modelsView(ctx) {
     const order = rows().order({ by: state.by, value: column?.value, down: state.down, words: words(state.text) });
     count.textContent = order.length === rows().count ? plural(order.length, "model")
       : `${order.length.toLocaleString("en")} of ${plural(rows().count, "model")}`;
-    grid.show({ columns, rows: rows(), order, fresh, nothing: ctx.data.ready ? `No model fits ${named(state.text)}`
+    grid.show({ columns, rows: rows(), order, fresh, nothing: ctx.data.ready ? `No model matches ${named(state.text)}`
       : "Loading…" });
   }
   show();

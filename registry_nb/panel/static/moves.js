@@ -1,4 +1,4 @@
-// Everything that changes a version or a model, as menu items and dialogs; each ends in one message to the kernel.
+// All changes to a version or a model, as menu items and dialogs; each sends one message to the kernel.
 
 const WHY = { name: "because", label: "Why?", placeholder: "kept in the history" };
 
@@ -10,7 +10,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     return () => done(result);
   };
 
-  // Ask the kernel what would happen, show it, ask why, and do it as it was shown.
+  // Show what the kernel would do, ask for a reason, and do exactly that.
   function confirm(kind, version, { stage = null, title, yes, danger = false, model = state.model }) {
     let plan = {};
     let force = false;
@@ -40,8 +40,8 @@ function makeMoves({ root, link, say, state, restore, locked }) {
     to(version, stage, model = state.model) {
       const what = both(model, version);
       if (stage === "Archived") confirm("archive", version, { title: `Archive ${what}?`, yes: "Archive" });
-      else if (stage === "None") confirm("stage", version, { stage, title: `Take ${what} out of its stage?`,
-        yes: "Take out" });
+      else if (stage === "None") confirm("stage", version, { stage, title: `Remove ${what} from its stage?`,
+        yes: "Remove" });
       else confirm("promote", version, { model, stage, title: `Promote ${what} to ${stage}?`, yes: "Promote" });
     },
     rollback: () => confirm("rollback", null, { stage: "Production", title: `Roll back ${visible(state.model, 60)}?`,
@@ -62,7 +62,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       fields: [{ name: "text", label: "Description", kind: "area", value: text, hint: "Markdown" }],
       run: change("describe", { model: state.model, version, seen: text }),
     }),
-    // The list has the model's description on one line, cut, and not its tags: what is edited is asked for.
+    // The list has only a short description, and no tags: fetch what is edited.
     ofModel: (edit) => link.ask("show", { model: state.model, version: null })
       .then(edit, (error) => say(error.message, "bad")),
     describeModel: () => moves.ofModel(({ description }) => moves.describe(null, description ?? "")),
@@ -73,7 +73,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
         fields: [{ name: "key", label: "Tag", kind: "select", options }],
         run: change("untag", { model: state.model, version: null }, ({ key }) => ({ keys: [key] })) });
     }),
-    // Four eyes: ask somebody for a yes, and give it or not.
+    // Requests for approval, and the answers to them.
     asking: (version, stage) => (stage === "Production" ? [] : [{ label: "Ask for Production…", locked: locked(),
       act: () => moves.request(version, "Production") }]),
     request: (version, stage, because = "") => dialog({
@@ -86,7 +86,7 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       run: change(op, { model, version, stage }),
     }),
     alias: (version) => dialog({
-      title: `An alias for ${both(state.model, version)}`, yes: "Set alias",
+      title: `Set an alias of ${both(state.model, version)}`, yes: "Set alias",
       fields: [{ name: "alias", label: "Alias", hint: "letters, digits, _ - . ; if the alias exists, it moves to this version",
         required: true }],
       run: change("alias", { model: state.model, version }),
@@ -97,21 +97,21 @@ function makeMoves({ root, link, say, state, restore, locked }) {
       fields: [{ name: "new", label: "New name", value: state.model, required: true }],
       run: change("rename", { model: state.model }),
     }),
-    // A small change without a dialog: the control itself waits, and the status line tells.
+    // A small change without a dialog: the control waits, and the status line shows the result.
     quick: (promise) => promise.then(done, (error) => say(error.message, "bad")),
 
-    // Where a version may go from here.
+    // The stages that a version can move to.
     targets: (version, stage) => STAGES.filter((one) => one !== stage).flatMap((one) => [{
       label: one === "None" ? "No stage" : one, mark: stageMark(one, ""), locked: locked(),
         act: () => moves.to(version, one),
     }, ...(one === "Production" ? moves.asking(version, stage) : [])]),
-    // All that can be done to a version, for the menu of its row.
+    // All actions for a version, for the menu of its row.
     menu: (row, { openVersion, compare }) => [
       { label: "Open", act: () => openVersion(row.version) },
       { label: "Compare…", act: () => compare(row.version) },
       null,
       ...[["Production", "Promote to Production…"], ["Staging", "Promote to Staging…"], ["Archived", "Archive…"],
-        ["None", "Take out of its stage…"]]
+        ["None", "Remove from its stage…"]]
         .filter(([stage]) => stage !== row.stage)
         .flatMap(([stage, label]) => [{ label, mark: stageMark(stage, ""), locked: locked(),
           act: () => moves.to(row.version, stage) }, ...(stage === "Production" ? moves.asking(row.version, row.stage)

@@ -1,10 +1,9 @@
-// What lies above the page: menus, and dialogs with a form in them. Both are native (popover, dialog), so that Escape,
-// the focus and the top layer are the browser's.
+// Menus and dialogs. Both are native (popover, dialog): the browser handles Escape, the focus and the top layer.
 
 let popups = 0;
 
-// `items`: [{label, act, mark, checked, locked, danger, hint}], null for a line between. `anchor`: an element, or the
-// event of a click.
+// `items`: [{label, act, mark, checked, locked, danger, hint}], null for a separator. `anchor`: an element, or a click
+// event.
 function openMenu(root, label, items, anchor, restore) {
   root.querySelector(".popup")?.remove();
   const choose = (item) => (event) => {
@@ -94,8 +93,8 @@ function field({ name, label, kind = "text", value = "", hint = "", options = []
     hint ? h("p.hint", { id: `${id}-hint` }, hint) : null);
 }
 
-// JupyterLab cancels every line break that is typed into a cell's output, and with it what Enter does in a form: a
-// field would not submit, and a text would stay on one line. So both are done here.
+// JupyterLab cancels Enter in a cell's output: a field would not submit, and a text area would have no line breaks. Both
+// are implemented here.
 function enters(form) {
   form.addEventListener("keydown", (event) => {
     const { target } = event;
@@ -109,9 +108,9 @@ function enters(form) {
 
 const values = (form) => Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value]));
 
-// A dialog that asks before something happens. `prepare(tell, blocked)` may fill the sentence later, and what stands
-// below it, and may withhold the yes; `run(values, button, tell)` resolves when it happened. An error stays in the
-// dialog, together with what was typed.
+// A dialog that asks for confirmation. `prepare(tell, blocked)` may fill the sentence and the content below it later, and
+// may block the confirmation; `run(values, button, tell)` resolves when the action is done. An error is shown in the
+// dialog, which keeps what was typed.
 function question(root, { title, fields = [], yes, danger = false, prepare = null, run, restore, say }) {
   root.querySelector("dialog")?.remove();
   popups += 1;
@@ -125,7 +124,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     node.remove();
     restore();
   };
-  // The browser tells of a closed dialog a task later: a key pressed until then would be the notebook's.
+  // The browser's close event comes a task later: the notebook would get a key that is pressed until then.
   const close = () => {
     node.close();
     end();
@@ -137,14 +136,14 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     h("div.buttons", {}, cancel, go));
 
   const tell = (text, kind = "bad") => {
-    if (!node.open) { // somebody did not wait for the answer, and has to hear of it nevertheless
+    if (!node.open) { // the user closed the dialog before the answer
       say(text, kind);
       return;
     }
     trouble.textContent = visible(text);
     trouble.classList.toggle("wait", kind === "wait");
   };
-  // What is offered in place of the yes: [{label, kind, act(given)}], the first one for whoever presses Enter.
+  // Alternatives to the confirmation: [{label, kind, act(given)}]; Enter chooses the first.
   let instead = [];
   function offer(choices) {
     instead.forEach((one) => one.remove());
@@ -153,7 +152,7 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     go.hidden = instead.length > 0;
     go.after(...instead);
   }
-  // The yes after all, under another name, and with a reason.
+  // Allow the confirmation after all, with another label and a required reason.
   function insist(label, reason) {
     offer([]);
     const why = form.elements.namedItem("because");
@@ -202,9 +201,9 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     try {
       const then = await run(values(form), go, tell);
       close();
-      then?.(); // what was done is said outside: what is said behind a dialog, nobody hears
+      then?.(); // after closing: screen readers do not announce a status behind a dialog
     } catch (error) {
-      // Somebody was faster: say so, and look again, so that a second "yes" is about what is there now.
+      // After a conflict, prepare again: a second confirmation must be about the current state.
       tell(error.message);
       if (["Conflict", "PolicyFailed"].includes(error.name)) {
         await prepared();
@@ -214,14 +213,14 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   });
   enters(form);
   node.addEventListener("close", end);
-  prepared(); // first: the kernel works while the browser draws
+  prepared(); // before drawing: the kernel works meanwhile
   root.append(node);
   node.showModal();
   (form.querySelector("input, textarea, select") ?? (danger ? cancel : go)).focus();
 }
 
-// The part of an element that can be seen: within the window, and within whatever scrolls it.
-function inSight(node) {
+// The visible part of an element: within the window, and within all scrolling ancestors.
+function visibleBox(node) {
   let { left, top, right, bottom } = node.getBoundingClientRect();
   const within = (box) => {
     [left, top] = [Math.max(left, box.left), Math.max(top, box.top)];
@@ -237,22 +236,22 @@ function inSight(node) {
 const STAYS = 7000;
 const EDGE = 8;
 
-// A copy of the status line where one looks, while the line itself is out of sight. It is for the eye alone: the line is
-// what is read out. It lets every click through, and keeps clear of what can be clicked.
+// A visible copy of the status line while the line itself is scrolled out of view. Screen readers read the line instead.
+// The copy lets clicks through, and does not cover controls.
 function makeToast(root, line, signal) {
   const node = h("p.toast", { popover: "manual", "aria-hidden": "true" });
   root.append(node);
   let timer = null;
-  let told = false;
+  let shown = false;
   let home = line;
   function hide() {
     if (node.matches(":popover-open")) node.hidePopover();
   }
   function place() {
-    const seen = inSight(root);
+    const seen = visibleBox(root);
     const own = home.getBoundingClientRect();
-    const there = own.top >= seen.top - 1 && own.bottom <= seen.bottom + 1;
-    if (!told || there || seen.bottom - seen.top < 40) return hide();
+    const inView = own.top >= seen.top - 1 && own.bottom <= seen.bottom + 1;
+    if (!shown || inView || seen.bottom - seen.top < 40) return hide();
     if (!node.matches(":popover-open")) node.showPopover();
     const { width, height } = node.getBoundingClientRect();
     const controls = [...root.querySelectorAll("button, input, select, textarea")].map((one) =>
@@ -269,7 +268,7 @@ function makeToast(root, line, signal) {
     node.style.setProperty("--top", `${top}px`);
     return undefined;
   }
-  const around = () => told && place();
+  const around = () => shown && place();
   addEventListener("scroll", around, { capture: true, passive: true, signal });
   const watcher = new IntersectionObserver(around);
   watcher.observe(line);
@@ -277,11 +276,11 @@ function makeToast(root, line, signal) {
   function show(text, kind, where = line) {
     clearTimeout(timer);
     home = where;
-    told = Boolean(text);
+    shown = Boolean(text);
     node.replaceChildren(...[{ ok: icon("check"), bad: icon("warn"), warn: icon("warn") }[kind], text].filter(Boolean));
     node.className = `toast ${kind}`;
     place();
-    if (told && kind !== "wait") timer = setTimeout(() => { told = false; hide(); }, STAYS);
+    if (shown && kind !== "wait") timer = setTimeout(() => { shown = false; hide(); }, STAYS);
   }
   return Object.assign((kind) => show(line.textContent, kind), { show });
 }

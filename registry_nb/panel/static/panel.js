@@ -1,9 +1,9 @@
-// The panel itself: where one is, what may be done there, and the line that tells what happened.
+// The panel itself: navigation, views and the status line.
 
 const VIEWS = { models: modelsView, versions: versionsView, board: boardView, version: versionView,
   compare: compareView, history: historyView, register: registerView, requests: requestsView };
 const TABS = [["versions", "Versions"], ["board", "Board"], ["compare", "Compare"], ["history", "History"]];
-const DRAWN_HERE = ["models", "versions", "board", "register"]; // the other views wait for the kernel
+const DRAWN_HERE = ["models", "versions", "board", "register"]; // without the kernel
 const FRESH = 2500;
 const NO_KERNEL = "No kernel answers: this is a snapshot of the registry.";
 
@@ -38,7 +38,7 @@ async function render({ model, el, signal }) {
   }
   const locked = () => Boolean(model.get("readonly") || model.get("problem") || state.silent || state.lost);
   const kernel = watchKernel(model, el, { gone, signal });
-  const link = makeLink(model, { say, told, signal, kernel });
+  const link = makeLink(model, { say, notified, signal, kernel });
   const moves = makeMoves({ root, link, say, state, locked, restore });
   const ctx = {
     model, root, data, state, link, moves, say, locked, go, open,
@@ -57,9 +57,9 @@ async function render({ model, el, signal }) {
     if (!shadow.activeElement) view.focus();
   }
 
-  // -- where one is ---------------------------------------------------------------------------------------------------
+  // -- navigation ---------------------------------------------------------------------------------------------------
 
-  // A dialog stays: what somebody types into it is not lost because a colleague deletes what it is about.
+  // A dialog stays open, so typed text is not lost when somebody else deletes the model.
   function go(next, { focus = true } = {}) {
     if (!state.model && !["models", "register", "history", "requests"].includes(next)) next = "models";
     if (next === "version" && state.version === null) next = "versions";
@@ -74,7 +74,7 @@ async function render({ model, el, signal }) {
     if (focus) view.focus();
     if (state.lost) freeze();
     if (model.get("view") !== next || (model.get("version") ?? null) !== state.version) {
-      model.set("version", state.version); // first: whoever hears of the view looks for it
+      model.set("version", state.version); // first: listeners of the view read it
       model.set("view", next);
       model.save_changes();
     }
@@ -101,7 +101,7 @@ async function render({ model, el, signal }) {
     }
   }
 
-  // How many requests wait is counted where the tab is.
+  // Count the open requests, for the label of their tab.
   async function count() {
     if (state.model) return;
     const quietly = { tell() {}, lost() {} };
@@ -138,7 +138,7 @@ async function render({ model, el, signal }) {
     { label: "Rename…", locked: locked(), act: moves.rename },
     { label: "Delete the model…", danger: true, locked: locked(), act: () => moves.remove(null) },
   ] : [
-    { label: "Check every byte", act: () => check(false) }, { label: "Check, and load every model",
+    { label: "Check every byte", act: () => check(false) }, { label: "Check and load every model",
       act: () => check(true) },
   ]));
 
@@ -151,20 +151,20 @@ async function render({ model, el, signal }) {
     }
   }
 
-  // -- what the kernel says -------------------------------------------------------------------------------------------
+  // -- messages from the kernel -------------------------------------------------------------------------------------------
 
   function drawBars() {
     const problem = model.get("problem");
     const call = `registry.panel(${state.model ? JSON.stringify(state.model) : ""})`;
     const line = state.lost ? h("p.bar.bad", { role: "alert", tabindex: "-1" }, icon("warn"), LOST_IT)
       : problem ? h("p.bar.bad", { role: "alert" }, icon("warn"), visible(problem, 1000),
-      h("span.muted", {}, "The rows below are those of before."))
-      : state.silent ? h("p.bar", { role: "note" }, NO_KERNEL, " ", h("code", {}, call), " in a cell makes it live.")
-        : model.get("readonly") ? h("p.bar", { role: "note" }, "This registry can only be read here.") : null;
+      h("span.muted", {}, "The rows below may be out of date."))
+      : state.silent ? h("p.bar", { role: "note" }, NO_KERNEL, " ", h("code", {}, call), " in a cell starts the panel.")
+        : model.get("readonly") ? h("p.bar", { role: "note" }, "This registry is read-only here.") : null;
     bar.replaceChildren(...(line ? [line] : []));
   }
 
-  // Before the first answer it was never more than a picture; afterwards what can be clicked would wait for nobody.
+  // Without any answer so far, the panel is a snapshot; otherwise its controls are disabled, as no answer will come.
   function gone() {
     if (!kernel.known && !state.heard) silent();
     else if (!state.lost) {
@@ -183,8 +183,8 @@ async function render({ model, el, signal }) {
     lock();
   }
 
-  // All can be read, selected and scrolled; what would ask the kernel cannot be pressed. A field that has the focus gives
-  // it to the line that says why: the next key would be the notebook's.
+  // Everything can still be read, selected and scrolled, but not sent. A focused field passes the focus to the message,
+  // or the notebook would get the next key.
   function freeze() {
     root.classList.add("lost");
     root.querySelectorAll("button:not([data-still])").forEach((one) => one.setAttribute("aria-disabled", "true"));
@@ -210,7 +210,7 @@ async function render({ model, el, signal }) {
     view?.update({ locked: true });
   }
 
-  function told(message) {
+  function notified(message) {
     state.heard = true;
     if (message.patch) {
       const { patch } = message;
@@ -222,7 +222,7 @@ async function render({ model, el, signal }) {
       data.versions.revision = patch.revision;
       if (view) drawHeader();
       if (mine) Object.entries(patch.better ?? {}).forEach(([name, way]) => data.versions.better.set(name, way));
-      const badges = Boolean(patch.badges); // no row is fresh for one
+      const badges = Boolean(patch.badges); // they do not highlight rows
       view?.update({ models: models.size ? models : null, versions: versions.size || badges ? versions : null,
         badges });
       setTimeout(() => shadow.querySelectorAll(".fresh").forEach((one) => one.classList.remove("fresh")), FRESH);
@@ -235,9 +235,9 @@ async function render({ model, el, signal }) {
     }
   }
 
-  // To unpack takes a moment: a patch that comes meanwhile is newer than the rows, and is put into them, too. Of several
-  // that unpack at once the last counts: not that whose bytes the model still has, for where a front end reads the state
-  // of all widgets again, as after a restart, it has equal bytes that are others, and no event tells of them.
+  // Unpacking is asynchronous: a patch that arrives meanwhile is newer than the rows, and is applied to them as well. When
+  // several unpack at once, the last call counts. Comparing the bytes was rejected: after a restart, a front end reads the
+  // state of all widgets again, and gets equal bytes in another object without an event.
   async function take(name, key) {
     let columns = null;
     const turn = (turns[name] = (turns[name] ?? 0) + 1);
@@ -286,7 +286,7 @@ async function render({ model, el, signal }) {
   for (const [event, act] of Object.entries(follow)) model.on(event, act);
   signal.addEventListener("abort", () => Object.entries(follow).forEach(([event, act]) => model.off(event, act)));
 
-  // Saving the notebook is the one shortcut that stays the notebook's while the panel has the focus.
+  // While the panel has the focus, saving is the only shortcut that the notebook still gets.
   window.addEventListener("keydown", (event) => {
     const saves = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key === "s";
     host.toggleAttribute("data-lm-suppress-shortcuts", !saves);

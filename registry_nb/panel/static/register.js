@@ -4,7 +4,7 @@ function registerView(ctx) {
   const trouble = h("p.trouble", { role: "alert" });
   const form = h("form.page.register", { novalidate: true, "aria-label": "Register a variable" });
   const variables = () => ctx.model.get("variables") ?? [];
-  const refresh = button("Look again", (control) => ctx.link.act(control, "variables", {}).then(() => {},
+  const refresh = button("Refresh", (control) => ctx.link.act(control, "variables", {}).then(() => {},
     (error) => ctx.say(error.message, "bad")), { kind: "link" });
   let go = null;
 
@@ -19,13 +19,13 @@ function registerView(ctx) {
       { name: "variable", label: "Variable", required: true, value: found[0]?.name ?? "",
         suggestions: found.map(({ name }) => name), hint: found.length
         ? visible(`${some}${found.length > 4 ? ", …" : ""}; or an expression, such as grid.best_estimator_`, 300)
-        : "No variable of this notebook has predict() yet: fit a model in a cell, then look again." },
+        : "No variable of this notebook has predict() yet: fit a model in a cell, then refresh." },
       { name: "name", label: "Model name", required: true, suggestions: ctx.data.models.fields.name.slice(0, 500),
         value: ctx.state.model },
       { name: "example", label: "Example", placeholder: "X_test[:5]",
-        hint: "A variable or an expression: some input, from which the signature is inferred." },
+        hint: "Input rows, from which the signature is inferred: a variable or an expression." },
       { name: "metrics", label: "Metrics", placeholder: "accuracy=0.97, auc=$auc",
-        hint: "key=value, or a dict of the notebook" },
+        hint: "key=value, or a variable that is a dict" },
       { name: "tags", label: "Tags", placeholder: "team=flowers, data=2026-11" },
       WHY,
       { name: "description", label: "Description", kind: "area", placeholder: "Markdown" },
@@ -53,7 +53,7 @@ function registerView(ctx) {
       if (form.isConnected) ctx.open(result.model ?? given.name, result.version);
       ctx.say(result.sentence ?? "Registered", "ok");
     } catch (error) {
-      if (error.name !== "KernelLost") ctx.say("Nothing was registered", "bad"); // or it is, and nobody knows
+      if (error.name !== "KernelLost") ctx.say("Nothing was registered", "bad"); // without a kernel, this is unknown
       trouble.textContent = visible(error.message);
     }
   });

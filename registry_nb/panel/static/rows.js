@@ -1,8 +1,8 @@
-// Rows as they came, column by column; sorting, searching and patching happen here, without the kernel.
+// Rows as columns; sorting, searching and patching work without the kernel.
 
 class Rows {
   // `columns` has one array for each field, and one object of arrays for the metrics; `key` names the field that
-  // identifies a row. What rises from row to row comes as the steps that it takes.
+  // identifies a row. Values that rise from row to row are sent as differences (`steps`).
   constructor(columns, key) {
     const { revision, model, better, steps, ...fields } = columns ?? {};
     for (const [name, values] of Object.entries(steps ?? {})) fields[name] = summed(values);
@@ -41,8 +41,8 @@ class Rows {
     return row;
   }
 
-  // Put rows in, or take them out where the new row is null; `badges` are all that there are. Returns the keys that
-  // changed.
+  // Insert or replace rows, or remove those whose new row is null; `badges` are the badges of all rows. Returns the
+  // changed keys.
   patch(rows, badges = null) {
     const gone = new Set();
     const numeric = this.key === "version";
@@ -82,8 +82,8 @@ class Rows {
     this.index.set(key, i);
   }
 
-  // The best value of a metric, which has the longest bar: the others have their share of it, or it of theirs. There is
-  // none where nobody knows what is better, or where a share would say nothing.
+  // The best value of a metric has the longest bar; the other bars are shares of it, or its share of them. It is null if
+  // the better direction is unknown, or if shares have no meaning.
   best(name) {
     if (name in this.bests) return this.bests[name];
     const better = this.better.get(name);
@@ -98,7 +98,7 @@ class Rows {
 
   decimals(name) { return (this.places[name] ??= decimalsOf(this.metrics[name] ?? [])); }
 
-  // What a plain word is looked for in.
+  // The text that a search looks through.
   text(i) {
     return (this.texts[i] ??= [this.at(i, this.key), this.at(i, "stage"), this.at(i, "user"), this.at(i, "flavor"),
       this.at(i, "description"), ...(this.at(i, "aliases") ?? []).map((alias) => `@${alias}`),
@@ -106,7 +106,7 @@ class Rows {
       ...Object.entries(this.at(i, "tags") ?? {}).map(([key, value]) => `${key}=${value}`)].join("\n").toLowerCase());
   }
 
-  // Numbers that sort as the values do; what has no value is NaN. Words are ranked once for all rows that share them.
+  // Numbers in the order of the values, NaN for missing ones. Equal words are ranked once.
   rank(name, value) {
     if (this.ranks[name]) return this.ranks[name];
     const values = Array.from({ length: this.count }, (_, i) => value(i));
@@ -120,7 +120,7 @@ class Rows {
     return (this.ranks[name] = Float64Array.from(values, (word) => places.get(word) ?? NaN));
   }
 
-  // The places of the rows that are wanted, sorted; ties keep the newest first, and what has no value comes last.
+  // The indices of the matching rows, sorted; ties keep the newest first, and missing values come last.
   order({ by = null, value = null, down = true, words = [], wanted = null } = {}) {
     const found = [];
     for (let i = this.count - 1; i >= 0; i -= 1) {
@@ -129,7 +129,7 @@ class Rows {
       found.push(i);
     }
     if (!by) return found;
-    if (by === "version") return down ? found : found.reverse(); // versions come in their order
+    if (by === "version") return down ? found : found.reverse(); // rows are in this order
     const rank = this.rank(by, value);
     const sign = down ? -1 : 1;
     return found.sort((a, b) => {
@@ -147,5 +147,5 @@ function summed(steps) {
 }
 
 const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
-// The registry's grammar always has an operator; what has none is a search for words.
+// A filter always has an operator; any other text is a search for words.
 const isFilter = (text) => /[=<>]|\si?like\s|\sin\s*\(/i.test(text);

@@ -1,4 +1,4 @@
-// Two versions on the same data: would it answer differently, and for whom?
+// Compare the predictions of two versions on the same data.
 
 // As `percent` in digits.py: what is not all or nothing does not read so.
 function share(value) {
@@ -32,7 +32,7 @@ function shadowReport(found) {
     found.saved ? h("p.good", {}, icon("check"), `Kept in the history of ${sides[1]}`) : null);
 }
 
-// The form and the report; `pair` tells which two versions are compared now.
+// The form and the report; `pair()` returns the two versions.
 function shadowPart(ctx, pair) {
   const report = h("div.report", { "aria-live": "polite" });
   const ask = (keep) => question(ctx.root, {

@@ -1,4 +1,4 @@
-// One version: what it is, how to load it, what may be done with it.
+// One version: its facts, how to load it, and the actions on it.
 
 const section = (title, ...content) => h("section", {}, h("h3", {}, title), ...content);
 
@@ -11,23 +11,23 @@ function table(label, heads, rows, kinds = []) {
 const facts = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
   .map(([name, value]) => h("div", {}, h("dt", {}, visible(name, 100)),
     h("dd", {}, value instanceof Node || Array.isArray(value) ? value : visible(value)))));
-// What is in a list or under names is told without the braces of its notation.
+// Lists and objects are written without brackets.
 function plain(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value !== "object") return String(value); // what was set keeps its digits
+  if (typeof value !== "object") return String(value); // settings keep all digits
   const inner = (one) => (typeof one === "object" && one !== null ? `(${plain(one)})` : plain(one ?? "none"));
   return Array.isArray(value) ? value.map(inner).join(", ")
     : Object.entries(value).map(([name, one]) => `${name}: ${inner(one)}`).join(", ");
 }
 
-// Cells as they were run; who vouches for it; and, for whoever looks for them, what only machines compare.
-const VOUCHES = { local: "you: it was registered here", known: "somebody whom you trust",
-  trusted: "everybody who may write here: you trust the whole registry", foreign: "nobody whom you know" };
-function provenance({ provenance: found = {}, origin, way_out: wayOut }) {
-  const { cells = [], note, facts: told = [], ids = [] } = found;
+// The cells that were run, the origin, and identifiers in a closed section.
+const VOUCHES = { local: "you: it was registered here", known: "a signer whom you trust",
+  trusted: "anyone who can write here: you trust the whole registry", foreign: "no signer whom you trust" };
+function provenance({ provenance: record = {}, origin, way_out: wayOut }) {
+  const { cells = [], note, facts: described = [], ids = [] } = record;
   return h("section.provenance", {}, h("h3", {}, "Provenance"),
-    facts([...told.map(([name, value]) => [capital(name), plain(value)]), ["Vouched for by", VOUCHES[origin] ?? origin],
+    facts([...described.map(([name, value]) => [capital(name), plain(value)]), ["Vouched for by", VOUCHES[origin] ?? origin],
       ["To trust it", wayOut]]),
     cells.map(({ count, source }) => h("div.code.cell", {}, h("span.prompt", {}, `In [${count ?? " "}]`),
       h("pre", { tabindex: "0", role: "region", "aria-label": `Cell ${count ?? ""}` }, h("code", {}, source)))),
@@ -42,7 +42,7 @@ function eventList(events, { withModel = false } = {}) {
     when(event.at), visible(event.user, 60),
       visible(event.text ?? `${event.action} ${withModel ? event.name : ""} ${event.version ?? ""}`, 400),
       h("span", {},
-        event.forced ? [h("span.badge.warn", { title: "the policy said no" }, icon("warn"), "forced"), " "] : null,
+        event.forced ? [h("span.badge.warn", { title: "the policy was overridden" }, icon("warn"), "forced"), " "] : null,
         visible(event.because ?? "", 1000)),
   ]), ["time", "", "", ""]);
 }
@@ -85,7 +85,7 @@ function versionView(ctx) {
     const metrics = Object.entries(found.metrics ?? {});
     const params = Object.entries(found.params ?? {});
     const described = h("div.markdown");
-    // The one place with HTML: the kernel sanitized it.
+    // The only innerHTML: the kernel sanitised it.
     // eslint-disable-next-line no-restricted-properties
     described.innerHTML = found.description_html ?? "";
     for (const link of described.querySelectorAll("a")) Object.assign(link,
@@ -154,14 +154,14 @@ function versionView(ctx) {
     update({ versions, badges, locked }) {
       if (versions && !row()) {
         ctx.go("versions");
-        ctx.say(`${both(ctx.state.model, version)} is not there any more`);
+        ctx.say(`${both(ctx.state.model, version)} no longer exists`);
       } else if (versions?.has(version)) load();
       else if ((locked || badges) && record) keepFocus(ctx.root, node, draw);
     },
   };
 }
 
-// Draw anew, and put the focus on the button that has the same name as the one that had it.
+// Draw again, and give the focus back to the control with the same name.
 function keepFocus(root, node, draw) {
   const before = root.activeElement;
   const name = node.contains(before) ? before.getAttribute("aria-label") ?? before.textContent : null;

@@ -14,13 +14,13 @@ function versionsView(ctx) {
   const at = (field) => (i) => rows().at(i, field);
   const metrics = () => Object.keys(rows().metrics);
   const chosen = () => metrics().filter((name, n) => (state.metrics ? state.metrics.has(name) : n < METRICS_SHOWN));
-  let matches = null; // whether the kernel found a version, or null
+  let matches = null; // the predicate of a filter, or null
   let asked = 0;
   let timer = null;
 
-  // The rows have as many digits as are shown; the others are asked for where somebody points.
+  // The rows have only the digits that are shown; the others are fetched when the pointer is on a value.
   const digits = new Map();
-  const told = (name, value, version) => `${name} ${digits.has(version) ? `= ${digits.get(version)[name]}`
+  const tooltip = (name, value, version) => `${name} ${digits.has(version) ? `= ${digits.get(version)[name]}`
     : `≈ ${figure(value)}`}`;
   const WAYS = { "1": "; more is better: the bar is its share of the most", "-1": "; less is better: the longer "
     + "the bar, the less" };
@@ -31,7 +31,7 @@ function versionsView(ctx) {
       const value = rows().metrics[name]?.[i] ?? null;
       if (value === null) return "";
       const version = rows().at(i, "version");
-      return [h("span", { title: told(name, value, version), "data-of": version, "data-name": name },
+      return [h("span", { title: tooltip(name, value, version), "data-of": version, "data-name": name },
         figure(value, rows().decimals(name))), bar(value, rows().best(name))];
     },
     value: (i) => {
@@ -40,7 +40,7 @@ function versionsView(ctx) {
     },
   });
   const any = (field, some) => (rows().fields[field] ?? []).some((value) => value && some(value));
-  // A column in which nothing would stand is left out.
+  // Empty columns are left out.
   const columns = () => [
     { id: "mark", title: "Compare", kind: "mark", act: "mark",
       cell: () => h("span.box", { title: "Mark for comparison (Space)" }, icon("check")) },
@@ -53,7 +53,7 @@ function versionsView(ctx) {
     ...chosen().map(metricColumn),
     !any("tags", (tags) => Object.keys(tags).length) ? null : { id: "tags", title: "Tags", kind: "chips",
       hide: "medium", cell: (i) => tagMarks(rows().at(i, "tags"), rows().at(i, "tag_count") ?? 0),
-      about: "tags: the first, and how many more",
+      about: "the first tag, and the number of others",
       value: (i) => Object.entries(rows().at(i, "tags") ?? {}).map(([key, value]) => `${key}=${value}`).join(" ") },
     !any("badges", (badges) => badges.length) ? null : { id: "badges", title: "Trust", kind: "chips.trust",
       hide: "small", cell: (i) => badgeMarks(rows().at(i, "badges"), rows().at(i, "user")),
@@ -119,7 +119,7 @@ function versionsView(ctx) {
   const compare = button("Compare", () => ctx.compare(...state.marks), { kind: "flat" });
   const node = h("div.page", {}, h("div.tools", {}, search.node, count, chooser, compare), grid.node);
 
-  // Plain words are looked for here, at once; a filter is the registry's own grammar, and the kernel's to answer.
+  // Plain words are searched here; a filter has the registry's grammar, which the kernel evaluates.
   function sift() {
     clearTimeout(timer);
     asked += 1;
@@ -162,7 +162,7 @@ function versionsView(ctx) {
       : "Mark two versions with Space, or with a click on their boxes");
     compare.setAttribute("aria-disabled", String(!two));
     grid.show({ columns: shown, rows: rows(), order, fresh,
-      nothing: ctx.data.loading ? "Loading…" : rows().count ? "No version fits" : "No versions yet" });
+      nothing: ctx.data.loading ? "Loading…" : rows().count ? "No version matches" : "No versions yet" });
   }
 
   if (isFilter(state.text)) sift();

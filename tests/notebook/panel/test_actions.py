@@ -54,7 +54,7 @@ def test_the_model_itself_can_be_tagged_and_described(browser, iris):
 def test_doing_it_twice_changes_nothing_and_says_so(browser, iris, state):
     browser.done("promote", model="Iris", version=3)
     before = state(iris)
-    assert browser.done("promote", model="Iris", version=3)["sentence"] == "Nothing changed: it was so already"
+    assert browser.done("promote", model="Iris", version=3)["sentence"] == "Nothing changed: already in that state"
     assert state(iris) == before
 
 
@@ -119,7 +119,7 @@ class Stubborn(Unpicklable):
 @pytest.mark.parametrize(
     ("change", "kind", "part"),
     [
-        ({"variable": "gone"}, "Invalid", "there is no variable 'gone' in this notebook any more"),
+        ({"variable": "gone"}, "Invalid", "there is no variable 'gone' in this notebook"),
         ({"variable": "modle"}, "Invalid", "did you mean 'model'"),
         ({"example": "gone"}, "Invalid", "no variable 'gone'"),
         ({"variable": "n"}, "NoFlavor", "predict"),

@@ -106,11 +106,11 @@ def test_the_authors_own_approval_says_at_once_that_it_does_not_count(browser, i
 
 def test_an_approval_that_does_not_count_is_told_once_from_another_thread_too(browser, iris):
     iris.policy("Iris", require=[approved_by(1, not_author=True)])
-    asked = actions.Asked(iris, {}, lambda _: None)
+    asked = actions.Caller(iris, {}, lambda _: None)
     with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", rn.errors.ApprovalDoesNotCount)
         args = {"model": "Iris", "version": 3, "stage": "Production"}
-        told = pool.submit(actions.answer, "approve", args, asked).result()
+        told = pool.submit(actions.perform, "approve", args, asked).result()
     assert told["sentence"].count("does not count") == 1
 
 
@@ -235,7 +235,7 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
     assert row["metrics"] == {}, "which the policy's own row has"
     assert [one["verdict"] for one in row["rows"]] == ["passed", "failed", "unknown"]
     assert row["rows"][2]["found"] == "evaluated before it is promoted"
-    assert row["why_not"] == "you registered it, and the policy asks for somebody else's yes"
+    assert row["why_not"] == "you registered it, and the policy requires somebody else's approval"
     of = {one.user: lambda one=one: reports.requests(one, one.inbox())[0] for one in (grace, bob)}
     assert [of[name]()["why_not"] for name in of] == ["", ""]
     grace.approve("Iris", 3)

@@ -112,7 +112,7 @@ def test_a_closed_panel_shows_nothing_more_and_is_told_nothing(opened, iris):
     panel.close()
     before = len(browser.messages)
     iris.promote("Iris", 3)
-    panel._watch.look()
+    panel._watch.poll()
     assert len(browser.messages) == before
 
 

@@ -4,8 +4,8 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import StageEmpty, Untrusted
-from registry_nb.panel.origins import came_from
-from registry_nb.panel.wording import worded
+from registry_nb.panel.origins import provenance_of
+from registry_nb.panel.wording import message_for
 
 COMMIT = "1a2b3c4d" + 32 * "0"
 
@@ -18,7 +18,7 @@ def record(**provenance):
 
 
 def test_cells_come_in_their_order_with_their_numbers():
-    found = came_from(
+    found = provenance_of(
         record(
             slice=[{"count": 3, "source": "import a"}, {"count": 7, "source": "X = a.b()"}],
             slice_is="a best effort, by what each cell binds and uses",
@@ -48,7 +48,7 @@ def test_cells_come_in_their_order_with_their_numbers():
     ],
 )
 def test_data_are_told_by_their_shape(data, told):
-    assert came_from(record(data={"sha256": "ab", **data}))["facts"][0] == ["data", told]
+    assert provenance_of(record(data={"sha256": "ab", **data}))["facts"][0] == ["data", told]
 
 
 @pytest.mark.parametrize(
@@ -60,26 +60,26 @@ def test_data_are_told_by_their_shape(data, told):
     ],
 )
 def test_git_is_a_short_commit_its_branch_and_its_state(git, told):
-    found = came_from(record(git={"commit": COMMIT, **git}))
+    found = provenance_of(record(git={"commit": COMMIT, **git}))
     assert found["facts"] == [["git", told]]
     assert ["commit", COMMIT] in found["ids"]
 
 
 def test_what_somebody_else_wrote_is_shown_under_its_own_name():
-    found = came_from(record(slice="x", cell=3, git="1a2b3c", data=[1], source="models:/Iris/1", more={"a": [1]}))
+    found = provenance_of(record(slice="x", cell=3, git="1a2b3c", data=[1], source="models:/Iris/1", more={"a": [1]}))
     assert found["cells"] == []
     assert found["facts"] == [["git", "1a2b3c"], ["data", [1]], ["source", "models:/Iris/1"], ["more", {"a": [1]}]]
-    assert came_from(record(data={"rows": "many"}, git={"commit": 3}, slice=[{"source": 1}, 2]))["facts"] == []
+    assert provenance_of(record(data={"rows": "many"}, git={"commit": 3}, slice=[{"source": 1}, 2]))["facts"] == []
 
 
 def test_what_a_copy_was_made_from_is_told(iris):
     copied = iris.copy("models:/Iris/1", "Rose")
-    assert ["source", "models:/Iris/1"] in came_from(copied)["facts"]
+    assert ["source", "models:/Iris/1"] in provenance_of(copied)["facts"]
 
 
 def test_an_error_that_talks_of_calls_is_worded_for_whoever_sees_buttons():
-    assert worded(StageEmpty(name="Iris", stage="Staging")) == "No version of Iris is in Staging."
+    assert message_for(StageEmpty(name="Iris", stage="Staging")) == "No version of Iris is in Staging."
     strange = Untrusted(what="models:/Iris/1", reason="nobody signed it", remedy="load(…, trust=…)")
-    assert worded(strange) == "models:/Iris/1 was not loaded: nobody signed it. Its page says how to trust it."
-    assert worded(rn.errors.BadVersion(given=0)) == str(rn.errors.BadVersion(given=0))
-    assert worded(ValueError("x")) == "ValueError: x"
+    assert message_for(strange) == "models:/Iris/1 was not loaded: nobody signed it. Its page says how to trust it."
+    assert message_for(rn.errors.BadVersion(given=0)) == str(rn.errors.BadVersion(given=0))
+    assert message_for(ValueError("x")) == "ValueError: x"

@@ -55,7 +55,7 @@ def test_one_version_in_full(opened, described):
 
 
 def test_of_a_long_history_a_page_has_the_newest(opened, described, monkeypatch):
-    monkeypatch.setattr(actions, "_TOLD", 2)
+    monkeypatch.setattr(actions, "_EVENTS", 2)
     shown = opened(described, "Iris").done("show", model="Iris", version=4)
     assert ([row["action"] for row in shown["history"]], shown["history_more"]) == (["aliased", "promoted"], True)
 
