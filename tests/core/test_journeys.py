@@ -65,9 +65,9 @@ def test_a_rollback_reads_the_history_once_and_verifies_the_bytes(warm):
 
 
 def test_the_panel_adds_a_sentence_to_a_promotion(warm):
-    asked = actions.Asked(warm, {}, lambda _: None)
+    caller = actions.Caller(warm, {}, lambda _: None)
     click = {"model": "Iris", "version": 1, "stage": "Production", "because": "", "expected": None}
-    actions.answer("promote", click, asked)
-    modules, calls = journey(lambda: actions.answer("promote", {**click, "version": 3}, asked))
+    actions.perform("promote", click, caller)
+    modules, calls = journey(lambda: actions.perform("promote", {**click, "version": 3}, caller))
     assert modules <= 15
     assert calls <= 210
