@@ -4,7 +4,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb import mlflow, session
-from registry_nb.panel.watch import watching
+from registry_nb.panel.watch import watch
 from registry_nb.panel.widget import RegistryPanel
 from registry_nb.stores.folder import Folder
 from registry_nb.stores.local import LocalStore
@@ -132,23 +132,23 @@ def test_the_panel_shows_adapters_and_notices_what_another_object_changes(thin, 
         def __init__(self):
             self.events, self.state = [], None
 
-        def told(self, events, *, anew):
+        def on_events(self, events, *, reload):
             self.events += events
 
-        def stands(self, problem, *, writable):
+        def on_status(self, problem, *, writable):
             self.state = problem, writable
 
-        def idle(self):
+        def on_idle(self):
             pass
 
     listener, panel = Listener(), RegistryPanel(thin, notebook={})
-    watch = watching(thin, listener)
+    watching = watch(thin, listener)
     try:
         assert (panel.uri, panel.problem, panel.readonly) == (thin.uri, "", False)
         assert listener.state == ("", True)
         rn.Registry(user="grace", **adapters).create_model("Wine")
-        watch.look()
+        watching.poll()
         assert [(event.user, event.name) for event in listener.events] == [("grace", "Wine")]
     finally:
-        watch.remove(listener)
+        watching.remove(listener)
         panel.close()
