@@ -224,10 +224,9 @@ def pairs_of(words: Sequence[str]) -> Iterator[str]:
     if words[0].startswith("{") and "=" not in words[0]:
         with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             found = ast.literal_eval(" ".join(words))
-            if isinstance(found, (dict, set)):
-                tags = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
-                yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in tags.items())
-                return
+            tags = found if isinstance(found, dict) else dict.fromkeys(found, "yes")
+            yield from (f"{quoted(str(key))}={quoted(str(value))}" for key, value in tags.items())
+        return
     words = [unquoted(word) if re.fullmatch(r"(['\"])\w+=[^\s'\"]*\1", word) else word for word in words]
     if not any("=" in word for word in words):
         text = [part for part in re.split(r"[\s:,]+", " ".join(map(unquoted, words))) if part]

@@ -15,9 +15,8 @@ import pytest
 import scipy.sparse
 
 import registry_nb as rn
-from registry_nb import flavors
 from registry_nb.errors import BehaviourChanged, EnvironmentChanged
-from registry_nb.flavors import sizes
+from registry_nb.flavors import files, sizes
 from registry_nb.packaging import exact, probes
 from registry_nb.rules import probe_passes
 
@@ -716,8 +715,8 @@ def test_a_probe_that_would_take_much_more_than_its_file_is_damaged(told, reason
 
 
 def test_a_probe_of_too_many_values_is_damaged_and_is_not_kept(monkeypatch):
-    assert flavors._VALUES == 5_000_000
-    monkeypatch.setattr(flavors, "_VALUES", 1000)
+    assert files._VALUES == 5_000_000
+    monkeypatch.setattr(files, "_VALUES", 1000)
     with pytest.raises(rn.errors.Corrupted, match="values, which are more than any model's"):
         probes.replayed(b'{"format": 2, "input": [' + b"0," * 1001 + b"0]}", lambda _: [1])
     kept = probes.kept([0] * 1001, 1, lambda _: 1)
