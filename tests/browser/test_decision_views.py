@@ -206,7 +206,7 @@ def test_the_tab_counts_who_waits_and_a_request_has_what_the_policy_finds(panel)
 
 def test_where_the_policy_is_met_without_an_approval_none_is_offered(panel):
     rows = [{"rule": "metric(accuracy) >= 0.9", "found": "0.97", "verdict": "passed"}]
-    why = "the policy asks for no approval"
+    why = "the policy requires no approval"
     met = {**REQUEST, "rows": rows, "ok": True, "why_not": why}
     shown = panel(model="", view="requests", replies={"inbox": good({"requests": [met]})})
     row = shown.page.get_by_role("list", name="Requests").locator("> li")

@@ -78,7 +78,7 @@ def listening():
     assert not watch._watches
 
 
-def test_what_was_before_is_not_seenand_what_comes_is_once_in_order(listening, iris):
+def test_what_was_before_is_not_seen_and_what_comes_is_once_in_order(listening, iris):
     listener = listening(iris)
     assert (listener.events, listener.statuses) == ([], [("", True)])
     iris.promote("Iris", 3)
@@ -134,7 +134,7 @@ def test_the_thread_is_a_daemon_and_ends_with_the_last_listener(iris):
     assert not watch._watches
 
 
-def test_who_listens_again_after_the_end_is_seenagain(listening, iris):
+def test_who_listens_again_after_the_end_is_seen_again(listening, iris):
     listener = Listener()
     watched = watch.watch(iris, listener)
     thread = watched.thread
@@ -152,7 +152,7 @@ def test_who_listens_again_after_the_end_is_seenagain(listening, iris):
         thread.join(10)
 
 
-def test_a_listener_that_raises_is_seenagain_and_harms_no_other(listening, iris):
+def test_a_listener_that_raises_is_seen_again_and_harms_no_other(listening, iris):
     raising = listening(iris, Raising())
     listener = listening(iris)
     for version in (1, 3):
@@ -184,7 +184,7 @@ def test_a_history_that_lost_its_end_is_read_anew(listening, iris):
     listener.until(lambda: listener.reloads == 1)
 
 
-def test_too_many_events_are_seenas_such(listening, iris):
+def test_too_many_events_are_seen_as_such(listening, iris):
     listener = listening(iris)
     with iris.store.transaction():
         for number in range(watch.MANY + 2):
@@ -208,7 +208,7 @@ def test_without_threads_a_look_still_tells(iris, monkeypatch):
     watch._watches.pop(iris.uri)
 
 
-def test_what_another_process_does_is_seenwhile_it_goes_on(listening, iris):
+def test_what_another_process_does_is_seen_while_it_goes_on(listening, iris):
     script = """
         import sys
         import registry_nb as rn

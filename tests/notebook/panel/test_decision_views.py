@@ -249,8 +249,8 @@ def test_a_request_has_the_policys_verdict_its_metrics_and_why_ones_own_yes_is_n
 def test_of_a_policy_that_asks_for_no_approval_none_is_asked_for_unless_it_is_not_met(browser, iris, monkeypatch):
     iris.request("Iris", 3)
     for rules_, why in (
-        ([metric("accuracy") >= 0.9], "the policy asks for no approval"),
-        ([metric("accuracy") >= 0.9, probe_passes()], "the policy asks for no approval"),
+        ([metric("accuracy") >= 0.9], "the policy requires no approval"),
+        ([metric("accuracy") >= 0.9, probe_passes()], "the policy requires no approval"),
         ([metric("accuracy") >= 0.99], ""),
         ([metric("accuracy") >= 0.9, approved_by(1)], ""),
     ):
