@@ -3,6 +3,7 @@
 import pytest
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets import Widget
 
 import registry_nb as rn
 
@@ -47,6 +48,7 @@ def notebook(tmp_path, monkeypatch, fitted):
     shell.user_ns.update(model=fitted, X=[[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]])
     shell.run_line_magic("load_ext", "registry_nb")
     yield made
+    Widget.close_all()  # a line may have shown a panel, which listens to its registry
     rn.set_registry(None)
     shell.extension_manager.unload_extension("registry_nb")
     InteractiveShell.clear_instance()
