@@ -7,6 +7,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, NothingToRollBack
+from registry_nb.operations import integrity
 
 
 @pytest.fixture
@@ -186,3 +187,16 @@ def test_a_rollback_of_another_holder_than_expected_is_a_conflict(line, refused)
     with refused(line, rn.Invalid, "is not a version number"):
         line.rollback("Iris", expected="Production")
     assert line.rollback("Iris", expected=holder).version != holder
+
+
+def test_a_commit_during_a_rollback_that_leaves_the_bytes_alone_costs_no_second_look(iris, monkeypatch):
+    verify, verified = integrity.verify, []
+
+    def verify_while_somebody_tags(artifacts, record):
+        verified.append(record.version)
+        verify(artifacts, record)
+        iris.tag("Iris", {"seen": "yes"})
+
+    monkeypatch.setattr(integrity, "verify", verify_while_somebody_tags)
+    assert iris.rollback("Iris").version == 1
+    assert verified == [1]
