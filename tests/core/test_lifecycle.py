@@ -10,7 +10,7 @@ from registry_nb.domain import lifecycle
 from registry_nb.domain.events import Event, chained
 from registry_nb.domain.history import had_name, holder_stack, replay, was_altered
 from registry_nb.domain.lifecycle import Change, Stamp
-from registry_nb.domain.records import SERVING, File, Frozen, SavedModel, Seal, Stage
+from registry_nb.domain.records import SERVING, File, Frozen, SavedModel, Seal, Stage, changed
 from registry_nb.errors import AliasNotFound, Conflict, HoldsStage, NothingToRollBack, UnknownStage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -590,3 +590,10 @@ def test_no_verb_changes_the_records_that_it_gets():
     lifecycle.renamed(model, "Flower", STAMP)
     lifecycle.deleted_version(model, version, STAMP)
     assert (model, version) == before
+
+
+def test_a_version_with_other_requirements_has_another_essence_and_one_with_another_stage_has_not():
+    version = a_version()
+    essence = version.essence
+    assert changed(version, stage=Stage.PRODUCTION).essence == essence
+    assert changed(version, requirements=("numpy==1.0",)).essence != essence
