@@ -140,7 +140,7 @@ def open_requests(reader: Reader, version: ModelVersion) -> list[Request]:
 
 
 def _since_registered(reader: Reader, version: ModelVersion) -> list[Event]:
-    """Return the events of a version, oldest first; read from the newest, to skip few events of other versions."""
+    """Return the events of a version, oldest first; an earlier model of this name may have had its number."""
     newest = reader.events(version.name, version=version.version, newest_first=True)
     return list(takewhile(lambda event: event.action != "registered", newest))[::-1]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
-from registry_nb.domain.lifecycle import Change, Stamp
+from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import SERVING, ModelVersion, Stage
 from registry_nb.errors import Invalid, close, listed, shown
 from registry_nb.operations import queries, resolve, stages
@@ -25,7 +24,7 @@ def planned(
     version that moves; and ``seen``, the stage in which it is now.
     """
     store = context.store
-    stamp = Stamp(datetime.now(UTC), context.user, "")
+    stamp = context.stamp()
     if do == "delete" and version is None:
         name = resolve.known(store, model)
         change = lifecycle.deleted_model(resolve.own(store, name), store.versions(name), stamp)

@@ -1,4 +1,4 @@
-"""Bytes that are kept in a folder of artifacts, and where they lie."""
+"""Bytes that are kept in a folder of artifacts, where they lie, and two ways to damage them."""
 
 import os
 from pathlib import Path
@@ -21,3 +21,16 @@ def stored(folder, file):
 def read(folder, file):
     with folder.open(file) as opened:
         return opened.read()
+
+
+def truncated(path):
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1])
+
+
+def altered(path):
+    data = bytearray(path.read_bytes())
+    path.unlink()
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)

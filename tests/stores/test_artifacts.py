@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from kept_bytes import DULL, PLAIN, read, store, stored
+from kept_bytes import DULL, PLAIN, altered, read, store, stored, truncated
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, StorageError
@@ -102,19 +102,6 @@ def test_files_are_readable_as_the_umask_says_and_writable_by_nobody(folder):
 
 
 # -- damage
-
-
-def truncated(path):
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(data[:-1])
-
-
-def altered(path):
-    data = bytearray(path.read_bytes())
-    path.unlink()
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def linked(path):

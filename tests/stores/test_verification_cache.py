@@ -7,25 +7,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from kept_bytes import DULL, PLAIN, read, store, stored
+from kept_bytes import DULL, PLAIN, altered, read, store, stored, truncated
 
 from registry_nb.errors import Corrupted
 from registry_nb.stores import compression, disk, hashing
 from registry_nb.stores import folder as folders
 from registry_nb.stores.folder import Folder
-
-
-def truncated(path):
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(data[:-1])
-
-
-def altered(path):
-    data = bytearray(path.read_bytes())
-    path.unlink()
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def of_the_same_size(path):

@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from registry_nb.domain.digits import short
 from registry_nb.errors import Invalid
@@ -94,16 +94,6 @@ class Statistics:
     slices: tuple[Slice, ...]
     differing: tuple[Differing, ...]
     notes: tuple[str, ...]
-
-
-class Tally(Protocol):
-    """Adds up batches: frames with ``a``, ``b`` and perhaps ``truth`` and ``by``, indexed by position."""
-
-    def add(self, batch: pd.DataFrame) -> None:
-        """Add a batch of rows that both models answered."""
-
-    def statistics(self) -> Statistics:
-        """Return the statistics."""
 
 
 class Labels:
