@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -47,23 +47,20 @@ _WITHOUT_OWNERS = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "iso9660", 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def _full_sync(fd: int) -> None:
-    try:
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-    except OSError as error:
-        if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
-            raise
-        os.fsync(fd)  # a file system that does not know the call
-
-
-def _strongest_sync() -> Callable[[int], None]:
+def sync(fd: int) -> None:
+    """Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has."""
+    # The calls are looked up here, not bound at import: the tests of disk faults and power failures replace them.
     if fcntl is not None and hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
-        return _full_sync
-    return getattr(os, "fdatasync", os.fsync)
-
-
-#: Ask the disk to keep what was written to a descriptor, with the strongest call that the platform has.
-sync = _strongest_sync()
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):
+                raise
+            os.fsync(fd)  # a file system that does not know the call
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)
 
 
 def sync_folder(path: str) -> None:

@@ -1,7 +1,6 @@
 """How far a call travels: the package's modules that it passes, and the calls of its functions; counts, not times."""
 
 import gc
-import inspect
 import os
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.panel import actions
-from registry_nb.stores import disk, folder
+from registry_nb.stores import folder
 
 PACKAGE = os.path.dirname(rn.__file__)
 
@@ -31,8 +30,7 @@ def journey(call):
     finally:
         sys.setprofile(before)
         gc.enable()
-    # Where fdatasync is no function of C, the way to the disk passes one module more.
-    return len(set(modules)) - inspect.isfunction(disk.sync), len(modules)
+    return len(set(modules)), len(modules)
 
 
 @pytest.fixture
@@ -49,20 +47,20 @@ def warm(iris, monkeypatch):
 
 def test_a_promotion_passes_few_modules_and_makes_few_calls(warm):
     modules, calls = journey(lambda: warm.promote("Iris", 3))
-    assert modules <= 13
+    assert modules <= 14
     assert calls <= 180
 
 
 def test_a_promotion_by_another_spelling_of_the_version_goes_no_further(warm):
     warm.alias("Iris", "best", 3)
     modules, calls = journey(lambda: warm.promote("Iris", "@best"))
-    assert modules <= 15
+    assert modules <= 16
     assert calls <= 200
 
 
 def test_a_rollback_reads_the_history_once_and_verifies_the_bytes(warm):
     modules, calls = journey(lambda: warm.rollback("Iris"))
-    assert modules <= 18
+    assert modules <= 19
     assert calls <= 280
 
 
@@ -71,5 +69,5 @@ def test_the_panel_adds_a_sentence_to_a_promotion(warm):
     click = {"model": "Iris", "version": 1, "stage": "Production", "because": "", "expected": None}
     actions.perform("promote", click, caller)
     modules, calls = journey(lambda: actions.perform("promote", {**click, "version": 3}, caller))
-    assert modules <= 15
+    assert modules <= 16
     assert calls <= 210

@@ -141,16 +141,16 @@ def test_macs_ask_the_drive_itself_and_fall_back_where_the_file_system_does_not_
 
     monkeypatch.setattr(disk, "fcntl", types.SimpleNamespace(F_FULLFSYNC=51, fcntl=ask))
     monkeypatch.setattr(os, "fsync", lambda fd: calls.append("fsync"))
-    failure, sync = 0, disk._strongest_sync()
-    sync(0)
+    failure = 0
+    disk.sync(0)
     assert calls == [51]
     failure = errno.ENOTSUP
-    sync(0)
+    disk.sync(0)
     assert calls == [51, 51, "fsync"]
     failure = errno.EIO
     calls.clear()
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        sync(0)
+        disk.sync(0)
     assert calls == [51], "a failed confirmation is not tried again by another name"
 
 
@@ -159,5 +159,5 @@ def test_where_there_is_no_fdatasync_there_is_fsync(monkeypatch):
     monkeypatch.setattr(disk, "fcntl", None)
     monkeypatch.delattr(os, "fdatasync", raising=False)
     monkeypatch.setattr(os, "fsync", calls.append)
-    disk._strongest_sync()(5)
+    disk.sync(5)
     assert calls == [5]
