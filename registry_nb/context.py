@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 from registry_nb import process
@@ -96,7 +96,7 @@ class Context(Shown):
             If the reason is not text.
         """
         reason = because if because == "" else checked_text(because, "a reason")
-        return Stamp(datetime.now(UTC), self.user, process.host(), reason)
+        return Stamp(self.store.now(), self.user, process.host(), reason)
 
     def apply(self, tx: Transaction, change: Change) -> None:
         """Write a change in a transaction, and hand its events to `recorded`."""

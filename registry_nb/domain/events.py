@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from registry_nb.domain.values import canonical, changed, frozen
+from registry_nb.errors import Refused, shown
 from registry_nb.showing import Shown
 
 
@@ -141,6 +142,16 @@ def chained(drafts: Iterable[Event], last: Event | None) -> list[Event]:
         chain.append(event)
         last = event
     return chain
+
+
+def expect_to_follow(events: Sequence[Event], last: Event | None) -> None:
+    """Refuse events, chained elsewhere, of which the first does not follow from the last one that is there."""
+    seq, previous = (last.seq, last.hash) if last else (0, "")
+    if events and (events[0].seq, events[0].previous) != (seq + 1, previous):
+        raise Refused(
+            f"event {events[0].seq} of {shown(events[0].name)} does not follow from event {seq}, the last one here; "
+            "the histories have diverged"
+        )
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

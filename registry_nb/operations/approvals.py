@@ -6,7 +6,7 @@ not count. User names are not verified: the permissions of the folder decide who
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -21,6 +21,10 @@ from registry_nb.errors import ApprovalDoesNotCount, Invalid, Refused, shown, wa
 from registry_nb.operations import resolve
 from registry_nb.showing import Shown
 from registry_nb.stores import Reader
+
+#: Actions that close a request, and all that decide about one.
+_CLOSING = frozenset({"rejected", "promoted", "transitioned", "rolled_back"})
+_DECIDING = _CLOSING | {"requested", "approved"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,9 +126,9 @@ def inbox(context: Context, name: str | None = None) -> Listing[Request]:
     ModelNotFound
     """
     store = context.store
-    names = store.model_names() if name is None else [resolve.known(store, name)]
-    requests = (one for each in names for one in waiting(store, each, store.events(each)))
-    of = "" if name is None else f" for {names[0]!r}"
+    name = name if name is None else resolve.known(store, name)
+    requests = store.consistent(lambda: _all_waiting(store, name))
+    of = "" if name is None else f" for {name!r}"
     empty = f"there are no open requests{of}; request(name, version) asks for a version to get a stage"
     return Listing(sorted(requests, key=lambda one: one.at), empty=empty)
 
@@ -147,12 +151,18 @@ def _since_registered(reader: Reader, version: ModelVersion) -> list[Event]:
 
 def uncounted(reader: Reader, version: ModelVersion, stage: Stage, user: str) -> str:
     """Return why the policy of a stage does not count an approval of this user; nothing if it does."""
+    return _uncounted(resolve.policy(reader, version.name, stage), version, user)
+
+
+def _uncounted(policy: Iterable[str], version: ModelVersion, user: str) -> str:
+    if user != version.user:
+        return ""
     strict = [
         text
-        for text in resolve.policy(reader, version.name, stage)
+        for text in policy
         if (rule := rules.understood(text)) is not None and rule.kind == "approved_by" and rule.args[1]
     ]
-    if user != version.user or not strict:
+    if not strict:
         return ""
     return (
         f"this approval does not count for the policy: {shown(user)} registered version {version.version} of "
@@ -185,26 +195,46 @@ def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Sta
         )
 
 
+def _all_waiting(reader: Reader, name: str | None) -> list[Request]:
+    every = reader.chronicles(_DECIDING) if name is None else [(name, reader.events(name, actions=_DECIDING))]
+    return _folded(reader, every)
+
+
 def waiting(reader: Reader, name: str, events: Iterable[Event]) -> list[Request]:
     """Fold events of a model, oldest first, into its open requests."""
-    requested, answers = dict[tuple[int, str], Event](), dict[int, list[Event]]()
-    for event in events:
-        if event.version is None:
-            continue
-        place = event.version, event.for_stage or event.to_stage or ""
-        if event.action == "requested":
-            requested[place] = event
-        elif event.action in {"rejected", "promoted", "transitioned", "rolled_back"}:
-            requested.pop(place, None)
-        answers.setdefault(event.version, []).append(event)
+    return _folded(reader, [(name, events)])
+
+
+def _folded(reader: Reader, histories: Iterable[tuple[str, Iterable[Event]]]) -> list[Request]:
+    requested, answers = dict[tuple[str, int, str], Event](), dict[tuple[str, int], list[Event]]()
+    for name, events in histories:
+        for event in events:
+            if event.version is None:
+                continue
+            place = name, event.version, event.for_stage or event.to_stage or ""
+            if event.action == "requested":
+                requested[place] = event
+            elif event.action in _CLOSING:
+                requested.pop(place, None)
+            answers.setdefault((name, event.version), []).append(event)
+    records = {(one.name, one.version): one for one in reader.picked({place[:2] for place in requested})}
+    policies = _policies(reader, {name for name, _ in records})
     requests = []
-    for (number, stage), event in requested.items():
-        version = reader.version(name, number)
+    for (name, number, stage), event in requested.items():
+        version = records.get((name, number))
         if version is not None and event.new.get("essence") == version.essence.hex():
-            yes = _yes(answers[number], version, Stage(stage))
-            lost = tuple(user for user in yes if uncounted(reader, version, Stage(stage), user))
+            yes = _yes(answers[name, number], version, Stage(stage))
+            rules_of = tuple(policies[name].get(stage, ()))
+            lost = tuple(user for user in yes if _uncounted(rules_of, version, user))
             requests.append(Request(name, number, Stage(stage), event.at, event.user, event.because, yes, lost))
     return requests
+
+
+def _policies(reader: Reader, names: Collection[str]) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return the policies of models, by one question or, for one model, by its record alone."""
+    if len(names) < 2:
+        return {name: resolve.own(reader, name).policies for name in names}
+    return {model.name: model.policies for model in reader.models()}
 
 
 def _yes(events: Iterable[Event], version: ModelVersion, stage: Stage) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def rename(context: Context, name: str, new: str) -> RegisteredModel:
     """
     new, stamp = checked_name(new), context.stamp()
     resolve.warn_of_alike(context.store, new, name)
-    with resolve.changing(context.store, name) as tx:
+    with resolve.changing(context.store, name, new) as tx:
         name = resolve.known(tx, name)
         if tx.model(new, latest=False):
             raise AlreadyExists(name=new, reason="already exists; choose another name")

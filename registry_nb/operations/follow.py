@@ -175,7 +175,7 @@ class Following(Shown):
         if began < self._rest_until:
             return serving
         try:
-            revision = self._context.revision
+            revision = self._context.store.glance()
         except Exception as error:  # noqa: BLE001  # whatever a disk or a network does: it serves
             pass_signals(error)
             self._seen = None  # read again as soon as possible

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from registry_nb.context import Context
-from registry_nb.domain.history import replay, was_altered
-from registry_nb.domain.records import File, ModelVersion, SavedModel
+from registry_nb.domain.history import State, replay, was_altered
+from registry_nb.domain.records import Event, ModelVersion, RegisteredModel
 from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
 from registry_nb.packaging import loading, probes
 from registry_nb.showing import Shown
@@ -114,29 +114,28 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
         raise Invalid("older_than is only for a repair; give repair=True with it")
     problems, notes = list(map(Problem, store.problems(repair=repair))), list[str]()
     try:
-        files = {file.digest: (file, uri, version) for uri, version, file in _files(store)}
-        for name in store.histories():
+        files = {one.file.digest: one for one in store.files()}
+        counted, suspects = _compared(store)
+        for name in suspects:  # again, as of one moment: a change may have come between the records and the history
             problems += store.consistent(functools.partial(_problems_of, store, name))
-        counts = len(store.model_names()), sum(1 for name in store.model_names() for _ in store.versions(name))
-        events = sum(1 for name in store.histories() for _ in store.events(name))
     except RegistryError as error:  # the records cannot be read: nothing else can be checked
         return Report(tuple(dict.fromkeys([*problems, Problem(str(error))])))
     damaged = dict[str, Problem]()
-    for file, uri, version in files.values():
+    for one in files.values():
         try:
-            artifacts.verify(file)
+            artifacts.verify(one.file)
         except RegistryError as error:
-            damaged[file.digest] = _about(version, "bytes", f"{uri}: {error}")
+            about = (one.name, one.version) if one.version else (None, None)
+            damaged[one.file.digest] = Problem(f"{one.uri}: {error}", "bytes", *about)
     if damaged:  # read again: a version may have been deleted meanwhile, and its bytes with it
         used = _used(store)
         problems += [problem for digest, problem in damaged.items() if digest in used]
     if deep:
-        for name in store.model_names():
-            for version in store.versions(name):
-                try:
-                    problems += _behaviour_problems(context, version)
-                except probes.NotKept as error:
-                    notes.append(str(error))
+        for version in store.versions():
+            try:
+                problems += _behaviour_problems(context, version)
+            except probes.NotKept as error:
+                notes.append(str(error))
     removed = _reclaimed(store, artifacts, older_than) if repair else []
     left = artifacts.orphans(set(files))
     due = [orphan for orphan in left if orphan.due <= datetime.now(UTC)]
@@ -146,8 +145,7 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
         notes.append(_unused(drafts, "drafts of killed writers"))  # no problem: the next writer removes them
     return Report(
         tuple(problems),
-        *counts,
-        events,
+        *counted,
         len(files),
         removed=tuple(orphan.name for orphan in removed),
         reclaimed=sum(orphan.size for orphan in removed),
@@ -176,10 +174,10 @@ def check_argument(verify: str | None, call: str) -> None:
         raise Invalid(f'{call}() can verify="behaviour", not {verify!r}; the digest is always verified')
 
 
-def verify(artifacts: Artifacts, version: ModelVersion) -> None:
-    """Compare a version's bytes with their digests, and load nothing."""
+def verify(artifacts: Artifacts, version: ModelVersion, *, thorough: bool = True) -> None:
+    """Compare a version's bytes with their digests, and load nothing; `thorough` as `Artifacts.verify` has it."""
     for file in version.files:
-        artifacts.verify(file)
+        artifacts.verify(file, thorough=thorough)
 
 
 def is_altered(reader: Reader, version: ModelVersion) -> bool:
@@ -190,26 +188,12 @@ def is_altered(reader: Reader, version: ModelVersion) -> bool:
     )
 
 
-def _files(reader: Reader) -> Iterator[tuple[str, ModelVersion | None, File]]:
-    """Go through all files of versions and of models of runs, with the URI of each and the version."""
-    for name in reader.model_names():
-        for version in reader.versions(name):
-            yield from ((version.uri, version, file) for file in _files_of(version))
-    for run in reader.runs():
-        for path, saved in run.models.items():
-            yield from ((f"runs:/{run.run_id}/{path}", None, file) for file in _files_of(saved))
-
-
-def _files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
-    return saved.files if saved.probe is None else (*saved.files, saved.probe)
-
-
 def _used(reader: Reader) -> set[str]:
-    return {file.digest for _, _, file in _files(reader)}
+    return {one.file.digest for one in reader.files()}
 
 
-def _about(version: ModelVersion | None, kind: str, text: str) -> Problem:
-    return Problem(text, kind, version.name, version.version) if version is not None else Problem(text, kind)
+def _about(version: ModelVersion, kind: str, text: str) -> Problem:
+    return Problem(text, kind, version.name, version.version)
 
 
 def _behaviour_problems(context: Context, version: ModelVersion) -> list[Problem]:
@@ -229,15 +213,40 @@ def _behaviour_problems(context: Context, version: ModelVersion) -> list[Problem
     return [] if behaviour.ok else [_about(version, "behaviour", f"{version.uri}: {behaviour}")]
 
 
+def _compared(store: Store) -> tuple[tuple[int, int, int], list[str]]:
+    """Count the models, versions and events; return the models whose records and history differ at first sight.
+
+    A store answers with all records and all histories at once; one question a model would take hours over a network.
+    """
+    models = {model.name: model for model in store.models()}
+    versions, count = dict[str, list[ModelVersion]](), 0
+    for version in store.versions():
+        versions.setdefault(version.name, []).append(version)
+        count += 1
+    suspects, events = list[str](), 0
+    for name, history in store.chronicles():
+        every = list(history)
+        events += len(every)
+        if next(_problems(name, every, models.get(name), versions.get(name, ())), None) is not None:
+            suspects.append(name)
+    return (len(models), count, events), suspects
+
+
 def _problems_of(store: Store, name: str) -> list[Problem]:
     """Check one model's history, and its records against it."""
-    broken = [Problem(text, "history", name) for text in _broken_chain(store, name)]
-    return [*broken, *_differences(store, name)]
+    return list(_problems(name, list(store.events(name)), store.model(name, latest=False), list(store.versions(name))))
 
 
-def _broken_chain(store: Store, name: str) -> Iterator[str]:
+def _problems(
+    name: str, events: Sequence[Event], model: RegisteredModel | None, versions: Iterable[ModelVersion]
+) -> Iterator[Problem]:
+    yield from (Problem(text, "history", name) for text in _broken_chain(name, events))
+    yield from _differences(name, replay(events), model, versions)
+
+
+def _broken_chain(name: str, events: Iterable[Event]) -> Iterator[str]:
     previous, seq, newest = "", 0, 0
-    for event in store.events(name):
+    for event in events:
         if event.seq != seq + 1:
             yield f"the history of {name!r} lacks its events {seq + 1} to {event.seq - 1}"
         elif event.previous != previous:
@@ -251,8 +260,9 @@ def _broken_chain(store: Store, name: str) -> Iterator[str]:
             newest = max(newest, event.version)
 
 
-def _differences(store: Store, name: str) -> Iterator[Problem]:
-    state, model = replay(store.events(name)), store.model(name, latest=False)
+def _differences(
+    name: str, state: State, model: RegisteredModel | None, existing: Iterable[ModelVersion]
+) -> Iterator[Problem]:
     if model is None:
         if state.exists:
             yield Problem(f"the history of {name!r} says that it exists, and it does not", "record", name)
@@ -262,7 +272,7 @@ def _differences(store: Store, name: str) -> Iterator[Problem]:
     for what, value in expected.items():
         if (current := getattr(model, what)) != value:
             yield Problem(_differs(f"model {name!r}", what, value, current), "record", name)
-    versions = {version.version: version for version in store.versions(name)}
+    versions = {version.version: version for version in existing}
     for number in sorted(state.versions.keys() ^ versions.keys()):
         where = "records" if number in versions else "history"
         yield Problem(f"version {number} of {name!r} is in the {where} only", "record", name, number)

@@ -7,38 +7,87 @@ of the history, and with it the chain, is kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import chain, islice
-from operator import itemgetter
-from typing import IO, Concatenate, NoReturn, ParamSpec, TypeVar
+from datetime import datetime
+from itertools import islice
+from operator import attrgetter, itemgetter
+from typing import Concatenate, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from registry_nb.domain.filters import Filter
 from registry_nb.domain.history_index import HistoryIndex, Turn
-from registry_nb.domain.records import Event, File, Frozen, ModelVersion, RegisteredModel, Run, RunStatus, Stage, frozen
+from registry_nb.domain.records import (
+    SERVING,
+    Event,
+    Frozen,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    RunStatus,
+    Stage,
+    frozen,
+)
 from registry_nb.domain.records import changed as with_fields
-from registry_nb.errors import Corrupted, Gone, ModelNotFound, ReadOnly, shown
-from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction, bulk
+from registry_nb.errors import ModelNotFound, shown
+from registry_nb.operations.past_artifacts import PastArtifacts, local_text, refuse
+from registry_nb.stores import Artifacts, Crowd, News, Store, Transaction, Used, bulk, used
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: A history, the name that it has now, and how many of its events had happened.
 _Found = tuple[HistoryIndex, str, int]
+#: New events that are added one by one; with more, everything is read again.
+_MOST = 10_000
 
 
 class _Kept:
-    """The histories of a store that were read: they are kept as long as the store, and grow with it."""
+    """The histories of a store that were read, by the names that they have now; they grow with the store."""
 
     def __init__(self) -> None:
-        self.names: tuple[int, dict[str, None]] = (-1, {})
-        self.chronicles = dict[str, tuple[int, HistoryIndex]]()
+        self.revision = -1
+        self.every = False  # whether none is missing
+        self.indexes = dict[str, HistoryIndex]()
+
+    def catch_up(self, store: Store) -> None:
+        """Add what was committed since."""
+        revision = store.revision
+        if self.revision not in (-1, revision):
+            news = store.since(self.revision, _MOST)
+            if not news.complete:
+                self.__init__()  # type: ignore[misc]  # a backup was restored, or it is cheaper to read all again
+            for event in news.events:
+                name = event.renamed_from or event.name
+                index = self.indexes.pop(name, HistoryIndex() if self.every else None)
+                if index is not None:
+                    index.add(event)
+                    self.indexes[event.name] = index
+        self.revision = revision
+
+    def read(self, store: Store, name: str) -> None:
+        """Read one history, or with an empty name all of them."""
+        with bulk.paused():
+            if name:
+                if name not in self.indexes and not self.every:
+                    self._add(name, store.events(name))
+            elif not self.every:
+                for each, events in store.chronicles():
+                    if each not in self.indexes:
+                        self._add(each, events)
+                self.every = True
+
+    def _add(self, name: str, events: Iterable[Event]) -> None:
+        index = HistoryIndex()
+        for event in events:
+            index.add(event)
+        if index.last:
+            self.indexes[name] = index
 
 
-#: Without a lock, which could wait for the store's lock while that waits for it: a thread that adds to a chronicle
-#: takes it away meanwhile, and a thread that finds none reads the history again.
+#: Without a lock, which could wait for the store's lock while that waits for it: a thread that reads histories takes
+#: them away meanwhile, and a thread that finds none reads them again.
 _kept: WeakKeyDictionary[Store, _Kept] = WeakKeyDictionary()
 
 
@@ -57,12 +106,19 @@ class Past:
 
     exists = True
     revision = 0
+    writable = False
 
     def __init__(self, store: Store, artifacts: Artifacts, moment: datetime) -> None:
         self.present = store
         self.location = store.location
+        self.address = store.address
         self.moment = moment
-        self.bytes = PastArtifacts(artifacts, self)
+        self.bytes = PastArtifacts(artifacts, moment)
+
+    @property
+    def key(self) -> str:
+        """Another one than the present's."""
+        return f"{self.present.key} at {self.moment}"
 
     @_consistent
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
@@ -71,39 +127,56 @@ class Past:
         if found is None:
             self._explain_absence(name)
             return None
-        return self._model(name, found, latest=latest)
+        return next(self._models([(name, found)], latest=latest))
 
     @_consistent
-    def models(self) -> Iterator[RegisteredModel]:
+    def models(self, where: Filter | None = None) -> Iterator[RegisteredModel]:
         """Return every model, by name."""
-        named = [(name, found) for found in self.chronicles() if (name := found[0].name(found[2]))]
-        return iter([self._model(name, found, latest=True) for name, found in sorted(named, key=itemgetter(0))])
+        return iter(list(self._models(self._named(), latest=True)))
 
     @_consistent
     def model_names(self) -> list[str]:
         """Return the names that models had, sorted."""
-        return sorted(name for chronicle, _, until in self.chronicles() if (name := chronicle.name(until)))
+        return [name for name, _ in self._named()]
+
+    @_consistent
+    def crowds(self, names: Collection[str] | None = None) -> Iterator[Crowd]:
+        """Count the versions of every model, or of these, by name."""
+        return iter([self._crowd(name, found) for name, found in self._named() if names is None or name in names])
 
     @_consistent
     def version(self, name: str, version: int) -> ModelVersion | None:
         """Return a version, also one that was deleted since."""
         found = self._found(name)
-        return next(self._each(name, found, [version]), None) if found else None
+        return next(self._each([(name, found, [version])]), None) if found else None
 
     @_consistent
-    def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
-        """Return a model's versions, or only those in a stage, by number."""
-        found = self._found(name)
-        numbers = found[0].numbers(found[2], str(stage) if stage else "") if found else ()
-        return iter(list(self._each(name, found, numbers)) if found else ())
+    def versions(
+        self,
+        name: str | None = None,
+        *,
+        stage: Stage | None = None,
+        where: Filter | None = None,
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[ModelVersion]:
+        """Return the versions of a model, or of all, or only those in a stage, by name and number."""
+        of = str(stage) if stage else ""
+        return iter(list(self._each((each, one, one[0].numbers(one[2], of)) for each, one in self._named(name))))
+
+    @_consistent
+    def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:
+        """Return the versions with these names and numbers, those that existed, by name and number."""
+        numbers = dict[str, list[int]]()
+        for name, number in sorted(wanted):
+            numbers.setdefault(name, []).append(number)
+        return iter(list(self._each((name, one, numbers[name]) for name, one in self._named() if name in numbers)))
 
     @_consistent
     def newest(self, name: str) -> int:
         """Return the highest number that existed, or 0."""
-        if (found := self._found(name)) is None:
-            return 0
-        chronicle, _, until = found
-        return next((n for n in range(chronicle.highest(until), 0, -1) if chronicle.facts(n, until)), 0)
+        found = self._found(name)
+        return self._crowd(name, found).newest if found else 0
 
     @_consistent
     def next_version(self, name: str) -> int:
@@ -122,24 +195,48 @@ class Past:
         return max(self.holders(name, stage), default=0)
 
     @_consistent
-    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history until then, or a version's; also that of a model that had been deleted."""
-        found = (one for one in self.chronicles(name) if one[0].last_name(one[2]) == name)
-        every = (event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until))
-        kept = [event for event in every if version in (None, event.version)]
-        return iter(kept[::-1] if newest_first else kept)
+    def events(
+        self,
+        name: str | None = None,
+        *,
+        version: int | None = None,
+        actions: Collection[str] | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """Return a model's history until then, or a version's, or all; also those of models that had been deleted."""
+        if name is None:
+            counts = {index.last: until for index, _, until in self._indexes()}
+            every = [event for _, events in self._until(counts) for event in events]
+            every.sort(key=attrgetter("id"))
+        else:
+            found = (one for one in self._indexes(name) if one[0].last_name(one[2]) == name)
+            every = [event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until)]
+        fitting = (event for event in (reversed(every) if newest_first else every) if version in (None, event.version))
+        return islice((event for event in fitting if actions is None or event.action in actions), limit)
+
+    @_consistent
+    def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:
+        """Return every history with the last name that it had, by name."""
+        counts = {index.last: until for index, _, until in self._indexes()}
+        named = sorted(((events[-1].name, events) for _, events in self._until(counts) if events), key=itemgetter(0))
+        return iter([(name, (e for e in events if actions is None or e.action in actions)) for name, events in named])
 
     @_consistent
     def histories(self) -> list[str]:
         """Return the names that had a history, sorted."""
-        return sorted(filter(None, (chronicle.last_name(until) for chronicle, _, until in self.chronicles())))
+        return sorted(filter(None, (index.last_name(until) for index, _, until in self._indexes())))
+
+    def files(self) -> Iterator[Used]:
+        """Refuse: the files are the present's."""
+        refuse(self.moment)
 
     def run(self, run_id: str) -> Run | None:
         """Return a run that had started."""
         run = self.present.run(run_id)
         return run and self._as_it_ran(run)
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self, where: Filter | None = None) -> Iterator[Run]:
         """Return every run that had started."""
         yield from (run for one in self.present.runs() if (run := self._as_it_ran(one)) is not None)
 
@@ -147,42 +244,77 @@ class Past:
         """Read several things as they were at one moment."""
         return self.present.consistent(read)
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def now(self) -> datetime:
+        """Return the present time."""
+        return self.present.now()
+
+    def glance(self) -> int:
+        """Return the revision: it does not grow."""
+        return self.revision
+
+    def since(self, revision: int, most: int) -> News:
+        """Return nothing: the past does not change."""
+        return News(self.revision, ())
+
+    def transaction(self, *names: str) -> AbstractContextManager[Transaction]:
         """Refuse: the past cannot be changed."""
-        self.refuse()
+        refuse(self.moment)
 
     def problems(self, *, repair: bool) -> list[str]:
         """Refuse: the files are the present's."""
-        self.refuse()
+        refuse(self.moment)
 
     def close(self) -> None:
         """Do nothing: the present store stays open."""
 
-    def refuse(self) -> NoReturn:
-        """Raise `ReadOnly`."""
-        raise ReadOnly(f"this is the registry as it stood on {local_text(self.moment)}; it can be read, not changed")
-
     @_consistent
     def turns(self, name: str) -> list[tuple[Turn, datetime, datetime | None]]:
         """Return the versions that held Production and Staging, with times, by the model's last name then."""
-        found = (one for one in self.chronicles(name) if one[0].last_name(one[2]) == name)
-        return [turn for chronicle, _, until in islice(found, 1) for turn in chronicle.turns(until)]
+        found = (one for one in self._indexes(name) if one[0].last_name(one[2]) == name)
+        return [turn for index, _, until in islice(found, 1) for turn in index.turns(until)]
 
     @_consistent
     def called(self, name: str) -> str:
         """Return the name that a model had then, by its name now; nothing if it did not exist."""
-        chronicle, _, until = next((one for one in self.chronicles(name) if one[1] == name), (None, "", 0))
-        return chronicle.name(until) if chronicle else ""
+        index, _, until = next((one for one in self._indexes(name) if one[1] == name), (None, "", 0))
+        return index.name(until) if index else ""
 
-    def chronicles(self, first: str = "") -> Iterator[_Found]:
+    # -- histories -------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str) -> dict[str, HistoryIndex]:
+        """Return the histories that were read, by their names now, among them this one, or with an empty name all."""
+        kept = _kept.pop(self.present, None) or _Kept()
+        kept.catch_up(self.present)
+        kept.read(self.present, name)
+        _kept[self.present] = kept
+        return dict(kept.indexes)  # another thread may add to it
+
+    def _indexes(self, first: str = "") -> Iterator[_Found]:
         """Go through all histories; first the one that has a name now, which is mostly the one that had it then."""
-        kept, revision = _kept.setdefault(self.present, _Kept()), self.present.revision
-        if kept.names[0] != revision:
-            kept.names = revision, dict.fromkeys(self.present.histories())
-        names = kept.names[1]
-        for now in chain([first] if first in names else (), (name for name in names if name != first)):
-            chronicle = self._chronicle(now, revision)
-            yield chronicle, now, chronicle.until(self.moment)
+        if first and (index := self._read(first).get(first)) is not None:
+            yield index, first, index.until(self.moment)
+        for now, index in self._read("").items():
+            if now != first:
+                yield index, now, index.until(self.moment)
+
+    def _found(self, name: str) -> _Found | None:
+        return next((found for found in self._indexes(name) if found[0].name(found[2]) == name), None)
+
+    def _named(self, name: str | None = None) -> list[tuple[str, _Found]]:
+        """Return the models that existed, or the one with this name, with their names then, sorted."""
+        if name is not None:
+            found = self._found(name)
+            return [(name, found)] if found else []
+        named = [(name, found) for found in self._indexes() if (name := found[0].name(found[2]))]
+        return sorted(named, key=itemgetter(0))
+
+    def _until(self, counts: Mapping[str, int]) -> Iterator[tuple[str, list[Event]]]:
+        """Read every history up to its count of events, which is given by the id of its last one."""
+        for now, events in self.present.chronicles():
+            every = list(events)
+            yield now, every[: counts.get(every[-1].id, 0)]
+
+    # -- records ---------------------------------------------------------------------------------------------------
 
     def _as_it_ran(self, run: Run) -> Run | None:
         if run.started_at > self.moment:
@@ -193,71 +325,64 @@ class Past:
             run, status=RunStatus.RUNNING, ended_at=None, host=""
         )  # without a host it is not shown as killed
 
-    def _found(self, name: str) -> _Found | None:
-        return next((found for found in self.chronicles(name) if found[0].name(found[2]) == name), None)
+    def _crowd(self, name: str, found: _Found) -> Crowd:
+        index, _, until = found
+        held = {stage: numbers for stage in Stage if (numbers := index.numbers(until, str(stage)))}
+        counts = {stage: len(numbers) for stage, numbers in held.items()}
+        serving = {stage: tuple(numbers) for stage, numbers in held.items() if stage in SERVING}
+        return Crowd(name, counts, serving, max((numbers[-1] for numbers in held.values()), default=0))
 
-    def _model(self, name: str, found: _Found, *, latest: bool) -> RegisteredModel:
-        chronicle, _, until = found
-        facts = chronicle.facts(None, until)
-        assert facts is not None
-        held = [numbers[-1] for stage in Stage if (numbers := chronicle.numbers(until, str(stage)))] if latest else []
-        return RegisteredModel(
-            name=name,
-            description=facts.description,
-            tags=Frozen(facts.tags),
-            aliases=Frozen(facts.aliases),
-            policies=frozen(facts.policies),
-            created_at=facts.created_at,
-            updated_at=chronicle.changed_at(until),
-            latest_versions=tuple(self._each(name, found, sorted(held))),
-        )
-
-    def _each(self, name: str, found: _Found, numbers: Iterable[int]) -> Iterator[ModelVersion]:
-        chronicle, now, until = found
-        own, aliases = chronicle.facts(None, until), dict[int, list[str]]()
-        for alias, number in own.aliases.items() if own else ():
-            aliases.setdefault(number, []).append(alias)
-        for number in numbers:
-            facts = chronicle.facts(number, until)
-            if facts is None:
-                continue
-            record = self.present.version(now, number)
-            if record is None:
-                event = chronicle.deleted[number]
-                record = ModelVersion.from_dict(name, number, (), event.old)
-                files = record.files if record.probe is None else (*record.files, record.probe)
-                self.bytes.gone.update((file.digest, event) for file in files)
-            yield with_fields(
-                record,
+    def _models(self, named: Sequence[tuple[str, _Found]], *, latest: bool) -> Iterator[RegisteredModel]:
+        held = dict[str, list[int]]()
+        for name, (index, _, until) in named if latest else ():
+            held[name] = sorted(numbers[-1] for stage in Stage if (numbers := index.numbers(until, str(stage))))
+        versions = dict[str, list[ModelVersion]]()
+        for version in self._each((name, found, held[name]) for name, found in named if name in held):
+            versions.setdefault(version.name, []).append(version)
+        for name, (index, _, until) in named:
+            facts = index.facts(None, until)
+            assert facts is not None
+            yield RegisteredModel(
                 name=name,
-                stage=Stage(facts.stage),
                 description=facts.description,
                 tags=Frozen(facts.tags),
-                aliases=tuple(sorted(aliases.get(number, ()))),
-                updated_at=facts.updated_at,
+                aliases=Frozen(facts.aliases),
+                policies=frozen(facts.policies),
+                created_at=facts.created_at,
+                updated_at=index.changed_at(until),
+                latest_versions=tuple(versions.get(name, ())),
             )
 
-    def _chronicle(self, now: str, revision: int) -> HistoryIndex:
-        """Return a history up to its present end."""
-        every = _kept.setdefault(self.present, _Kept()).chronicles
-        seen, chronicle = every.get(now, (-1, None))
-        if chronicle is not None and seen == revision:
-            return chronicle
-        _, chronicle = every.pop(now, (-1, None))
-        fresh = list[Event]()
-        for event in self.present.events(now, newest_first=True) if chronicle is not None else ():
-            if chronicle is not None and event.id == chronicle.last:
-                break
-            fresh.append(event)
-        else:  # it is new, or another one than was read: a backup was restored, or another model has the name
-            chronicle = None
-        events = self.present.events(now) if chronicle is None else reversed(fresh)
-        chronicle = chronicle or HistoryIndex()
-        with bulk.paused():
-            for event in events:
-                chronicle.add(event)
-        every[now] = revision, chronicle
-        return chronicle
+    def _each(self, wanted: Iterable[tuple[str, _Found, Iterable[int]]]) -> Iterator[ModelVersion]:
+        """Return versions of models, given by their names then, as they were."""
+        asked = [(name, found, list(numbers)) for name, found, numbers in wanted]
+        keys = [(now, number) for _, (_, now, _), numbers in asked for number in numbers]
+        if len(keys) == 1:  # which is quicker, and mostly remembered
+            records = {key: one for key in keys if (one := self.present.version(*key)) is not None}
+        else:
+            records = {(one.name, one.version): one for one in self.present.picked(keys)}
+        for name, (index, now, until), numbers in asked:
+            own, aliases = index.facts(None, until), dict[int, list[str]]()
+            for alias, number in own.aliases.items() if own else ():
+                aliases.setdefault(number, []).append(alias)
+            for number in numbers:
+                facts = index.facts(number, until)
+                if facts is None:
+                    continue
+                record = records.get((now, number))
+                if record is None:
+                    event = index.deleted[number]
+                    record = ModelVersion.from_dict(name, number, (), event.old)
+                    self.bytes.gone.update((file.digest, event) for file in used.files_of(record))
+                yield with_fields(
+                    record,
+                    name=name,
+                    stage=Stage(facts.stage),
+                    description=facts.description,
+                    tags=Frozen(facts.tags),
+                    aliases=tuple(sorted(aliases.get(number, ()))),
+                    updated_at=facts.updated_at,
+                )
 
     def _explain_absence(self, name: str) -> None:
         """Raise an error with what is known of a name that did not exist, if anything is."""
@@ -270,67 +395,6 @@ class Past:
     @property
     def emptiness(self) -> str:
         """A sentence: the registry was empty, and when its history begins."""
-        begins = min(
-            (event.at for now in self.present.histories() for event in islice(self.present.events(now), 1)),
-            default=None,
-        )
-        since = f"the history begins on {local_text(begins)}" if begins else "it has no history yet"
+        first = next(self.present.events(limit=1), None)
+        since = f"the history begins on {local_text(first.at)}" if first else "it has no history yet"
         return f"the registry was empty on {local_text(self.moment)}; {since}"
-
-
-class PastArtifacts:
-    """The bytes, read only; if they are gone, the error has the reason from the history."""
-
-    def __init__(self, present: Artifacts, past: Past) -> None:
-        self.present = present
-        self.gone = dict[str, Event]()
-        self._refuse = past.refuse
-
-    def open(self, file: File) -> IO[bytes]:
-        """Verify the stored bytes, then return the original ones; `Gone` if their version was deleted since."""
-        with self._explained(file):
-            return self.present.open(file)
-
-    def verify(self, file: File) -> None:
-        """Do as `open` does, without decompressing."""
-        with self._explained(file):
-            self.present.verify(file)
-
-    def drafting(self) -> AbstractContextManager[str]:
-        """Refuse: the past cannot be changed."""
-        self._refuse()
-
-    def put(self, source: str, path: str) -> File:
-        """Refuse: the past cannot be changed."""
-        self._refuse()
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Refuse: the past cannot be changed."""
-        self._refuse()
-
-    def orphans(self, used: set[str]) -> list[Orphan]:
-        """Refuse: the files are the present's."""
-        self._refuse()
-
-    def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
-        """Refuse: the past cannot be changed."""
-        self._refuse()
-
-    @contextmanager
-    def _explained(self, file: File) -> Iterator[None]:
-        try:
-            yield
-        except Corrupted as error:
-            event = self.gone.get(file.digest)
-            if event is None:
-                raise
-            when = local_text(event.at) + (f" ({event.because})" if event.because else "")
-            raise Gone(
-                f"version {event.version} of {event.name!r} was deleted by {event.user} on {when}, and its bytes are "
-                "gone; only a backup of the registry's folder has them"
-            ) from error
-
-
-def local_text(at: datetime) -> str:
-    """Return a time as a message has it, in local time."""
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S %z}"

@@ -5,11 +5,9 @@ Each public function is a method of `Registry`, which has one line for it.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 
 from registry_nb.context import Context
 from registry_nb.domain.filters import ordered, parse_filter
@@ -23,8 +21,8 @@ from registry_nb.operations.times import moment
 from registry_nb.stores import Store, bulk
 
 Keys = str | Sequence[str]
-#: Versions that are searched for a metric that a filter names without its prefix.
-_LATEST = 20
+#: Versions of a model, and of all, that are searched for a metric that a filter names without its prefix.
+_LATEST, _SEARCHED = 20, 400
 
 
 def model(context: Context, name: str) -> RegisteredModel:
@@ -55,7 +53,7 @@ def models(
     """List registered models, by name unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "model")
-    found = [model for model in store.models() if chosen.matches(model)]
+    found = [model for model in store.models(chosen) if chosen.matches(model)]
     found = ordered(found, order_by, "model")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_models(store, filter))
 
@@ -78,14 +76,14 @@ def versions(
         raise _prefixed(error, store, name) from None
     if name is not None:
         name = resolve.known(store, name)
-        names = [name]
-    else:
-        names = [chosen.equals["name"]] if "name" in chosen.equals else store.model_names()
+    of = chosen.equals.get("name") if name is None else name
     stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
-    only = None if stage is None else Stage(stage)  # by index; the rest of the filter is left to its predicate
+    only, most = None if stage is None else Stage(stage), checked_limit(limit)
+    keys = (order_by,) if isinstance(order_by, str) else tuple(order_by)
     with bulk.paused():
-        found = [version for each in names for version in store.versions(each, stage=only) if chosen.matches(version)]
-    found = ordered(found, order_by, "version")[: checked_limit(limit)]
+        every = store.versions(of, stage=only, where=chosen, order_by=keys, limit=most)
+        found = [version for version in every if chosen.matches(version)]
+    found = ordered(found, keys, "version")[:most]
     return Listing(found, empty="" if found else _no_versions(store, name, filter))
 
 
@@ -93,16 +91,14 @@ def _prefixed(error: BadFilter, store: Store, name: str | None) -> BadFilter:
     """Suggest the prefix of a field that is a metric, a parameter or a tag of one of the newest versions."""
     if not error.field:
         return error
-    names = store.model_names() if name is None else [name]
-    for each in names:
-        newest = store.newest(each) if isinstance(each, str) else 0
-        for number in range(newest, max(newest - _LATEST, 0), -1):
-            record = store.version(each, number)
-            for prefix in ("metrics", "params", "tags"):
-                if record is not None and error.field in getattr(record, prefix):
-                    field = f"{prefix}.{error.field}"
-                    reason = f"a version has no field {error.field!r}; did you mean {field!r}?"
-                    return BadFilter(filter=error.filter, position=error.position, reason=reason, field=field)
+    crowds = store.crowds(None if name is None else [name]) if name is None or isinstance(name, str) else ()
+    newest = [(crowd.name, number) for crowd in crowds for number in range(crowd.newest, 0, -1)[:_LATEST]]
+    for record in store.picked(newest[:_SEARCHED]):
+        for prefix in ("metrics", "params", "tags"):
+            if error.field in getattr(record, prefix):
+                field = f"{prefix}.{error.field}"
+                reason = f"a version has no field {error.field!r}; did you mean {field!r}?"
+                return BadFilter(filter=error.filter, position=error.position, reason=reason, field=field)
     return error
 
 
@@ -127,15 +123,14 @@ def history(
     store = context.store
     first = None if since is None else moment(since, "since")
     last = None if until is None else moment(until, "until")
-    keep, names = checked_limit(limit), store.histories()
+    keep = checked_limit(limit)
     if name is not None:
         name = checked_name(name)
-        if name not in names:
+        if next(store.events(name, limit=1), None) is None:
             resolve.known(store, name)
-        names = [name]
-    newest_first = (store.events(each, newest_first=True) for each in names)
-    events = heapq.merge(*newest_first, key=attrgetter("id"), reverse=True)
+    hint = keep if first is None and last is None else None
     with bulk.paused():
+        events = store.events(name, newest_first=True, limit=hint)
         fitting = (e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last))
         found = list(islice(fitting, keep))[::-1]
     return Listing(found, empty="" if found else _no_events(store, name))
@@ -158,7 +153,7 @@ def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int 
     """List runs, in the order in which they started unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "run")
-    found = [run for run in map(resolve.with_current_status, store.runs()) if chosen.matches(run)]
+    found = [run for run in map(resolve.with_current_status, store.runs(chosen)) if chosen.matches(run)]
     found = ordered(found, order_by, "run")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_runs(store, filter))
 
@@ -177,7 +172,7 @@ def _no_models(store: Store, filter: str) -> str:
 
 def _no_versions(store: Store, name: str | None, filter: str) -> str:
     if name is None:
-        return f"no version {_fits(filter)}" if any(map(store.newest, store.model_names())) else _no_models(store, "")
+        return f"no version {_fits(filter)}" if any(crowd.newest for crowd in store.crowds()) else _no_models(store, "")
     if store.newest(name):
         return f"no version of {name!r} {_fits(filter)}; versions({name!r}) lists them all"
     return f"model {name!r} has no versions; {first_version(name)}"

@@ -138,7 +138,7 @@ def create_model(
     name = checked_name(name)
     text, checked, stamp = checked_text(description), checked_tags(tags), context.stamp()
     resolve.warn_of_alike(context.store, name)
-    with context.store.transaction() as tx:
+    with context.store.transaction(name) as tx:
         if tx.model(name, latest=False):
             raise AlreadyExists(name=name, reason="already exists; register() adds versions to it")
         context.apply(tx, lifecycle.created(name, stamp, description=text, tags=checked))
@@ -158,7 +158,7 @@ def add(
     """Commit the record of a model whose bytes are saved as the next version of a name."""
     sealer = Sealer(saved) if vouched else None
     resolve.warn_of_alike(context.store, name)
-    with context.store.transaction() as tx:
+    with context.store.transaction(name) as tx:
         if source is not None:
             resolve.target(context.store, source)  # if it was deleted meanwhile, its bytes may be gone
         model, number = tx.model(name, latest=False), tx.next_version(name)

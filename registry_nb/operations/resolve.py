@@ -84,11 +84,11 @@ def warn_of_alike(reader: Reader, name: str, before: str = "") -> None:
         warn(RegistryWarning, f"{text}; if it was to be the same model, delete the new one and use the name {other!r}")
 
 
-def changing(store: Store, name: str) -> AbstractContextManager[Transaction]:
-    """Begin to change a model that must exist: a typo must not create a registry."""
+def changing(store: Store, name: str, *others: str) -> AbstractContextManager[Transaction]:
+    """Begin to change a model that must exist, and others with it: a typo must not create a registry."""
     if not store.exists:
         known(store, name)
-    return store.transaction()
+    return store.transaction(name, *others)
 
 
 def own(reader: Reader, name: str) -> RegisteredModel:

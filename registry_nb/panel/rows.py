@@ -19,10 +19,10 @@ from typing import Any
 from registry_nb import rules
 from registry_nb.display.cells import brief, milliseconds
 from registry_nb.display.markdown import plain
-from registry_nb.domain.records import SERVING, ModelVersion, RegisteredModel, Stage, json_number
+from registry_nb.domain.records import ModelVersion, RegisteredModel, Stage, json_number
 from registry_nb.errors import RegistryError
 from registry_nb.operations.diff import direction
-from registry_nb.stores import Reader
+from registry_nb.stores import Crowd, Reader
 
 #: Tags of a row, and characters of a value.
 TAGS, WIDE = 20, 80
@@ -95,19 +95,24 @@ def version_row(version: ModelVersion, badges: Sequence[str] = ()) -> dict[str, 
 
 def model_columns(reader: Reader, models: Iterable[RegisteredModel], revision: int) -> dict[str, Any]:
     """Return the models, one list a field."""
-    rows = [model_row(reader, model) for model in models]
+    rows = model_rows(models, reader.crowds())
     return {"revision": revision, **{field: [row[field] for row in rows] for field in _MODEL}}
 
 
-def model_row(reader: Reader, model: RegisteredModel) -> dict[str, Any]:
-    """Return one model."""
-    stages = {str(stage): list(held) for stage in SERVING if (held := reader.holders(model.name, stage))}
+def model_rows(models: Iterable[RegisteredModel], crowds: Iterable[Crowd]) -> list[dict[str, Any]]:
+    """Return one row a model; a model that was made after they were counted comes with the next change."""
+    counted = {crowd.name: crowd for crowd in crowds}
+    return [_model_row(model, counted[model.name]) for model in models if model.name in counted]
+
+
+def _model_row(model: RegisteredModel, crowd: Crowd) -> dict[str, Any]:
+    stages = {str(stage): list(held) for stage, held in crowd.holders.items()}
     return {
         "name": model.name,
         "production": max(stages.get(Stage.PRODUCTION, ()), default=None),
-        "newest": reader.newest(model.name) or None,
+        "newest": crowd.newest or None,
         "stages": stages,
-        "count": sum(len(reader.holders(model.name, stage)) for stage in Stage),
+        "count": sum(crowd.counts.values()),
         "changed": milliseconds(model.updated_at),
         "description": brief(plain(model.description)),
     }

@@ -17,7 +17,6 @@ from typing import Protocol
 from registry_nb.context import Context
 from registry_nb.domain.records import Event
 from registry_nb.errors import sentence_of
-from registry_nb.operations.past import Past
 
 #: Seconds between two polls.
 PERIOD = 0.25
@@ -46,7 +45,7 @@ def watch(context: Context, listener: Listener) -> Watch:
     The thread holds it weakly.
     """
     with _mutex:
-        watching = _watches.setdefault(_key(context), Watch(context))
+        watching = _watches.setdefault(context.store.key, Watch(context))
     watching.add(listener)
     return watching
 
@@ -60,8 +59,7 @@ class Watch:
         self._polling = threading.RLock()  # taken before `_mutex`, never after it
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._revision = -1
-        self._last: dict[str, str] | None = None  # of each history, the id of its last event
+        self._revision: int | None = None  # unknown at first, and after a failure
         self._problem, self._writable = "", True
 
     @property
@@ -75,11 +73,11 @@ class Watch:
             self.poll()
             listener.on_status(self._problem, writable=self._writable)
             with _mutex:
-                _watches[_key(self._context)] = self
+                _watches[self._context.store.key] = self
                 self._listeners.add(listener)
                 starts = self._thread is None
                 if starts:
-                    name = f"registry_nb: {self._context.uri}"
+                    name = f"registry_nb: {self._context.store.address}"
                     self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             if starts:
                 self._start()
@@ -93,12 +91,13 @@ class Watch:
     def poll(self) -> None:
         """Poll now, on the caller's thread; afterwards every panel has what was committed before the call."""
         with self._polling:
-            events, reload, problem = list[Event](), False, ""
+            events: Sequence[Event] = ()
+            reload, problem = False, ""
             try:
-                writable = _writable(self._context)
+                writable = self._context.store.writable
                 events, reload = self._new_events()
             except Exception as error:  # noqa: BLE001  # any failure of the disk; the next poll may succeed
-                problem, writable, self._revision = sentence_of(error), False, -1
+                problem, writable, self._revision = sentence_of(error), False, None
             with _mutex:
                 listeners = list(self._listeners)
             if (problem, writable) != (self._problem, self._writable):
@@ -108,26 +107,16 @@ class Watch:
             if events or reload:
                 _notify(listeners, lambda one: one.on_events(events, reload=reload))
 
-    def _new_events(self) -> tuple[list[Event], bool]:
-        """Return the events since the last poll, and whether they leave out or contradict what is stored now."""
-        revision = self._context.revision
-        if revision == self._revision:
-            return [], False
-        store, events, last = self._context.store, list[Event](), dict[str, str]()
-        known = None if self._last is None else set(self._last.values())
-        met = set()
-        for name in store.histories():
-            for event in store.events(name, newest_first=True):
-                last.setdefault(name, event.id)
-                if known is None or event.id in known or len(events) > MANY:
-                    met.add(event.id)
-                    break
-                events.append(event)
-        self._revision, self._last = revision, last
-        if known is None:
-            return [], False
-        events.sort(key=lambda event: event.id)
-        return events[-MANY:], len(events) > MANY or not known <= met  # or a history was restored or truncated
+    def _new_events(self) -> tuple[Sequence[Event], bool]:
+        """Return the events since the last poll, and whether everything must be read again."""
+        store = self._context.store
+        if self._revision is None:
+            self._revision = store.revision
+        if store.glance() == self._revision:
+            return (), False
+        news = store.since(self._revision, MANY)
+        self._revision = news.revision
+        return news.events, not news.complete
 
     def _start(self) -> None:
         """Start the thread, without `_mutex`: a widget that is collected in the new thread takes it."""
@@ -145,8 +134,8 @@ class Watch:
             with _mutex:
                 if not self._listeners:
                     self._thread = None
-                    if _watches.get(_key(self._context)) is self:
-                        del _watches[_key(self._context)]
+                    if _watches.get(self._context.store.key) is self:
+                        del _watches[self._context.store.key]
                     return
                 listeners = list(self._listeners)
             start = time.thread_time()
@@ -165,22 +154,6 @@ def _notify(listeners: Sequence[Listener], call: Callable[[Listener], None]) -> 
     for listener in listeners:
         with suppress(Exception):
             call(listener)
-
-
-def _key(context: Context) -> str:
-    """Identify a registry; one at a moment of the past is another than the present one in the same folder."""
-    return f"{context.uri} at {context.store.moment}" if isinstance(context.store, Past) else context.uri
-
-
-def _writable(context: Context) -> bool:
-    """Return whether the registry can be written: for a folder by its permissions, for another adapter always."""
-    if isinstance(context.store, Past):
-        return False
-    if (path := context.store.location) is None:
-        return True
-    while not os.path.exists(path) and path != os.path.dirname(path):
-        path = os.path.dirname(path)
-    return os.access(path, os.W_OK)
 
 
 _watches: dict[str, Watch] = {}

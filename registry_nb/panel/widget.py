@@ -238,15 +238,19 @@ class RegistryPanel(anywidget.AnyWidget):
                 numbers.update(number for number in (event.version, *moved.values()) if number)
         if len(names) + len(numbers) > MANY:
             return None
-        models = {name: store.model(name) for name in sorted(names)}
-        versions = {number: store.version(self._opened, number) for number in sorted(numbers)}
-        measured = dict.fromkeys(metric for version in versions.values() if version for metric in version.metrics)
+        models = [model for name in sorted(names) if (model := store.model(name)) is not None]
+        rows_of = {row["name"]: row for row in rows.model_rows(models, store.crowds(names))}
+        versions = {version.version: version for version in store.picked([(self._opened, n) for n in sorted(numbers)])}
+        measured = dict.fromkeys(metric for version in versions.values() for metric in version.metrics)
         return {
             "revision": self._revision,
             "model": self._opened,
             "better": rows.directions(measured, self._policies()) if self._opened else {},
-            "models": {name: model and rows.model_row(store, model) for name, model in models.items()},
-            "versions": {n: v and rows.version_row(v, self._badges.of(v)) for n, v in versions.items()},
+            "models": {name: rows_of.get(name) for name in sorted(names)},
+            "versions": {
+                n: rows.version_row(versions[n], self._badges.of(versions[n])) if n in versions else None
+                for n in sorted(numbers)
+            },
         }
 
     def _by_others(self, events: Iterable[Event]) -> list[Event]:
@@ -328,13 +332,10 @@ class RegistryPanel(anywidget.AnyWidget):
 
     def _newest_versions(self) -> tuple[Listing[ModelVersion], int, str]:
         store, name = self._context.store, self._opened
-        versions, number = list[ModelVersion](), store.newest(name)
-        while number and len(versions) < _SNAPSHOT:
-            if (version := store.version(name, number)) is not None:
-                versions.append(version)
-            number -= 1
-        model = store.model(name)
-        count = rows.model_row(store, model)["count"] if model else 0
+        crowd = next(store.crowds([name]), None)
+        newest, count = (crowd.newest, sum(crowd.counts.values())) if crowd else (0, 0)
+        numbers = range(max(1, newest - 10 * _SNAPSHOT), newest + 1)  # of which some may be deleted
+        versions = list(store.picked([(name, number) for number in numbers]))[: -_SNAPSHOT - 1 : -1]
         what = f"the versions of {name}" if count == len(versions) else f"versions of {name}"
         return Listing(versions), count, what
 

@@ -1,8 +1,20 @@
 """Records and bytes: two ports, their adapters for a folder, and which adapter a URI means."""
 
-from registry_nb.stores.ports import GRACE, Artifacts, Orphan, Reader, Store, Transaction
+from registry_nb.stores.ports import GRACE, Artifacts, Crowd, History, News, Orphan, Reader, Store, Transaction, Used
 
-__all__ = ["GRACE", "Artifacts", "Orphan", "Reader", "Store", "Transaction", "open_store"]
+__all__ = [
+    "GRACE",
+    "Artifacts",
+    "Crowd",
+    "History",
+    "News",
+    "Orphan",
+    "Reader",
+    "Store",
+    "Transaction",
+    "Used",
+    "open_store",
+]
 
 
 def open_store(uri: str) -> tuple[Store, Artifacts]:

@@ -141,7 +141,7 @@ class Folder:
             stored.close()
             raise
 
-    def verify(self, file: File) -> None:
+    def verify(self, file: File, *, thorough: bool = True) -> None:
         """Verify the stored bytes by reading all of them, also if they were verified before."""
         with self._opened(file) as stored:
             self._verify(stored, file)

@@ -22,12 +22,13 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from registry_nb.errors import Corrupted, StorageError
 from registry_nb.stores import disk, format, journal_file, tables
+from registry_nb.stores.format import Operation
 from registry_nb.stores.journal_file import JournalFile, signature_of
 from registry_nb.stores.lock import FileLock, Shield
 from registry_nb.stores.tables import Overlay, Table
@@ -57,6 +58,8 @@ class Journal(JournalFile):
     strict : bool, optional
         Trust no cached file attributes, and wait for the disk under the lock: network folders need both. If not given,
         it is detected; ``REGISTRY_NB_STRICT=1`` sets it.
+    quiet : collection of str
+        Tables whose changes do not raise the revision.
 
     Notes
     -----
@@ -70,8 +73,9 @@ class Journal(JournalFile):
         durable: bool = True,
         lock_timeout: float = 30.0,
         strict: bool | None = None,
+        quiet: Collection[str] = (),
     ) -> None:
-        super().__init__(path, durable=durable, strict=strict)
+        super().__init__(path, durable=durable, strict=strict, quiet=quiet)
         self._lock = FileLock(self.path, lock_timeout)
         self._overlays: dict[str, Overlay] = {}
         self._owner: int | None = None
@@ -90,6 +94,16 @@ class Journal(JournalFile):
     def revision(self) -> int:
         """Grows whenever this object learns of a committed change."""
         return self._changes
+
+    def written_since(self, revision: int) -> list[tuple[str, int, bool]] | None:
+        """Return what was written since a revision: table, id, and whether a document was put there.
+
+        None if the journal does not know: it was read anew since, or it was too much to be remembered.
+        """
+        with self._mutex:
+            if revision < self._forgotten:
+                return None
+            return [(table, number, put) for change, table, number, put in self._written if change > revision]
 
     def refresh(self) -> bool:
         """Catch up with the file: one ``stat`` if it is unchanged, else read what was appended.
@@ -159,6 +173,12 @@ class Journal(JournalFile):
             view = self._view(name)
             return tuple(view.ids(field, value)) if view is not None else ()
 
+    def count(self, name: str, field: str, value: Any) -> int:
+        """Return how many ids `index` returns."""
+        with self._mutex:
+            view = self._view(name)
+            return len(view.ids(field, value)) if view is not None else 0
+
     def indexed(self, name: str, field: str, value: Any) -> dict[int, bytes]:
         """Return the raw documents whose field equals a value, in the view of the transaction."""
         with self._mutex:
@@ -184,15 +204,17 @@ class Journal(JournalFile):
     # -- writing ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self) -> Iterator[Journal]:
+    def transaction(self, view: Any = None) -> Iterator[Any]:
         """Commit all changes inside as one unit, or none; one writer at a time, in all processes.
+
+        The block gets `view`, or this journal.
 
         Inside another transaction it is a savepoint: an exception undoes its own part. After a LockTimeout or a
         StorageError nothing has changed; after CommitUncertain it was written, but the disk did not confirm it.
         """
         if self._owner == threading.get_ident():
             with self._savepoint():
-                yield self
+                yield view or self
             return
         fd = -1
         with Shield(_OURS) as shield:
@@ -204,7 +226,7 @@ class Journal(JournalFile):
                     self._owner, pid = threading.get_ident(), os.getpid()
                     try:
                         with shield.lowered():
-                            yield self
+                            yield view or self
                         if os.getpid() != pid:
                             raise StorageError("a process that was forked inside a transaction cannot commit it")
                         shield.check()
@@ -298,9 +320,9 @@ class Journal(JournalFile):
 
     def _commit(self) -> int:
         """Append the pending changes; return the descriptor that the disk has to confirm, or -1."""
-        operations = [
-            operation for name, overlay in self._overlays.items() for operation in overlay.operations(_key(name))
-        ]
+        operations = list[Operation]()
+        for name, overlay in self._overlays.items():
+            operations.extend(overlay.operations(_key(name)))
         if not operations:
             return -1
         fd = self._write(operations)

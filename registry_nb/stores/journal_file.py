@@ -11,13 +11,14 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, StorageError
 from registry_nb.stores import disk, format
 from registry_nb.stores.format import Damage, Operation
-from registry_nb.stores.tables import Contents
+from registry_nb.stores.tables import TOUCHED, Contents
 
 Signature = tuple[int, int, int]
 
@@ -25,13 +26,19 @@ Signature = tuple[int, int, int]
 class JournalFile:
     """One file, and what this process has read of it; see `Journal` for the parameters."""
 
-    def __init__(self, path: str | os.PathLike[str], *, durable: bool, strict: bool | None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, durable: bool, strict: bool | None, quiet: Collection[str]
+    ) -> None:
         self._kept, self._kept_inode = -1, 0  # see `_writable`
         self.path = os.path.realpath(os.fspath(path))
         self.durable = durable
         self._strict = strict
+        self._quiet = frozenset(quiet)
         self._mutex = threading.RLock()
         self._changes = 0
+        #: What was written lately, each with the number of the change, and the last change that is no longer known.
+        self._written: deque[tuple[int, str, int, bool]] = deque(maxlen=TOUCHED)
+        self._forgotten = 0
         self._existed = False
         self._inode = 0
         self._durable_inode = 0  # of the file whose name is known to survive a power failure
@@ -54,6 +61,22 @@ class JournalFile:
         self._signature: Signature | None = None
         self._contents = Contents(self.path)
         self._changes += 1
+        self._written.clear()
+        self._forgotten = self._changes
+
+    def _note(self) -> None:
+        """Count a change, unless all of it is quiet, and remember what it wrote."""
+        touched, change = self._contents.touched, self._changes + 1
+        if len(self._written) + len(touched) > TOUCHED:
+            self._written.clear()
+            self._forgotten = change - (len(touched) < TOUCHED)
+        loud = not touched or len(touched) == TOUCHED
+        for table, number, put in touched:
+            if table not in self._quiet:
+                self._written.append((change, table, number, put))
+                loud = True
+        touched.clear()
+        self._changes += loud
 
     def _vanished(self) -> bool:
         if self._existed:
@@ -79,7 +102,11 @@ class JournalFile:
                     return self._vanished()
                 raise
             try:
-                self._changes += self._contents.load(data)
+                first = not self._contents.end
+                if self._contents.load(data):
+                    self._note()
+                if first:
+                    self._forgotten = self._changes
             except Damage as damage:
                 self._reset()
                 if attempt < 2:
@@ -183,7 +210,7 @@ class JournalFile:
                 self._contents.apply(operation)
             self._contents.appended(size, seal)
             self._signature = signature_of(os.fstat(fd))
-            self._changes += 1
+            self._note()
         except BaseException:
             self._reset()
             raise

@@ -15,21 +15,26 @@ that an index is built without decoding the documents.
 
 from __future__ import annotations
 
+import heapq
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from registry_nb.domain.events import chained
+from registry_nb.domain.events import chained, expect_to_follow
+from registry_nb.domain.filters import Filter
 from registry_nb.domain.lifecycle import Change
-from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run, Stage
+from registry_nb.domain.records import SERVING, Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
-from registry_nb.stores import format
+from registry_nb.stores import format, used
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.location import RECORDS
+from registry_nb.stores.ports import Crowd, History, News, Used
 from registry_nb.stores.tinydb import JournalDB
 
 T = TypeVar("T")
@@ -69,7 +74,7 @@ class LocalStore:
 
     def __init__(self, path: str, *, lock_timeout: float = 30.0) -> None:
         self.path = os.path.join(path, RECORDS)
-        self.db = JournalDB(self.path, lock_timeout=lock_timeout)
+        self.db = JournalDB(self.path, lock_timeout=lock_timeout, quiet=("runs",))
         storage = self.db.storage
         assert isinstance(storage, Journal)
         self._journal: Journal = storage
@@ -100,7 +105,7 @@ class LocalStore:
         versions = [version for number in numbers if (version := self.version(name, number))]
         return RegisteredModel.from_dict(doc, last.at if last else created_at, versions)
 
-    def models(self) -> Iterator[RegisteredModel]:
+    def models(self, where: Filter | None = None) -> Iterator[RegisteredModel]:
         """Return every model, by name."""
         for name in self.model_names():
             if (model := self.model(name)) is not None:
@@ -117,15 +122,37 @@ class LocalStore:
             return None
         return self._decoded(f"versions:{name}", version, lambda data: _version(name, version, doc, data), doc)
 
-    def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
-        """Return a model's versions, or only those in a stage, by number."""
-        doc = self._model_doc(name)
-        if doc is not None:
-            table = f"versions:{name}"
-            all_of_it = stage is None
-            docs = self._journal.snapshot(table) if all_of_it else self._journal.indexed(table, "stage", str(stage))
-            for number, raw in sorted(docs.items()):
-                yield _version(name, number, doc, format.decode(raw))
+    def versions(
+        self,
+        name: str | None = None,
+        *,
+        stage: Stage | None = None,
+        where: Filter | None = None,
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[ModelVersion]:
+        """Return the versions of a model, or of all, or only those in a stage, by name and number."""
+        for each in self.model_names() if name is None else [name]:
+            doc = self._model_doc(each)
+            if doc is not None:
+                table = f"versions:{each}"
+                every = stage is None
+                docs = self._journal.snapshot(table) if every else self._journal.indexed(table, "stage", str(stage))
+                for number, raw in sorted(docs.items()):
+                    yield _version(each, number, doc, format.decode(raw))
+
+    def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:
+        """Return the versions with these names and numbers, those that exist, by name and number."""
+        return (version for key in sorted(wanted) if (version := self.version(*key)) is not None)
+
+    def crowds(self, names: Collection[str] | None = None) -> Iterator[Crowd]:
+        """Count the versions of every model, or of these, by name."""
+        for name in self.model_names() if names is None else sorted(names):
+            if self._model_doc(name) is not None:
+                table, newest = f"versions:{name}", self.newest(name)
+                counts = {stage: count for stage in Stage if (count := self._journal.count(table, "stage", str(stage)))}
+                holders = {stage: self.holders(name, stage) for stage in SERVING if stage in counts}
+                yield Crowd(name, counts, holders, newest)
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""
@@ -146,28 +173,55 @@ class LocalStore:
         """Return the highest number in a stage, or 0."""
         return self._journal.last(f"versions:{name}", "stage", str(stage)) or 0
 
-    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history, or only a version's events; deleted models have a history, too."""
+    def events(
+        self,
+        name: str | None = None,
+        *,
+        version: int | None = None,
+        actions: Collection[str] | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """Return a model's history, or only a version's events; without a name, those of all histories, by id."""
+        if name is not None:
+            return islice(self._history(name, version, actions, newest_first=newest_first), limit)
+        histories = [self._history(each, version, actions, newest_first=newest_first) for each in self.histories()]
+        return islice(heapq.merge(*histories, key=attrgetter("id"), reverse=newest_first), limit)
+
+    def _history(
+        self, name: str, version: int | None, actions: Collection[str] | None, *, newest_first: bool
+    ) -> Iterator[Event]:
         table = f"events:{name}"
         if version is not None:
-            own = self._journal.indexed(table, "version", version)
-            yield from (Event.from_dict(format.decode(own[number])) for number in sorted(own, reverse=newest_first))
-            return
-        docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
-        for number in range(newest, 0, -1) if newest_first else sorted(docs):
-            if (raw := docs.get(number)) is not None:
+            docs = self._journal.indexed(table, "version", version)
+            numbers: Iterable[int] = sorted(docs, reverse=newest_first)
+        else:
+            docs = self._journal.docs(table)
+            numbers = range(self._journal.next_id(table) - 1, 0, -1) if newest_first else sorted(docs)
+        for number in numbers:
+            raw = docs.get(number)  # an event's action is its first field, which is read without decoding the rest
+            if raw is not None and (actions is None or format.field_of(raw, "action") in actions):
                 yield Event.from_dict(format.decode(raw))
+
+    def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:
+        """Return every history with the name that it has now, by name."""
+        return ((name, self.events(name, actions=actions)) for name in self.histories())
 
     def histories(self) -> list[str]:
         """Return the names that have a history, also those of deleted models, sorted."""
         return [name.removeprefix("events:") for name in self._journal.tables() if name.startswith("events:")]
+
+    def files(self) -> Iterator[Used]:
+        """Return every file that a version or a model of a run uses."""
+        yield from (file for version in self.versions() for file in used.by_version(version))
+        yield from (file for run in self.runs() for file in used.by_run(run))
 
     def run(self, run_id: str) -> Run | None:
         """Return a run."""
         ids = self._journal.index("runs", "run_id", run_id)
         return self._decoded("runs", ids[0], Run.from_dict) if ids else None
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self, where: Filter | None = None) -> Iterator[Run]:
         """Return every run, in the order in which they started."""
         for number in sorted(self._journal.docs("runs")):
             if (run := self._decoded("runs", number, Run.from_dict)) is not None:
@@ -175,11 +229,9 @@ class LocalStore:
 
     # -- Transaction ------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def transaction(self) -> Iterator[LocalStore]:
-        """Begin a unit of work; one at a time, over all processes."""
-        with self._journal.transaction():
-            yield self
+    def transaction(self, *names: str) -> AbstractContextManager[LocalStore]:
+        """Begin a unit of work on the whole registry; one at a time, over all processes."""
+        return self._journal.transaction(self)
 
     def apply(self, change: Change) -> None:
         """Write a change and its events."""
@@ -214,7 +266,47 @@ class LocalStore:
         runs = self._journal.overlay("runs")
         runs[ids[0] if ids else runs.next_id] = run.to_dict()
 
+    def adopt(self, history: History) -> None:
+        """Write another store's events verbatim, and its records in place of those that are there."""
+        name, model = history.name, history.model
+        expect_to_follow(history.events, self._last_event(name))
+        events, versions = self._journal.overlay(f"events:{name}"), self._journal.overlay(f"versions:{name}")
+        for event in history.events:
+            events[event.seq] = event.json
+        for number in set(versions) - {version.version for version in history.versions}:
+            del versions[number]
+        for version in history.versions:
+            versions[version.version] = version.to_dict()
+        versions.next_id = max(versions.next_id, history.next_version)
+        models, number = self._journal.overlay("models"), self._model_id(name) or 0
+        if model is not None:
+            models[number or models.next_id] = model.to_dict()
+        elif number:
+            del models[number]
+
     # -- Store ------------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return os.path.dirname(self.path)
+
+    @property
+    def key(self) -> str:
+        """The folder as well."""
+        return self.address
+
+    @property
+    def writable(self) -> bool:
+        """Whether this user can write, by the permissions of the folder, or of the one in which it would be made."""
+        path = self.address
+        while not os.path.exists(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        return os.access(path, os.W_OK)
+
+    def now(self) -> datetime:
+        """Return this machine's time."""
+        return datetime.now(UTC)
 
     @property
     def exists(self) -> bool:
@@ -226,6 +318,23 @@ class LocalStore:
         """Grows whenever something changed, wherever it was changed."""
         self._journal.refresh()
         return self._journal.revision
+
+    def glance(self) -> int:
+        """Return the revision: a ``stat`` costs less than being late."""
+        return self.revision
+
+    def since(self, revision: int, most: int) -> News:
+        """Return the events that were committed since a revision, at most so many, the newest."""
+        return self._journal.consistent(lambda: self._since(revision, most))
+
+    def _since(self, revision: int, most: int) -> News:
+        written = self._journal.written_since(revision)
+        fresh = None if written is None else _fresh(place for place in written if place[0].startswith("events:"))
+        if fresh is None:
+            return News(self._journal.revision, (), complete=False)
+        raws = [raw for place in fresh if (raw := self._journal.doc(*place)) is not None]
+        events = sorted((Event.from_dict(format.decode(raw)) for raw in raws), key=attrgetter("id"))
+        return News(self._journal.revision, tuple(events[-most:]), len(events) <= most)
 
     def problems(self, *, repair: bool) -> list[str]:
         """Read everything from the disk again; describe the damage, and repair what can be repaired."""
@@ -310,6 +419,21 @@ class LocalStore:
             raise Corrupted(path=self.path, position=None, reason=reason, remedy="look at it with TinyDB") from error
         self._remember(table, number, raw, context, record)
         return record
+
+
+def _fresh(written: Iterable[tuple[str, int, bool]]) -> set[tuple[str, int]] | None:
+    """Return the places of new events; None if what was written says more than that.
+
+    A rename removes a history from one table and writes it to another: those events are not new.
+    """
+    fresh, moving = set[tuple[str, int]](), dict[int, bool]()
+    for table, number, put in written:
+        if not put:
+            moving[number] = (table, number) in fresh
+            fresh.discard((table, number))
+        elif moving.pop(number, True):
+            fresh.add((table, number))
+    return None if moving else fresh
 
 
 def _version(name: str, number: int, model: Mapping[str, Any], data: Mapping[str, Any]) -> ModelVersion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -11,6 +11,8 @@ from registry_nb.errors import NewerFormat
 from registry_nb.stores import bulk, format
 from registry_nb.stores.format import Damage, Header, Operation
 
+#: Documents of which is remembered that they were written.
+TOUCHED = 4096
 #: Bytes of a line besides its document and the name of its table, for the decision to compact.
 _OVERHEAD = 48
 
@@ -187,6 +189,8 @@ class Contents:
         #: Bytes of the file that are not garbage, approximately.
         self.live = 0
         self._names: dict[bytes, str] = {}
+        #: The documents that were written lately: table, id, and whether it is there; the journal takes them away.
+        self.touched: deque[tuple[str, int, bool]] = deque(maxlen=TOUCHED)
 
     def load(self, data: bytes) -> bool:
         """Apply the complete transactions after the part that was read; return whether there were any."""
@@ -226,6 +230,8 @@ class Contents:
         if name is None:
             name = self._names[key] = format.decode(key)
         overhead = _OVERHEAD + len(key)
+        if kind != b"next":
+            self.touched.append((name, number, doc is not None))
         if kind == b"drop":
             if gone := self.tables.pop(name, None):
                 self.live -= sum(map(len, gone.docs.values())) + overhead * len(gone.docs)

@@ -6,17 +6,19 @@ import hashlib
 import io
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
-from registry_nb.domain.events import chained
+from registry_nb.domain.events import chained, expect_to_follow
+from registry_nb.domain.filters import Filter
 from registry_nb.domain.lifecycle import Change
-from registry_nb.domain.records import Event, File, ModelVersion, RegisteredModel, Run, Stage, changed
+from registry_nb.domain.records import SERVING, Event, File, ModelVersion, RegisteredModel, Run, Stage, changed
 from registry_nb.errors import Corrupted
-from registry_nb.stores import GRACE, Artifacts, Orphan, Store, Transaction
+from registry_nb.stores import GRACE, Artifacts, Crowd, History, News, Orphan, Store, Transaction, Used, used
 from registry_nb.stores.format import decode, encode
 
 T = TypeVar("T")
@@ -31,13 +33,19 @@ class _Records:
         self.events: dict[str, dict[int, Event]] = {}
         self.next_version: dict[str, int] = {}
         self.runs: dict[str, Run] = {}
+        self.news: dict[int, list[Event]] = {}  # by the revision that they made
+        self.pending: list[Event] = []  # of the transaction
         self.revision = 0
 
     def copy(self) -> _Records:
         twin = _Records()
-        vars(twin).update({name: value.copy() for name, value in vars(self).items() if isinstance(value, dict)})
-        twin.revision = self.revision
+        vars(twin).update({name: value if name == "revision" else value.copy() for name, value in vars(self).items()})
         return twin
+
+    def commit(self) -> None:
+        if self.pending:
+            self.revision += 1
+            self.news[self.revision], self.pending = self.pending, []
 
 
 class _Shared:
@@ -82,7 +90,7 @@ class MemoryStore(Store, Transaction):
     @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
-        return self.revision > 0
+        return self.revision > 0 or bool(self._records.runs)
 
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
         """Return a model."""
@@ -94,7 +102,7 @@ class MemoryStore(Store, Transaction):
         newest = next(self.events(name, newest_first=True))
         return changed(record, updated_at=newest.at, latest_versions=versions)
 
-    def models(self) -> Iterator[RegisteredModel]:
+    def models(self, where: Filter | None = None) -> Iterator[RegisteredModel]:
         """Return every model, by name."""
         return (model for name in self.model_names() if (model := self.model(name)))
 
@@ -112,10 +120,32 @@ class MemoryStore(Store, Transaction):
             record if (record.name, record.aliases) == (name, aliases) else changed(record, name=name, aliases=aliases)
         )
 
-    def versions(self, name: str, *, stage: Stage | None = None) -> Iterator[ModelVersion]:
-        """Return a model's versions, or only those in a stage, by number."""
-        versions = (self.version(name, number) for number in sorted(self._records.versions.get(name, ())))
-        return (version for version in versions if version is not None and stage in (None, version.stage))
+    def crowds(self, names: Collection[str] | None = None) -> Iterator[Crowd]:
+        """Count the versions of every model, or of these, by name."""
+        for name in self.model_names():
+            if names is None or name in names:
+                stages = {stage: held for stage in Stage if (held := self.holders(name, stage))}
+                counts = {stage: len(held) for stage, held in stages.items()}
+                serving = {stage: held for stage, held in stages.items() if stage in SERVING}
+                yield Crowd(name, counts, serving, self.newest(name))
+
+    def versions(
+        self,
+        name: str | None = None,
+        *,
+        stage: Stage | None = None,
+        where: Filter | None = None,
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[ModelVersion]:
+        """Return the versions of a model, or of all, or only those in a stage, by name and number."""
+        names = self.model_names() if name is None else [name]
+        wanted = [(each, number) for each in names for number in self._records.versions.get(each, ())]
+        return (version for version in self.picked(wanted) if stage in (None, version.stage))
+
+    def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:
+        """Return the versions with these names and numbers, those that exist, by name and number."""
+        return (version for key in sorted(wanted) if (version := self.version(*key)) is not None)
 
     def newest(self, name: str) -> int:
         """Return the highest number that exists, or 0."""
@@ -133,21 +163,40 @@ class MemoryStore(Store, Transaction):
         """Return the highest number in a stage, or 0."""
         return max(self.holders(name, stage), default=0)
 
-    def events(self, name: str, *, version: int | None = None, newest_first: bool = False) -> Iterator[Event]:
-        """Return a model's history, or only a version's events."""
-        events = [event for _, event in sorted(self._records.events.get(name, {}).items())]
+    def events(
+        self,
+        name: str | None = None,
+        *,
+        version: int | None = None,
+        actions: Collection[str] | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """Return a model's history, or only a version's events; without a name, those of all histories, by id."""
+        chosen = self._records.events.values() if name is None else [self._records.events.get(name, {})]
+        events = sorted((event for each in chosen for event in each.values()), key=lambda one: one.id)
         ordered = events[::-1] if newest_first else events
-        return (event for event in ordered if version in (None, event.version))
+        fitting = (event for event in ordered if version in (None, event.version))
+        return islice((event for event in fitting if actions is None or event.action in actions), limit)
+
+    def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:
+        """Return every history with the name that it has now, by name."""
+        return ((name, self.events(name, actions=actions)) for name in self.histories())
 
     def histories(self) -> list[str]:
         """Return the names that have a history, sorted."""
         return sorted(self._records.events)
 
+    def files(self) -> Iterator[Used]:
+        """Return every file that a version or a model of a run uses."""
+        yield from (file for version in self.versions() for file in used.by_version(version))
+        yield from (file for run in self.runs() for file in used.by_run(run))
+
     def run(self, run_id: str) -> Run | None:
         """Return a run."""
         return self._records.runs.get(run_id)
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self, where: Filter | None = None) -> Iterator[Run]:
         """Return every run, in the order in which they started."""
         return iter(list(self._records.runs.values()))
 
@@ -166,6 +215,7 @@ class MemoryStore(Store, Transaction):
             number = max(number, records.next_version.get(change.name, 1))
         for event in chained(change.events, events[max(events)] if events else None):
             events[event.seq] = Event.from_dict(decode(event.json))  # as it would be read from a disk
+            records.pending.append(events[event.seq])
         for version in change.versions:
             encode(version.to_dict())  # refuse what a store on a disk would refuse
             versions[version.version] = version
@@ -179,18 +229,45 @@ class MemoryStore(Store, Transaction):
             created_at = change.model.created_at
             records.models[change.model.name] = changed(change.model, updated_at=created_at, latest_versions=())
         records.versions[name], records.events[name], records.next_version[name] = versions, events, number
-        records.revision += 1
+
+    def adopt(self, history: History) -> None:
+        """Write another store's events verbatim, and its records in place of those that are there."""
+        records, name = self._records, history.name
+        events = dict(records.events.get(name, {}))
+        expect_to_follow(history.events, events[max(events)] if events else None)
+        records.events[name] = events | {event.seq: event for event in history.events}
+        records.versions[name] = {version.version: version for version in history.versions}
+        records.next_version[name] = max(history.next_version, records.next_version.get(name, 1))
+        records.models.pop(name, None)
+        if history.model is not None:
+            records.models[name] = history.model
+        records.pending += history.events
 
     def put_run(self, run: Run) -> None:
         """Write a run."""
         encode(run.to_dict())
         self._records.runs[run.run_id] = run
-        self._records.revision += 1
 
     # -- Store ------------------------------------------------------------------------------------------------------
 
+    @property
+    def address(self) -> str:
+        """Return what people call it."""
+        return f"memory-{id(self._shared):x}"
+
+    @property
+    def key(self) -> str:
+        """Return the same as `address`."""
+        return self.address
+
+    writable = True
+
+    def now(self) -> datetime:
+        """Return this machine's time."""
+        return datetime.now(UTC)
+
     @contextmanager
-    def transaction(self) -> Iterator[MemoryStore]:
+    def transaction(self, *names: str) -> Iterator[MemoryStore]:
         """Begin a unit of work; inside another one of this thread it is a savepoint."""
         with self._shared.lock:
             outer = self._view.records
@@ -202,6 +279,7 @@ class MemoryStore(Store, Transaction):
                 self._view.records = outer
                 raise
             if outer is None:
+                self._records.commit()
                 self._shared.records, self._view.records = self._records, None
 
     def consistent(self, read: Callable[[], T]) -> T:
@@ -217,6 +295,17 @@ class MemoryStore(Store, Transaction):
     def revision(self) -> int:
         """Grows with every change."""
         return self._records.revision
+
+    def glance(self) -> int:
+        """Return the revision."""
+        return self.revision
+
+    def since(self, revision: int, most: int) -> News:
+        """Return the events that were committed since a revision, at most so many, the newest."""
+        records = self._records
+        later = range(revision + 1, records.revision + 1)
+        events = sorted((event for each in later for event in records.news[each]), key=lambda event: event.id)
+        return News(records.revision, tuple(events[-most:]), len(events) <= most)
 
     def problems(self, *, repair: bool) -> list[str]:
         """Return no problems: memory is not damaged."""
@@ -276,7 +365,7 @@ class MemoryArtifacts(Artifacts):
             raise Corrupted(path=file.path, position=None, reason=reason, remedy=remedy, digest=file.digest)
         return io.BytesIO(data)
 
-    def verify(self, file: File) -> None:
+    def verify(self, file: File, *, thorough: bool = True) -> None:
         """Verify the stored bytes."""
         self.open(file)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import registry_nb as rn
-from registry_nb import context
 from registry_nb.errors import Gone, ModelNotFound, ReadOnly
+from registry_nb.stores import local
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def clock(monkeypatch):
             cls.moment += timedelta(days=1)
             return cls.moment
 
-    monkeypatch.setattr(context, "datetime", Clock)
+    monkeypatch.setattr(local, "datetime", Clock)
     return Clock
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_nb import context as module
+from registry_nb.stores import local as module
 
 
 @pytest.fixture

@@ -172,18 +172,21 @@ def test_a_damaged_journal_is_refused_until_repair_keeps_what_is_intact(iris, tm
 
 def test_what_another_kernel_writes_during_a_check_is_no_problem(iris, monkeypatch):
     other = rn.Registry(iris.uri, user="bob")
-    read = iris.store.events
-    writes = iter(range(3))
 
-    def events(name, **how):
-        found = list(read(name, **how))
-        if next(writes, None) is not None:
+    def before(name):
+        """Let the other kernel write before each answer of this kind."""
+        read = getattr(iris.store, name)
+
+        def answer(*args, **how):
             other.copy("models:/Iris/1", "Iris")
-        return iter(found)
+            return read(*args, **how)
 
-    monkeypatch.setattr(iris.store, "events", events)
+        monkeypatch.setattr(iris.store, name, answer)
+
+    before("versions")
+    before("chronicles")
     assert iris.check().ok
-    assert len(iris.versions("Iris")) == 6
+    assert len(iris.versions("Iris")) > 5
 
 
 def test_a_history_that_never_settles_is_believed_at_last(iris, db, monkeypatch):

@@ -8,8 +8,8 @@ from itertools import accumulate, takewhile
 import pytest
 
 import registry_nb as rn
-from registry_nb import context
 from registry_nb.domain.history import replay
+from registry_nb.stores import local
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 CHANGES, INSTANTS = 500, 1000
@@ -26,7 +26,7 @@ def clock(monkeypatch):
         def now(cls, tz=None):
             return cls.moment
 
-    monkeypatch.setattr(context, "datetime", Clock)
+    monkeypatch.setattr(local, "datetime", Clock)
     return Clock
 
 

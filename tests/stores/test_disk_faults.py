@@ -314,7 +314,7 @@ def test_the_name_of_a_file_that_another_made_is_confirmed_before_the_first_comm
 def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkeypatch):
     from datetime import UTC, datetime, timedelta
 
-    from registry_nb import context
+    from registry_nb.stores import local
 
     class Clock(datetime):
         moment = datetime(2030, 1, 1, tzinfo=UTC)
@@ -324,7 +324,7 @@ def test_a_clock_that_goes_backwards_changes_no_order(registry, constant, monkey
             cls.moment -= timedelta(days=1)
             return cls.moment
 
-    monkeypatch.setattr(context, "datetime", Clock)
+    monkeypatch.setattr(local, "datetime", Clock)
     for _ in range(3):
         registry.register(constant(0), "M")
     for number in (1, 2, 3):

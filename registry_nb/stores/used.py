@@ -1,0 +1,24 @@
+"""Which stored files a record uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from registry_nb.domain.records import File, ModelVersion, Run, SavedModel
+from registry_nb.stores.ports import Used
+
+
+def files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
+    """Return the files of a saved model, and that of its probe rows."""
+    return saved.files if saved.probe is None else (*saved.files, saved.probe)
+
+
+def by_version(version: ModelVersion) -> Iterator[Used]:
+    """Return what a version uses."""
+    return (Used(version.uri, version.name, version.version, file) for file in files_of(version))
+
+
+def by_run(run: Run) -> Iterator[Used]:
+    """Return what the models of a run use."""
+    for path, saved in run.models.items():
+        yield from (Used(f"runs:/{run.run_id}/{path}", "", 0, file) for file in files_of(saved))
