@@ -357,7 +357,7 @@ class Past:
         """Return versions of models, given by their names then, as they were."""
         asked = [(name, found, list(numbers)) for name, found, numbers in wanted]
         keys = [(now, number) for _, (_, now, _), numbers in asked for number in numbers]
-        if len(keys) == 1:  # which is quicker, and mostly remembered
+        if len(keys) < 2:  # which is quicker, and mostly remembered
             records = {key: one for key in keys if (one := self.present.version(*key)) is not None}
         else:
             records = {(one.name, one.version): one for one in self.present.picked(keys)}
