@@ -122,7 +122,7 @@ def test_errors_are_mlflows_exception_with_its_code_and_change_nothing(mlflow, c
         (ModelNotFound, "Rose", lambda: client.delete_registered_model("Rose")),
         (AlreadyExists, "Iris", lambda: client.rename_registered_model("Iris", "Iris")),
         (RunNotFound, "abc", lambda: mlflow.register_model("runs:/abc/model", "Iris")),
-        (BadURI, "lacks its scheme", lambda: mlflow.register_model("Iris/2", "Iris")),
+        (BadURI, "its scheme is missing", lambda: mlflow.register_model("Iris/2", "Iris")),
         (BadName, "not allowed", lambda: mlflow.register_model("models:/Iris/2", "a/b")),
         (BadName, "key of a tag", lambda: mlflow.register_model("models:/Iris/2", "Iris", tags={"": "x"})),
         (ModelNotFound, "Rose", lambda: client.create_model_version("Rose", "models:/Iris/2")),
