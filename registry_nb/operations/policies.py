@@ -83,6 +83,12 @@ class Evaluation(Shown):
         """Whether every rule passed."""
         return all(row.verdict == PASSED for row in self.rows)
 
+    @property
+    def lacks_approval(self) -> bool:
+        """Whether a rule that did not pass is about approvals, so that asking for one helps."""
+        unmet = [rules.understood(row.rule) for row in self.rows if row.verdict != PASSED]
+        return any(rule is not None and rule.kind == "approved_by" for rule in unmet)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, as the history keeps it."""
         return {"ok": self.ok, "rows": [[row.rule, row.found, row.verdict] for row in self.rows]}
