@@ -320,7 +320,7 @@ def numbers(words: Iterable[str]) -> dict[str, float]:
         try:
             found[key] = float(value)
         except ValueError:
-            raise Misread(f"metric {shown(key)} is a number, not {shown(value)}") from None
+            raise Misread(f"metric {shown(key)} must be a number, not {shown(value)}") from None
     return found
 
 

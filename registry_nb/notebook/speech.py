@@ -267,6 +267,7 @@ def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
     if not re.search(r"['\"(]", text):
         text = re.sub(r"\s*(?:[,;]|&+)\s*", " and ", re.sub(r"\s*\|+\s*", " or ", text))
     text = re.sub(r"\s*(==|>=|<=|!=|<>|=|>|<)\s*", lambda sign: f" {_SIGNS.get(sign[1], sign[1])} ", text).strip()
+    text = re.sub(_BETWEEN, r"\1 >= \2 and \1 <= \3", text)
     if null := re.fullmatch(r"(?i)([\w.]+) (is (?:not )?null)", text):
         return f"{prefixes.get(null[1], null[1])} {null[2].upper()}"
     found = [*_COMPARED.finditer(text)]
@@ -276,6 +277,8 @@ def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
 
 
 _SIGNS = {"==": "=", "<>": "!="}
+#: A range of SQL, which filters write as two comparisons.
+_BETWEEN = re.compile(r"(?i)([\w.]+) between ('[^']*'|\"[^\"]*\"|\S+) (?:and|to) ('[^']*'|\"[^\"]*\"|\S+)")
 
 
 def _comparison(found: re.Match[str], prefixes: Mapping[str, str]) -> str:
