@@ -79,8 +79,8 @@ def atomically(context: C, *, because: str = "") -> Iterator[C]:
     place = os.getpid(), store.key
     with context.artifacts.writing(), recorded():  # no process removes the bytes before the records use them
         pending = Pending(store)
-        _open.places.add(place)
         try:
+            _open.places.add(place)
             with pending.until_the_end():
                 yield context.over(cast("Store", pending), context.artifacts, because=reason)
         finally:
