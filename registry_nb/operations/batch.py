@@ -38,8 +38,9 @@ def atomically(context: C, *, because: str = "") -> Iterator[C]:
     The verbs of the batch are those of a registry. They read what is pending, and policies are judged by it; everybody
     else sees nothing of it until the block ends, and then all of it at once. An exception in the block leaves nothing.
 
-    Other writers wait as long as the block is open, and so do the other threads of this process: prepare before it what
-    takes long. The first verb that writes creates a registry that does not exist; from then on the others wait.
+    As long as the block is open, other writers wait, up to their time limit, and so does everything that another thread
+    of this process asks a folder: prepare before the block what takes long, and wait for no such thread inside it. In a
+    registry that does not exist yet, that begins with the first verb that writes, which creates it.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def atomically(context: C, *, because: str = "") -> Iterator[C]:
         If this thread has a batch of this registry open already; or for what cannot be undone: `follow`, `panel`,
         ``check(repair=True)``, ``trust(signer=…)``, `trust_all`.
     StorageError
-        As each verb; nothing was changed.
+        As each verb; nothing was changed, except after a CommitUncertain.
 
     Examples
     --------

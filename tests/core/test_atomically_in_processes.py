@@ -1,5 +1,6 @@
 """Batches beside other processes: a killed and an interrupted one leave nothing, and a reader never sees a half."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+import registry_nb as rn
+from registry_nb.stores import disk
 
 ROOT = Path(__file__).parents[2]
 #: How often a reader looks at an atomic pair.
@@ -87,6 +91,21 @@ def test_a_process_that_is_interrupted_in_a_batch_leaves_nothing_and_goes_on(pai
         assert other.stdout.readline() == "1 3\n"
         assert state(pair) == before
         pair.promote("Encoder", 3)
+
+
+def test_what_the_disk_says_at_the_end_of_a_batch_comes_out_of_its_block(pair, state, monkeypatch):
+    def fails(fd, *_):
+        raise OSError(errno.EIO, "broken")
+
+    before = state(pair)
+    for module, name, kind in ((os, "write", rn.StorageError), (disk, "sync", rn.errors.CommitUncertain)):
+        with pytest.raises(kind) as raised, monkeypatch.context() as patch, pair.atomically() as batch:
+            batch.promote("Encoder", 2)
+            batch.promote("Classifier", 2)
+            patch.setattr(module, name, fails)
+        assert type(raised.value) is kind
+        assert (state(pair) == before) == (name == "write")
+    assert [version.version for version in pair.versions(filter="stage = 'Production'")] == [2, 2]
 
 
 def test_a_reader_never_sees_one_of_a_pair_without_the_other(pair):
