@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from registry_nb.domain.records import Stage
 from registry_nb.errors import shown
-from registry_nb.notebook.grammar import FILTERED, Verb
+from registry_nb.notebook.grammar import FILTERED, VERBS, Verb
 from registry_nb.notebook.known import Known
 from registry_nb.notebook.options import Lost, options_apart
 from registry_nb.notebook.speech import (
@@ -64,7 +64,8 @@ class Meant:
     @property
     def line(self) -> str:
         """The line, to be copied."""
-        return f"`{self.target and f'{self.target} = '}%registry {' '.join(self.words)}`"
+        magic = VERBS[self.words[0]].magic if self.words[0] in VERBS else "%registry"
+        return f"`{self.target and f'{self.target} = '}{magic} {' '.join(self.words)}`"
 
 
 def arranged(verb: Verb, words: Sequence[str], known: Known, knows: Callable[[str], bool]) -> Meant:

@@ -42,6 +42,7 @@ TYPED = {
     "promote": "deploy release prod production serve ship golive",
     "stage": "move transition transition_model_version_stage set-stage staging",
     "archive": "demote retire deprecate hide",
+    "atomically": "atomic batch together transaction begin",
     "rollback": "undo revert restore previous back reset",
     "describe": "note comment document description annotate update_registered_model update_model_version",
     "tag": "label mark set_tag settag set_registered_model_tag set_model_version_tag",

@@ -79,6 +79,7 @@ class Journal(JournalFile):
         self._lock = FileLock(self.path, lock_timeout)
         self._overlays: dict[str, Overlay] = {}
         self._owner: int | None = None
+        self._shield = Shield()  # of the transaction
         self._retry_compaction_at = 0
         self._frozen = False  # while several things are read as of one moment
         _journals.add(self)
@@ -215,12 +216,14 @@ class Journal(JournalFile):
         if self._owner == threading.get_ident():
             with self._savepoint():
                 yield view or self
+            self._shield.check()  # a signal that waited: with many savepoints, the end may be far away
             return
         fd = -1
         with Shield(_OURS) as shield:
             self._acquire(shield)
             try:
                 with self._mutex:
+                    self._shield = shield
                     assert not self._frozen, "nothing is written inside consistent()"
                     self._recover()
                     self._owner, pid = threading.get_ident(), os.getpid()
