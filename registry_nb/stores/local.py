@@ -122,9 +122,8 @@ class LocalStore:
         doc = self._model_doc(name)
         if doc is not None:
             table = f"versions:{name}"
-            all_of_it = stage is None
-            docs = self._journal.snapshot(table) if all_of_it else self._journal.indexed(table, "stage", str(stage))
-            for number, raw in sorted(docs.items()):
+            own = self._journal.indexed(table, "stage", str(stage)) if stage is not None else None
+            for number, raw in self._journal.scan(table) if own is None else sorted(own.items()):
                 yield _version(name, number, doc, format.decode(raw))
 
     def newest(self, name: str) -> int:
@@ -153,8 +152,11 @@ class LocalStore:
             own = self._journal.indexed(table, "version", version)
             yield from (Event.from_dict(format.decode(own[number])) for number in sorted(own, reverse=newest_first))
             return
-        docs, newest = self._journal.docs(table), self._journal.next_id(table) - 1
-        for number in range(newest, 0, -1) if newest_first else sorted(docs):
+        if not newest_first:
+            yield from (Event.from_dict(format.decode(raw)) for _, raw in self._journal.scan(table))
+            return
+        docs = self._journal.docs(table)
+        for number in range(self._journal.next_id(table) - 1, 0, -1):
             if (raw := docs.get(number)) is not None:
                 yield Event.from_dict(format.decode(raw))
 
@@ -235,7 +237,7 @@ class LocalStore:
                 places = f", at bytes {listed(map(str, lost))}" if lost else ""
                 problems.append(f"{self.path} was damaged: {len(lost)} lines were lost{places}; the rest was kept")
                 self._keep_numbers()
-            again = Journal(self.path)
+            again = Journal(self.path, indexed=False)
             for table in again.tables():
                 for raw in again.docs(table).values():
                     format.decode(raw)
