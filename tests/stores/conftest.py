@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import registry_nb
-from registry_nb.stores import hashing, journal_file
+from registry_nb.stores import hashing, index, indexed, journal_file
 from registry_nb.stores.folder import Folder
 from registry_nb.stores.journal import Journal
 
-sys.path.insert(0, str(Path(__file__).parent))  # for kept_bytes
+sys.path.insert(0, str(Path(__file__).parent))  # for kept_bytes and indexes
 
 #: Run the tests of small journals with an index: ``TEST_INDEX_WORTH=1 pytest tests/stores``.
 journal_file._WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file._WORTH))
@@ -100,3 +100,24 @@ def outcome(process):
         return out.strip()
 
     return run
+
+
+@pytest.fixture
+def index_small(monkeypatch, given_up):
+    """Index the smallest journals, in blocks of three records."""
+    monkeypatch.setattr(journal_file, "_WORTH", 1)
+    monkeypatch.setattr(index, "_RECORDS", 3)
+
+
+@pytest.fixture
+def given_up(monkeypatch):
+    """The reasons for which an index was given up: in most tests there are none."""
+    reasons, real = [], indexed.Base.give_up
+
+    def give_up(self):
+        reasons.append(self)
+        real(self)
+
+    monkeypatch.setattr(indexed.Base, "give_up", give_up)
+    yield reasons
+    assert not reasons, "no answer came from the index"
