@@ -176,10 +176,13 @@ class Folder:
     def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
         """Remove bytes that were unused for so long, and what killed writers left."""
         if older_than >= GRACE or self._is_strict():
-            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, max(older_than, GRACE))]
+            return self._reclaim(used, max(older_than, GRACE))
         with private.alone_in(self.path) as alone:
-            least = older_than if alone else GRACE
-            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, least)]
+            return self._reclaim(used, older_than if alone else GRACE)
+
+    def _reclaim(self, used: set[str], least: timedelta) -> list[Orphan]:
+        """Remove what is that old; not in the block above, for the reason that `journal._documents` gives."""
+        return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, least)]
 
     def _reclaimed(self, orphan: Orphan, older_than: timedelta) -> bool:
         path = self._entry(orphan.name)
