@@ -172,7 +172,15 @@ class Journal(JournalFile):
 
     def doc(self, name: str, number: int) -> bytes | None:
         """Return one raw document, in the view of the transaction if there is one."""
-        view = self._view(name)
+        view: Overlay | Table | None = (
+            None  # what `_view` returns; a change asks for many documents, and each call costs
+        )
+        if self._owner != threading.get_ident():
+            self.refresh()
+        else:
+            view = self._overlays.get(name)
+        if view is None:
+            view = self._contents.tables.get(name)
         return view.doc(number) if view is not None else None
 
     def next_id(self, name: str) -> int:
@@ -250,7 +258,8 @@ class Journal(JournalFile):
             finally:
                 self._lock.release()
             self._confirm(fd)
-            self._index_if_long()
+            if self._contents.end >= journal_file.WORTH:
+                self._index_if_long()
 
     @property
     def in_transaction(self) -> bool:
@@ -265,7 +274,7 @@ class Journal(JournalFile):
         if self._owner != threading.get_ident():
             raise StorageError(f"nothing can be written to {self.path} outside a transaction", path=self.path)
         if name not in self._overlays:
-            self._overlays[name] = Overlay(self._contents.tables.get(name, Table()))
+            self._overlays[name] = Overlay(self._contents.tables.get(name) or Table())
         return self._overlays[name]
 
     def compact(self) -> None:

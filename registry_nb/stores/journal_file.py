@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 import os
+import stat
 import threading
 import time
 import warnings
@@ -26,7 +27,7 @@ Signature = tuple[int, int, int]
 
 #: Bytes that are read without an index (10 ms), and the part of an index's size that has to be added to the journal
 #: before it is written again: so at most 16 bytes of index are written for each byte of the journal.
-_WORTH = 1 << 20
+WORTH = 1 << 20
 _PART = 16
 
 
@@ -147,7 +148,7 @@ class JournalFile:
 
     def _take_in(self, fd: int, signature: Signature) -> bool:
         """Read the rest of the open file; return whether it had any transaction."""
-        if not self._contents.end and self._may_index and signature[1] >= _WORTH:
+        if not self._contents.end and self._may_index and signature[1] >= WORTH:
             self._open_index(fd, signature)
         before = self._contents.end
         if self._is_long(signature[1]):
@@ -176,21 +177,24 @@ class JournalFile:
 
     def _is_long(self, end: int) -> bool:
         """Whether what follows the part that an index covers is worth an index."""
-        base, covered, worth = self._contents.base, 0, _WORTH
+        base, covered, worth = self._contents.base, 0, WORTH
         if base is not None and base.plain is None:
-            covered, worth = base.directory.end, max(_WORTH, base.directory.size // _PART)
+            covered, worth = base.directory.end, max(WORTH, base.directory.size // _PART)
         return end - covered >= worth and self._may_index
 
     def _open_index(self, fd: int, signature: Signature) -> None:
         """Begin with the part of the open journal that the index file covers, if it is this journal's."""
         try:
             with disk.open_regular(f"{self.path}{disk.INDEX}") as file:
-                kept, size = Descriptor(os.dup(file.fileno())), os.fstat(file.fileno()).st_size
+                kept, status = Descriptor(os.dup(file.fileno())), os.fstat(file.fileno())
+            # In a folder such as /tmp anybody can lay an index beside the journal, which leaves lines out.
+            sticky = os.stat(os.path.dirname(self.path)).st_mode & stat.S_ISVTX
+            planted = sticky and status.st_uid not in {os.geteuid(), os.fstat(fd).st_uid}
         except OSError:
             return
         with suppress(OSError):
-            found = index.opened(kept.read, size)
-            if found is None or found.end > signature[1]:
+            found = index.opened(kept.read, status.st_size)
+            if found is None or planted or found.end > signature[1]:
                 return
             if disk.read_at(fd, format.SEAL_LENGTH, found.end - format.SEAL_LENGTH) == found.seal:
                 self._contents = Contents.over(self.path, self._base(fd, found, kept.read))
@@ -387,7 +391,7 @@ class JournalFile:
         """Write all live documents to a new file, which takes the journal's name."""
         contents, size, line = self._contents, 0, b""
         builder = fd = None
-        if contents.base is not None or (contents.live >= _WORTH and self._may_index):
+        if contents.base is not None or (contents.live >= WORTH and self._may_index):
             builder = Builder(None, contents.next_ids())
         try:
             with disk.draft(self.path) as file:

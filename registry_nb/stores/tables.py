@@ -349,7 +349,8 @@ class Contents:
         if kind == b"next":
             table.next_id = max(table.next_id, number)
             return
-        old = table.size(number)
+        raw = table.docs.get(number)
+        old = len(raw) if raw is not None else None if table.section is None else table.size(number)
         if old is not None:
             self.live -= old + overhead
         if doc is not None:

@@ -29,7 +29,7 @@ def test_an_index_is_written_beside_the_journal_and_answers_as_the_journal_does(
 
 
 def test_a_small_journal_has_no_index_and_none_is_looked_for(journal, path, monkeypatch):
-    monkeypatch.setattr(journal_file, "_WORTH", 1 << 20)
+    monkeypatch.setattr(journal_file, "WORTH", 1 << 20)
     fill(journal)
     monkeypatch.setattr(Journal, "_open_index", lambda *_: pytest.fail("it is small"))
     assert answers(Journal(path)) == truth(path)
@@ -120,7 +120,7 @@ def test_the_draft_of_an_index_that_a_killed_process_left_goes_with_the_next_com
 
 def test_an_index_is_written_again_only_after_much_was_added(journal, path, monkeypatch):
     fill(journal)
-    monkeypatch.setattr(journal_file, "_WORTH", 2000)
+    monkeypatch.setattr(journal_file, "WORTH", 2000)
     written = []
     monkeypatch.setattr(Journal, "_save", lambda *_: written.append(os.path.getsize(path)))
     before = os.path.getsize(path)
@@ -178,7 +178,7 @@ _WRITER = """if 1:
     import sys
     from registry_nb.stores import journal_file
     from registry_nb.stores.journal import Journal
-    journal_file._WORTH = 1
+    journal_file.WORTH = 1
     for turn in range(25):
         journal = Journal(sys.argv[1], durable=False)
         with journal.transaction():
@@ -269,7 +269,7 @@ def test_what_is_read_one_by_one_is_the_same_object_and_what_is_scanned_is_not_k
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_happens_to_the_index_the_journal_equals_a_plain_dictionary(path, seed, monkeypatch):
     chance = random.Random(seed)
-    monkeypatch.setattr(journal_file, "_WORTH", chance.choice([1, 1500]))
+    monkeypatch.setattr(journal_file, "WORTH", chance.choice([1, 1500]))
     monkeypatch.setattr(tables, "_KEPT", chance.choice([2, 4096]))
     model, ids = {name: {} for name in FIELDS}, dict.fromkeys(FIELDS, 1)
     journal, reader = Journal(path, durable=False), Journal(path)

@@ -84,6 +84,17 @@ def test_the_index_of_another_journal_an_older_or_a_newer_one_is_not_used(journa
     assert answers(restored) == answers(Journal(path)) == truth(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_an_index_that_another_account_laid_into_a_sticky_folder_is_not_used(journal, path):
+    fill(journal)
+    os.chown(f"{path}.index", 54321, -1)
+    assert used(Journal(path)), "in a folder of a team anybody may make it"
+    Path(path).parent.chmod(0o1777)
+    again = Journal(path)
+    assert answers(again) == truth(path)
+    assert os.stat(f"{path}.index").st_uid == os.geteuid(), "it was made anew"
+
+
 def test_an_index_that_points_to_other_lines_of_the_journal_is_found_out(journal, path, given_up):
     with journal.transaction():
         journal.overlay("t").update({1: {"f": "a"}, 2: {"f": "b"}})

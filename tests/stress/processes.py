@@ -8,7 +8,7 @@ import traceback
 import registry_nb as rn
 from registry_nb.stores import journal_file
 
-journal_file._WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file._WORTH))
+journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))
 
 NAME = "Storm"
 
