@@ -32,8 +32,20 @@ def server():
 @pytest.fixture
 def sql(server):
     """Ask the server directly, as its administrator."""
-    with psycopg.connect(server.get_uri(), autocommit=True) as conn:
-        yield lambda text, *params: conn.execute(text, params or None)
+    open_now = []
+
+    def ask(text, *params):
+        for conn in open_now:
+            try:
+                return conn.execute(text, params or None)
+            except psycopg.OperationalError:  # the test restarted the server
+                open_now.remove(conn)
+        open_now.append(psycopg.connect(server.get_uri(), autocommit=True))
+        return open_now[-1].execute(text, params or None)
+
+    yield ask
+    for conn in open_now:
+        conn.close()
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def test_the_first_user_says_where_the_bytes_are(uri, tmp_path, constant):
     first.register(constant(1), "Iris")
     assert rn.Registry(bare).load("models:/Iris/1").predict([0]) == [1]
     assert rn.Registry(f"{bare}&artifacts={(tmp_path / 'bytes').as_uri()}").versions()
-    with pytest.raises(Refused, match="keeps its bytes in .* leave artifacts= out"):
+    with pytest.raises(Refused, match=r"keeps its bytes in .* leave artifacts= out"):
         rn.Registry(f"{bare}&artifacts={tmp_path}/other").register(constant(1), "Iris")
     assert not (tmp_path / "other").exists()
     first.store.close()

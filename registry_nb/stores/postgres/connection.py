@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -109,7 +110,7 @@ class Pool:
                 if not self._idle:
                     break
                 conn, since = self._idle.pop()
-            if since > time.monotonic() - _IDLE and _settled(conn):
+            if since > time.monotonic() - _IDLE:
                 return conn, True
             conn.close()
         return self.connect(), False
@@ -138,23 +139,34 @@ class Pool:
         self._idle, self._lock = [], threading.Lock()
 
 
-def commit_unread(conn: Connection) -> None:
-    """End a transaction that only read, and do not wait for the answer: the next user of the connection reads it."""
-    conn.pgconn.send_query(b"COMMIT")
-    conn.pgconn.flush()
+def send_unread(conn: Connection, text: bytes) -> None:
+    """Send a statement, and do not wait for its answer: the next user of the connection reads it with `settle`."""
+    try:
+        settle(conn)
+        conn.pgconn.send_query(text)
+        conn.pgconn.flush()
+    except psycopg.Error:  # it is lost, as the next user will find out
+        conn.close()
 
 
-def _settled(conn: Connection) -> bool:
-    """Read the answer that `commit_unread` did not wait for; whether the connection can be used."""
+def settle(conn: Connection) -> None:
+    """Read the answer that `send_unread` did not wait for."""
+    while not conn.closed and conn.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+        while conn.pgconn.is_busy():  # get_result() alone would keep the other threads waiting, too
+            readable(conn, seconds=1)
+            conn.pgconn.consume_input()
+        conn.pgconn.get_result()
+
+
+def readable(conn: Connection, seconds: float = 0) -> bool:
+    """Whether the server sent something, or closed the connection; wait for it up to a time."""
     if conn.closed:
-        return False
-    while conn.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-        try:
-            while conn.pgconn.get_result() is not None:
-                pass
-        except psycopg.Error:
-            return False
-    return conn.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        return True
+    if hasattr(select, "poll"):  # select() refuses descriptors above 1023
+        poll = select.poll()
+        poll.register(conn.fileno(), select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    return bool(select.select([conn.fileno()], [], [], seconds)[0])
 
 
 def keep_forever(conn: Connection) -> None:

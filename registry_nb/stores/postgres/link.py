@@ -10,7 +10,7 @@ import psycopg
 
 from registry_nb.errors import RegistryError
 from registry_nb.stores.postgres.address import Address
-from registry_nb.stores.postgres.connection import Connection, pool_of
+from registry_nb.stores.postgres.connection import Connection, pool_of, settle
 from registry_nb.stores.postgres.failures import failure
 from registry_nb.stores.postgres.listening import listener_of
 
@@ -39,6 +39,7 @@ class Link:
     def trip(self, conn: Connection, *statements: Statement) -> list[Cursor]:
         """Send statements and wait for all answers, in one round trip; the driver's errors are raised as they are."""
         try:
+            settle(conn)
             if len(statements) == 1:
                 cursors = [conn.execute(self.sql(statements[0][0]), statements[0][1])]
             else:

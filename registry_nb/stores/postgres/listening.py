@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
 import threading
 import time
 
 import psycopg
 
 from registry_nb.stores.postgres.address import Address
-from registry_nb.stores.postgres.connection import Connection, Pool, keep_forever
+from registry_nb.stores.postgres.connection import Connection, Pool, keep_forever, readable
 
 #: Seconds after which it asks although nothing was heard: a pooler, or a dead network, tells nothing.
 PATIENCE = 2.0
@@ -45,7 +44,7 @@ class Listener:
         """Return the last known revision; ask only if there is news, or after a while of silence."""
         with self._lock:
             now = time.monotonic()
-            if self._conn is None or now - self._asked > PATIENCE or _readable(self._conn):
+            if self._conn is None or now - self._asked > PATIENCE or readable(self._conn):
                 self._ask()
                 self._asked = now
             return self._revision
@@ -127,14 +126,3 @@ if hasattr(os, "register_at_fork"):
 
 def _ignored(_: psycopg.Notify) -> None:
     """Do nothing: what was said is read from the table."""
-
-
-def _readable(conn: Connection) -> bool:
-    """Whether the server sent something, or closed the connection."""
-    if conn.closed:
-        return True
-    if hasattr(select, "poll"):  # select() refuses descriptors above 1023
-        poll = select.poll()
-        poll.register(conn.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([conn.fileno()], [], [], 0)[0])

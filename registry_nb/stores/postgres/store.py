@@ -19,7 +19,7 @@ from registry_nb.stores.lock import Shield
 from registry_nb.stores.ports import History, News
 from registry_nb.stores.postgres import writing
 from registry_nb.stores.postgres.address import Address
-from registry_nb.stores.postgres.connection import Connection, commit_unread, keep_forever
+from registry_nb.stores.postgres.connection import Connection, keep_forever, send_unread, settle
 from registry_nb.stores.postgres.link import Link
 from registry_nb.stores.postgres.problems import problems
 from registry_nb.stores.postgres.reader import PostgresReader
@@ -252,7 +252,7 @@ class PostgresStore(PostgresReader):
         if conn is not None and snapshot.pid != os.getpid():
             keep_forever(conn)
         elif conn is not None and not conn.closed:
-            commit_unread(conn)
+            send_unread(conn, b"COMMIT")
             self._link.pool.give(conn)
 
     def problems(self, *, repair: bool) -> list[str]:
@@ -279,6 +279,7 @@ class PostgresStore(PostgresReader):
         try:
             if conn.info.parameter_status("server_encoding") != "UTF8":
                 raise StorageError(f"the database of {self.address} is not in UTF8, and names are; make another one")
+            settle(conn)
             row = cursors[-1].fetchone()
             if row is not None and not row[0]:
                 for step in STEPS:

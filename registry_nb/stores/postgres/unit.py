@@ -21,7 +21,7 @@ import psycopg
 
 from registry_nb.domain.records import SERVING, ModelVersion
 from registry_nb.errors import StorageError
-from registry_nb.stores.postgres.connection import Connection, keep_forever
+from registry_nb.stores.postgres.connection import Connection, keep_forever, send_unread
 from registry_nb.stores.postgres.link import Cursor, Link, Statement
 from registry_nb.stores.postgres.rows import Decoder, askable, is_number
 
@@ -188,9 +188,11 @@ class Unit:
         self.expect_own_process()
         assert self.connection is not None
         try:
-            return self.link.trip(self.connection, *statements)
+            cursors = self.link.trip(self.connection, *statements)
         except psycopg.Error as error:
             raise self.link.failed(error) from error
+        self._start_clock()
+        return cursors
 
     def expect_own_process(self) -> None:
         """Refuse to go on in a child: the connection is the parent's."""
@@ -211,12 +213,18 @@ class Unit:
             self.expect_own_process()
             begin = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", ())
             self.connection, cursors = self.link.first(begin, (_select(calls), params), *then)
+            self._start_clock()
         else:
             before, self.pending = self.pending, []
             locking = [(_select(calls), params)] if calls else []
             cursors = self.ask(*before, *locking, *then)
         self.state.locked.update(fresh)
         return cursors[len(cursors) - len(then) :]
+
+    def _start_clock(self) -> None:
+        """Let the server watch for idleness: it forgets to after the message with which psycopg ends a pipeline."""
+        assert self.connection is not None
+        send_unread(self.connection, b"")
 
     def _keep(self, names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:
         found = {row[0]: row for row in rows}
