@@ -451,6 +451,15 @@ def test_three_roles_do_what_they_may_and_nobody_rewrites_the_history(server, sq
             sql(f"DROP ROLE {name}")
 
 
+def test_the_sql_for_an_administrator_is_printed(capsys):
+    from registry_nb.__main__ import main
+
+    main(["--schema", "team"])
+    assert "CREATE TABLE team.events" in capsys.readouterr().out
+    main(["--schema"])
+    assert "CREATE ROLE registry_nb_approver" in capsys.readouterr().out
+
+
 def test_without_the_driver_the_library_is_named(uri, monkeypatch):
     monkeypatch.setitem(sys.modules, "registry_nb.stores.postgres.store", None)
     with pytest.raises(rn.LibraryMissing, match=r"pip install 'registry-nb\[postgres\]'") as caught:

@@ -11,6 +11,7 @@ from registry_nb.domain.filters import Filter
 from registry_nb.domain.records import SERVING, Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.stores import used
 from registry_nb.stores.ports import Crowd, Used
+from registry_nb.stores.postgres.pushdown import condition
 from registry_nb.stores.postgres.rows import Decoder, askable, is_number
 from registry_nb.stores.postgres.unit import Unit
 
@@ -115,7 +116,13 @@ class PostgresReader:
         if stage is not None:
             conditions.append("v.stage = %s")
             params.append(str(stage))
-        return self._versions(f"{_VERSIONS} WHERE {' AND '.join(conditions)} ORDER BY n.name, v.version", params)
+        if (pushed := condition(where)) is not None:
+            conditions.append(pushed[0])
+            params += pushed[1]
+        # Whoever filters or sorts needs all: what a condition keeps may be too much.
+        most = limit if (where is None or where.tree is None) and not order_by else None
+        text = f"{_VERSIONS} WHERE {' AND '.join(conditions)} ORDER BY n.name, v.version LIMIT %s"
+        return self._versions(text, (*params, most))
 
     def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:
         """Return the versions with these names and numbers, those that exist, by name and number."""
