@@ -2,6 +2,7 @@
 
 Trains on iris, registers three versions, stages, promotes, loads by stage and predicts, rolls back, and shows the
 history. It tells what it does; run it again, and it goes on from where the last one stopped.
+``--schema`` prints the SQL for a team's registry in PostgreSQL instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 
 from registry_nb import Registry, Stage, __version__
+from registry_nb.stores.postgres import tables
+from registry_nb.stores.postgres.address import SCHEMA
 
 NAME = "IrisClassifier"
 
@@ -17,8 +20,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the story in a registry."""
     parser = argparse.ArgumentParser(prog="python -m registry_nb", description="A model's life in a minute, on iris.")
     parser.add_argument("folder", nargs="?", help="the registry (default: the nearest .registry_nb, or a new one here)")
+    parser.add_argument(
+        "--schema",
+        nargs="?",
+        const=SCHEMA,
+        help="print the SQL of a PostgreSQL registry and its three roles, for an administrator, and end",
+    )
     parser.add_argument("--version", action="version", version=f"registry_nb {__version__}")
-    registry = Registry(parser.parse_args(arguments).folder)
+    given = parser.parse_args(arguments)
+    if given.schema is not None:
+        print(tables.script(given.schema))
+        return
+    registry = Registry(given.folder)
     print(f"Registry: {registry.uri} (as {registry.user})")
 
     from sklearn.datasets import load_iris

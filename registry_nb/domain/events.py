@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from registry_nb.domain.values import canonical, changed, frozen
 from registry_nb.errors import Refused, shown
@@ -129,7 +129,23 @@ class Event(Shown):
         return cls(**{**data, **sides, "at": datetime.fromisoformat(data["at"])})
 
 
-def chained(drafts: Iterable[Event], last: Event | None) -> list[Event]:
+class Link(Protocol):
+    """What the next event has to know of the one before: a store need not keep more at hand."""
+
+    @property
+    def seq(self) -> int:
+        """Its place."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def hash(self) -> str:
+        """Its hash."""
+
+
+def chained(drafts: Iterable[Event], last: Link | None) -> list[Event]:
     """Give drafts their number, their id and the hash of the event before; `last` is the model's last event."""
     chain = []
     for draft in drafts:
@@ -144,7 +160,7 @@ def chained(drafts: Iterable[Event], last: Event | None) -> list[Event]:
     return chain
 
 
-def expect_to_follow(events: Sequence[Event], last: Event | None) -> None:
+def expect_to_follow(events: Sequence[Event], last: Link | None) -> None:
     """Refuse events, chained elsewhere, of which the first does not follow from the last one that is there."""
     seq, previous = (last.seq, last.hash) if last else (0, "")
     if events and (events[0].seq, events[0].previous) != (seq + 1, previous):

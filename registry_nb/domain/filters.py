@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from registry_nb.domain.filter_tree import Comparison, Junction, Negation, Node
 from registry_nb.domain.records import Stage
 from registry_nb.errors import BadFilter, UnknownStage, close, listed
 
@@ -179,11 +180,14 @@ class Filter:
         Whether a record passes.
     equals : mapping of str to str
         Fields that must equal a text in every record that passes: a store may look them up instead of scanning.
+    tree : Node or None
+        The same as data, for a store that translates it; None for everything.
     """
 
     text: str
     matches: Predicate
     equals: Mapping[str, str] = field(default_factory=dict)
+    tree: Node | None = None
 
 
 def parse_filter(text: str, noun: str) -> Filter:
@@ -225,7 +229,8 @@ end: expected a number or a quoted text
         words = " or ".join(sorted(_WORDS.get(name, name) for name in found))
         raise BadFilter(filter=text, position=position, reason=f"expected {words}") from None
     equals: dict[str, str] = {}
-    return Filter(text, _compiled(tree.children[0], text, noun, equals), equals)
+    matches, node = _compiled(tree.children[0], text, noun, equals)
+    return Filter(text, matches, equals, node)
 
 
 def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> list[R]:
@@ -286,33 +291,37 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr")
 
 
-def _compiled(node: Any, text: str, noun: str, equals: dict[str, str] | None, depth: int = 0) -> Predicate:
-    """Turn a syntax tree into a predicate; note required equalities in `equals`, where it is given."""
+def _compiled(node: Any, text: str, noun: str, equals: dict[str, str] | None, depth: int = 0) -> tuple[Predicate, Node]:
+    """Turn a syntax tree into a predicate and into data; note required equalities in `equals`, where it is given."""
     if depth > _MAX_DEPTH:
         raise BadFilter(filter=text, position=0, reason=f"it nests more than {_MAX_DEPTH} levels deep")
     if node.data == "any_of":
-        some = [_compiled(child, text, noun, None, depth + 1) for child in node.children]
-        return lambda record: any(test(record) for test in some)
+        some, nodes = zip(*(_compiled(child, text, noun, None, depth + 1) for child in node.children), strict=True)
+        return lambda record: any(test(record) for test in some), Junction(any_of=True, parts=nodes)
     if node.data == "all_of":
-        every = [_compiled(child, text, noun, equals, depth + 1) for child in node.children]
-        return lambda record: all(test(record) for test in every)
+        every, nodes = zip(*(_compiled(child, text, noun, equals, depth + 1) for child in node.children), strict=True)
+        return lambda record: all(test(record) for test in every), Junction(any_of=False, parts=nodes)
     if node.data == "negated":
-        test = _compiled(node.children[0], text, noun, None, depth + 1)
-        return lambda record: not test(record)
+        test, part = _compiled(node.children[0], text, noun, None, depth + 1)
+        return lambda record: not test(record), Negation(part)
     return _comparison(node.children, text, noun, equals)
 
 
-def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str, str] | None) -> Predicate:
+def _comparison(
+    tokens: Sequence[Token], text: str, noun: str, equals: dict[str, str] | None
+) -> tuple[Predicate, Comparison]:
     subject, sign, *literals = tokens
     kind, read = _field(str(subject), text, subject.start_pos or 0, noun)
+    words = " ".join(str(sign).upper().split())
+    tree = Comparison(*_place(str(subject)), kind, words, ())
     if not literals:
-        null = "NOT" not in str(sign).upper()
-        return lambda record: (not read(record) if kind == "any" else read(record) is None) == null
+        null = words == "IS NULL"
+        return lambda record: (not read(record) if kind == "any" else read(record) is None) == null, tree
     if kind == "param":
         kind, read = _param(read, as_number=all(literal.type == "NUMBER" for literal in literals))
-    words = " ".join(str(sign).upper().split())
     like = words.endswith("LIKE")
     values = [_literal(literal, "text" if like else kind, text, str(subject)) for literal in literals]
+    tree = tree._replace(values=tuple(values))
     if like:
         if kind not in {"text", "any", "stage"}:
             raise BadFilter(
@@ -340,29 +349,36 @@ def _comparison(tokens: Sequence[Token], text: str, noun: str, equals: dict[str,
     if kind == "any":
         # A version has several aliases: != and NOT mean that none of them matches.
         if words == "!=":
-            return lambda record: values[0] not in read(record)
-        return lambda record: any(map(holds, read(record))) == wanted
-    return lambda record: _comparable(value := read(record), kind) and holds(value) == wanted
+            return lambda record: values[0] not in read(record), tree
+        return lambda record: any(map(holds, read(record))) == wanted, tree
+    return lambda record: _comparable(value := read(record), kind) and holds(value) == wanted, tree
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Return the mapping of a field, or nothing, and its key or name."""
+    prefix, dot, key = name.partition(".")
+    if dot and prefix.lower() in {"attribute", "attributes", "attr"}:
+        prefix, dot = key.strip('"`'), ""
+    if not dot:
+        return "", prefix
+    return _PREFIXES.get(prefix.lower(), prefix.lower()), key[1:-1] if key[0] in '"`' else key
 
 
 def _field(name: str, text: str, position: int, noun: str) -> tuple[str, Getter]:
-    prefix, dot, key = name.partition(".")
-    if dot and prefix.lower() in {"attribute", "attributes", "attr"}:
-        prefix, dot, key = key.strip('"`'), "", ""
-    if dot:
-        mapping = _PREFIXES.get(prefix.lower(), prefix.lower())
+    mapping, key = _place(name)
+    if mapping:
         if mapping not in _MAPPINGS[noun]:
+            prefix = name.partition(".")[0]
             there = ", ".join(f"{known}.<key>" for known in _MAPPINGS[noun])
             raise BadFilter(filter=text, position=position, reason=f"a {noun} has no {prefix}.<key>, but has {there}")
-        key = key[1:-1] if key[0] in '"`' else key
         kind = {"metrics": "number", "params": "param"}.get(mapping, "text")
         return kind, lambda record: getattr(record, mapping).get(key)
     known = _FIELDS[noun]
-    if prefix.lower() not in known:
+    if key.lower() not in known:
         names = [*known, *(f"{mapping}.<key>" for mapping in _MAPPINGS[noun])]
-        reason = f"a {noun} has no field {prefix!r}{close(prefix, known)} (fields: {listed(names, 24)})"
-        raise BadFilter(filter=text, position=position, reason=reason, field=prefix)
-    return known[prefix.lower()]
+        reason = f"a {noun} has no field {key!r}{close(key, known)} (fields: {listed(names, 24)})"
+        raise BadFilter(filter=text, position=position, reason=reason, field=key)
+    return known[key.lower()]
 
 
 def _param(read: Getter, *, as_number: bool) -> tuple[str, Getter]:

@@ -32,7 +32,8 @@ def model(context: Context, name: str) -> RegisteredModel:
     ------
     ModelNotFound
     """
-    model = context.store.model(resolve.known(context.store, name))
+    model = context.store.model(name) if isinstance(name, str) else None  # it was checked when it was registered
+    model = model or context.store.model(resolve.known(context.store, name))
     assert model is not None
     return model
 

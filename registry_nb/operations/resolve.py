@@ -31,6 +31,7 @@ from registry_nb.errors import (
     RunNotFound,
     StageEmpty,
     VersionNotFound,
+    printable,
     warn,
 )
 from registry_nb.stores import Reader, Store, Transaction
@@ -71,8 +72,9 @@ def known(reader: Reader, name: str) -> str:
 
 
 def place(reader: Reader) -> str:
-    """Describe the folder of a registry, and whether it exists."""
-    return described(reader.location, exists=reader.exists)
+    """Describe where a registry is, and whether it exists; one in memory is nowhere."""
+    address = getattr(reader, "address", "")  # a transaction of another adapter may have none
+    return printable(address) if "://" in address else described(reader.location, exists=reader.exists)
 
 
 def warn_of_alike(reader: Reader, name: str, before: str = "") -> None:

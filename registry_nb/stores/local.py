@@ -35,6 +35,7 @@ from registry_nb.stores import format, used
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.location import RECORDS
 from registry_nb.stores.ports import Crowd, History, News, Used
+from registry_nb.stores.postgres.address import without_secrets
 from registry_nb.stores.tinydb import JournalDB
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ def local_path(uri: str) -> str:
             raise Invalid(f"{uri!r} names the machine {parts.netloc!r}; a file: URL has three slashes, file:///path")
         return os.path.abspath(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
     if "://" in uri:
-        raise Invalid(f"{uri!r} is not a registry that this version opens; give a folder, or a file: URL")
+        known = "give a folder, a file: URL, or postgresql://host/database"
+        raise Invalid(f"{without_secrets(uri)!r} is not a registry that this version opens; {known}")
     return os.path.abspath(os.path.expanduser(uri))
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from registry_nb.errors import Invalid, printable
+from registry_nb.stores.postgres.address import without_secrets
 
 _FOLDER = ".registry_nb"
 #: The file of the records: a folder that has it is a registry.
@@ -33,7 +34,8 @@ def located(uri: str | os.PathLike[str] | None) -> str:
         uri = os.environ.get("REGISTRY_NB_URI") or _nearest()
     text = os.fspath(uri)
     if not isinstance(text, str) or not text or "\0" in text:
-        raise Invalid(f"{uri!r} is not where a registry can live; give a folder, or a file: URL")
+        given = without_secrets(text) if isinstance(text, str) else text
+        raise Invalid(f"{given!r} is not where a registry can live; give a folder, or a file: URL")
     return text if "://" in text or text.startswith("file:") else os.path.abspath(os.path.expanduser(text))
 
 

@@ -59,8 +59,11 @@ def test_a_tilde_that_names_nobody_is_a_folder_as_in_a_shell(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("uri", "part"),
     [
-        ("https://example.org/x", "is not a registry that this version opens; give a folder, or a file: URL"),
-        ("postgresql://db/x", "is not a registry that this version opens"),
+        (
+            "https://example.org/x",
+            "is not a registry that this version opens; give a folder, a file: URL, or postgresql://",
+        ),
+        ("mysql://db/x", "is not a registry that this version opens"),
         ("file://host/share", "names the machine 'host'; a file: URL has three slashes"),
     ],
 )

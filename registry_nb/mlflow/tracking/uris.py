@@ -7,13 +7,14 @@ import os
 from registry_nb import session
 from registry_nb.errors import Invalid
 from registry_nb.registry import Registry
+from registry_nb.stores.postgres.address import without_secrets
 
 #: Prefixes of MLflow's server URIs; two of them would otherwise be read as the names of folders.
 _SERVERS = ("http://", "https://", "databricks", "uc:")
 
 
 def set_tracking_uri(uri: str | os.PathLike[str] | None) -> None:
-    """Choose the registry: a folder or a ``file:`` URL; an empty one restores the default.
+    """Choose the registry: a folder, a ``file:`` or ``postgresql:`` URL; an empty one restores the default.
 
     Raises
     ------
@@ -42,7 +43,9 @@ def opened(uri: str | os.PathLike[str]) -> Registry:
     """Open a registry at once, so that a wrong URI is refused where it is set."""
     text = os.fspath(uri)
     if text.lower().startswith(_SERVERS):
-        raise Invalid(f"{text!r} is a server's, and this registry has none; give a folder, or a file: URL")
+        raise Invalid(
+            f"{without_secrets(text)!r} is a server's, and this registry has none; give a folder, or a file: URL"
+        )
     registry = session.registry_at(uri)
     _ = registry.store
     return registry
