@@ -318,17 +318,17 @@ def test_what_was_used_longest_ago_leaves_the_folder_of_this_machine(memory, mon
     ("platform", "given", "expected"),
     [
         ("linux", {"XDG_CACHE_HOME": "/cache"}, "/cache/registry_nb"),
-        ("linux", {"HOME": "/home/ada"}, "/home/ada/.cache/registry_nb"),
-        ("darwin", {"HOME": "/Users/ada"}, "/Users/ada/Library/Caches/registry_nb"),
+        ("linux", {}, "{home}/.cache/registry_nb"),
+        ("darwin", {}, "{home}/Library/Caches/registry_nb"),
     ],
 )
-def test_the_folder_of_this_machine_is_where_a_user_expects_it(platform, given, expected, monkeypatch):
+def test_the_folder_of_this_machine_is_where_a_user_expects_it(platform, given, expected, tmp_path, monkeypatch):
     for name in ("REGISTRY_NB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in given.items():
+    for name, value in {"HOME": str(tmp_path), **given}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.platform", platform)
-    assert cache_folder() == expected
+    assert cache_folder() == expected.format(home=tmp_path)
 
 
 def test_on_windows_it_is_below_the_local_data(monkeypatch):
