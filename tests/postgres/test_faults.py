@@ -415,6 +415,18 @@ def test_damage_in_the_tables_is_described(registry, sql, schema):
         PostgresStore(store._link.address).version("Iris", 1)
 
 
+def test_a_row_that_was_removed_by_hand_is_a_problem(registry, sql, schema):
+    assert registry.check().ok
+    sql(f"DELETE FROM {schema}.versions")
+    assert any("version 1" in problem or "models:/Iris/1" in problem for problem in registry.check().problems)
+
+
+def test_what_is_not_there_is_missed_in_the_registry_that_was_asked(registry):
+    with pytest.raises(rn.ModelNotFound) as caught:
+        registry.model("Irsi")
+    assert f"(models: Iris; registry: {registry.uri})" in str(caught.value)
+
+
 def test_three_roles_do_what_they_may_and_nobody_rewrites_the_history(server, sql, schema, tmp_path, constant):
     sql(script(schema, str(tmp_path / "bytes")).replace("%", "%%"))
     who = {kind: f"{kind}_{schema}" for kind in ("reader", "contributor", "approver")}
