@@ -415,6 +415,31 @@ def test_damage_in_the_tables_is_described(registry, sql, schema):
         PostgresStore(store._link.address).version("Iris", 1)
 
 
+def test_who_may_make_no_tables_is_told_and_nothing_is_made(server, sql, schema, tmp_path):
+    sql(f"CREATE ROLE nobody_{schema} LOGIN")
+    sql("REVOKE CREATE ON DATABASE postgres FROM PUBLIC")
+    uri = server.get_uri().replace("//postgres:@", f"//nobody_{schema}@")
+    registry = rn.Registry(f"{uri}&schema={schema}&artifacts={tmp_path}")
+    with pytest.raises(Refused, match="the database does not allow it"):
+        registry.create_model("Iris")
+    registry.store.close()
+    sql(f"DROP ROLE nobody_{schema}")
+
+
+def test_an_answer_that_was_not_waited_for_is_read_before_the_next_question(registry, monkeypatch):
+    pool = registry.store._link.pool
+    for missing in ((), ("select.poll",)):
+        for name in missing:
+            monkeypatch.delattr(name)
+        conn, _ = pool.take()
+        connection.send_unread(conn, b"SELECT pg_sleep(0.05)")
+        pool.give(conn)
+        assert registry.store.newest("Iris") == 1
+    conn, _ = pool.take()
+    conn.close()
+    connection.send_unread(conn, b"COMMIT")  # it is lost, which the next one finds out
+
+
 def test_a_row_that_was_removed_by_hand_is_a_problem(registry, sql, schema):
     assert registry.check().ok
     sql(f"DELETE FROM {schema}.versions")
