@@ -34,6 +34,8 @@ def recorded() -> Iterator[list[Event]]:
 
     The magics and the panel describe with them what a verb did. Comparing the history before and after was the
     alternative: it reads twice, and would include what the same user did elsewhere at that moment.
+
+    A block around this one gets them at the end of this one, unless this one raises: of a batch that is undone, none.
     """
     events: list[Event] = []
     token = _recorded.set(events)
@@ -41,6 +43,8 @@ def recorded() -> Iterator[list[Event]]:
         yield events
     finally:
         _recorded.reset(token)
+    if (around := _recorded.get()) is not None:
+        around += events
 
 
 class Context(Shown):
@@ -64,6 +68,7 @@ class Context(Shown):
         self._backend: tuple[Store, Artifacts] | None = None
         self._open: Callable[[], tuple[Store, Artifacts]] | None = None
         self._at: datetime | None = None
+        self._because = ""
         if store is None and artifacts is None:
             full = located(uri)
             self.uri = without_secrets(full)
@@ -92,7 +97,7 @@ class Context(Shown):
         return self.store.revision
 
     def stamp(self, because: str = "") -> Stamp:
-        """Return who changes something, when, on which machine and why.
+        """Return who changes something, when, on which machine and why: in a batch, without a reason, for the batch's.
 
         Raises
         ------
@@ -100,7 +105,7 @@ class Context(Shown):
             If the reason is not text.
         """
         reason = because if because == "" else checked_text(because, "a reason")
-        return Stamp(self.store.now(), self.user, process.host(), reason)
+        return Stamp(self.store.now(), self.user, process.host(), reason or self._because)
 
     def apply(self, tx: Transaction, change: Change) -> None:
         """Write a change in a transaction, and hand its events to `recorded`."""
@@ -108,10 +113,13 @@ class Context(Shown):
         if (events := _recorded.get()) is not None:
             events += change.events
 
-    def over(self, store: Store, artifacts: Artifacts, at: datetime) -> Self:
-        """Return the same registry on adapters that show it as it was at a moment."""
+    def over(
+        self, store: Store, artifacts: Artifacts, *, at: datetime | None = None, because: str | None = None
+    ) -> Self:
+        """Return the same registry on adapters that show it as it was at a moment, or as it will be after a batch."""
         twin = copy.copy(self)
         twin.store, twin.artifacts, twin._at = store, artifacts, at
+        twin._because = self._because if because is None else because
         return twin
 
     def _line(self) -> str:

@@ -8,6 +8,7 @@ from registry_nb.operations import (
     access,
     approvals,
     asof,
+    batch,
     editing,
     follow,
     integrity,
@@ -65,6 +66,9 @@ class Registry(Context):
     transition = stages.transition
     archive = stages.archive
     rollback = stages.rollback
+
+    # several verbs, one commit
+    atomically = batch.atomically
 
     # decide
     policy = policies.policy

@@ -1,7 +1,7 @@
 """The rules of policies: a small language, written as Python and kept as text.
 
-``metric("accuracy") >= incumbent - 0.005`` is text in the history: people read it, and `parsed` parses it. It is never
-run as code. Pickled functions, the alternative, would be unreadable, and would run wherever they are loaded.
+The history holds ``metric("accuracy") >= incumbent - 0.005`` as text: people can read it, and `parsed` parses it
+without running it. The rejected alternative is pickled functions: nobody can read them, and loading them runs code.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KNOWN: dict[str, Callable[..., Any]] = {}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Incumbent:
-    """The value of the version that holds the stage, or else held it last, plus an offset.
+    """The metric of the version that holds the stage, or that held it last if the stage is empty, plus an offset.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Incumbent:
         return f"incumbent {sign} {abs(self.offset)!r}" if self.offset else "incumbent"
 
 
-#: The version that holds the stage now, or else held it last: ``metric("accuracy") >= incumbent - 0.005``.
+#: The version that holds the stage, or that held it last: ``metric("accuracy") >= incumbent - 0.005``.
 incumbent = Incumbent()
 
 
@@ -71,9 +71,9 @@ class Rule(Shown):
     Attributes
     ----------
     kind : str
-        Which rule it is: ``metric``, ``tag``, ``approved_by``, …
+        The name of the rule: ``metric``, ``tag``, ``approved_by``, …
     args : tuple
-        Names, numbers and texts.
+        Its arguments: names, numbers and texts.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class Rule(Shown):
         return str(self)
 
     def __str__(self) -> str:
-        if self.kind not in (_COMPARED.keys() | _RULES.keys()):  # of a newer release
+        if self.kind not in (_COMPARED.keys() | _RULES.keys()):  # a rule of a newer release
             return self.kind
         if self.kind in _COMPARED:
             name, sign, value = self.args
@@ -113,7 +113,7 @@ class Compared:
     def _rule(self, sign: str, value: object) -> Rule:
         if self.kind == "tag":
             if sign not in {"==", "!="} or not isinstance(value, str):
-                raise Invalid(f"a tag is compared with == or != and a text, not {sign} {shown(value)}")
+                raise Invalid(f"a tag can only be compared with == or != and a text, not with {sign} {shown(value)}")
         elif not isinstance(value, Incumbent):
             value = _number(value)
         return Rule(self.kind, (self.name, sign, value))
@@ -140,7 +140,7 @@ class Compared:
 
 
 def metric(name: str) -> Compared:
-    """Compare a metric with a number, or with that of the `incumbent`.
+    """Compare a metric with a number, or with the metric of the `incumbent`.
 
     Examples
     --------
@@ -167,17 +167,17 @@ def has_description() -> Rule:
 
 
 def signature_compatible() -> Rule:
-    """Require that callers of the incumbent can call it: see `compatibility.incompatibilities`."""
+    """Require that the version accepts the input of the incumbent: see `compatibility.incompatibilities`."""
     return Rule("signature_compatible")
 
 
 def requirements_satisfied() -> Rule:
-    """Require that its requirements are installed where it is promoted, in the same feature releases."""
+    """Require that the process that promotes has the version's requirements, in the same feature releases."""
     return Rule("requirements_satisfied")
 
 
 def probe_passes() -> Rule:
-    """Require the same predictions for its probe rows as when it was registered."""
+    """Require that the version still predicts for its probe rows what it predicted when it was registered."""
     return Rule("probe_passes")
 
 
@@ -187,17 +187,18 @@ def approved_by(people: int = 1, *, not_author: bool = False) -> Rule:
     Parameters
     ----------
     people : int
-        The number of different people.
+        How many different people must approve.
     not_author : bool
-        Whether to ignore the approval of the person who registered the version.
+        Whether the approval of the person who registered the version does not count.
     """
     if type(people) is not int or people < 1 or type(not_author) is not bool:
-        raise Invalid(f"approved_by() takes a number of people and not_author=True or False, not {shown(people)}")
+        wrong = f"approved_by({shown(people)}, not_author={shown(not_author)})"
+        raise Invalid(f"{wrong} is not a rule; write a number of people from 1, and not_author=True or False")
     return Rule("approved_by", (people, not_author))
 
 
 def from_stage(stage: str) -> Rule:
-    """Require that it is in another stage at present."""
+    """Require that the version is in this stage now, for example in Staging before Production."""
     return Rule("from_stage", (str(Stage(stage)),))
 
 
@@ -211,19 +212,19 @@ def shadowed(min_agreement: float = 0.0) -> Rule:
     """
     share = _number(min_agreement)
     if not 0 <= share <= 1:
-        raise Invalid(f"min_agreement is a share from 0 to 1, not {shown(min_agreement)}")
+        raise Invalid(f"min_agreement must be a share from 0 to 1, not {shown(min_agreement)}")
     return Rule("shadowed", (share,))
 
 
 def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
-    """Require that your own function passes; the policy keeps its name and the SHA-256 of its source.
+    """Require that your own function passes; the policy records its name and the SHA-256 of its source.
 
     Parameters
     ----------
     function : callable or str
-        Called with the `ModelVersion` and the `Registry`, which it must not change. It returns True or False, or
-        raises; a text that it returns is the reason of a failure. Passing the function registers it in this process;
-        each process that promotes has to do that.
+        Called with the `ModelVersion` and the `Registry`, which it must not change. It passes if it returns True; it
+        fails if it returns False, returns a text (the reason), or raises. Passing the function registers it in this
+        process; every process that promotes has to do so. Text names a function that is registered already.
     digest : str
         The SHA-256 of its source; computed by default.
 
@@ -237,12 +238,12 @@ def check(function: Callable[..., Any] | str, digest: str = "") -> Rule:
     if callable(function):
         name = getattr(function, "__name__", "")
         if not name.isidentifier():  # two lambdas would be one rule, and one of them would never run
-            raise Invalid(f"a check is known by the name of its function, and {shown(function)} has none; use def")
+            raise Invalid(f"a check has the name of its function, and {shown(function)} has none; define it with def")
         KNOWN[name] = function
     else:
         name = _text(function)
     if not digest and name not in KNOWN:
-        raise Invalid(f"there is no check {shown(name)} in this process{close(name, KNOWN)}; give check() the function")
+        raise Invalid(f"no check {shown(name)} is registered in this process{close(name, KNOWN)}; call check(function)")
     return Rule("check", (name, _text(digest) if digest else source_digest(KNOWN[name])))
 
 
@@ -256,7 +257,7 @@ def source_digest(function: Callable[..., Any]) -> str:
 
 
 def _code_text(value: object) -> str:
-    """Write bytecode the same in every process: without addresses, and sets in order."""
+    """Return bytecode as a text that is the same in every process: without addresses, and with sorted sets."""
     if isinstance(value, CodeType):
         return repr((value.co_code, value.co_names, *map(_code_text, value.co_consts)))
     return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
@@ -276,19 +277,19 @@ _RULES: Mapping[str, Callable[..., Rule]] = {
         check,
     )
 }
-#: The beginnings of the rules, for completion.
+#: How each rule begins, for completion.
 RULES = (*(f"{name}(" for name in _COMPARED), *(f"{name}(" for name in _RULES))
-#: Rules whose first argument is written without its name.
+#: Rules whose text has the first argument without its name.
 _FIRST_PLAIN = {"approved_by", "from_stage", "check"}
 
 
 def parsed(text: object) -> Rule:
-    """Parse a rule from its text, which is never run; a `Rule` is checked by parsing its own text.
+    """Parse the text of a rule, without running it; a `Rule` is checked by parsing its own text.
 
     Raises
     ------
     Invalid
-        If it is not a rule.
+        If the text is not a rule.
 
     Examples
     --------
@@ -304,12 +305,12 @@ def parsed(text: object) -> Rule:
     except Invalid:
         raise
     except (SyntaxError, ValueError, TypeError, LookupError, RecursionError, MemoryError):
-        there = ", ".join([*(f"{kind}(…) >= …" for kind in _COMPARED), *(f"{kind}(…)" for kind in _RULES)])
-        raise Invalid(f"{shown(text)} is not a rule; there are {there}") from None
+        every = ", ".join([*(f"{kind}(…) >= …" for kind in _COMPARED), *(f"{kind}(…)" for kind in _RULES)])
+        raise Invalid(f"{shown(text)} is not a rule; the rules are {every}") from None
 
 
 def understood(text: str) -> Rule | None:
-    """Parse a stored rule; None if it is of a newer release."""
+    """Parse a stored rule; return None for a rule of a newer release."""
     try:
         return parsed(text)
     except Invalid:
@@ -344,7 +345,7 @@ def _value(node: ast.expr) -> Any:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise Invalid(f"a rule names something by a text, not {shown(value)}")
+        raise Invalid(f"a name in a rule must be a text that is not empty, not {shown(value)}")
     return value
 
 
@@ -352,9 +353,9 @@ def _number(value: object) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
             raise OverflowError
-    except OverflowError:  # also of a whole number that no float holds
-        raise Invalid(f"a rule compares with a finite number, not {shown(value)}") from None
-    return int(value) if isinstance(value, numbers.Integral) else float(value)  # numpy's numbers have another repr
+    except OverflowError:  # math.isfinite raises it for a whole number that no float can hold
+        raise Invalid(f"a rule can only compare with a finite number, not {shown(value)}") from None
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # numpy's numbers have a different repr
 
 
 def _quoted(value: object) -> str:

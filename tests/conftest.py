@@ -45,8 +45,12 @@ SLOW |= {f"test_{name}.py" for name in ("carried_code", "keras", "lightgbm", "lo
 SLOW |= {f"test_{name}.py" for name in ("trial_load", "two_versions_in_one_process", "xgboost", "format_samples")}
 SLOW |= {f"test_{name}_in_a_kernel.py" for name in ("notebooks", "panel", "provenance", "verbs")}
 SLOW |= {f"test_{name}.py" for name in ("frameworks_notebook", "line_fuzzing", "where_magics_run", "readme")}
-SLOW |= {f"test_{name}.py" for name in ("large_files", "several_processes", "tinydb_upstream", "mlflow_flavors")}
+SLOW |= {
+    f"test_{name}.py"
+    for name in ("large_files", "several_processes", "atomically_in_processes", "tinydb_upstream", "mlflow_flavors")
+}
 SLOW |= {f"test_{name}.py" for name in ("hostile_pickles", "hostile_files", "untrusted_models", "edition_1")}
+SLOW |= {f"test_{name}.py" for name in ("reclaim", "tools")}
 SLOW |= {"python", "process", "outcome"}
 
 

@@ -214,7 +214,7 @@ def parse_filter(text: str, noun: str) -> Filter:
 end: expected a number or a quoted text
     """
     if not isinstance(text, str):  # a caller without a type checker
-        raise BadFilter(filter=repr(text), position=0, reason=f"a filter is text, not {type(text).__name__}")
+        raise BadFilter(filter=repr(text), position=0, reason=f"a filter must be text, not {type(text).__name__}")
     if not text.strip():
         return Filter(text, lambda _: True)
     from lark import UnexpectedInput
@@ -245,7 +245,7 @@ def ordered(records: Iterable[R], order_by: str | Sequence[str], noun: str) -> l
     keys = [order_by] if isinstance(order_by, str) else list(order_by)
     for text in reversed(keys):
         if not isinstance(text, str):  # a caller without a type checker
-            raise BadFilter(filter=repr(text), position=0, reason=f"an order is text, not {type(text).__name__}")
+            raise BadFilter(filter=repr(text), position=0, reason=f"an order must be text, not {type(text).__name__}")
         match = re.fullmatch(r'\s*(\w+(?:\.(?:[\w./-]+|"[^"]+"|`[^`]+`))?)(?:\s+(ASC|DESC))?\s*', text, re.IGNORECASE)
         if not match:
             raise BadFilter(filter=text, position=0, reason="an order is a field and, optionally, ASC or DESC")

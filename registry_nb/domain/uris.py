@@ -1,4 +1,4 @@
-"""The spellings of a model: ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``runs:/id/path``."""
+"""Model URIs: ``models:/Name/Stage``, ``models:/Name/3``, ``models:/Name@alias``, ``runs:/id/path``."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class RunURI:
 
 
 def parse_uri(uri: object) -> ModelURI | RunURI:
-    """Read a model URI; nothing in it is percent-decoded.
+    """Parse a model URI; percent signs are not decoded.
 
     Raises
     ------
     BadURI, BadName, BadVersion, UnknownStage
-        With the mistake, and the URI that was probably meant.
+        If it is not a model URI. The message names the mistake, and a likely correction.
 
     Examples
     --------
@@ -52,19 +52,19 @@ def parse_uri(uri: object) -> ModelURI | RunURI:
     'models:/Iris@champion'
     """
     if not isinstance(uri, str):
-        raise BadURI(given=uri, reason="it is not text")
+        raise BadURI(given=uri, reason="it must be text")
     scheme, colon, rest = uri.partition(":/")
     if not colon or scheme not in {"models", "runs"}:
         if re.fullmatch(r"[^/:\\.~][^/:\\]*(/[^/:\\]+|@[^/:\\@]+)", uri):
-            raise BadURI(given=uri, reason=f"it lacks its scheme; did you mean 'models:/{uri}'?")
+            raise BadURI(given=uri, reason=f"its scheme is missing; did you mean 'models:/{uri}'?")
         raise BadURI(given=uri, reason="it does not begin with models:/ or runs:/")
     if rest.startswith("/"):
-        raise BadURI(given=uri, reason=f"one slash follows {scheme}:")
+        raise BadURI(given=uri, reason=f"there must be one slash after {scheme}:")
     return _run_uri(uri, rest) if scheme == "runs" else _model_uri(uri, rest)
 
 
 def parse_which(which: object) -> Which:
-    """Read a version number, a stage, ``"@alias"`` or ``"latest"``.
+    """Parse a version number, a stage, ``"@alias"`` or ``"latest"``.
 
     Raises
     ------
@@ -90,21 +90,21 @@ def _model_uri(uri: str, rest: str) -> ModelURI:
     else:
         name, slash, which = rest.rpartition("/")
         if not slash:
-            raise BadURI(given=uri, reason="it names no version; add /Production, /3, /latest or @alias")
+            raise BadURI(given=uri, reason="its version is missing; add /Production, /3, /latest or @alias")
     if "/" in name:
-        raise BadURI(given=uri, reason="it has too many parts")
+        raise BadURI(given=uri, reason="it has too many slashes")
     try:
         return ModelURI(checked_name(name), parse_which(which))
     except BadVersion:
         raise
     except Invalid as error:
         if not which or not name:
-            raise BadURI(given=uri, reason="a part of it is empty") from error
+            raise BadURI(given=uri, reason="its name or its version is empty") from error
         raise
 
 
 def _run_uri(uri: str, rest: str) -> RunURI:
     run_id, slash, path = rest.partition("/")
     if not run_id or not slash or not path.strip("/"):
-        raise BadURI(given=uri, reason="it needs a run and the path of a model: runs:/run_id/model")
+        raise BadURI(given=uri, reason="it must name a run and the path of a model: runs:/run_id/model")
     return RunURI(run_id, path.strip("/"))

@@ -1,8 +1,8 @@
 """The rules for names, aliases, tags, metrics and parameters, and their limits.
 
 A value that breaks a rule is refused, never cut or repaired, with one exception: names are normalised to Unicode NFC,
-so that two spellings of one word are one name. A name never becomes a path. Secrets are masked here, because all text
-that is recorded passes here, and the caller is warned.
+because two encodings of one word must be one name. A name never becomes a path. Every recorded text passes through this
+module, and therefore secrets are masked here; a warning names them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ MAX_NAME = 255
 MAX_TAGS = 256
 MAX_TAG_KEY = 250
 MAX_TEXT = 100_000
-#: Bits of the largest integer that a float, and so a filter, can compare with.
+#: Bits of the largest integer that a float can hold: filters compare floats.
 _MAX_BITS = 1023
 
 _RESERVED = set("/\\:@?#%")
-#: Small letters of Cyrillic and Greek that look like Latin ones.
+#: Lower-case letters of Cyrillic and Greek that look like Latin ones.
 _TWINS = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u04bb\u04cf\u0432\u043a\u043c\u043d\u0442"
     "\u03b1\u03b2\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
     "aeopcyxijsdhlbkmhtabeikvoptux",
 )
-#: The largest integer that JavaScript, and so the panel, holds exactly.
+#: The largest integer that JavaScript, the language of the panel, holds exactly.
 MAX_VERSION = 2**53 - 1
 _ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
 _VERSION_LIKE = re.compile(r"v?[0-9]+", re.IGNORECASE)
@@ -46,8 +46,8 @@ def checked_name(name: object, what: str = "the name of a model") -> str:
     Raises
     ------
     BadName
-        Unless it has 1 to 255 characters, none of ``/ \ : @ ? # %``, none that is invisible, no blank at either end,
-        and is not ``.`` or ``..``.
+        If it is empty, has more than 255 characters, contains one of ``/ \ : @ ? # %`` or an invisible character,
+        begins or ends with white space, or is ``.`` or ``..``.
 
     Examples
     --------
@@ -59,28 +59,28 @@ def checked_name(name: object, what: str = "the name of a model") -> str:
         return BadName(what=what, given=name, reason=reason)
 
     if not isinstance(name, str):
-        raise refuse("a name is text")
+        raise refuse("a name must be text")
     name = unicodedata.normalize("NFC", name)
     if not name.strip():
         raise refuse("it is empty")
     if len(name) > MAX_NAME:
-        raise refuse(f"it has {len(name)} characters, and {MAX_NAME} is the most")
+        raise refuse(f"it has {len(name)} characters; at most {MAX_NAME} are allowed")
     if bad := sorted(_RESERVED.intersection(name)):
         raise refuse(f"{' '.join(bad)} is not allowed in a name")
     if hidden := next((char for place, char in enumerate(name) if is_invisible(name, place)), ""):
         raise refuse(f"it contains an invisible character ({hidden!a})")
     if name != name.strip():
-        raise refuse("it begins or ends with a blank")
+        raise refuse("it begins or ends with white space")
     if name in {".", ".."}:
         raise refuse("it means a folder")
     return name
 
 
 def alike(name: str, names: Iterable[str]) -> str:
-    r"""Return the first of some names that looks like another name, or nothing.
+    r"""Return the first other name that a reader could confuse with this one, or an empty text.
 
-    Case, blanks, underscores, hyphens and joiners make no difference, nor do forms of one character, nor letters of
-    Greek and Cyrillic that look like Latin ones.
+    Ignored are: case, white space, underscores, hyphens, joiners, other forms of the same character, and the difference
+    between Latin letters and the letters of Greek and Cyrillic that look like them.
 
     Examples
     --------
@@ -98,16 +98,17 @@ def _looks(name: str) -> str:
 
 
 def checked_alias(alias: object) -> str:
-    """Return the alias.
+    """Return the alias unchanged.
 
     Raises
     ------
     BadName
-        Unless it is made of letters, digits, ``_``, ``-`` and ``.``, and is not ``latest``, a stage or like ``v12``.
+        If it has other characters than letters, digits, ``_``, ``-`` and ``.``, or is ``latest``, a stage, or a version
+        number such as ``v12``.
     """
     what = "an alias"
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or len(alias) > MAX_NAME:
-        raise BadName(what=what, given=alias, reason="an alias is made of letters, digits, '_', '-' and '.'")
+        raise BadName(what=what, given=alias, reason="an alias has only letters, digits, '_', '-' and '.'")
     if alias.casefold() in {"latest", *(stage.casefold() for stage in Stage)} or _VERSION_LIKE.fullmatch(alias):
         raise BadName(what=what, given=alias, reason="'latest', stages and version numbers are reserved")
     return alias
@@ -119,10 +120,10 @@ def checked_version(version: object) -> int:
     Raises
     ------
     BadVersion
-        Unless it is a whole number from 1: an ``int`` (not a ``bool``), or ASCII digits.
+        If it is not a whole number from 1: an integer (not a ``bool``), or ASCII digits.
     """
     digits = isinstance(version, str) and version.isascii() and version.isdecimal() and len(version) <= 16
-    # Not only int: numbers that come from frames are numpy's.
+    # Not only int: the numbers in data frames are numpy's.
     whole = isinstance(version, numbers.Integral) and not isinstance(version, bool)
     number = int(version) if digits or whole else 0  # type: ignore[call-overload]
     if not 1 <= number <= MAX_VERSION:
@@ -139,14 +140,14 @@ def checked_text(text: object, what: str = "a description") -> str:
         If it is not text, too long, or not valid Unicode.
     """
     if not isinstance(text, str):
-        raise BadValue(what=what, reason=f"is text, not {type(text).__name__}")
+        raise BadValue(what=what, reason=f"must be text, not {type(text).__name__}")
     if len(text) > MAX_TEXT:
-        raise BadValue(what=what, reason=f"has {len(text):,} characters, and {MAX_TEXT:,} is the most")
+        raise BadValue(what=what, reason=f"has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise BadValue(
-            what=what, reason="contains half a character (a lone surrogate), which no file can hold"
+            what=what, reason="contains half a character (a lone surrogate), which cannot be saved"
         ) from None
     kept, kinds = secrets.masked(text)
     _warn_of(tuple(f"{what} ({kind})" for kind in kinds))
@@ -158,7 +159,9 @@ def _as_text(value: object, what: str) -> str:
         text = str(value)
     except Exception as error:
         pass_signals(error)
-        raise BadValue(what=what, reason=f"has no text ({type(error).__name__}); give a text") from error
+        raise BadValue(
+            what=what, reason=f"cannot be converted to text ({type(error).__name__}); pass a text"
+        ) from error
     return checked_text(text, what)
 
 
@@ -168,10 +171,10 @@ def checked_key(key: object, what: str) -> str:
     Raises
     ------
     BadName
-        Unless it is text of 1 to 250 characters, at least one of them visible.
+        If it is not text, is empty or invisible, has more than 250 characters, or contains a control character.
     """
     if not isinstance(key, str):
-        raise BadName(what=what, given=key, reason="it is not text")
+        raise BadName(what=what, given=key, reason="it must be text")
     if is_blank(key) or len(key) > MAX_TAG_KEY:
         raise BadName(what=what, given=key, reason=f"it must have 1 to {MAX_TAG_KEY} characters")
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in key):
@@ -186,7 +189,7 @@ def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | No
     ----------
     tags : mapping, optional
     already : mapping, optional
-        The present tags, which count towards the limit.
+        The tags that the record has already; they count towards the limit.
 
     Raises
     ------
@@ -200,7 +203,7 @@ def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | No
     checked, phrases = secrets.masked_items(checked, "tags")
     _warn_of(phrases)
     if len({*checked, *(already or ())}) > MAX_TAGS:
-        raise BadValue(what="this", reason=f"would have more than {MAX_TAGS} tags, which is the most")
+        raise BadValue(what="a record", reason=f"cannot have more than {MAX_TAGS} tags")
     return checked
 
 
@@ -220,8 +223,8 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
                 raise TypeError
             number = float(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise BadValue(what=f"metric {key!r}", reason=f"is a number, not {type(value).__name__}") from error
-        checked[name] = math.nan if math.isnan(number) else number  # one object, so that records compare equal
+            raise BadValue(what=f"metric {key!r}", reason=f"must be a number, not {type(value).__name__}") from error
+        checked[name] = math.nan if math.isnan(number) else number  # one object: equal records compare equal
     return checked
 
 
@@ -241,7 +244,7 @@ def checked_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             value = str(value)
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            raise BadValue(what=f"parameter {key!r}", reason="is too large a number; give it as text")
+            raise BadValue(what=f"parameter {key!r}", reason="is too large a number; pass it as text")
         if value is None or isinstance(value, (bool, int, float)):
             checked[name] = value
         else:
@@ -278,22 +281,22 @@ def checked_limit(limit: object) -> int | None:
     Raises
     ------
     Invalid
-        Unless it is a whole number from 0.
+        If it is neither None nor a whole number from 0.
     """
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise Invalid(f"limit is a whole number from 0, or None for everything, not {limit!r}")
+        raise Invalid(f"limit must be a whole number from 0, or None for all records, not {limit!r}")
     return limit
 
 
 def _warn_of(places: tuple[str, ...]) -> None:
     if places:
         text = f"what looks like a secret was masked in the record: {listed(places)}"
-        warn(SecretFound, f"{text}; if it was ever shown to somebody, replace it")
+        warn(SecretFound, f"{text}; if anybody else may have seen it, replace it")
 
 
 def _items(values: object, what: str) -> Iterable[tuple[Any, Any]]:
     if values is None:
         return ()
     if not isinstance(values, Mapping):
-        raise BadValue(what=what, reason=f"are a mapping of name to value, not {type(values).__name__}")
+        raise BadValue(what=what, reason=f"must be a mapping of name to value, not {type(values).__name__}")
     return values.items()

@@ -238,9 +238,10 @@ class PolicyFailed(Refused):
         failed = (row for row in self.evaluation.rows if row.verdict != "passed")
         rules = listed(f"{row.rule} ({row.found or row.verdict})" for row in failed)
         to = "" if self.stage == "Production" else f", {self.stage!r}"
+        ask = f"registry.request({self.name!r}, {self.version}{to}) asks for approval; "
         return (
             f"version {self.version} of {self.name!r} does not meet the policy for {self.stage}: {rules}; "
-            f"registry.request({self.name!r}, {self.version}{to}) asks for approval; "
+            f"{ask if self.evaluation.lacks_approval else ''}"
             "promote(…, force=True, because=…) overrides the policy, and the history says so"
         )
 

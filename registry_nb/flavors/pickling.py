@@ -17,7 +17,7 @@ import io
 import os
 import pickle
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import IO, Any
@@ -262,7 +262,7 @@ def _with_local_modules_by_value(act: Callable[[], Any]) -> Any:
 
     with _by_value:
         before = cloudpickle.list_registry_pickle_by_value()
-        marked = [module for module in local_modules.loaded() if module.__name__ not in before]
+        marked = _not_in(before)
         try:
             for module in marked:
                 cloudpickle.register_pickle_by_value(module)
@@ -271,6 +271,14 @@ def _with_local_modules_by_value(act: Callable[[], Any]) -> Any:
             for module in marked:
                 with suppress(ValueError):  # interrupted before it was marked
                     cloudpickle.unregister_pickle_by_value(module)
+
+
+def _not_in(registered: Collection[str]) -> list[ModuleType]:
+    """Return the local modules that cloudpickle does not write by value yet.
+
+    A function of its own: Python 3.13 runs a comprehension in place, and a signal in it does not release the lock.
+    """
+    return [module for module in local_modules.loaded() if module.__name__ not in registered]
 
 
 def _culprit(value: Any, path: str, error: Exception, depth: int) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from registry_nb.domain.records import Stage
 from registry_nb.errors import shown
-from registry_nb.notebook.grammar import FILTERED, Verb
+from registry_nb.notebook.grammar import FILTERED, VERBS, Verb
 from registry_nb.notebook.known import Known
 from registry_nb.notebook.options import Lost, options_apart
 from registry_nb.notebook.speech import (
@@ -39,6 +39,8 @@ _STAGES = frozenset(Stage)
 _LONGEST_TIME = 5
 #: Text that can be a reason.
 _PLAIN = r"[^\W\d][\w\s'.,!?-]*$"
+#: Verbs that take two versions.
+_OF_TWO = {"compare", "shadow"}
 #: Words for removing a policy.
 _NONE = [["none"], ["off"], ["remove"], ["clear"], ["delete"], ["drop"], ["empty"]]
 #: Words for the earlier version, which a rollback restores by default.
@@ -62,7 +64,8 @@ class Meant:
     @property
     def line(self) -> str:
         """The line, to be copied."""
-        return f"`{self.target and f'{self.target} = '}%registry {' '.join(self.words)}`"
+        magic = VERBS[self.words[0]].magic if self.words[0] in VERBS else "%registry"
+        return f"`{self.target and f'{self.target} = '}{magic} {' '.join(self.words)}`"
 
 
 def arranged(verb: Verb, words: Sequence[str], known: Known, knows: Callable[[str], bool]) -> Meant:
@@ -127,10 +130,13 @@ class _Arranging:
             given = [word for word in given if word.casefold() not in _BACK]
         if "ALIAS" in self.kinds:  # champion=3, Iris@champion 3
             given = [part for word in given for part in word.split("=") if part]
-        if self.verb.name in {"compare", "shadow"}:  # 2..3
+        if self.verb.name in _OF_TWO:  # 2..3
             ranges = (re.fullmatch(r"(.*?v?\d+)(?:\.\.+|:|-|,)(v?\d+)", word) for word in given)
             apart = (both.groups() if both else [word] for word, both in zip(given, ranges, strict=True))
             given = list(itertools.chain.from_iterable(apart))
+            name = name_and_version(unquoted(given[0]))[0] if given else ""
+            others = [word for word in given[1:] if unquoted(word) != name]  # Iris 1 Iris 2 Iris 3
+            given = [*given[:1], *(_whole_of(unquoted(word), name) or word for word in others)]
         if self.verb.name == "policy" and [word.casefold() for word in given[1:]] in _NONE:
             given, self.options = given[:1], ["--none", *self.options]
         self.given = given
@@ -282,6 +288,8 @@ class _Arranging:
             self.missing += [] if rows else ["the rows (--data)"]
             names = ["--data", "--truth"]
             self.options += [word for pair in zip(names, rows or ["X"], strict=False) for word in pair]
+        if left and self.verb.name in _OF_TWO and all(which_of(unquoted(word)) for word in left):
+            self.fault, left = f"{self.verb.name} takes two versions at a time, not {2 + len(left)}", []
         if left and "--since" in self.verb.options and is_time(text := " ".join(map(unquoted, left))):
             left, self.options = [], [*self.options, "--since", quoted(text)]
         is_reason = left == self.written[len(self.written) - len(left) :] == self.given and not any(

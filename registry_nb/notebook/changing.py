@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from IPython.core.error import UsageError
+
 from registry_nb.display.cells import visible
 from registry_nb.display.provenance import cells_of, source_of
 from registry_nb.display.sheets import Page, Sheet
@@ -156,6 +158,20 @@ def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
     if given.where is not None and stage != given.where:
         raise Misread(f"Unexpected argument {shown(given.where)}: rollback takes a stage; an earlier holder is --to")
     return registry.rollback(given.name, stage=stage, to=given.to, because=given.because, dry_run=given.dry_run)
+
+
+@verb(
+    "atomically",
+    "Move",
+    "the lines of its cell in one commit: all of them, or none",
+    'atomically --because "trained together"',
+    BECAUSE,
+    changes=True,
+    cell=True,
+)
+def _atomically(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    registry.atomically(because=given.because)
+    raise UsageError("atomically is written as %%registry atomically, with a verb in each line of the cell below it")
 
 
 # -- Describe --------------------------------------------------------------------------------------------------------

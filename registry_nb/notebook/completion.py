@@ -21,7 +21,7 @@ _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|\\
 #: The prefix of a key in a filter; people begin with the key.
 _OF = re.compile(r"(?<![\w.])(metrics|params|tags)\.")
 #: Verbs whose first word is not a model.
-_OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox"}
+_OF_NO_MODEL = {"runs", "check", "use", "models", "search", "inbox", "atomically"}
 #: The operators after a field of a filter and after a comparison, by their names in its grammar.
 _SIGNS = {
     "NULL": ("IS NULL", "IS NOT NULL"),

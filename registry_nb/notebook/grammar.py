@@ -117,6 +117,12 @@ class Verb:
     action: Action
     changes: bool
     idle: str
+    cell: bool
+
+    @property
+    def magic(self) -> str:
+        """The magic that the verb is written behind."""
+        return "%%registry" if self.cell else "%registry"
 
     @property
     def options(self) -> list[str]:
@@ -185,11 +191,15 @@ def verb(
     *arguments: Argument,
     changes: bool = False,
     idle: str = "already in that state",
+    cell: bool = False,
 ) -> Callable[[Action], Action]:
-    """Add a function to the table of verbs; `idle` is the message for a change without effect."""
+    """Add a function to the table of verbs; `idle` is the message for a change without effect.
+
+    A verb of a `cell` works on the lines below it.
+    """
 
     def add(action: Action) -> Action:
-        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle)
+        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle, cell)
         return action
 
     return add
@@ -320,7 +330,7 @@ def numbers(words: Iterable[str]) -> dict[str, float]:
         try:
             found[key] = float(value)
         except ValueError:
-            raise Misread(f"metric {shown(key)} is a number, not {shown(value)}") from None
+            raise Misread(f"metric {shown(key)} must be a number, not {shown(value)}") from None
     return found
 
 

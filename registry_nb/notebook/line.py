@@ -47,19 +47,26 @@ def run(magics: Any, line: str, cell: str | None, local: Mapping[str, Any] | Non
     `local` has the variables of the function that contains the line.
     """
     here = Here(magics.shell, local)
-    try:
+    with _worded(line, here):
         return _result(magics, line, cell, here)
-    except Misread as error:
-        raise UsageError(_one_line(advised(error, line, here))) from None
+
+
+@contextlib.contextmanager
+def _worded(line: str, here: Here, before: str = "", after: str = "") -> Iterator[None]:
+    """Raise the errors of a line with messages of one line; one that has such a message keeps it."""
+    try:
+        yield
     except UsageError as error:
-        raise UsageError(_one_line(error)) from None
+        text = advised(error, line, here) if isinstance(error, Misread) else str(error)
+        raise UsageError(_one_line(f"{before}{text}{after}")) from None
     except RegistryError as error:
-        error.args = (_one_line(advised(error, line, here)),)
-        if isinstance(error, ImportError):  # which also keeps the message here
-            error.msg = error.args[0]
-        text = f"{type(error).__name__}: {error}"
-        # IPython's hook; not a lambda, which could not be pickled for another process.
-        error._render_traceback_ = functools.partial(list, (text,))  # type: ignore[attr-defined]
+        if not hasattr(error, "_render_traceback_"):
+            error.args = (_one_line(f"{before}{advised(error, line, here)}{after}"),)
+            if isinstance(error, ImportError):  # which also keeps the message here
+                error.msg = error.args[0]
+            text = f"{type(error).__name__}: {error}"
+            # IPython's hook; not a lambda, which could not be pickled for another process.
+            error._render_traceback_ = functools.partial(list, (text,))  # type: ignore[attr-defined]
         raise
 
 
@@ -116,6 +123,8 @@ def _loosely(line: str) -> list[str]:
 def _result(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     written = line.rstrip()
     words = _split(written.removesuffix(";"))
+    if cell is not None and words[:1] == ["atomically"]:
+        return _atomically(magics, words[1:], cell, here, silent=written.endswith(";"))
     if cell is not None:
         _run_cell(magics.shell, words, cell)
     if words and re.match(r"[\w.]+\(", words[0]):  # a call, as in Python
@@ -129,27 +138,124 @@ def _result(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     verb = _known(words[0])
     given = parsed(verb, words[1:])
     registry = session.get_registry()
-    called = Echo(registry, here)
+    body = contextlib.nullcontext() if cell is None else capture.cell(cell)
+    with body, _one_line_warnings():
+        text, result = _answer(magics, here, registry, verb, given)
+    if text and not written.endswith(";"):
+        magics.shell.display_pub.publish({"text/plain": text})
+    return result
+
+
+def _answer(
+    magics: Any, here: Here, registry: Registry, verb: Verb, given: argparse.Namespace, name: str = "registry"
+) -> tuple[str, Any]:
+    """Call a verb; return the line below a change, with its Python, and the result as it is shown."""
+    called = Echo(registry, here, name)
     if "yes" in given and not magics.confirm:
         given.yes = True
-    body = contextlib.nullcontext() if cell is None else capture.cell(cell)
-    with body, _one_line_warnings(), recorded() as events:
+    with recorded() as events:
         result = verb.action(here, cast("Registry", called), given)
-    result = registry if result is called else result
-    if verb.changes and magics.echo and not written.endswith(";") and called.lines:
+    result, text = registry if result is called else result, ""
+    if verb.changes and magics.echo and called.lines:
         twin = same_bytes(cast("Any", result)) if verb.name == "register" else ""
         python = visible(masked("; ".join(called.lines))[0])
         text = "   ".join(filter(None, [_outcome(registry, verb, given, events), twin, python]))
-        magics.shell.display_pub.publish({"text/plain": text})
     if isinstance(result, Listing) and not isinstance(result, Diff) and not result:
         result = Listing(empty=remedies.in_a_line(result.empty))
-    return result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
+    return text, result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
+
+
+# -- several lines -----------------------------------------------------------------------------------------------------
+
+#: Verbs that cannot be part of a batch, and why.
+_ALONE = {
+    "atomically": "one batch is not part of another",
+    "panel": "it stays when the cell ends",
+    "use": "it chooses another registry",
+}
+
+
+def _atomically(magics: Any, words: Sequence[str], cell: str, here: Here, *, silent: bool) -> None:
+    """Run the lines of a cell in one commit, and show their answers after it.
+
+    All lines are read, and their values filled in, before the first one runs: while they run, other writers wait.
+    """
+    because = parsed(VERBS["atomically"], [here.expanded(word) for word in words]).because
+    lines = [(number, line) for number, text in enumerate(cell.split("\n"), start=2) if (line := _plain(text))]
+    if not lines:
+        raise UsageError("%%registry atomically runs the lines of its cell, and there are none; write a verb in each")
+    steps = []
+    for number, line in lines:
+        with _in_line(number, line, here):
+            steps.append((number, line, *_read(magics, line, here)))
+    answers = list[tuple[str, tuple[Any, Any]]]()
+    with _one_line_warnings(), session.get_registry().atomically(because=because) as batch:
+        for number, line, verb, given in steps:
+            with _in_line(number, line, here):
+                text, result = _answer(magics, here, batch, verb, given, "batch")
+                # Now, because some results read the batch when they are shown.
+                shown_as = magics.shell.display_formatter.format(result) if result is not None else ({}, {})
+                if not line.endswith(";"):
+                    answers.append((text, shown_as))
+    if silent:
+        return
+    if magics.echo:
+        python = f"with registry.atomically({f'because={str(because)!r}' if because else ''}) as batch:"
+        answers.insert(0, (f"One commit   {visible(masked(python)[0])}", ({}, {})))
+    for text, (data, metadata) in answers:
+        if text:
+            magics.shell.display_pub.publish({"text/plain": text})
+        if data:
+            magics.shell.display_pub.publish(data, metadata=metadata)
+
+
+def _plain(text: str) -> str:
+    """Return a line of a cell without the magic before it, and nothing of a comment."""
+    text = re.sub(r"^%registry\s+", "", text.strip())
+    return "" if text.startswith("#") else text
+
+
+def _read(magics: Any, line: str, here: Here) -> tuple[Verb, argparse.Namespace]:
+    """Parse a line of a batch; refuse what cannot be part of one."""
+    words = _split(line.removesuffix(";"))
+    verb = _known(words[0]) if words else None
+    if verb is None:
+        raise Misread("a verb is missing")
+    given = parsed(verb, [here.expanded(word) for word in words[1:]])
+    asks = vars(given)
+    why = _ALONE.get(verb.name, "")
+    if asks.get("signer"):
+        why = "a signer whom your keys know is not forgotten"
+    elif asks.get("repair"):
+        why = "removed files do not come back"
+    elif magics.confirm and not asks.get("yes", True):
+        raise UsageError(f"{verb.name} asks first, while all writers wait; add --yes")
+    if why:
+        raise UsageError(f"{verb.name} cannot be part of a batch, since {why}; write it in a cell of its own")
+    return verb, given
+
+
+@contextlib.contextmanager
+def _in_line(number: int, line: str, here: Here) -> Iterator[None]:
+    """Say in which line of a cell an error was raised, and that all were undone."""
+    place = f"line {number}, {visible(masked(line)[0])}"
+    try:
+        with _worded(line, here, f"{place}: ", "; nothing was changed"):
+            yield
+    except (UsageError, RegistryError):
+        raise
+    except Exception as error:
+        error.add_note(f"{place}; nothing was changed")
+        raise
 
 
 def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
     """Run a cell after its line was parsed; ``$name`` and ``{expression}`` are filled in after it ran."""
     if words[:1] != ["register"]:
-        raise UsageError("%%registry runs a cell and registers what it made: %%registry register model as Iris")
+        raise UsageError(
+            "%%registry runs a cell and registers what it made: %%registry register model as Iris; "
+            "%%registry atomically runs its lines in one commit"
+        )
     parsed(VERBS["register"], words[1:])
     if _awaits(shell, cell):
         raise UsageError("%%registry cannot run a cell that awaits; run it by itself, then %registry register …")

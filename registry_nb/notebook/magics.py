@@ -22,6 +22,10 @@ from traitlets import Bool, Enum, Int, Unicode, observe
 
 _LINE = re.compile(r"^\s*(?:[\w.,\s]+=\s*)?%{1,2}registry\s+(.*)$", re.DOTALL)
 
+#: A cell whose lines are lines of the registry, and such a line.
+_TOGETHER = re.compile(r"\s*%%registry\s+atomically\b")
+_BODY = re.compile(r"\s*([^\s#%].*|)$", re.DOTALL)
+
 
 @magics_class
 class RegistryMagics(Magics):
@@ -58,7 +62,8 @@ class RegistryMagics(Magics):
     @context_matcher(identifier="registry_nb")  # type: ignore[untyped-decorator,unused-ignore]
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
         """Complete verbs, options, models, versions, stages and variables after ``%registry``."""
-        line = _LINE.match(context.line_with_cursor[: context.cursor_position])
+        before = context.line_with_cursor[: context.cursor_position]
+        line = _LINE.match(before) or (_BODY.match(before) if _TOGETHER.match(context.full_text) else None)
         if line is None:
             return {"completions": []}
         from registry_nb.notebook.completion import completed

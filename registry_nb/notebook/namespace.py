@@ -182,9 +182,10 @@ def _unquoted(word: str) -> str:
 class Echo:
     """A registry that records the method calls of a verb as lines of Python."""
 
-    def __init__(self, registry: Registry, here: Here) -> None:
+    def __init__(self, registry: Registry, here: Here, name: str = "registry") -> None:
         self._registry = registry
         self._here = here
+        self._name = name
         self.lines: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -195,7 +196,7 @@ class Echo:
         @functools.wraps(member)
         def called(*given: Any, **named: Any) -> Any:
             result = member(*map(_plain, given), **{key: _plain(value) for key, value in named.items()})
-            self.lines.append(f"registry.{name}({', '.join(self._written(member, given, named))})")
+            self.lines.append(f"{self._name}.{name}({', '.join(self._written(member, given, named))})")
             return result
 
         return called

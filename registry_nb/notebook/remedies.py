@@ -134,9 +134,9 @@ def next_step(error: Exception, verb: Verb | None) -> str:
         case errors.NothingToRollBack():
             return f"`%registry stage {quoted(error.name)} VERSION {error.stage}` moves another one there"
         case errors.BadFilter() | errors.BadName() | errors.BadVersion() | errors.BadURI() | errors.UnknownStage():
-            return f"an example: `%registry {verb.example}`" if verb else ""
+            return f"an example: `{verb.magic} {verb.example}`" if verb else ""
     is_argument = isinstance(error, Misread) or type(error) is errors.Invalid
-    return f"an example: `%registry {verb.example}`" if is_argument and verb else ""
+    return f"an example: `{verb.magic} {verb.example}`" if is_argument and verb else ""
 
 
 def listed(nouns: Sequence[str]) -> str:

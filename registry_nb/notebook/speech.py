@@ -42,6 +42,7 @@ TYPED = {
     "promote": "deploy release prod production serve ship golive",
     "stage": "move transition transition_model_version_stage set-stage staging",
     "archive": "demote retire deprecate hide",
+    "atomically": "atomic batch together transaction begin",
     "rollback": "undo revert restore previous back reset",
     "describe": "note comment document description annotate update_registered_model update_model_version",
     "tag": "label mark set_tag settag set_registered_model_tag set_model_version_tag",
@@ -267,6 +268,7 @@ def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
     if not re.search(r"['\"(]", text):
         text = re.sub(r"\s*(?:[,;]|&+)\s*", " and ", re.sub(r"\s*\|+\s*", " or ", text))
     text = re.sub(r"\s*(==|>=|<=|!=|<>|=|>|<)\s*", lambda sign: f" {_SIGNS.get(sign[1], sign[1])} ", text).strip()
+    text = re.sub(_BETWEEN, r"\1 >= \2 and \1 <= \3", text)
     if null := re.fullmatch(r"(?i)([\w.]+) (is (?:not )?null)", text):
         return f"{prefixes.get(null[1], null[1])} {null[2].upper()}"
     found = [*_COMPARED.finditer(text)]
@@ -276,6 +278,8 @@ def filter_of(text: str, prefixes: Mapping[str, str]) -> str:
 
 
 _SIGNS = {"==": "=", "<>": "!="}
+#: A range of SQL, which filters write as two comparisons.
+_BETWEEN = re.compile(r"(?i)([\w.]+) between ('[^']*'|\"[^\"]*\"|\S+) (?:and|to) ('[^']*'|\"[^\"]*\"|\S+)")
 
 
 def _comparison(found: re.Match[str], prefixes: Mapping[str, str]) -> str:

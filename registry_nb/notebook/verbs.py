@@ -35,7 +35,7 @@ def overview() -> Page:
 
 def page(verb: Verb) -> Page:
     """Explain one verb: its syntax, and the meaning of each word."""
-    written = [f"%registry {verb.name}"]
+    written = [f"{verb.magic} {verb.name}"]
     rows = []
     for names, options in verb.arguments:
         word = options.get("metavar", "")
@@ -47,12 +47,12 @@ def page(verb: Verb) -> Page:
         if "help" in options:
             rows.append((Cell(word, kind="code"), Cell(options["help"])))
     facts = [("does", Cell(verb.summary)), ("written", Cell(" ".join(written), kind="code")), ("example", _line(verb))]
-    sheet = Sheet(f"%registry {verb.name}", facts=facts, head=("word", "means"), rows=rows)
+    sheet = Sheet(f"{verb.magic} {verb.name}", facts=facts, head=("word", "means"), rows=rows)
     return Page(rendered(sheet), sheet)
 
 
 def _line(verb: Verb) -> Cell:
-    return Cell(f"%registry {verb.example}", kind="code")
+    return Cell(f"{verb.magic} {verb.example}", kind="code")
 
 
 _TITLE = "%registry VERB …: the model registry, in the notebook"

@@ -16,13 +16,16 @@ from registry_nb.domain import lifecycle
 from registry_nb.domain.records import ModelVersion
 from registry_nb.domain.validation import checked_name, checked_tags, checked_text
 from registry_nb.errors import Invalid
-from registry_nb.operations import integrity, registering, resolve
+from registry_nb.operations import batch, integrity, registering, resolve
 from registry_nb.trust import keys, places
 from registry_nb.trust.places import TrustedRegistry
 from registry_nb.trust.seals import Origin, Sealer, checked_digest, chosen_signer, origin, signers
 
 if TYPE_CHECKING:
     from registry_nb.packaging.loading import Inspection, LoadedModel
+
+#: Why a batch cannot undo it.
+_KEPT = "that is kept with your keys, which a batch does not undo"
 
 
 def load(context: Context, uri: str, *, verify: str | None = None, trust: str | None = None) -> LoadedModel:
@@ -90,7 +93,11 @@ def trust(context: Context, uri: str, *, signer: str | None = None, because: str
         If the bytes are not what was registered.
     Untrusted
         If that signer did not sign it.
+    Refused
+        If it is a signer's, inside a batch.
     """
+    if signer is not None:
+        batch.refuse_inside(context, "trust(signer=…)", _KEPT)
     stamp, record = context.stamp(because), resolve.version_of(context.store, uri)
     sealer = Sealer(record)
     integrity.verify(context.artifacts, record)
@@ -124,6 +131,8 @@ def trust_all(context: Context, *, because: str) -> TrustedRegistry:
         If there is no reason, no registry yet, or its adapter has no folder.
     StorageError
         If the decision cannot be kept.
+    Refused
+        Inside a batch.
 
     Examples
     --------
@@ -135,6 +144,7 @@ def trust_all(context: Context, *, because: str) -> TrustedRegistry:
     'only our team can write it'
     >>> registry.distrust_all()
     """
+    batch.refuse_inside(context, "trust_all()", _KEPT)
     folder = _folder(context)
     if not context.store.exists:
         raise Invalid(f"there is no registry in {context.uri}, so that there is nothing to trust; look at the path")
@@ -150,12 +160,15 @@ def distrust_all(context: Context) -> None:
         If this registry is not trusted as a whole.
     StorageError
         If the decision cannot be kept.
+    Refused
+        Inside a batch.
 
     Warns
     -----
     RegistryWarning
         If ``$REGISTRY_NB_TRUST`` still names it.
     """
+    batch.refuse_inside(context, "distrust_all()", _KEPT)
     places.distrust(_folder(context))
 
 

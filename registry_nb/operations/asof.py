@@ -80,7 +80,7 @@ def at(context: C, when: datetime | str) -> C:
         then = min(then, store.moment)
         store, artifacts = store.present, artifacts.present
     past = Past(store, artifacts, then)
-    return context.over(past, past.bytes, then)
+    return context.over(past, past.bytes, at=then)
 
 
 def timeline(context: Context, name: str, stage: Stage | str | None = None) -> Listing[Stint]:

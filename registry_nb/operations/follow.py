@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from registry_nb.context import Context
 from registry_nb.domain.records import ModelVersion
 from registry_nb.errors import Invalid, Refused, RegistryWarning, pass_signals, printable, warn
-from registry_nb.operations import integrity, resolve
+from registry_nb.operations import batch, integrity, resolve
 from registry_nb.showing import Shown
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def follow(context: Context, uri: str, *, verify: str | None = None) -> Followin
     NotFound, Corrupted, Untrusted, LibraryMissing
         As `load`, of the first version.
     Refused
-        If that one does not predict as it did when it was registered: no other one serves yet.
+        If that one does not predict as it did when it was registered: no other one serves yet. Inside a batch.
     Invalid
         If the URI is a run's, which never means another model; or if its behaviour shall be verified, and no probe
         rows were kept.
@@ -68,6 +68,7 @@ def follow(context: Context, uri: str, *, verify: str | None = None) -> Followin
     ([1], [2])
     """
     integrity.check_argument(verify, "follow")
+    batch.refuse_inside(context, "follow()", "what is pending may never be there to serve")
     return Following(context, uri, verify)
 
 
@@ -183,6 +184,8 @@ class Following(Shown):
             self._warn(serving[0], error, "the registry cannot be read")
             return serving
         if revision == self._seen and began < self._retry_at:
+            return serving
+        if batch.is_open(self._context.store):  # what this thread would read may never be committed
             return serving
         loading = self._loading.setdefault(os.getpid(), threading.Lock())
         if not loading.acquire(blocking=False):

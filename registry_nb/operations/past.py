@@ -31,6 +31,7 @@ from registry_nb.domain.records import (
 )
 from registry_nb.domain.records import changed as with_fields
 from registry_nb.errors import ModelNotFound, shown
+from registry_nb.operations import batch
 from registry_nb.operations.past_artifacts import PastArtifacts, local_text, refuse
 from registry_nb.stores import Artifacts, Crowd, News, Store, Transaction, Used, bulk, used
 
@@ -283,10 +284,12 @@ class Past:
 
     def _read(self, name: str) -> dict[str, HistoryIndex]:
         """Return the histories that were read, by their names now, among them this one, or with an empty name all."""
-        kept = _kept.pop(self.present, None) or _Kept()
+        pending = batch.is_open(self.present)  # what may never be committed is not kept
+        kept = (None if pending else _kept.pop(self.present, None)) or _Kept()
         kept.catch_up(self.present)
         kept.read(self.present, name)
-        _kept[self.present] = kept
+        if not pending:
+            _kept[self.present] = kept
         return dict(kept.indexes)  # another thread may add to it
 
     def _indexes(self, first: str = "") -> Iterator[_Found]:
@@ -357,7 +360,7 @@ class Past:
         """Return versions of models, given by their names then, as they were."""
         asked = [(name, found, list(numbers)) for name, found, numbers in wanted]
         keys = [(now, number) for _, (_, now, _), numbers in asked for number in numbers]
-        if len(keys) == 1:  # which is quicker, and mostly remembered
+        if len(keys) < 2:  # which is quicker, and mostly remembered
             records = {key: one for key in keys if (one := self.present.version(*key)) is not None}
         else:
             records = {(one.name, one.version): one for one in self.present.picked(keys)}

@@ -83,6 +83,12 @@ class Evaluation(Shown):
         """Whether every rule passed."""
         return all(row.verdict == PASSED for row in self.rows)
 
+    @property
+    def lacks_approval(self) -> bool:
+        """Whether a rule that did not pass is about approvals, so that asking for one helps."""
+        unmet = [rules.understood(row.rule) for row in self.rows if row.verdict != PASSED]
+        return any(rule is not None and rule.kind == "approved_by" for rule in unmet)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, as the history keeps it."""
         return {"ok": self.ok, "rows": [[row.rule, row.found, row.verdict] for row in self.rows]}
@@ -376,16 +382,19 @@ def _probe_passes(context: Context, record: ModelVersion) -> Judgement:
 def _check(context: Context, record: ModelVersion, name: str, digest: str) -> Judgement:
     function = rules.KNOWN.get(name)
     if function is None:
-        return f"the function {shown(name)} is not known in this process: rules.check({name}) makes it so", UNKNOWN
+        return (
+            f"the function {shown(name)} is not registered in this process; rules.check({name}) registers it",
+            UNKNOWN,
+        )
     if rules.source_digest(function) != digest:
-        return f"the function {shown(name)} is another one than when the policy was set", FAILED
+        return f"the function {shown(name)} has changed since the policy was set", FAILED
     try:
         said = function(record, context)
         said = said.item() if getattr(said, "shape", None) == () else said  # NumPy has a True of its own
     except Exception as error:  # noqa: BLE001  # whatever a function of the user may raise: it does not pass
         pass_signals(error)
         return sentence_of(error), FAILED
-    return ("" if said is True else "it said no" if said is False else shown(said)), _verdict(said is True)
+    return ("" if said is True else "it returned False" if said is False else shown(said)), _verdict(said is True)
 
 
 _QUICK: Mapping[str, Any] = {

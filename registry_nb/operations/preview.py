@@ -65,12 +65,14 @@ def _going_to(do: str, change: Change, record: ModelVersion, target: Stage, besi
     if target is Stage.NONE:
         return f"{record.version} leaves {record.stage}, and is in no stage then"
     archived = [str(other.version) for other in change.versions if other.version != record.version]
-    goes = "is archived" if target is Stage.ARCHIVED else "goes back to" if do == "rollback" else "goes to"
-    parts = [f"{record.version} {goes}" + ("" if target is Stage.ARCHIVED else f" {target}")]
+    left = record.stage if record.stage in SERVING and record.stage is not target else ""
+    if target is Stage.ARCHIVED:
+        parts = [f"{record.version} is archived" + (f", and leaves {left}" if left else "")]
+    else:
+        goes = "goes back" if do == "rollback" else "goes"
+        parts = [f"{record.version} {goes}{f' from {left}' if left else ''} to {target}"]
     if archived:
         parts.append(f"{listed(archived)} {'is' if len(archived) == 1 else 'are'} archived")
     if beside and target in SERVING:
         parts.append(f"beside {listed(map(str, beside))}, which {'stays' if len(beside) == 1 else 'stay'} there")
-    if record.stage in SERVING and record.stage is not target:
-        parts.append(f"and leaves {record.stage}")
     return ", ".join(parts)

@@ -54,7 +54,7 @@ def models(
     """List registered models, by name unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "model")
-    found = [model for model in store.models(chosen) if chosen.matches(model)]
+    found = store.consistent(lambda: [model for model in store.models(chosen) if chosen.matches(model)])
     found = ordered(found, order_by, "model")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_models(store, filter))
 
@@ -81,9 +81,13 @@ def versions(
     stage = chosen.equals.get("stage") or chosen.equals.get("current_stage")
     only, most = None if stage is None else Stage(stage), checked_limit(limit)
     keys = (order_by,) if isinstance(order_by, str) else tuple(order_by)
-    with bulk.paused():
+
+    def fitting() -> list[ModelVersion]:
         every = store.versions(of, stage=only, where=chosen, order_by=keys, limit=most)
-        found = [version for version in every if chosen.matches(version)]
+        return [version for version in every if chosen.matches(version)]
+
+    with bulk.paused():
+        found = store.consistent(fitting)  # of what was committed at once over several models, all or nothing
     found = ordered(found, keys, "version")[:most]
     return Listing(found, empty="" if found else _no_versions(store, name, filter))
 
@@ -130,10 +134,14 @@ def history(
         if next(store.events(name, limit=1), None) is None:
             resolve.known(store, name)
     hint = keep if first is None and last is None else None
-    with bulk.paused():
+
+    def newest() -> list[Event]:
         events = store.events(name, newest_first=True, limit=hint)
         fitting = (e for e in events if (first is None or e.at >= first) and (last is None or e.at <= last))
-        found = list(islice(fitting, keep))[::-1]
+        return list(islice(fitting, keep))
+
+    with bulk.paused():
+        found = store.consistent(newest)[::-1]
     return Listing(found, empty="" if found else _no_events(store, name))
 
 

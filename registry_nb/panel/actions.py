@@ -402,4 +402,4 @@ def _float(key: str, text: Any) -> float:
     try:
         return float(text)
     except (ValueError, TypeError):
-        raise Invalid(f"metric {shown(key)} is a number, not {shown(text)}") from None
+        raise Invalid(f"metric {shown(key)} must be a number, not {shown(text)}") from None

@@ -110,7 +110,8 @@ def checklist(context: Context, model: str, version: int, stage: Stage) -> Json:
     """Evaluate a version against the policy of a stage, for the dialog that promotes it."""
     evaluation = policies.evaluate(context, model, version, stage)
     open_ = open_requests(context.store, queries.version(context, model, version))
-    return {**_rows(evaluation), "asked": [brief(one.by) for one in open_ if one.stage is stage]}
+    asked = [brief(one.by) for one in open_ if one.stage is stage]
+    return {**_rows(evaluation), "lacks_approval": evaluation.lacks_approval, "asked": asked}
 
 
 def _rows(evaluation: Evaluation) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_nb.context import Context
+from registry_nb.operations import batch
 
 if TYPE_CHECKING:
     from registry_nb.panel.widget import RegistryPanel
@@ -16,7 +17,13 @@ def panel(context: Context, name: str | None = None) -> RegistryPanel:
     Parameters
     ----------
     name : str, optional
+
+    Raises
+    ------
+    Refused
+        Inside a batch.
     """
+    batch.refuse_inside(context, "the panel", "it stays when the batch ends")
     from registry_nb.panel.widget import RegistryPanel
 
     return RegistryPanel(context, name)

@@ -169,7 +169,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 "models": has.get("models") != self._revision,
                 "versions": bool(self._opened) and not (same_model and has.get("versions") == self._revision),
             }
-            if names := [name for name, is_late in late.items() if is_late]:
+            if names := list(filter(late.get, late)):  # no comprehension where a lock is held: `journal._documents`
                 self.send_state([*names, "model"])
 
     def _on_check(self, problems: Iterable[str]) -> None:

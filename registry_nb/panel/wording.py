@@ -23,9 +23,10 @@ def message_for(error: BaseException) -> str:
         case PolicyFailed():
             unmet = listed(f"{row.rule} ({row.found or row.verdict})" for row in error.evaluation.rows
                            if row.verdict != "passed")  # fmt: skip
+            ask = "Ask for approval, or override" if error.evaluation.lacks_approval else "Override"
             return (
                 f"Version {error.version} of {error.name} does not meet the policy for {error.stage}: {unmet}. "
-                "Ask for approval, or override the policy and say why."
+                f"{ask} the policy and say why."
             )
         case Invalid() if getattr(error, "missing", "") == "because":
             return "Give a reason for overriding the policy."

@@ -56,26 +56,26 @@ def captured(model: Any, data: Any = None) -> dict[str, Any]:
     variable depends on, ``count`` and ``source`` each), ``slice_is`` (how they were found), ``git`` (``commit``,
     ``branch``, ``dirty``, ``remote``), ``data`` (see `fingerprint`).
     """
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     shell = _shell()
     if shell is not None:
         git_status = _safely(_start_git)
-        found |= _safely(lambda: _cells(shell, model)) or {}
-        found |= _safely(lambda: _notebook(shell)) or {}
+        facts |= _safely(lambda: _cells(shell, model)) or {}
+        facts |= _safely(lambda: _notebook(shell)) or {}
         if git_status and (git := _safely(lambda: _read_git(*git_status))):
-            found["git"] = git
-    if kinds := found.pop("secrets", ()):
+            facts["git"] = git
+    if kinds := facts.pop("secrets", ()):
         warn(
             SecretFound,
             f"the cells that made the model hold what looks like {', '.join(kinds)}; it is masked in the record",
         )
     if data is not None:
         try:
-            found["data"] = fingerprint(data)
+            facts["data"] = fingerprint(data)
         except Exception as error:  # noqa: BLE001  # whatever a library raises for its own data
             pass_signals(error)
-            found["data"] = {"problem": sentence_of(error, 200)}
-    return found
+            facts["data"] = {"problem": sentence_of(error, 200)}
+    return facts
 
 
 def _safely(what: Callable[[], T]) -> T | None:
@@ -114,16 +114,16 @@ def _cells(shell: Any, model: Any) -> dict[str, Any]:
     places = slicing.needed(earlier, wanted, failed)
     sources = [written[first + place] for place in places]
     kept, cut, kinds = _bounded([*sources, now])
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "slice": [{"count": first + place, "source": text} for place, text in zip(places, kept[:-1], strict=True)],
         "slice_is": _BEST_EFFORT + (", cut" if cut else ""),
         "secrets": kinds,
     }
     if now:
-        found |= {"execution_count": count, "cell": kept[-1]}
+        facts |= {"execution_count": count, "cell": kept[-1]}
         cell_id = request.get("metadata", {}).get("cellId")
-        found |= {"cell_id": _readable(cell_id)[:100]} if isinstance(cell_id, str) else {}
-    return found
+        facts |= {"cell_id": _readable(cell_id)[:100]} if isinstance(cell_id, str) else {}
+    return facts
 
 
 def _bounded(sources: Sequence[str]) -> tuple[list[str], bool, tuple[str, ...]]:
@@ -131,8 +131,8 @@ def _bounded(sources: Sequence[str]) -> tuple[list[str], bool, tuple[str, ...]]:
     kept, left, cut = [], _MOST, False
     kinds: set[str] = set()
     for text in reversed(sources):
-        clean, found = masked(_readable(text[: _MOST_OF_ONE + _BEYOND]))
-        kinds.update(found)
+        clean, masked_kinds = masked(_readable(text[: _MOST_OF_ONE + _BEYOND]))
+        kinds.update(masked_kinds)
         # The last characters may be half of a secret, which is not recognised.
         whole = len(clean) if len(text) <= _MOST_OF_ONE + _BEYOND else max(0, len(clean) - _BEYOND)
         short = clean[: min(_MOST_OF_ONE, left, whole)]
@@ -183,7 +183,7 @@ def _start_git() -> tuple[str, subprocess.Popen[bytes] | None, float] | None:
 
 
 def _read_git(here: str, running: subprocess.Popen[bytes] | None, until: float) -> dict[str, Any]:
-    found = _safely(lambda: _git(os.path.join(here, ".git"))) or {}
+    facts = _safely(lambda: _git(os.path.join(here, ".git"))) or {}
     if running is not None:
         with running:
             try:
@@ -191,8 +191,8 @@ def _read_git(here: str, running: subprocess.Popen[bytes] | None, until: float) 
             except subprocess.TimeoutExpired:  # a very large repository
                 running.kill()
             else:
-                found |= {"dirty": bool(answer.strip())} if found and running.returncode == 0 else {}
-    return found
+                facts |= {"dirty": bool(answer.strip())} if facts and running.returncode == 0 else {}
+    return facts
 
 
 def _git(folder: str) -> dict[str, Any]:
@@ -207,13 +207,13 @@ def _git(folder: str) -> dict[str, Any]:
         head = _read(os.path.join(common, ref)) or (packed[1] if packed else "")
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head):
         return {}
-    found = {"commit": head}
+    facts = {"commit": head}
     if ref:
-        found["branch"] = _readable(ref.removeprefix("refs/heads/"))[:200]
+        facts["branch"] = _readable(ref.removeprefix("refs/heads/"))[:200]
     remote = _ORIGIN.search(_read(os.path.join(common, "config")))
     if remote:
-        found["remote"] = masked(re.sub(r"://.*@", "://", _readable(remote[1]).partition("?")[0]))[0][:500]
-    return found
+        facts["remote"] = masked(re.sub(r"://.*@", "://", _readable(remote[1]).partition("?")[0]))[0][:500]
+    return facts
 
 
 def _read(path: str) -> str:

@@ -26,8 +26,8 @@ def fingerprint(data: Any) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = fingerprint({"a": [1, 2], "b": ["x", "y"]})
-    >>> found["rows"], found["names"], found == fingerprint({"b": ["x", "y"], "a": [1, 2]})
+    >>> facts = fingerprint({"a": [1, 2], "b": ["x", "y"]})
+    >>> facts["rows"], facts["names"], facts == fingerprint({"b": ["x", "y"], "a": [1, 2]})
     (2, ['a', 'b'], False)
     """
     several = data.values() if isinstance(data, Mapping) else data if isinstance(data, tuple) else ()
@@ -43,10 +43,10 @@ def fingerprint(data: Any) -> dict[str, Any]:
 
 
 def _of_several(names: list[Any], parts: list[Any]) -> dict[str, Any]:
-    found = [fingerprint(part) for part in parts]
-    digest = hashlib.sha256(repr([(name, part["sha256"]) for name, part in zip(names, found, strict=True)]).encode())
-    sampled = 2 if any("sampled" in part for part in found) else 1
-    return _facts(digest, found[0]["rows"], sampled, names=[_readable(name) for name in names[:_NAMED]])
+    prints = [fingerprint(part) for part in parts]
+    digest = hashlib.sha256(repr([(name, part["sha256"]) for name, part in zip(names, prints, strict=True)]).encode())
+    sampled = 2 if any("sampled" in part for part in prints) else 1
+    return _facts(digest, prints[0]["rows"], sampled, names=[_readable(name) for name in names[:_NAMED]])
 
 
 def _of_sparse(data: Any) -> dict[str, Any]:

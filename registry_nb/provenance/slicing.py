@@ -77,15 +77,15 @@ def needed(cells: Sequence[str], names: Iterable[str], failed: Collection[int] =
     same, calls = _shared(every), _used_by_functions(every)
     live: set[str] = set()
     _revive(live, names, calls)
-    found = []
+    needed_places = []
     for place in reversed(range(len(cells))):
         effects = read[place]
         if live and any(effect.anything or effect.binds & live or _reaches(effect, live, same) for effect in effects):
-            found.append(place)
+            needed_places.append(place)
             if any(effect.reads_anything for effect in effects):
-                return (*range(place), *reversed(found))
+                return (*range(place), *reversed(needed_places))
             _step_back(live, effects, calls, certain=place not in failed)
-    return tuple(reversed(found))
+    return tuple(reversed(needed_places))
 
 
 def used(cell: str) -> set[str]:
@@ -127,12 +127,12 @@ def _shared(effects: Iterable[_Effect]) -> dict[str, set[str]]:
 
 def _used_by_functions(effects: Iterable[_Effect]) -> dict[str, set[str]]:
     """Return the names that the functions behind a name use: they are looked up when it is called."""
-    found: dict[str, set[str]] = {}
+    used_by: dict[str, set[str]] = {}
     for effect in effects:
-        later = effect.later.union(*(found[name] for name in effect.shares & found.keys()))  # `g = f`
+        later = effect.later.union(*(used_by[name] for name in effect.shares & used_by.keys()))  # `g = f`
         for name in effect.binds | effect.changes if later else ():
-            found.setdefault(name, set()).update(later)
-    return found
+            used_by.setdefault(name, set()).update(later)
+    return used_by
 
 
 def _reaches(effect: _Effect, live: set[str], same: dict[str, set[str]]) -> bool:
@@ -146,12 +146,12 @@ _read: dict[tuple[str, frozenset[str]], Sequence[_Effect]] = {}
 def _effects(cell: str, looking: frozenset[str]) -> Sequence[_Effect]:
     if len(cell) > _LONGEST:
         return _by_words(cell)
-    found = _read.get((cell, looking))
-    if found is None:
+    effects = _read.get((cell, looking))
+    if effects is None:
         if len(_read) >= _REMEMBERED:
             _read.clear()
-        found = _read[cell, looking] = list(_parsed(cell, looking))
-    return found
+        effects = _read[cell, looking] = list(_parsed(cell, looking))
+    return effects
 
 
 def _parsed(cell: str, looking: frozenset[str]) -> Iterator[_Effect]:

@@ -46,9 +46,11 @@ def _open_postgres(uri: str) -> tuple[Store, Artifacts]:
         remedy = "pip install 'registry-nb[postgres]'"
         text = f"a registry in PostgreSQL needs psycopg, which is not installed here; {remedy}"
         raise LibraryMissing(text, library="psycopg", remedy=remedy) from error
+    from registry_nb.stores.objects import open_artifacts
+
     place = _place(address.artifacts)
     store = PostgresStore(replace(address, artifacts=place))
-    return store, _open_artifacts(place or store.artifacts)
+    return store, open_artifacts(place or store.artifacts)
 
 
 def _place(artifacts: str) -> str:
@@ -59,11 +61,3 @@ def _place(artifacts: str) -> str:
         return ""
     is_folder = "://" not in artifacts or artifacts.lower().startswith("file:")
     return local_path(artifacts) if is_folder else artifacts.rstrip("/")
-
-
-def _open_artifacts(place: str) -> Artifacts:
-    """Open the bytes of a registry whose records are in a database: the one place that chooses."""
-    from registry_nb.stores.folder import Folder
-    from registry_nb.stores.local import local_path
-
-    return Folder(local_path(place))

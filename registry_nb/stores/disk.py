@@ -21,6 +21,8 @@ except ImportError:  # Windows
 
 #: The prefix of drafts, by which the files of a killed writer are recognised.
 DRAFT = ".draft-"
+#: The end of the name of a file's index.
+INDEX = ".index"
 
 #: File systems whose locks, caches or renames guarantee less than a local disk's (Linux's names).
 _NETWORK = {
@@ -115,10 +117,11 @@ def make_folder(path: str) -> None:
 
 
 @contextmanager
-def draft(target: str) -> Iterator[IO[bytes]]:
+def draft(target: str, *, like: str | None = None, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file that appears whole or not at all: draft, fsync, rename, fsync of the folder.
 
-    A replaced file's mode and group are kept, so that a folder that a group shares stays shared.
+    A replaced file's mode and group are kept, or another file's are taken, so that a folder that a group shares stays
+    shared. A file that is not `durable` may be gone or torn after a power failure.
     """
     folder, name = os.path.split(target)
     path = os.path.join(folder, f"{DRAFT}{uuid.uuid4().hex}-{name}")
@@ -126,25 +129,30 @@ def draft(target: str) -> Iterator[IO[bytes]]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(fd, "wb", buffering=1 << 20) as file:
-            _share_like(file.fileno(), target)
+            _share_like(file.fileno(), like or target)
             yield file
             file.flush()
-            sync(file.fileno())
+            if durable:
+                sync(file.fileno())
         os.replace(path, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(path)
         raise
-    sync_folder(folder)
+    if durable:
+        sync_folder(folder)
 
 
 def remove_drafts(target: str) -> None:
-    """Remove the drafts of a file that killed writers left; only the holder of the writers' lock may call it."""
+    """Remove the drafts of a file that killed writers left; only the holder of the writers' lock may call it.
+
+    The draft of an index goes, too, although another process may be writing it without the lock: it then goes without.
+    """
     folder, name = os.path.split(target)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             drafted = entry.name[len(DRAFT) + 32 :] if entry.name.startswith(DRAFT) else ""
-            if drafted == f"-{name}" or drafted.startswith(f"-{name}.damaged-"):
+            if drafted in {f"-{name}", f"-{name}{INDEX}"} or drafted.startswith(f"-{name}.damaged-"):
                 with suppress(OSError):
                     os.unlink(entry.path)
 

@@ -162,7 +162,7 @@ class Folder:
         try:
             status = os.lstat(path)
             due = datetime.fromtimestamp(status.st_mtime, UTC) + GRACE
-            if _is_digest(name):  # other files in the folder are not ours
+            if is_digest(name):  # other files in the folder are not ours
                 digest = f"sha256:{name}"
                 return None if digest in used else Orphan(digest, status.st_size, due)
             if not name.startswith(disk.DRAFT):
@@ -176,10 +176,13 @@ class Folder:
     def reclaim(self, used: set[str], older_than: timedelta = GRACE) -> list[Orphan]:
         """Remove bytes that were unused for so long, and what killed writers left."""
         if older_than >= GRACE or self._is_strict():
-            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, max(older_than, GRACE))]
+            return self._reclaim(used, max(older_than, GRACE))
         with private.alone_in(self.path) as alone:
-            least = older_than if alone else GRACE
-            return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, least)]
+            return self._reclaim(used, older_than if alone else GRACE)
+
+    def _reclaim(self, used: set[str], least: timedelta) -> list[Orphan]:
+        """Remove what is that old; not in the block above, for the reason that `journal._documents` gives."""
+        return [orphan for orphan in self.orphans(used) if self._reclaimed(orphan, least)]
 
     def _reclaimed(self, orphan: Orphan, older_than: timedelta) -> bool:
         path = self._entry(orphan.name)
@@ -207,7 +210,7 @@ class Folder:
 
     def _path(self, file: File) -> str:
         digest = file.digest.removeprefix("sha256:")
-        if not _is_digest(digest):  # nothing else becomes a path
+        if not is_digest(digest):  # nothing else becomes a path
             raise self._corrupted(file, f"its record has the digest {file.digest!r}, which is not a SHA-256")
         return os.path.join(self.path, digest)
 
@@ -236,6 +239,10 @@ class Folder:
             disk.sync_folder(self.path)
             return True
         return False
+
+    def keep(self, draft: str, file: File) -> None:
+        """Take a draft, from `drafting`, that the caller has verified."""
+        self._settle(draft, file)
 
     def _settle(self, stored: str, file: File) -> None:
         """Sync a draft, and give it its name."""
@@ -324,7 +331,8 @@ class Folder:
         return Corrupted(path=path, position=None, reason=reason, remedy=remedy, digest=file.digest)
 
 
-def _is_digest(name: str) -> bool:
+def is_digest(name: str) -> bool:
+    """Whether a file is named by a SHA-256."""
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
 
 

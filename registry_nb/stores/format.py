@@ -133,6 +133,32 @@ def read_lines(data: bytes, start: int, end: int) -> Iterator[tuple[Operation, i
         start = stop
 
 
+def document_head(table: bytes, number: int) -> bytes:
+    """Return the beginning of the lines that put a document."""
+    return b'{"t":%s,"id":%d,"n":' % (table, number)
+
+
+def document_after(data: bytes, start: int, head: bytes, length: int) -> bytes:
+    """Return the document of a line, verified against the seal at `start`, which ends the line before.
+
+    The line begins with a head, and its document has a length. Anything else is Damage.
+    """
+    first = start + SEAL_LENGTH
+    end = data.find(b"\n", first + length) + 1 - SEAL_LENGTH
+    before = _SEAL.match(data, start, first)
+    if before is None or end <= first:
+        raise Damage(first, "there is no line")
+    crc = zlib.crc32(memoryview(data)[first:end], zlib.crc32(before[0], int(before[1], 16)))
+    if not data.startswith(seal(crc), end):
+        raise Damage(first, "a line does not match its checksum")
+    at = end - length
+    if not data.startswith(head, first) or not data[first + len(head) : at - 7].isdigit():
+        raise Damage(first, "the line is another document's")
+    if not data.startswith(b',"doc":', at - 7):
+        raise Damage(first, "the line has another document")
+    return data[at:end]
+
+
 def intact_end(data: bytes, start: int, crc: int) -> int:
     """Return the end of the verified lines, from the checksum of everything before `start`.
 

@@ -11,8 +11,8 @@ These always hold:
 5. The file is replaced (compaction) by draft, fsync, rename; a compaction that fails never fails the commit.
 6. Memory holds committed documents as immutable bytes: a caller that changes a result does not change them.
 7. An exception while writing cuts the file back; one while applying drops the memory, and the file is read again.
-8. A whole line that does not verify is damage: the file stays as it is, and reads and writes are refused until
-   `repair`. A killed writer leaves a torn end: readers skip it, and the next writer cuts it off.
+8. A whole line that does not verify is damage: once it is read, the file stays as it is, and reads and writes are
+   refused until `repair`. A killed writer leaves a torn end: readers skip it, and the next writer cuts it off.
 9. The interrupt button never stops this code halfway.
 """
 
@@ -22,23 +22,26 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from registry_nb.errors import Corrupted, StorageError
-from registry_nb.stores import disk, format, journal_file, tables
+from registry_nb.stores import disk, format, index, indexed, journal_file, overlay, tables
 from registry_nb.stores.format import Operation
 from registry_nb.stores.journal_file import JournalFile, signature_of
 from registry_nb.stores.lock import FileLock, Shield
-from registry_nb.stores.tables import Overlay, Table
+from registry_nb.stores.overlay import Overlay
+from registry_nb.stores.tables import Table
 
 T = TypeVar("T")
 
 #: Garbage worth a compaction, in bytes.
 _MIN_GARBAGE = 4 << 20
 #: The files whose code an interrupt never stops.
-_OURS = frozenset({__file__, journal_file.__file__, format.__file__, disk.__file__, tables.__file__})
+_OURS = frozenset(
+    module.__file__ for module in (disk, format, index, indexed, journal_file, overlay, tables) if module.__file__
+) | {__file__}
 
 #: The name of a table as it stands in a line; every commit needs two or three.
 _key = functools.lru_cache(maxsize=1024)(format.encode)
@@ -60,6 +63,8 @@ class Journal(JournalFile):
         it is detected; ``REGISTRY_NB_STRICT=1`` sets it.
     quiet : collection of str
         Tables whose changes do not raise the revision.
+    indexed : bool
+        Use and write an index file beside a large one. Without, every line is read and verified at once.
 
     Notes
     -----
@@ -74,11 +79,13 @@ class Journal(JournalFile):
         lock_timeout: float = 30.0,
         strict: bool | None = None,
         quiet: Collection[str] = (),
+        indexed: bool = True,
     ) -> None:
-        super().__init__(path, durable=durable, strict=strict, quiet=quiet)
+        super().__init__(path, durable=durable, strict=strict, quiet=quiet, indexed=indexed)
         self._lock = FileLock(self.path, lock_timeout)
         self._overlays: dict[str, Overlay] = {}
         self._owner: int | None = None
+        self._shield = Shield()  # of the transaction
         self._retry_compaction_at = 0
         self._frozen = False  # while several things are read as of one moment
         _journals.add(self)
@@ -117,7 +124,7 @@ class Journal(JournalFile):
                 return False
             if not self.strict:
                 try:
-                    if signature_of(os.stat(self.path)) == self._signature:
+                    if signature_of(os.stat(self.path)) == self._signature and not self._distrusted:
                         return False
                 except FileNotFoundError:
                     return self._vanished()
@@ -141,10 +148,10 @@ class Journal(JournalFile):
         """Return the names of the tables that are not empty, in the view of the transaction if there is one."""
         self.refresh()
         mine = self._overlays if self._owner == threading.get_ident() else {}
-        names = {name for name, table in tuple(self._contents.tables.items()) if table.docs and name not in mine}
+        names = {name for name, table in tuple(self._contents.tables.items()) if table.filled and name not in mine}
         return sorted(names | {name for name, overlay in mine.items() if len(overlay)})
 
-    def docs(self, name: str) -> dict[int, bytes]:
+    def docs(self, name: str) -> Mapping[int, bytes]:
         """Return a table's raw documents, in the view of the transaction.
 
         Do not change it. Another thread may: `snapshot` copies it.
@@ -152,14 +159,28 @@ class Journal(JournalFile):
         view = self._view(name)
         return view.raw() if view is not None else {}
 
-    def snapshot(self, name: str) -> dict[int, bytes]:
-        """Return a copy of a table's raw documents as one commit left them, in the view of the transaction."""
+    def snapshot(self, name: str) -> Mapping[int, bytes]:
+        """Return a table's raw documents as one commit left them, in the view of the transaction."""
         with self._mutex:
-            return dict(self.docs(name))
+            view = self._view(name)
+            return view.copy() if isinstance(view, Table) else view.raw() if view is not None else {}
+
+    def scan(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Go through a table by id, as one commit left it; what is in the file is not kept in memory."""
+        docs = self.snapshot(name)
+        return iter(sorted(docs.items()) if isinstance(docs, dict) else docs.items())
 
     def doc(self, name: str, number: int) -> bytes | None:
         """Return one raw document, in the view of the transaction if there is one."""
-        view = self._view(name)
+        view: Overlay | Table | None = (
+            None  # what `_view` returns; a change asks for many documents, and each call costs
+        )
+        if self._owner != threading.get_ident():
+            self.refresh()
+        else:
+            view = self._overlays.get(name)
+        if view is None:
+            view = self._contents.tables.get(name)
         return view.doc(number) if view is not None else None
 
     def next_id(self, name: str) -> int:
@@ -183,16 +204,13 @@ class Journal(JournalFile):
         """Return the raw documents whose field equals a value, in the view of the transaction."""
         with self._mutex:
             view = self._view(name)
-            if view is None:
-                return {}
-            return {number: raw for number in view.ids(field, value) if (raw := view.doc(number)) is not None}
+            return _documents(view, field, value) if view is not None else {}
 
     def last(self, name: str, field: str, value: Any) -> int | None:
         """Return the highest of the ids that `index` returns."""
         with self._mutex:
             view = self._view(name)
-            ids = view.ids(field, value) if view is not None else ()
-            return ids[-1] if ids else None
+            return view.last(field, value) if view is not None else None
 
     def _view(self, name: str) -> Overlay | Table | None:
         if self._owner == threading.get_ident():
@@ -215,12 +233,14 @@ class Journal(JournalFile):
         if self._owner == threading.get_ident():
             with self._savepoint():
                 yield view or self
+            self._shield.check()  # a signal that waited: with many savepoints, the end may be far away
             return
         fd = -1
         with Shield(_OURS) as shield:
             self._acquire(shield)
             try:
                 with self._mutex:
+                    self._shield = shield
                     assert not self._frozen, "nothing is written inside consistent()"
                     self._recover()
                     self._owner, pid = threading.get_ident(), os.getpid()
@@ -238,6 +258,8 @@ class Journal(JournalFile):
             finally:
                 self._lock.release()
             self._confirm(fd)
+            if self._contents.end >= journal_file.WORTH:
+                self._index_if_long()
 
     @property
     def in_transaction(self) -> bool:
@@ -268,6 +290,7 @@ class Journal(JournalFile):
         """
         with Shield(_OURS) as shield:
             self._acquire(shield)
+            self._indexed = False  # every line is read
             try:
                 with self._mutex, disk.storage_errors(self.path, "repairing"):
                     disk.remove_drafts(self.path)
@@ -278,6 +301,7 @@ class Journal(JournalFile):
                         return self._salvage(damage)
                     return None
             finally:
+                self._indexed = self._wants_index
                 self._lock.release()
 
     def close(self) -> None:
@@ -285,6 +309,8 @@ class Journal(JournalFile):
         self._lock.close()
         with self._mutex:
             self._let_go()
+            if self._contents.base is not None:
+                self._reset()
 
     # -- committing -------------------------------------------------------------------------------------------------
 
@@ -321,8 +347,8 @@ class Journal(JournalFile):
     def _commit(self) -> int:
         """Append the pending changes; return the descriptor that the disk has to confirm, or -1."""
         operations = list[Operation]()
-        for name, overlay in self._overlays.items():
-            operations.extend(overlay.operations(_key(name)))
+        for name, pending in self._overlays.items():
+            operations.extend(pending.operations(_key(name)))
         if not operations:
             return -1
         fd = self._write(operations)
@@ -337,7 +363,7 @@ class Journal(JournalFile):
             return False
         try:
             self._replace()
-        except OSError:  # a full disk, or a reader on Windows: the journal itself is fine
+        except (OSError, Corrupted):  # a full disk, a reader on Windows, damage: what was written is fine
             self._retry_compaction_at = 2 * end
             return False
         return True
@@ -349,6 +375,15 @@ class Journal(JournalFile):
             self._reset()
         self._mutex = threading.RLock()
         self._overlays, self._owner = {}, None
+
+
+def _documents(view: Overlay | Table, field: str, value: Any) -> dict[int, bytes]:
+    """Return the documents whose field equals a value.
+
+    Not where the mutex is held: since Python 3.12 a comprehension runs in its surroundings, and an interrupt after an
+    item that is left out would be raised outside of what ``with`` guards.
+    """
+    return {number: raw for number in view.ids(field, value) if (raw := view.doc(number)) is not None}
 
 
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()

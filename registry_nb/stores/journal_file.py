@@ -8,32 +8,47 @@ from __future__ import annotations
 import functools
 import operator
 import os
+import stat
 import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from registry_nb.errors import CommitUncertain, Corrupted, NetworkFolder, StorageError
-from registry_nb.stores import disk, format
+from registry_nb.stores import disk, format, index
 from registry_nb.stores.format import Damage, Operation
-from registry_nb.stores.tables import TOUCHED, Contents
+from registry_nb.stores.index import Directory, Unusable
+from registry_nb.stores.indexed import Base, Builder, Descriptor
+from registry_nb.stores.tables import TOUCHED, Contents, Table, whole
 
 Signature = tuple[int, int, int]
+
+#: Bytes that are read without an index (10 ms), and the part of an index's size that has to be added to the journal
+#: before it is written again: so at most 16 bytes of index are written for each byte of the journal.
+WORTH = 1 << 20
+_PART = 16
 
 
 class JournalFile:
     """One file, and what this process has read of it; see `Journal` for the parameters."""
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durable: bool, strict: bool | None, quiet: Collection[str]
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool,
+        strict: bool | None,
+        quiet: Collection[str],
+        indexed: bool,
     ) -> None:
         self._kept, self._kept_inode = -1, 0  # see `_writable`
         self.path = os.path.realpath(os.fspath(path))
         self.durable = durable
         self._strict = strict
         self._quiet = frozenset(quiet)
+        self._indexed = self._wants_index = indexed
         self._mutex = threading.RLock()
         self._changes = 0
         #: What was written lately, each with the number of the change, and the last change that is no longer known.
@@ -60,9 +75,13 @@ class JournalFile:
         self._let_go()  # it may be a file that was replaced, which takes up the disk as long as it is open
         self._signature: Signature | None = None
         self._contents = Contents(self.path)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Count a change of which nothing is known but that there was one."""
         self._changes += 1
-        self._written.clear()
         self._forgotten = self._changes
+        self._written.clear()
 
     def _note(self) -> None:
         """Count a change, unless all of it is quiet, and remember what it wrote."""
@@ -92,27 +111,29 @@ class JournalFile:
             try:
                 with disk.storage_errors(self.path, "reading"), disk.open_regular(self.path) as file:
                     signature = signature_of(os.fstat(file.fileno()))
-                    if signature == self._signature:
+                    if signature == self._signature and not self._distrusted:
                         return False
+                    if self._distrusted:
+                        self._indexed = False
+                        self._reset()
                     if self._contents.end and not self._continues(file.fileno(), signature):
                         self._reset()
-                    data = _read_from(file.fileno(), self._contents.end)
+                    before = self._contents
+                    if self._take_in(file.fileno(), signature):
+                        if before.end and self._contents is before:
+                            self._note()
+                        else:  # all of it was read for the first time, or by an index
+                            self._contents.touched.clear()
+                            self._forget()
             except StorageError as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return self._vanished()
                 raise
-            try:
-                first = not self._contents.end
-                if self._contents.load(data):
-                    self._note()
-                if first:
-                    self._forgotten = self._changes
             except Damage as damage:
                 self._reset()
                 if attempt < 2:
                     continue  # perhaps it was read while a failed write was being cut back
-                remedy = "restore it from a backup, or keep what is intact with Registry(...).check(repair=True)"
-                raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy) from None
+                raise _corrupted(self.path, damage) from None
             except BaseException:
                 self._reset()
                 raise
@@ -120,12 +141,130 @@ class JournalFile:
             return True
         raise AssertionError("unreachable")  # pragma: no cover
 
+    @property
+    def _distrusted(self) -> bool:
+        """Whether a line under the index was found to be damaged: then the whole file is read again, and refused."""
+        return self._contents.base is not None and self._contents.base.damage is not None
+
+    def _take_in(self, fd: int, signature: Signature) -> bool:
+        """Read the rest of the open file; return whether it had any transaction."""
+        if not self._contents.end and self._may_index and signature[1] >= WORTH:
+            self._open_index(fd, signature)
+        before = self._contents.end
+        if self._is_long(signature[1]):
+            with suppress(Unusable):
+                self._index(fd, signature[0])
+                return self._contents.end > before
+        return self._contents.load(_read_from(fd, before))
+
     def _continues(self, fd: int, signature: Signature) -> bool:
         """Whether the open file still begins with what was read: by its inode, its length and the last seal."""
         contents = self._contents
         if signature[0] != self._inode or signature[1] < contents.end:
             return False
         return disk.read_at(fd, format.SEAL_LENGTH, contents.end - format.SEAL_LENGTH) == contents.seal
+
+    # -- the index --------------------------------------------------------------------------------------------------
+
+    @property
+    def _may_index(self) -> bool:
+        """Whether an index is used and written.
+
+        Not on Windows, where an open file could not be replaced, and which has no ``pread``; nor on network folders,
+        where another machine may cut a file that is open here, and cached attributes may belong to another one.
+        """
+        return self._indexed and os.name == "posix" and hasattr(os, "pread") and not self.strict
+
+    def _is_long(self, end: int) -> bool:
+        """Whether what follows the part that an index covers is worth an index."""
+        base, covered, worth = self._contents.base, 0, WORTH
+        if base is not None and base.plain is None:
+            covered, worth = base.directory.end, max(WORTH, base.directory.size // _PART)
+        return end - covered >= worth and self._may_index
+
+    def _open_index(self, fd: int, signature: Signature) -> None:
+        """Begin with the part of the open journal that the index file covers, if it is this journal's."""
+        try:
+            with disk.open_regular(f"{self.path}{disk.INDEX}") as file:
+                kept, status = Descriptor(os.dup(file.fileno())), os.fstat(file.fileno())
+            # In a folder such as /tmp anybody can lay an index beside the journal, which leaves lines out.
+            sticky = os.stat(os.path.dirname(self.path)).st_mode & stat.S_ISVTX
+            planted = sticky and status.st_uid not in {os.geteuid(), os.fstat(fd).st_uid}
+        except OSError:
+            return
+        with suppress(OSError):
+            found = index.opened(kept.read, status.st_size)
+            if found is None or planted or found.end > signature[1]:
+                return
+            if disk.read_at(fd, format.SEAL_LENGTH, found.end - format.SEAL_LENGTH) == found.seal:
+                self._contents = Contents.over(self.path, self._base(fd, found, kept.read))
+
+    def _index(self, fd: int, inode: int) -> None:
+        """Index the open journal up to its present end, and let its documents stay there."""
+        base = self._contents.base
+        if base is not None and base.plain is None:
+            with suppress(Unusable):
+                found = Contents.indexed(self.path, base, _read_from(fd, base.directory.end))
+                self._contents = self._over(fd, found, inode)
+                return
+        try:
+            found = Contents.indexed(self.path, None, _read_from(fd, 0))
+        except Unusable:
+            self._indexed = False
+            raise
+        self._contents = self._over(fd, found, inode)
+
+    def _over(self, fd: int, found: bytes, inode: int) -> Contents:
+        """Return the contents of an open journal by a new index, which is written, or kept in memory."""
+        kept = self._save(found, inode)
+
+        def read(position: int, size: int) -> bytes:
+            return found[position : position + size]
+
+        directory = index.opened(read, len(found))
+        assert directory is not None
+        return Contents.over(self.path, self._base(fd, directory, kept.read if kept is not None else read))
+
+    def _save(self, found: bytes, inode: int) -> Descriptor | None:
+        """Write the index file. It is only speed: a full disk, or a folder that may not be written, is no error."""
+        try:
+            if os.stat(self.path).st_ino != inode:
+                return None  # it is the index of a file that was replaced
+            with disk.draft(f"{self.path}{disk.INDEX}", like=self.path, durable=False) as file:
+                file.write(found)
+                return Descriptor(os.dup(file.fileno()))
+        except OSError:
+            return None
+
+    def _base(self, fd: int, directory: Directory, read: index.Read) -> Base:
+        path = self.path
+
+        def read_all(data: bytes, directory: Directory) -> Mapping[str, Table]:
+            try:
+                tables = whole(path, data, directory)
+            except Damage as damage:
+                raise _corrupted(path, damage) from None
+            with suppress(OSError):  # the index is damaged, not the journal: who opens it next makes another one
+                os.unlink(f"{path}{disk.INDEX}")
+            return tables
+
+        return Base(Descriptor(os.dup(fd)), directory, read, read_all)
+
+    def _index_if_long(self) -> None:
+        """Index what this process has written, if it is much; nothing that fails here fails the commit."""
+        with self._mutex:
+            contents = self._contents
+            if self._signature is None or not self._is_long(contents.end):
+                return
+            try:
+                with disk.open_regular(self.path) as file:
+                    if os.fstat(file.fileno()).st_ino == self._inode:
+                        self._index(file.fileno(), self._inode)
+            except (OSError, Unusable, Damage, Corrupted):
+                return
+            if self._contents.end != contents.end:  # another process has written meanwhile
+                self._signature = None
+                self._forget()
 
     def _salvage(self, damage: Corrupted) -> list[int]:
         """Rewrite the file with its intact transactions; return the positions of the others."""
@@ -149,6 +288,8 @@ class JournalFile:
 
     def _write(self, operations: list[Operation]) -> int:
         """Append one transaction; return the descriptor that the disk has to confirm."""
+        if self._contents.base is not None and self._contents.base.damage is not None:
+            raise self._contents.base.damage  # it was found in this transaction, and the caller went on
         crc, lines = self._contents.crc, list[bytes]()
         for remaining, operation in zip(range(len(operations) - 1, -1, -1), operations, strict=True):
             body = format.operation_body(operation, remaining)
@@ -248,17 +389,44 @@ class JournalFile:
 
     def _replace(self) -> None:
         """Write all live documents to a new file, which takes the journal's name."""
-        size, line = 0, b""
-        with disk.draft(self.path) as file:
-            for line in self._contents.lines():
-                size += file.write(line)
-            file.flush()
-            signature = signature_of(os.fstat(file.fileno()))
-        self._contents.replaced(size, line[-format.SEAL_LENGTH :])
+        contents, size, line = self._contents, 0, b""
+        builder = fd = None
+        if contents.base is not None or (contents.live >= WORTH and self._may_index):
+            builder = Builder(None, contents.next_ids())
+        try:
+            with disk.draft(self.path) as file:
+                for operation, line in contents.lines():
+                    if builder is not None and operation is not None:
+                        try:
+                            builder.apply(operation, size)
+                        except Unusable:
+                            builder = None
+                    size += file.write(line)
+                file.flush()
+                signature = signature_of(os.fstat(file.fileno()))
+                fd = os.dup(file.fileno()) if builder is not None else None
+            seal = line[-format.SEAL_LENGTH :]
+            if builder is None or fd is None:
+                if contents.base is not None:
+                    self._contents = Contents(self.path)
+                    with disk.open_regular(self.path) as file:
+                        self._contents.load(_read_from(file.fileno(), 0))
+                else:
+                    contents.replaced(size, seal)
+            else:
+                self._contents = self._over(fd, builder.finished(size, seal, contents.generation + 1), signature[0])
+        finally:
+            if fd is not None:
+                os.close(fd)
         self._signature, self._inode, self._existed = signature, signature[0], True
         self._durable_inode = self._inode
         self._let_go()  # the replaced file takes up the disk until then
         disk.remove_drafts(self.path)
+
+
+def _corrupted(path: str, damage: Damage) -> Corrupted:
+    remedy = "restore it from a backup, or keep what is intact with Registry(...).check(repair=True)"
+    return Corrupted(path=path, position=damage.position, reason=damage.reason, remedy=remedy)
 
 
 def _free(path: str) -> str:

@@ -138,9 +138,8 @@ class LocalStore:
             doc = self._model_doc(each)
             if doc is not None:
                 table = f"versions:{each}"
-                every = stage is None
-                docs = self._journal.snapshot(table) if every else self._journal.indexed(table, "stage", str(stage))
-                for number, raw in sorted(docs.items()):
+                own = self._journal.indexed(table, "stage", str(stage)) if stage is not None else None
+                for number, raw in self._journal.scan(table) if own is None else sorted(own.items()):
                     yield _version(each, number, doc, format.decode(raw))
 
     def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:
@@ -196,13 +195,14 @@ class LocalStore:
         table = f"events:{name}"
         if version is not None:
             docs = self._journal.indexed(table, "version", version)
-            numbers: Iterable[int] = sorted(docs, reverse=newest_first)
+            every: Iterable[tuple[int, bytes]] = sorted(docs.items(), reverse=newest_first)
+        elif newest_first:
+            whole, last = self._journal.docs(table), self._journal.next_id(table) - 1
+            every = ((number, raw) for number in range(last, 0, -1) if (raw := whole.get(number)) is not None)
         else:
-            docs = self._journal.docs(table)
-            numbers = range(self._journal.next_id(table) - 1, 0, -1) if newest_first else sorted(docs)
-        for number in numbers:
-            raw = docs.get(number)  # an event's action is its first field, which is read without decoding the rest
-            if raw is not None and (actions is None or format.field_of(raw, "action") in actions):
+            every = self._journal.scan(table)
+        for _, raw in every:  # an event's action is its first field, which is read without decoding the rest
+            if actions is None or format.field_of(raw, "action") in actions:
                 yield Event.from_dict(format.decode(raw))
 
     def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:
@@ -346,7 +346,7 @@ class LocalStore:
                 places = f", at bytes {listed(map(str, lost))}" if lost else ""
                 problems.append(f"{self.path} was damaged: {len(lost)} lines were lost{places}; the rest was kept")
                 self._keep_numbers()
-            again = Journal(self.path)
+            again = Journal(self.path, indexed=False)
             for table in again.tables():
                 for raw in again.docs(table).values():
                     format.decode(raw)

@@ -1,44 +1,140 @@
-"""The journal's contents in memory: committed documents as immutable bytes, and a transaction's view of them."""
+"""The journal's contents: committed documents as immutable bytes, in memory, or in the file under an index."""
 
 from __future__ import annotations
 
 import bisect
+import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterator, MutableMapping
+from collections.abc import (
+    Callable,
+    Container,
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    ValuesView,
+)
 from typing import Any
 
 from registry_nb.errors import NewerFormat
 from registry_nb.stores import bulk, format
 from registry_nb.stores.format import Damage, Header, Operation
+from registry_nb.stores.index import Directory
+from registry_nb.stores.indexed import OVERHEAD, Base, Builder, Section
 
 #: Documents of which is remembered that they were written.
 TOUCHED = 4096
-#: Bytes of a line besides its document and the name of its table, for the decision to compact.
-_OVERHEAD = 48
+#: Single documents of the file that are kept in memory, for each table.
+_KEPT = 4096
+#: Ids with a value that are kept as a list.
+_SHORT = 1000
 
 
 class Table:
-    """The committed documents of one table, as JSON bytes, and the indexes that were needed."""
+    """The committed documents of one table, as JSON bytes, and the indexes that were needed.
 
-    __slots__ = ("docs", "indexes", "next_id")
+    What an index file covers stays in the journal: then `docs` has what changed since, and `changed` its ids.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("answers", "changed", "docs", "indexes", "next_id", "read", "section")
+
+    def __init__(self, next_id: int = 1, section: Section | None = None) -> None:
         self.docs: dict[int, bytes] = {}
-        self.next_id = 1
+        self.next_id = next_id
         self.indexes: dict[str, dict[Any, list[int]]] = {}
+        self.section = section
+        self.changed: set[int] = set()
+        self.read: dict[int, bytes] = {}  # single documents of the section: the same bytes are the same object
+        self.answers: dict[Any, Any] = {}  # of questions to the section, since the last change
 
-    def raw(self) -> dict[int, bytes]:
+    def raw(self) -> Mapping[int, bytes]:
         """Return the whole table. Do not change it."""
-        return self.docs
+        return self.docs if self.section is None else Documents(self)
+
+    def copy(self) -> Mapping[int, bytes]:
+        """Return the whole table, as it is now."""
+        return self.with_changes(self.docs, ()) if self.section is not None else dict(self.docs)
+
+    def with_changes(self, new: Mapping[int, bytes], gone: Iterable[int]) -> Documents:
+        """Return the whole table as it is now, with new documents and without others."""
+        twin = Table(section=self.section)
+        twin.read = self.read
+        twin.docs = {**self.docs, **new}
+        for number in gone:
+            twin.docs.pop(number, None)
+        twin.changed = self.changed.union(new, gone)
+        return Documents(twin)
 
     def doc(self, number: int) -> bytes | None:
         """Return one document."""
-        return self.docs.get(number)
+        raw = self.docs.get(number)
+        if raw is None and self.section is not None and number not in self.changed:
+            raw = self.read.get(number)
+            if raw is None:
+                raw = self.section.doc(number)
+                if raw is not None:
+                    if len(self.read) >= _KEPT:
+                        self.read.clear()
+                    self.read[number] = raw
+        return raw
+
+    def size(self, number: int) -> int | None:
+        """Return the length of a document, without reading it."""
+        raw = self.docs.get(number)
+        if raw is not None:
+            return len(raw)
+        return None if self.section is None or number in self.changed else self.section.size(number)
+
+    def numbers(self) -> Iterator[int]:
+        """Return the ids, ascending if a part of the table is in the file."""
+        if self.section is None:
+            return iter(self.docs)
+        own, changed = self._own()
+        return heapq.merge((number for number in self.section.numbers() if number not in changed), sorted(own))
+
+    def items(self) -> Iterator[tuple[int, bytes]]:
+        """Return all documents, ascending if a part of them is in the file; then they are not kept."""
+        if self.section is None:
+            return iter(self.docs.items())
+        if self.section.count <= _KEPT:  # few are read once
+            found = ((number, self.doc(number)) for number in self.numbers())
+            return ((number, raw) for number, raw in found if raw is not None)
+        own, changed = self._own()
+        return heapq.merge((item for item in self.section.items() if item[0] not in changed), sorted(own.items()))
+
+    def _own(self) -> tuple[dict[int, bytes], set[int]]:
+        """Return the documents in memory, and the ids of the section that do not count, whatever is put meanwhile."""
+        changed = set(self.changed)  # before `docs`: what another thread puts between the two is in one of them
+        own = dict(self.docs)
+        return own, changed.union(own)
+
+    def lengths(self) -> Iterator[int]:
+        """Return the length of every document."""
+        yield from map(len, self.docs.values())
+        if self.section is not None:
+            yield from (length for number, _, length in self.section.places() if number not in self.changed)
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is a document."""
+        return bool(self.docs) or (
+            self.section is not None and (self.section.count > len(self.changed) or self.count() > 0)
+        )
+
+    def count(self) -> int:
+        """Return the number of documents."""
+        if self.section is None:
+            return len(self.docs)
+        replaced = sum(self.section.size(number) is not None for number in tuple(self.changed))
+        return len(self.docs) + self.section.count - replaced
 
     def put(self, number: int, raw: bytes) -> None:
         """Set a document."""
         old = self.docs.get(number)
         self.docs[number] = raw
+        if self.section is not None:
+            self.answers.clear()
+            self.changed.add(number)  # after `docs`: a thread that reads meanwhile finds the one or the other
         self.next_id = max(self.next_id, number + 1)
         for field, index in self.indexes.items():
             value = format.field_of(raw, field)
@@ -50,17 +146,56 @@ class Table:
 
     def remove(self, number: int) -> None:
         """Remove a document; its id is not used again."""
+        if self.section is not None:
+            self.answers.clear()
+            self.changed.add(number)
         self._unindex(number)
         self.docs.pop(number, None)
 
     def ids(self, field: str, value: Any) -> list[int]:
         """Return the ascending ids of documents whose top-level field equals a value. Do not change the list."""
+        if self.section is None:
+            return self._indexed(field).get(value, [])
+        found: list[int] | None = self.answers.get(("ids", field, value))
+        if found is None:
+            found = [number for number in self.section.ids(field, value) if number not in self.changed]
+            if own := self._indexed(field).get(value):
+                found = sorted(found + own)
+            if len(found) <= _SHORT:
+                self._answer(("ids", field, value), found)
+        return found
+
+    def last(self, field: str, value: Any) -> int | None:
+        """Return the highest of the ids that `ids` returns."""
+        if self.section is None:
+            own = self._indexed(field).get(value)
+            return own[-1] if own else None
+        if ("last", field, value) not in self.answers:
+            self._answer(("last", field, value), self.last_but(field, value, ()))
+        found: int | None = self.answers["last", field, value]
+        return found
+
+    def last_but(self, field: str, value: Any, without: Container[int]) -> int | None:
+        """Return the highest of the ids that `ids` returns, but for some."""
+        found: Iterable[int] = reversed(self._indexed(field).get(value, []))
+        if self.section is not None:
+            kept = (number for number in self.section.backwards(field, value) if number not in self.changed)
+            found = heapq.merge(found, kept, reverse=True)
+        return next((number for number in found if number not in without), None)
+
+    def _answer(self, question: Any, answer: Any) -> None:
+        if len(self.answers) >= _KEPT:
+            self.answers.clear()
+        self.answers[question] = answer
+
+    def _indexed(self, field: str) -> dict[Any, list[int]]:
+        """Return the index of the documents in memory."""
         if field not in self.indexes:
             index: dict[Any, list[int]] = {}
             for number in sorted(self.docs):
                 index.setdefault(format.field_of(self.docs[number], field), []).append(number)
             self.indexes[field] = index  # only when it is complete
-        return self.indexes[field].get(value, [])
+        return self.indexes[field]
 
     def _unindex(self, number: int) -> None:
         raw = self.docs.get(number) if self.indexes else None
@@ -69,106 +204,53 @@ class Table:
                 _remove(index[format.field_of(raw, field)], number)
 
 
-def _remove(ids: list[int], number: int) -> None:
-    del ids[bisect.bisect_left(ids, number)]
-
-
-class Overlay(MutableMapping[int, Any]):
-    """A transaction's private view of one table: copies documents on access, writes those that changed.
-
-    A document is set as JSON values, or as the bytes from `format.encode`.
-    """
+class Documents(Mapping[int, bytes]):
+    """A table of which a part is in the file, as a mapping by id."""
 
     def __init__(self, table: Table) -> None:
-        self._table, self._base = table, table.docs
-        self._new: dict[int, Any] = {}
-        self._gone: set[int] = set()
-        self.cleared = False
-        self.next_id = self._first_id = table.next_id
+        self._table = table
 
-    def __getitem__(self, number: int) -> Any:
-        doc = self._new.get(number)
-        if doc is None:  # not `or`: a document may be empty
-            doc = self._old(number)
-        if doc is None:
+    def __getitem__(self, number: int) -> bytes:
+        raw = self._table.doc(number)
+        if raw is None:
             raise KeyError(number)
-        if isinstance(doc, bytes):
-            doc = self._new[number] = format.decode(doc)
-        return doc
-
-    def __setitem__(self, number: int, doc: Any) -> None:
-        # Encoded at once: what cannot be kept is refused where it is set.
-        self._new[number] = doc if isinstance(doc, bytes) else format.encode(doc)
-        self._gone.discard(number)
-        self.next_id = max(self.next_id, number + 1)
-
-    def __delitem__(self, number: int) -> None:
-        if number not in self:
-            raise KeyError(number)
-        self._new.pop(number, None)
-        if number in self._base:
-            self._gone.add(number)
-
-    def __contains__(self, number: object) -> bool:
-        return number in self._new or self._old(number) is not None
+        return raw
 
     def __iter__(self) -> Iterator[int]:
-        yield from [number for number in self._base if self._old(number) is not None]
-        yield from [number for number in self._new if self._old(number) is None]
+        return self._table.numbers()
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return self._table.count()
 
-    def clear(self) -> None:
-        """Remove the table; its ids start again."""
-        self._new, self._gone, self.cleared = {}, set(), True
-        self.next_id = self._first_id = 1
+    def items(self) -> ItemsView[int, bytes]:
+        """Return ids and documents, read one after the other."""
+        return _Items(self)
 
-    def copy(self) -> Overlay:
-        """Copy for a savepoint: pending documents may still be changed in place."""
-        twin = Overlay.__new__(Overlay)
-        twin.__dict__.update(self.__dict__)
-        twin._new = {number: _raw(doc) for number, doc in self._new.items()}
-        twin._gone = set(self._gone)
-        return twin
+    def values(self) -> ValuesView[bytes]:
+        """Return the documents, read one after the other."""
+        return _Values(self)
 
-    def raw(self) -> dict[int, bytes]:
-        """Return the whole table with the pending changes."""
-        docs = {number: self._base[number] for number in self._base if self._old(number) is not None}
-        return {**docs, **{number: _raw(doc) for number, doc in self._new.items()}}
-
-    def doc(self, number: int) -> bytes | None:
-        """Return one document with the pending changes."""
-        doc = self._new.get(number)
-        return self._old(number) if doc is None else _raw(doc)
-
-    def ids(self, field: str, value: Any) -> list[int]:
-        """Return the ascending ids of documents whose top-level field equals a value, with the pending changes."""
-        old = [] if self.cleared else self._table.ids(field, value)
-        kept = [number for number in old if number not in self._gone and number not in self._new]
-        return sorted(
-            kept + [number for number, doc in self._new.items() if format.field_of(_raw(doc), field) == value]
-        )
-
-    def operations(self, table: bytes) -> Iterator[Operation]:
-        """Return the pending changes as lines."""
-        if self.cleared:
-            yield Operation(table, 0, b"drop", None)
-        for number in sorted(self._gone):
-            yield Operation(table, number, b"del", None)
-        for number, doc in self._new.items():
-            raw = doc if isinstance(doc, bytes) else format.encode(doc)
-            if raw != (None if self.cleared else self._base.get(number)):
-                yield Operation(table, number, b"doc", raw)
-        if self.next_id > max(self._first_id, max(self._new, default=0) + 1):
-            yield Operation(table, self.next_id, b"next", None)
-
-    def _old(self, number: Any) -> bytes | None:
-        return None if self.cleared or number in self._gone else self._base.get(number)
+    def copy(self) -> Mapping[int, bytes]:
+        """Return the documents as they are now."""
+        return self._table.copy()
 
 
-def _raw(doc: Any) -> bytes:
-    return doc if isinstance(doc, bytes) else format.encode(doc)
+class _Items(ItemsView[int, bytes]):
+    _mapping: Documents
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return self._mapping._table.items()
+
+
+class _Values(ValuesView[bytes]):
+    _mapping: Documents
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (raw for _, raw in self._mapping._table.items())
+
+
+def _remove(ids: list[int], number: int) -> None:
+    del ids[bisect.bisect_left(ids, number)]
 
 
 class Contents:
@@ -188,9 +270,36 @@ class Contents:
         self.generation = 0
         #: Bytes of the file that are not garbage, approximately.
         self.live = 0
+        #: The part that an index covers.
+        self.base: Base | None = None
         self._names: dict[bytes, str] = {}
         #: The documents that were written lately: table, id, and whether it is there; the journal takes them away.
         self.touched: deque[tuple[str, int, bool]] = deque(maxlen=TOUCHED)
+
+    @classmethod
+    def over(cls, path: str, base: Base) -> Contents:
+        """Return the contents of the part of a journal that an index covers."""
+        contents, directory = cls(path), base.directory
+        contents.base, contents.generation, contents.live = base, directory.generation, directory.live
+        contents.appended(directory.end, directory.seal)
+        for name, next_id, section in base.sections():
+            contents.tables[name] = Table(next_id, section)
+        return contents
+
+    @classmethod
+    def indexed(cls, path: str, base: Base | None, data: bytes) -> bytes:
+        """Read the transactions after a base as `load` does, into an index; return it."""
+        twin = cls(path) if base is None else cls.over(path, base)
+        before = twin.end
+        start = twin._load_header(data) if base is None else 0
+        builder = Builder(base, {name: table.next_id for name, table in twin.tables.items()})
+        try:
+            with bulk.paused():
+                done = _each_committed(builder.apply, data, start, format.intact_end(data, start, twin.crc))
+                seal = data[done - format.SEAL_LENGTH : done] if done else twin.seal
+                return builder.finished(before + done, seal, twin.generation)
+        except Damage as damage:
+            raise Damage(before + damage.position, damage.reason) from None
 
     def load(self, data: bytes) -> bool:
         """Apply the complete transactions after the part that was read; return whether there were any."""
@@ -199,7 +308,7 @@ class Contents:
         try:
             stop = format.intact_end(data, start, self.crc)
             with bulk.paused():
-                done = self._load_groups(data, start, stop)
+                done = _each_committed(lambda operation, _: self.apply(operation), data, start, stop)
         except Damage as damage:
             raise Damage(self.end + damage.position, damage.reason) from None
         if done > start or first:
@@ -229,38 +338,43 @@ class Contents:
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = format.decode(key)
-        overhead = _OVERHEAD + len(key)
+        overhead = OVERHEAD + len(key)
         if kind != b"next":
             self.touched.append((name, number, doc is not None))
         if kind == b"drop":
-            if gone := self.tables.pop(name, None):
-                self.live -= sum(map(len, gone.docs.values())) + overhead * len(gone.docs)
+            if (gone := self.tables.pop(name, None)) is not None:
+                self.live -= sum(length + overhead for length in gone.lengths())
             return
         table = self.tables[name]
         if kind == b"next":
             table.next_id = max(table.next_id, number)
             return
-        old = table.docs.get(number)
+        raw = table.docs.get(number)
+        old = len(raw) if raw is not None else None if table.section is None else table.size(number)
         if old is not None:
-            self.live -= len(old) + overhead
+            self.live -= old + overhead
         if doc is not None:
             self.live += len(doc) + overhead
             table.put(number, doc)
         else:
             table.remove(number)
 
-    def lines(self) -> Iterator[bytes]:
-        """Return all lines of a new file, each with its seal."""
-        next_ids = {name: table.next_id for name, table in sorted(self.tables.items()) if table.next_id > 1}
-        body = format.header_body(self.generation + 1, next_ids)
+    def next_ids(self) -> dict[str, int]:
+        """Return the next id of each table that had any."""
+        return {name: table.next_id for name, table in sorted(self.tables.items()) if table.next_id > 1}
+
+    def lines(self) -> Iterator[tuple[Operation | None, bytes]]:
+        """Return all lines of a new file, each with its seal; the first has no operation."""
+        body = format.header_body(self.generation + 1, self.next_ids())
         end, crc = format.sealed(body, 0)
-        yield body + end
+        yield None, body + end
         for name, table in sorted(self.tables.items()):
             key = format.encode(name)
-            for number in sorted(table.docs):
-                body = format.operation_body(Operation(key, number, b"doc", table.docs[number]), 0)
+            for number, raw in table.items() if table.section is not None else sorted(table.docs.items()):
+                operation = Operation(key, number, b"doc", raw)
+                body = format.operation_body(operation, 0)
                 end, crc = format.sealed(body, crc)
-                yield body + end
+                yield operation, body + end
 
     def _load_header(self, data: bytes) -> int:
         stop = data.find(b"\n") + 1
@@ -276,18 +390,29 @@ class Contents:
         self.crc = format.checksum_after(data[stop - format.SEAL_LENGTH : stop])
         return stop
 
-    def _load_groups(self, data: bytes, start: int, end: int) -> int:
-        apply = self.apply
-        group: list[Operation] = []
-        done = start
-        for operation, remaining, stop in format.read_lines(data, start, end):
-            if remaining:
-                group.append(operation)
-                continue
+
+def _each_committed(apply: Callable[[Operation, int], None], data: bytes, start: int, end: int) -> int:
+    """Call a function with each line of the complete transactions, and its position; return where they end."""
+    group: list[tuple[Operation, int]] = []
+    done = begin = start
+    for operation, remaining, stop in format.read_lines(data, start, end):
+        if remaining:
+            group.append((operation, begin))
+        else:
             if group:
                 for earlier in group:
-                    apply(earlier)
+                    apply(*earlier)
                 group.clear()
-            apply(operation)
+            apply(operation, begin)
             done = stop
-        return done
+        begin = stop
+    return done
+
+
+def whole(path: str, data: bytes, directory: Directory) -> Mapping[str, Table]:
+    """Return the tables of a journal from all bytes that an index covers; Damage if they are not what was written."""
+    contents = Contents(path)
+    contents.load(data)
+    if (contents.end, contents.seal) != (directory.end, directory.seal):
+        raise Damage(contents.end, "the end of the file is not what was written")
+    return contents.tables

@@ -129,7 +129,7 @@ class JournalTable(Table):
             if cond(document):
                 yield self.document_class(document, number)
 
-    def _candidates(self, cond: QueryLike) -> dict[int, bytes]:
+    def _candidates(self, cond: QueryLike) -> Mapping[int, bytes]:
         for field, value in _equalities(getattr(cond, "_hash", None)):
             return self._journal.indexed(self.name, field, value)
         return self._journal.snapshot(self.name)
@@ -187,7 +187,7 @@ class _Documents(Mapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         # A copy: another thread may commit during the loop.
-        return ItemsView(_Documents(dict(self._docs)))
+        return ItemsView(_Documents(dict(self._docs.items())))
 
 
 def _rewrite(overlay: Any, docs: Mapping[Any, Mapping[str, Any]]) -> None:

@@ -5,64 +5,17 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from registry_nb.domain import lifecycle
-from registry_nb.domain.lifecycle import Change, Stamp
-from registry_nb.domain.records import Event, File, Frozen, ModelVersion, Run, SavedModel, Stage
-from registry_nb.stores import Store, Transaction
-
-_NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-_SAVED = SavedModel(
-    flavor="pyfunc",
-    files=(File("model.pkl", f"sha256:{'0' * 64}", 7),),
-    requirements=("numpy==2.0",),
-    python_version="3.11.0",
-)
+from registry_nb.domain.lifecycle import Change
+from registry_nb.domain.records import Frozen, Run, Stage
+from registry_nb.stores import Store
+from registry_nb.testing.drafts import NOON, SAVED, Interrupted, add, chained, change, interrupted, move, stamp
+from registry_nb.testing.listing_contract import ListingContract
 
 
-class _Interrupted(Exception):
-    """Raised inside a transaction."""
-
-
-def _stamp(minute: int = 0, because: str = "") -> Stamp:
-    return Stamp(_NOON + timedelta(minutes=minute), "ada", "here", because)
-
-
-def _add(tx: Transaction, name: str = "Iris", **facts: Any) -> ModelVersion:
-    """Register a version, as the registry does."""
-    number = tx.next_version(name)
-    change = lifecycle.registered(tx.model(name, latest=False), number, name, _SAVED, _stamp(number), **facts)
-    tx.apply(change)
-    return change.versions[0]
-
-
-def _move(tx: Transaction, number: int, stage: Stage, name: str = "Iris") -> None:
-    version = tx.version(name, number)
-    assert version is not None
-    holders = [holder for other in tx.holders(name, stage) if (holder := tx.version(name, other)) is not None]
-    tx.apply(lifecycle.moved(version, stage, holders, _stamp(30), action="promoted", alone=True))
-
-
-def _change(tx: Transaction, verb: Callable[..., Change], *arguments: Any, name: str = "Iris") -> None:
-    model = tx.model(name, latest=False)
-    assert model is not None
-    tx.apply(verb(model, *arguments, _stamp(40)))
-
-
-def _chained(events: list[Event]) -> bool:
-    previous = ["", *(event.hash for event in events)]
-    return [event.previous for event in events] == previous[:-1] and [event.seq for event in events] == list(
-        range(1, len(events) + 1)
-    )
-
-
-def _interrupted() -> NoReturn:
-    raise _Interrupted
-
-
-class StoreContract:
+class StoreContract(ListingContract):
     """What any `Store` does.
 
     Give a fixture ``make_store``: a function that opens the same store again at each call, as another process does.
@@ -89,13 +42,13 @@ class StoreContract:
             "aliases": ("live",),
         }
         with store.transaction() as tx:
-            version = _add(tx, description="first", run_id="r", provenance={"source": "x"}, **facts)
+            version = add(tx, description="first", run_id="r", provenance={"source": "x"}, **facts)
         for reader in (store, open_before, make_store()):
             assert reader.version("Iris", 1) == version
             assert [*reader.versions("Iris")] == [version]
             model = reader.model("Iris")
             assert model is not None
-            assert (model.aliases, model.latest_versions, model.updated_at) == ({"live": 1}, (version,), _stamp(1).at)
+            assert (model.aliases, model.latest_versions, model.updated_at) == ({"live": 1}, (version,), stamp(1).at)
             assert [*reader.models()] == [model]
             assert [event.action for event in reader.events("Iris")] == ["created", "registered", "aliased"]
             assert (reader.model_names(), reader.histories()) == (["Iris"], ["Iris"])
@@ -106,31 +59,29 @@ class StoreContract:
 
         store = make_store()
         with store.transaction() as tx:
-            _add(tx)
+            add(tx)
         before = [*store.events("Iris")], [*store.versions("Iris")], store.revision
-        with pytest.raises(_Interrupted), store.transaction() as tx:  # noqa: PT012  # the block is what is undone
-            _add(tx)
-            _move(tx, 1, Stage.PRODUCTION)
-            tx.put_run(Run(run_id="r", name="n", experiment="E", started_at=_NOON))
-            _interrupted()
+        with pytest.raises(Interrupted), store.transaction() as tx:  # noqa: PT012  # the block is what is undone
+            add(tx)
+            move(tx, 1, Stage.PRODUCTION)
+            tx.put_run(Run(run_id="r", name="n", experiment="E", started_at=NOON))
+            interrupted()
         for reader in (store, make_store()):
             assert ([*reader.events("Iris")], [*reader.versions("Iris")]) == before[:2]
             assert (reader.holders("Iris", Stage.PRODUCTION), reader.next_version("Iris")) == ((), 2)
             assert reader.run("r") is None
         with store.transaction() as tx:
-            assert _add(tx).version == 2
+            assert add(tx).version == 2
 
     def test_only_the_transaction_reads_what_it_wrote(self, make_store: Callable[[], Store]) -> None:
         """Until it is committed."""
         store, other = make_store(), make_store()
         with store.transaction() as tx:
-            _add(tx)
+            add(tx)
         with store.transaction() as tx:
-            second = _add(tx)
-            _move(tx, 2, Stage.PRODUCTION)
-            assert tx.version("Iris", 2) == dataclasses.replace(
-                second, stage=Stage.PRODUCTION, updated_at=_stamp(30).at
-            )
+            second = add(tx)
+            move(tx, 2, Stage.PRODUCTION)
+            assert tx.version("Iris", 2) == dataclasses.replace(second, stage=Stage.PRODUCTION, updated_at=stamp(30).at)
             assert (tx.newest("Iris"), tx.next_version("Iris")) == (2, 3)
             assert (tx.holders("Iris", Stage.PRODUCTION), tx.latest("Iris", Stage.PRODUCTION)) == ((2,), 2)
             assert [event.seq for event in tx.events("Iris", newest_first=True)] == [4, 3, 2, 1]
@@ -145,7 +96,7 @@ class StoreContract:
         assert store.revision == seen[-1]
         for writer in (store, other):
             with writer.transaction() as tx:
-                _add(tx)
+                add(tx)
             seen.append(store.revision)
         assert seen == sorted(set(seen))
         with store.transaction() as tx:
@@ -157,31 +108,31 @@ class StoreContract:
         store = make_store()
         for _ in range(3):
             with store.transaction() as tx:
-                _add(tx)
+                add(tx)
         with store.transaction() as tx:
-            _change(tx, lifecycle.deleted_version, tx.version("Iris", 3))
+            change(tx, lifecycle.deleted_version, tx.version("Iris", 3))
         assert (store.newest("Iris"), store.next_version("Iris"), store.version("Iris", 3)) == (2, 4, None)
         with make_store().transaction() as tx:
-            assert _add(tx).version == 4
+            assert add(tx).version == 4
         with store.transaction() as tx:
-            _change(tx, lifecycle.deleted_model, [*tx.versions("Iris")])
+            change(tx, lifecycle.deleted_model, [*tx.versions("Iris")])
         again = make_store()
         assert (again.model("Iris"), again.model_names(), again.newest("Iris")) == (None, [], 0)
         assert again.histories() == ["Iris"]
         with again.transaction() as tx:
-            assert _add(tx).version == 5
-        assert _chained([*make_store().events("Iris")])
+            assert add(tx).version == 5
+        assert chained([*make_store().events("Iris")])
 
     def test_holders_and_the_latest_of_a_stage_follow_every_move(self, make_store: Callable[[], Store]) -> None:
         """Ascending, and the highest."""
         store, other = make_store(), make_store()
         with store.transaction() as tx:
             for _ in range(3):
-                _add(tx)
+                add(tx)
         assert other.holders("Iris", Stage.NONE) == (1, 2, 3)
         for number in (3, 1, 2):
             with store.transaction() as tx:
-                _move(tx, number, Stage.PRODUCTION)
+                move(tx, number, Stage.PRODUCTION)
             for reader in (store, other, make_store()):
                 assert reader.holders("Iris", Stage.PRODUCTION) == (number,)
                 assert reader.latest("Iris", Stage.PRODUCTION) == number
@@ -197,11 +148,11 @@ class StoreContract:
         for writer, minute in ((first, 9), (second, 5), (first, 1)):
             with writer.transaction() as tx:
                 change = lifecycle.registered(
-                    tx.model("Iris", latest=False), tx.next_version("Iris"), "Iris", _SAVED, _stamp(minute, "why")
+                    tx.model("Iris", latest=False), tx.next_version("Iris"), "Iris", SAVED, stamp(minute, "why")
                 )
                 tx.apply(change)
         events = [*second.events("Iris")]
-        assert _chained(events)
+        assert chained(events)
         assert [event.id for event in events] == sorted({event.id for event in events})
         assert {event.because for event in events} == {"why"}
         assert [*second.events("Iris", newest_first=True)] == events[::-1]
@@ -211,10 +162,10 @@ class StoreContract:
         store = make_store()
         with store.transaction() as tx:
             for _ in range(11):
-                _add(tx)
+                add(tx)
             eleventh = tx.version("Iris", 11)
             assert eleventh is not None
-            tx.apply(lifecycle.tagged(eleventh, {"version": "1"}, _stamp(40, '"version":1,')))
+            tx.apply(lifecycle.tagged(eleventh, {"version": "1"}, stamp(40, '"version":1,')))
             assert [event.action for event in tx.events("Iris", version=11)][-1] == "tagged"
         for reader in (store, make_store()):
             every = [*reader.events("Iris")]
@@ -227,7 +178,7 @@ class StoreContract:
         """The revision stays."""
         store = make_store()
         with store.transaction() as tx:
-            _add(tx)
+            add(tx)
         revision = store.revision
         with store.transaction() as tx:
             tx.apply(Change("Iris"))
@@ -237,17 +188,17 @@ class StoreContract:
         """The numbers of its old name stay used."""
         store, other = make_store(), make_store()
         with store.transaction() as tx:
-            _add(tx, aliases=("live",))
-            _add(tx)
-            _move(tx, 2, Stage.PRODUCTION)
+            add(tx, aliases=("live",))
+            add(tx)
+            move(tx, 2, Stage.PRODUCTION)
         with store.transaction() as tx:
-            _change(tx, lifecycle.renamed, "Flower")
+            change(tx, lifecycle.renamed, "Flower")
         for reader in (store, other, make_store()):
             assert (reader.model("Iris"), reader.model_names(), reader.histories()) == (None, ["Flower"], ["Flower"])
             assert [(v.name, v.version) for v in reader.versions("Flower")] == [("Flower", 1), ("Flower", 2)]
             assert reader.latest("Flower", Stage.PRODUCTION) == 2
             assert (reader.next_version("Flower"), reader.next_version("Iris")) == (3, 3)
-            assert _chained([*reader.events("Flower")])
+            assert chained([*reader.events("Flower")])
             model = reader.model("Flower")
             assert model is not None
             assert model.aliases == {"live": 1}
@@ -255,11 +206,11 @@ class StoreContract:
     def test_runs_are_written_and_replaced(self, make_store: Callable[[], Store]) -> None:
         """In the order in which they started."""
         store, other = make_store(), make_store()
-        runs = [Run(run_id=name, name=name, experiment="E", started_at=_NOON) for name in ("b", "a")]
+        runs = [Run(run_id=name, name=name, experiment="E", started_at=NOON) for name in ("b", "a")]
         with store.transaction() as tx:
             for run in runs:
                 tx.put_run(run)
-        changed = dataclasses.replace(runs[0], metrics=Frozen(auc=0.5), models=Frozen(model=_SAVED))
+        changed = dataclasses.replace(runs[0], metrics=Frozen(auc=0.5), models=Frozen(model=SAVED))
         with other.transaction() as tx:
             assert tx.run("b") == runs[0]
             tx.put_run(changed)
@@ -275,7 +226,7 @@ class StoreContract:
         def work(writer: Store) -> None:
             for _ in range(10):
                 with writer.transaction() as tx:
-                    numbers.append(_add(tx).version)
+                    numbers.append(add(tx).version)
 
         threads = [threading.Thread(target=work, args=(writer,)) for writer in (store, store, make_store())]
         for thread in threads:
@@ -284,12 +235,12 @@ class StoreContract:
             thread.join()
         assert sorted(numbers) == list(range(1, 31))
         assert [version.version for version in store.versions("Iris")] == sorted(numbers)
-        assert _chained([*store.events("Iris")])
+        assert chained([*store.events("Iris")])
 
     def test_a_closed_store_opens_again_when_it_is_needed(self, make_store: Callable[[], Store]) -> None:
         """Closing releases resources, and loses nothing."""
         store = make_store()
         with store.transaction() as tx:
-            _add(tx)
+            add(tx)
         store.close()
         assert make_store().newest("Iris") == 1

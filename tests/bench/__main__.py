@@ -31,6 +31,7 @@ from tests.bench.measure import Failure, Row, table
 
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "import": reads.importing,
+    "opening": reads.opening,
     "writes": writes.against_the_disk,
     "mlflow": writes.against_mlflow,
     "lookup": reads.looking_up,

@@ -41,6 +41,33 @@ def importing(bench: Bench) -> Iterator[Row]:
     )
 
 
+_FIRST = """
+import re, sys, time
+from registry_nb.domain.records import Stage
+from registry_nb.stores.local import LocalStore
+before = time.perf_counter(), time.process_time()
+store = LocalStore(sys.argv[1])
+assert store.version({name!r}, store.latest({name!r}, Stage.PRODUCTION)) is not None
+after = time.perf_counter(), time.process_time()
+# Not getrusage, whose maximum begins with that of the process which started this one.
+peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())
+print(after[0] - before[0], after[1] - before[1], int(peak[1]) / 1024)
+"""
+
+
+def opening(bench: Bench) -> Iterator[Row]:
+    """The first look-up by stage of fresh processes, after the imports: in a large folder, and in a small one."""
+    found: dict[int, list[list[float]]] = {bench.many: [], 10: []}
+    for _ in range(bench.times(20)):
+        for versions, times in found.items():
+            command = [sys.executable, "-c", _FIRST.format(name=NAME), bench.filled(versions).uri]
+            times.append([*map(float, subprocess.run(command, check=True, capture_output=True).stdout.split())])
+    (large, cpu, memory), (small, _, _) = ([*map(median, zip(*found[versions], strict=True))] for versions in found)
+    what, facts = f"first look-up by stage in a process, {bench.many:,} versions", {"cpu_s": cpu, "memory_mb": memory}
+    yield Row(f"{what}, above that of 10", 0.03, large - small, duration(large - small), "s", facts=facts)
+    yield Row(f"{what}, memory", 150, memory, f"{memory:.0f} MB", "MB")
+
+
 def look_ups(registry: Registry, versions: int) -> dict[str, Timer]:
     """Return the three ways to ask for a version; the numbers are 100, spread over all that there are."""
     numbers = cycle(spread(versions))

@@ -228,6 +228,7 @@ STOOD = {
 REFUSED = {
     **PLAN,
     "ok": False,
+    "lacks_approval": True,
     "rows": [
         {"rule": 'metric("accuracy") >= 0.9', "found": "0.97", "verdict": "passed"},
         {"rule": "approved_by(1, not_author=True)", "found": "nobody approved it", "verdict": "failed"},

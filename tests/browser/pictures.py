@@ -27,8 +27,8 @@ from sklearn.ensemble import RandomForestClassifier  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 
 import registry_nb as rn  # noqa: E402
-from registry_nb import process as clocked  # noqa: E402
 from registry_nb.rules import approved_by, incumbent, metric, probe_passes  # noqa: E402
+from registry_nb.stores import local as clocked  # noqa: E402
 
 LOOKS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 PATIENCE = 90_000  # milliseconds, for JupyterLab's first page and for the kernel's import of scikit-learn

@@ -110,6 +110,22 @@ def test_where_the_policy_says_no_enter_asks_for_approval_with_what_was_typed(pa
     assert shown.sent("promote") == []
 
 
+def test_where_no_approval_is_missing_asking_comes_last_and_enter_overrides_nothing(panel):
+    shown = panel(replies={"promote": done()})
+    dialog = promoting(shown, {**REFUSED, "lacks_approval": False, "rows": REFUSED["rows"][::2]})
+    expect(dialog.get_by_role("listitem")).to_have_count(2)
+    offers = dialog.locator(".buttons button:visible")
+    assert offers.all_inner_texts() == ["Cancel", "Override…", "Ask for approval…"]
+    assert dialog.locator(".buttons .primary:visible").count() == 0
+    dialog.get_by_label("Why?").fill("the fire brigade is here")
+    shown.keys("Enter")
+    expect(dialog.get_by_role("button", name="Override…")).to_be_focused()
+    shown.keys("Tab", "Enter")
+    expect(dialog.get_by_role("heading")).to_have_text("Ask for Iris 3 to go to Production")
+    expect(dialog.get_by_label("Why?")).to_have_value("the fire brigade is here")
+    assert shown.sent("promote") == []
+
+
 def test_what_passes_needs_nothing_more(panel):
     shown = panel(replies={"promote": done()})
     dialog = promoting(shown, {**REFUSED, "ok": True, "rows": REFUSED["rows"][:1]})

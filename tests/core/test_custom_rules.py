@@ -39,12 +39,12 @@ def test_a_function_is_asked_with_the_version_and_the_registry(iris):
     ("answer", "verdict", "found"),
     [
         (True, "passed", ""),
-        (False, "failed", "it said no"),
+        (False, "failed", "it returned False"),
         ("too slow", "failed", "'too slow'"),
         (None, "failed", "None"),
         (1, "failed", "1"),
         (np.True_, "passed", ""),
-        (np.False_, "failed", "it said no"),
+        (np.False_, "failed", "it returned False"),
         (np.array([True]), "failed", "array([ True])"),
         (lambda: 1 / 0, "failed", "ZeroDivisionError: division by zero"),
     ],
@@ -58,12 +58,12 @@ def test_whatever_a_function_says_but_true_is_no(iris, monkeypatch, answer, verd
 def test_a_function_that_is_not_known_here_or_is_another_does_not_pass(iris, monkeypatch, refused):
     guard(iris, check(small))
     monkeypatch.setitem(rules.KNOWN, "small", answers)
-    assert verdicts(iris) == [("failed", "the function 'small' is another one than when the policy was set")]
+    assert verdicts(iris) == [("failed", "the function 'small' has changed since the policy was set")]
     monkeypatch.delitem(rules.KNOWN, "small")
     (verdict, found), *_ = verdicts(iris)
     assert verdict == "unknown"
-    assert "not known in this process" in found
-    with refused(iris, PolicyFailed, "not known in this process"):
+    assert "not registered in this process" in found
+    with refused(iris, PolicyFailed, "not registered in this process"):
         iris.promote("Iris", 3)
 
 

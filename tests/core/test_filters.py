@@ -130,7 +130,7 @@ def test_what_a_filter_means(text, numbers):
         ("params.p IN (1, '2')", 13, "a quoted text"),
         ("name = 'a' \x00", 11, "expected"),
         ("NOT " * 200 + "name = 'a'", 0, "nests more than 100 levels deep"),
-        (7, 0, "a filter is text, not int"),
+        (7, 0, "a filter must be text, not int"),
     ],
 )
 def test_a_wrong_filter_says_where_and_what_was_expected(text, position, part):

@@ -24,7 +24,7 @@ from registry_nb.errors import (
 BAD_NAMES = {
     "": "it is empty",
     "   ": "it is empty",
-    "x" * 256: "it has 256 characters, and 255 is the most",
+    "x" * 256: "it has 256 characters; at most 255 are allowed",
     "a/b": "/ is not allowed",
     "a\\b": "\\ is not allowed",
     "a:b": ": is not allowed",
@@ -40,8 +40,8 @@ BAD_NAMES = {
     "a\u2028b": "invisible character",
     "a\u3164b": "invisible character",
     "a\ud800b": "invisible character ('\\ud800')",
-    " a": "begins or ends with a blank",
-    "a\u00a0": "begins or ends with a blank",
+    " a": "begins or ends with white space",
+    "a\u00a0": "begins or ends with white space",
     ".": "it means a folder",
     "..": "it means a folder",
 }
@@ -68,7 +68,7 @@ def test_a_name_that_breaks_a_rule_is_refused_everywhere(iris, refused, constant
 @pytest.mark.parametrize("name", [None, 7, b"Iris", ["Iris"]])
 def test_a_name_that_is_no_text_is_refused(iris, refused, constant, name):
     for call in (lambda: iris.register(constant(1), name), lambda: iris.version(name, 1), lambda: iris.model(name)):
-        with refused(iris, BadName, "a name is text"):
+        with refused(iris, BadName, "a name must be text"):
             call()
 
 
@@ -205,16 +205,16 @@ def test_a_run_that_is_not_there_is_not_found(iris, refused):
 @pytest.mark.parametrize(
     ("uri", "kind", "part"),
     [
-        ("models:/", BadURI, "it names no version"),
-        ("models:/X", BadURI, "it names no version; add /Production, /3, /latest or @alias"),
-        ("models:/X/", BadURI, "a part of it is empty"),
-        ("models://X/1", BadURI, "one slash follows models:"),
-        ("models:/X/1/2", BadURI, "too many parts"),
+        ("models:/", BadURI, "its version is missing"),
+        ("models:/X", BadURI, "its version is missing; add /Production, /3, /latest or @alias"),
+        ("models:/X/", BadURI, "its name or its version is empty"),
+        ("models://X/1", BadURI, "there must be one slash after models:"),
+        ("models:/X/1/2", BadURI, "too many slashes"),
         ("models:/X/Prod", UnknownStage, "did you mean 'Production'?"),
         ("models:/X/0", BadVersion, "not a version number"),
         ("models:/X@", BadName, "cannot be an alias"),
         ("models:/X@latest", BadName, "reserved"),
-        ("models:/@champion", BadURI, "a part of it is empty"),
+        ("models:/@champion", BadURI, "its name or its version is empty"),
         ("models:/My%20Model/1", BadName, "% is not allowed"),
         ("MyModel/Production", BadURI, "did you mean 'models:/MyModel/Production'?"),
         ("MyModel@champion", BadURI, "did you mean 'models:/MyModel@champion'?"),
@@ -222,12 +222,12 @@ def test_a_run_that_is_not_there_is_not_found(iris, refused):
         ("./model/1", BadURI, "it does not begin with"),
         ("C:\\models\\x", BadURI, "it does not begin with"),
         ("s3://bucket/model", BadURI, "it does not begin with"),
-        ("runs:/", BadURI, "it needs a run and the path of a model"),
-        ("runs:/abc", BadURI, "it needs a run"),
-        ("runs:/abc//", BadURI, "it needs a run"),
+        ("runs:/", BadURI, "it must name a run and the path of a model"),
+        ("runs:/abc", BadURI, "it must name a run"),
+        ("runs:/abc//", BadURI, "it must name a run"),
         ("", BadURI, "it does not begin with"),
-        (None, BadURI, "it is not text"),
-        (7, BadURI, "it is not text"),
+        (None, BadURI, "it must be text"),
+        (7, BadURI, "it must be text"),
     ],
 )
 def test_what_is_no_model_uri_is_refused_with_the_one_that_was_meant(iris, refused, uri, kind, part):
@@ -242,12 +242,12 @@ def test_what_is_no_model_uri_is_refused_with_the_one_that_was_meant(iris, refus
         ({"": "x"}, BadName, "it must have 1 to 250 characters"),
         ({"  ": "x"}, BadName, "it must have 1 to 250 characters"),
         ({"k" * 251: "x"}, BadName, "it must have 1 to 250 characters"),
-        ({7: "x"}, BadName, "it is not text"),
+        ({7: "x"}, BadName, "it must be text"),
         ({"a\nb": "x"}, BadName, "control character"),
-        ({"k": "x" * 100_001}, BadValue, "the value of tag 'k' has 100,001 characters, and 100,000 is the most"),
+        ({"k": "x" * 100_001}, BadValue, "the value of tag 'k' has 100,001 characters; at most 100,000 are allowed"),
         ({"k": "\ud800"}, BadValue, "half a character"),
         ({str(n): "" for n in range(257)}, BadValue, "more than 256 tags"),
-        ([("k", "x")], BadValue, "tags are a mapping of name to value, not list"),
+        ([("k", "x")], BadValue, "tags must be a mapping of name to value, not list"),
     ],
 )
 def test_tags_that_break_a_limit_are_refused_and_never_cut(iris, refused, constant, tags, kind, part):
@@ -275,8 +275,8 @@ def test_a_tag_that_is_no_text_becomes_its_text(iris):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("x" * 5_000_000, "a description has 5,000,000 characters, and 100,000 is the most"),
-        (7, "a description is text, not int"),
+        ("x" * 5_000_000, "a description has 5,000,000 characters; at most 100,000 are allowed"),
+        (7, "a description must be text, not int"),
         ("\udfff", "half a character"),
     ],
 )
@@ -299,22 +299,22 @@ def test_a_reason_obeys_the_same_limit(iris, refused):
 @pytest.mark.parametrize(
     ("facts", "kind", "part"),
     [
-        ({"metrics": {"a": "0.9"}}, BadValue, "metric 'a' is a number, not str"),
-        ({"metrics": {"a": None}}, BadValue, "metric 'a' is a number, not NoneType"),
-        ({"metrics": {"a": [1, 2]}}, BadValue, "metric 'a' is a number, not list"),
-        ({"metrics": {"a": 10**400}}, BadValue, "metric 'a' is a number"),
+        ({"metrics": {"a": "0.9"}}, BadValue, "metric 'a' must be a number, not str"),
+        ({"metrics": {"a": None}}, BadValue, "metric 'a' must be a number, not NoneType"),
+        ({"metrics": {"a": [1, 2]}}, BadValue, "metric 'a' must be a number, not list"),
+        ({"metrics": {"a": 10**400}}, BadValue, "metric 'a' must be a number"),
         ({"metrics": {"": 1}}, BadName, "the name of a metric"),
         ({"params": {"p": "x" * 100_001}}, BadValue, "the value of parameter 'p'"),
         ({"params": {"p": 1 << 1024}}, BadValue, "parameter 'p' is too large a number"),
-        ({"params": 3}, BadValue, "params are a mapping"),
+        ({"params": 3}, BadValue, "params must be a mapping"),
         ({"aliases": ["latest"]}, BadName, "reserved"),
         ({"aliases": ["v12"]}, BadName, "reserved"),
         ({"aliases": "production"}, BadName, "reserved"),
         ({"aliases": ["a b"]}, BadName, "letters, digits"),
         ({"aliases": [3]}, BadName, "letters, digits"),
-        ({"run_id": 3}, BadValue, "a run_id is text, not int"),
+        ({"run_id": 3}, BadValue, "a run_id must be text, not int"),
         ({"requirements": "numpy"}, rn.Invalid, "not one text"),
-        ({"requirements": [3]}, BadValue, "a requirement is text"),
+        ({"requirements": [3]}, BadValue, "a requirement must be text"),
         ({"signature": "x"}, rn.Invalid, "a signature is what infer_signature returns, not str"),
         ({"flavor": "sklaern"}, rn.Invalid, "did you mean 'sklearn'?"),
         ({"flavor": "sklearn"}, NoFlavor, "flavor 'sklearn' does not know it"),
@@ -360,7 +360,7 @@ def test_an_example_that_the_model_cannot_take_is_refused(iris, refused):
 @pytest.mark.parametrize("limit", [-1, 1.5, "3", True])
 def test_a_limit_that_is_no_whole_number_is_refused(iris, refused, limit):
     for call in (iris.models, iris.versions, iris.history, iris.runs):
-        with refused(iris, rn.Invalid, "limit is a whole number from 0"):
+        with refused(iris, rn.Invalid, "limit must be a whole number from 0"):
             call(limit=limit)
 
 

@@ -85,7 +85,7 @@ def test_the_user_is_who_was_named_else_the_environments_else_the_systems(tmp_pa
     assert rn.Registry(tmp_path).user == "grace"
     monkeypatch.setenv("REGISTRY_NB_USER", "")
     assert rn.Registry(tmp_path).user == getpass.getuser()
-    with pytest.raises(rn.Invalid, match="a user is text"):
+    with pytest.raises(rn.Invalid, match="a user must be text"):
         rn.Registry(tmp_path, user=7)
 
 

@@ -127,6 +127,7 @@ def test_what_does_not_meet_the_policy_is_not_promoted_and_the_error_says_why(ir
         "force=True, because=",
     ) as caught:
         iris.promote("Iris", 3)
+    assert "asks for approval" not in str(caught.value), "no rule of the policy is about approvals"
     found = caught.value.evaluation
     assert found == iris.evaluate("Iris", 3)
     assert not found.ok

@@ -174,7 +174,7 @@ def test_somebody_who_was_faster_is_noticed_and_the_other_bytes_verified(line, m
         verified.append(file.digest)
         verify(artifacts, file)
 
-    monkeypatch.setattr(line.artifacts, "verify", lambda file: slow(line.artifacts, file))
+    monkeypatch.setattr(line.artifacts, "verify", lambda file, **_: slow(line.artifacts, file))
     assert line.rollback("Iris").version == 2
     assert verified == [line.version("Iris", 3).digest, line.version("Iris", 2).digest]
     assert [(e.user, e.version) for e in line.history("Iris") if e.action == "rolled_back"] == [("bob", 3), ("ada", 2)]
@@ -192,7 +192,7 @@ def test_a_rollback_of_another_holder_than_expected_is_a_conflict(line, refused)
 def test_a_commit_during_a_rollback_that_leaves_the_bytes_alone_costs_no_second_look(iris, monkeypatch):
     verify, verified = integrity.verify, []
 
-    def verify_while_somebody_tags(artifacts, record):
+    def verify_while_somebody_tags(artifacts, record, **_):
         verified.append(record.version)
         verify(artifacts, record)
         iris.tag("Iris", {"seen": "yes"})

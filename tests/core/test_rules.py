@@ -137,7 +137,7 @@ def test_what_is_not_a_rule_is_refused_in_a_sentence(text):
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "0.9", None, True, metric("a")])
 def test_a_metric_is_compared_with_a_finite_number(wrong):
-    with pytest.raises(rn.Invalid, match="a rule compares with a finite number"):
+    with pytest.raises(rn.Invalid, match="a rule can only compare with a finite number"):
         metric("accuracy") >= wrong  # noqa: B015
     with pytest.raises(rn.Invalid):
         incumbent - wrong
@@ -171,7 +171,7 @@ def test_bytecode_is_the_same_in_every_process(python):
 @pytest.mark.parametrize("nameless", [lambda version, registry: True, functools.partial(no_smaller_than_a_byte)])
 def test_a_function_without_a_name_is_refused_as_two_of_them_would_be_one_rule(nameless):
     known = dict(rules.KNOWN)
-    with pytest.raises(rn.Invalid, match="known by the name of its function"):
+    with pytest.raises(rn.Invalid, match="a check has the name of its function"):
         check(nameless)
     assert known == rules.KNOWN
 

@@ -39,7 +39,7 @@ def test_a_uri_that_is_too_long_by_an_alias_or_too_short_is_refused():
     for uri, kind in [("models:/X@a/b", BadName), ("models:/X@a@b", BadName), ("models:/ /1", BadName)]:
         with pytest.raises(kind):
             parse_uri(uri)
-    with pytest.raises(BadURI, match="one slash follows models:"):
+    with pytest.raises(BadURI, match="there must be one slash after models:"):
         parse_uri("models://1")
     with pytest.raises(BadVersion):
         parse_uri("models:/X/-1")

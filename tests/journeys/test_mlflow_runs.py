@@ -127,7 +127,7 @@ def test_what_a_run_refuses_changes_nothing(mlflow, registry, refused):
         mlflow.log_param("depth", 3)
         cases = [
             (rn.Refused, "does not change to '4'", lambda: mlflow.log_params({"new": 1, "depth": 4})),
-            (BadValue, "is a number, not str", lambda: mlflow.log_metrics({"good": 1, "bad": "high"})),
+            (BadValue, "must be a number, not str", lambda: mlflow.log_metrics({"good": 1, "bad": "high"})),
             (BadName, "1 to 250", lambda: mlflow.set_tag("", "x")),
             (BadValue, "a mapping", lambda: mlflow.log_params(["depth"])),
             (rn.Invalid, "did you mean 'FINISHED'", lambda: mlflow.end_run("FINISHD")),

@@ -154,7 +154,7 @@ def shell(tmp_path_factory):
 
         def kept(saved, artifacts, target, foreign):
             """Download to where no line leads."""
-            download(saved, artifacts, f"{folder}/in-{next(numbers)}-{target.replace(os.sep, '-')}", foreign)
+            download(saved, artifacts, f"{folder}/in-{next(numbers)}-{target.replace(os.sep, '-')}", foreign=foreign)
 
         numbers = itertools.count()
         patch.setattr(loading, "download", kept)

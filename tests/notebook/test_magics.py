@@ -103,7 +103,7 @@ def test_inside_of_a_word_values_are_filled_in(notebook):
         ("..", "it means a folder"),
         ("", "it is empty"),
         (" ", "it is empty"),
-        ("x" * 300, "characters, and 255 is the most"),
+        ("x" * 300, "characters; at most 255 are allowed"),
     ],
 )
 def test_the_rules_for_names_are_those_of_what_was_filled_in(notebook, value, says):
@@ -390,7 +390,7 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
         ("register model as", UsageError, "Give a name: `%registry register model as Iris`"),
         ("register model as a/b", rn.Invalid, "/ is not allowed"),
         ("register X as Iris", rn.Invalid, "no predict"),
-        ("register model as Iris --metric accuracy=high", UsageError, "is a number"),
+        ("register model as Iris --metric accuracy=high", UsageError, "must be a number"),
         ("register model as Iris --metric accuracy", UsageError, "not key=value"),
         ("register model as Iris --example nope", UsageError, "NameError"),
         ("tag Iris/3 reviewed", UsageError, "reviewed=yes"),

@@ -193,6 +193,22 @@ MEANT = {
     "compare Iris 2 and 3": "compare Iris 2 3",
     "compare Iris 2..3": "compare Iris 2 3",
     "compare Iris 2 Irs 3": "compare Iris 2 3",
+    "compare Iris 1 2 3": "compare Iris 1 2",
+    "compare Iris/1 Iris/2 Iris/3": "compare Iris 1 2",
+    "compare Iris 1 Iris 2 Iris 3": "compare Iris 1 2",
+    "compare Iris 1 2 Wine": None,
+    "shadow Iris 1 2 3 --data X": "shadow Iris 1 2 --data X",
+    'versions Iris "metrics.accuracy BETWEEN 0.05 AND 0.2"': (
+        'versions Iris "metrics.accuracy >= 0.05 AND metrics.accuracy <= 0.2"'
+    ),
+    "search accuracy between 0.05 and 0.2 and stage=Production": (
+        "search \"metrics.accuracy >= 0.05 AND metrics.accuracy <= 0.2 AND stage = 'Production'\""
+    ),
+    "versions Iris stage = Production or version between 1 to 2": (
+        "versions Iris \"stage = 'Production' OR version >= 1 AND version <= 2\""
+    ),
+    "versions Iris user between 'a' and 'm n'": "versions Iris \"user >= 'a' AND user <= 'm n'\"",
+    "versions Iris accuracy between 1": None,
     "shadow Iris 1 2": "shadow Iris 1 2 --data X",
     "shadow Iris 1 2 X y": "shadow Iris 1 2 --data X --truth y",
     "shadow Iris 1 2 X z": None,
@@ -266,6 +282,8 @@ FAULTS = {
     "tag Iris reviewed=yes, owner=ada": "'reviewed=yes,' ends in ','; pairs have only blanks between them",
     "untag Iris 3 reviewed, owner": "'reviewed,' is not the key of a tag; blanks stand between keys",
     "promote --hlp": "promote has no option '--hlp' (options: --to, --because, --expected, --force)",
+    "compare Iris 1 2 3": "compare takes two versions at a time, not 3; did you mean `%registry compare Iris 1 2`?",
+    "shadow Iris 1 2 3 --data X": "shadow takes two versions at a time, not 3",
     "compare Iris 2 and 3": "there is no registered model 'and' (models: Iris, Wine quality; registry: ",
 }
 

@@ -64,6 +64,14 @@ EVERY = {
         "stage Iris 2 Prod",
         "'Production'?",
     ),
+    "atomically": (
+        "atomically --because 'both'\npromote Iris 2\nalias Iris 1 before",
+        "Production: 1 → 2; 1 is archived   batch.promote('Iris', 2, 'Production')",
+        "atomically --b",
+        "--because",
+        "atomically\nalias Iris 1 before\npromote Iris 9",
+        "line 3, promote Iris 9: model 'Iris' has no version 9",
+    ),
     "archive": (
         "archive Iris/Production",
         "Production: 1 → –",
@@ -256,7 +264,7 @@ def test_every_verb_is_tried():
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_shows_what_it_did_as_text_and_as_html(kernel, verb):
     line, shows, *_ = EVERY[verb]
-    answer = kernel.run(f"%registry {line}")
+    answer = kernel.run(f"{VERBS[verb].magic} {line}")
     assert answer.status == "ok", answer.errors
     assert shows in answer.text
     assert ("<svg xmlns=" if verb == "plot" else '<div class="rnb">') in answer.html
@@ -281,7 +289,7 @@ def test_a_verb_completes(kernel, verb):
 def test_a_verb_fails_in_one_line_that_says_what_to_do_and_changes_nothing(kernel, verb, state):
     line, says = EVERY[verb][4:]
     before = state(kernel.registry)
-    answer = kernel.run(f"%registry {line}")
+    answer = kernel.run(f"{VERBS[verb].magic} {line}")
     assert answer.status == "error"
     (told,) = answer.told()
     assert any(part in told for part in says.split("|"))

@@ -164,7 +164,7 @@ def test_a_listener_that_raises_is_seen_again_and_harms_no_other(listening, iris
 def test_the_watch_survives_whatever_the_disk_does(listening, iris, monkeypatch):
     listener = listening(iris)
     with monkeypatch.context() as patch:
-        patch.setattr(type(iris), "revision", property(lambda self: 1 // 0))
+        patch.setattr(type(iris.store), "glance", lambda self: 1 // 0)
         listener.until(
             lambda: listener.statuses[-1] == ("ZeroDivisionError: integer division or modulo by zero", False)
         )

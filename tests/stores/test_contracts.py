@@ -19,6 +19,9 @@ class TestLocalStore(StoreContract):
     def make_store(self, tmp_path):
         return lambda: LocalStore(str(tmp_path / "registry"))
 
+    def another(self, make_store):
+        return LocalStore(f"{make_store().location}-2")
+
 
 class TestStrictLocalStore(TestLocalStore):
     """As on a network folder: nothing cached is trusted, and each write waits for the disk."""

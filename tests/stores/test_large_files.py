@@ -96,6 +96,10 @@ def slow(monkeypatch):
     monkeypatch.setattr(hashing, "CHUNK", 10_000)
     monkeypatch.setattr(hashing, "_SLOW", 0.5)
     monkeypatch.setattr(tqdm.std, "time", itertools.count().__next__)  # a second passes whenever a bar looks
+    # Neither tqdm's thread, which compares that clock with the real one, nor a bar that another test left draws here.
+    monkeypatch.setattr(tqdm.std.tqdm, "monitor_interval", 0)
+    monkeypatch.setattr(tqdm.std.tqdm, "_instances", tqdm.std.tqdm._instances.copy(), raising=False)
+    tqdm.std.tqdm._instances.clear()
 
 
 def put(folder, data):

@@ -1,5 +1,6 @@
 """One writer at a time: stale files, holders that hang, forks, threads, and the interrupt button."""
 
+import functools
 import gc
 import os
 import signal
@@ -290,6 +291,23 @@ def test_an_interrupt_in_the_callers_code_comes_at_once_and_undoes_the_transacti
         journal.overlay("t")[2] = {}
         interrupts()
         pytest.fail("it comes at once")
+    assert sorted(journal.docs("t")) == numbers(path) == [1]
+    put(Journal(path, lock_timeout=0.2), 3)
+
+
+def test_an_interrupt_in_our_own_code_comes_at_the_end_of_the_savepoint_and_not_only_of_the_transaction(
+    path, interrupts
+):
+    journal, done = Journal(path), []
+    ours = eval(compile("lambda act: act()", sys.modules[Journal.__module__].__file__, "eval"))
+    put(journal, 1)
+    with pytest.raises(KeyboardInterrupt), journal.transaction():
+        with journal.transaction():
+            journal.overlay("t")[2] = {}
+            ours(functools.partial(signal.raise_signal, signal.SIGINT))
+            done.append("the savepoint")
+        done.append("the transaction")
+    assert done == ["the savepoint"]
     assert sorted(journal.docs("t")) == numbers(path) == [1]
     put(Journal(path, lock_timeout=0.2), 3)
 

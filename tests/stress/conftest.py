@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 import registry_nb
+from registry_nb.stores import journal_file
 
 #: Run as processes of their own.
 collect_ignore = ["processes.py", "interrupt_often.py", "kill_writers.py", "register_often.py"]
+
+#: Run with an index of small journals: ``TEST_INDEX_WORTH=1 pytest -m stress tests/stress``.
+journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))
 
 AMOUNTS = {"PROCESSES": (4, 8), "EACH": (25, 200), "SECONDS": (3, 60), "INTERRUPTS": (300, 5000), "IMAGES": (60, 500)}
 

@@ -6,6 +6,9 @@ import tempfile
 import traceback
 
 import registry_nb as rn
+from registry_nb.stores import journal_file
+
+journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))
 
 NAME = "Storm"
 

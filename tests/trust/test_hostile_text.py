@@ -24,10 +24,10 @@ from registry_nb.errors import BadFilter, BadName, BadURI, BadValue, BadVersion,
 REFUSED = {
     "it walks": {"../x": "/", "a/b": "/", "a\\b": "\\\\", "..": "a folder", ".": "a folder"},
     "a path": {"/etc/passwd": "/ is not allowed", "C:\\x": ": \\"},
-    "blank": {"": "empty", "  ": "empty", "name ": "blank", "\tname": "'\\\\t'"},
+    "blank": {"": "empty", "  ": "empty", "name ": "white space", "\tname": "'\\\\t'"},
     "invisible": {"a\0b": "\\x00", "a\nb": "\\n", "a\x1b[31mb": "\\x1b", "a\u202eb": "\\u202e", "\u200ba": "\\u200b"},
     "a device": {"a:b": ": is not allowed"},
-    "too long": {"n" * 256: "256 characters, and 255", "n" * 10_000_000: "10000000 characters"},
+    "too long": {"n" * 256: "256 characters; at most 255", "n" * 10_000_000: "10000000 characters"},
     "percent-encoded": {"%2e%2e": "%", "a%2fb": "%", "..%5c": "%"},
     "half a character": {"\ud800": "\\ud800", "Iris\udfff": "\\udfff"},
 }
@@ -94,18 +94,18 @@ def test_an_alias_that_a_uri_would_read_otherwise_is_refused(iris, refused, cons
 @pytest.mark.parametrize(
     ("uri", "kind", "part"),
     [
-        ("models:/Iris/../Iris/1", BadURI, "too many parts"),
-        ("models:///etc", BadURI, "one slash follows models:"),
+        ("models:/Iris/../Iris/1", BadURI, "too many slashes"),
+        ("models:///etc", BadURI, "there must be one slash after models:"),
         ("models:/../1", BadName, "it means a folder"),
         ("models:/Iris/1?x", BadVersion, "'1?x' is not a version number"),
         ("models:/Iris/1#x", BadVersion, "is not a version number"),
-        ("models:/Iris/1/", BadURI, "too many parts"),
+        ("models:/Iris/1/", BadURI, "too many slashes"),
         ("models:/Iris/Prod", UnknownStage, "(stages: None, Staging, Production, Archived)"),
-        ("models:/Iris%2F1", BadURI, "it names no version"),
+        ("models:/Iris%2F1", BadURI, "its version is missing"),
         ("models:/Iris\0/1", BadName, "invisible"),
         ("file:///etc/passwd", BadURI, "it does not begin with models:/ or runs:/"),
         ("runs:/../../etc/passwd", rn.NotFound, "there is no run '..'"),
-        ("models:/" + "a/" * 500_000 + "1", BadURI, "too many parts"),
+        ("models:/" + "a/" * 500_000 + "1", BadURI, "too many slashes"),
         ("\ud800", BadURI, "'\\ud800'"),
     ],
 )
@@ -263,7 +263,7 @@ def test_what_is_too_long_or_too_many_is_refused_and_not_cut(iris, refused, cons
     ):
         with refused(iris, (BadValue, BadName)) as caught:
             iris.register(constant(1), "Iris", **facts)
-        assert re.search("the most|more than|1 to 250", str(caught.value))
+        assert re.search("at most|more than|1 to 250", str(caught.value))
         assert len(str(caught.value)) < 300
     whole = iris.describe("Iris", "x" * 100_000)
     assert len(whole.description) == 100_000
@@ -318,7 +318,7 @@ def test_values_become_scalars_or_their_text_and_keys_stay_text(registry, consta
     assert rn.Registry(registry.uri).version("Iris", 1).params == found
     for key in (1, (1, 2), None, b"k"):
         for facts in ({"params": {key: 1}}, {"tags": {key: 1}}, {"metrics": {key: 1}}):
-            with refused(registry, BadName, "it is not text"):
+            with refused(registry, BadName, "it must be text"):
                 registry.register(constant(1), "Iris", **facts)
 
 

@@ -12,7 +12,8 @@ function checklist(rows, label) {
 }
 
 // The checklist of a dialog, if the stage has a policy, and its alternatives if the policy is not met: ask for approval,
-// or override with a reason.
+// or override with a reason. Asking comes first, and Enter chooses it, if an approval is what is missing. Otherwise it
+// comes last: it changes no verdict. Then Enter only moves to Override: a policy must not be overridden by accident.
 function gateFor(plan, { ask, override }) {
   if (!plan.rows?.length) return {};
   const more = [checklist(plan.rows, "Rules of the policy")];
@@ -20,14 +21,14 @@ function gateFor(plan, { ask, override }) {
   const asked = (plan.asked ?? []).map((who) => visible(who, 60)).join(", ");
   more.push(h("p.unmet", {}, asked ? `The policy is not met yet. ${asked} asked for approval already.`
     : "The policy is not met yet."));
-  return { more, instead: [
-    { label: "Ask for approval…", kind: "primary", act: ({ values: { because }, close }) => { close(); ask(because); } },
-    { label: "Override…", act: ({ insist }) => {
-      override();
-      more.at(-1).textContent = "You override the policy. The history records this, with your reason.";
-      insist("Override and promote", "Give a reason for overriding the policy.");
-    } },
-  ] };
+  const asking = { label: "Ask for approval…", kind: plan.lacks_approval ? "primary" : "",
+    act: ({ values: { because }, close }) => { close(); ask(because); } };
+  const overriding = { label: "Override…", act: ({ insist }) => {
+    override();
+    more.at(-1).textContent = "You override the policy. The history records this, with your reason.";
+    insist("Override and promote", "Give a reason for overriding the policy.");
+  } };
+  return { more, instead: plan.lacks_approval ? [asking, overriding] : [overriding, asking] };
 }
 
 // Requests with the facts for an answer. Approve is offered if it would count, Promote if no rule fails.

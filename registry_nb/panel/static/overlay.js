@@ -143,7 +143,8 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
     trouble.textContent = visible(text);
     trouble.classList.toggle("wait", kind === "wait");
   };
-  // Alternatives to the confirmation: [{label, kind, act(given)}]; Enter chooses the first.
+  // Alternatives to the confirmation: [{label, kind, act(given)}]; Enter chooses the first if it is primary, or else
+  // moves to it.
   let instead = [];
   function offer(choices) {
     instead.forEach((one) => one.remove());
@@ -189,8 +190,10 @@ function question(root, { title, fields = [], yes, danger = false, prepare = nul
   }
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (instead.length) instead[0].click();
-    if (instead.length || !idle(go)) return;
+    const [first] = instead;
+    if (first?.classList.contains("primary")) first.click();
+    else first?.focus();
+    if (first || !idle(go)) return;
     const missing = [...form.elements].find((one) => one.required && !one.value.trim());
     if (missing) {
       tell(missing.dataset.missing ?? `Fill in ${named(missing.labels[0].textContent)}.`);

@@ -100,7 +100,7 @@ class Browser(BaseComm):
     def is_current(self, registry):
         """Whether it shows what a registry that is opened anew would show."""
         fresh, name = rn.Registry(registry.uri), self.state["model"]
-        models = {m.name: json.loads(json.dumps(rows.model_row(fresh.store, m))) for m in fresh.models()}
+        models = {r["name"]: json.loads(json.dumps(r)) for r in rows.model_rows(fresh.models(), fresh.store.crowds())}
         found = fresh.versions(name) if name in models else ()
         versions = {v.version: json.loads(json.dumps(rows.version_row(v))) for v in found}
         mine = {number: row | {"badges": []} for number, row in self.versions.items()}

@@ -234,7 +234,7 @@ def test_a_form_takes_what_a_line_takes(opened, iris, fitted, written):
         ({"example": "1 / 0"}, "'1 / 0' cannot be evaluated: ZeroDivisionError"),
         ({"example": "X[:"}, "there is no variable 'X[:'"),
         ({"metrics": "n"}, "metrics are written key=value, or are a dict; 'n' is a int"),
-        ({"metrics": "accuracy=$model"}, "metric 'accuracy' is a number"),
+        ({"metrics": "accuracy=$model"}, "metric 'accuracy' must be a number"),
         ({"tags": "reviewed by me"}, "tags are written key=value, separated by commas; 'reviewed by me' is not"),
     ],
 )

@@ -69,6 +69,25 @@ def test_the_plan_of_a_promotion_has_the_policys_checklist(browser, iris):
     assert "rows" not in browser.done("plan", do="archive", model="Iris", version=3)
 
 
+@pytest.mark.parametrize(
+    ("rules", "helps"),
+    [
+        ([has_description()], False),
+        ([approved_by(1)], True),
+        ([has_description(), approved_by(1)], True),
+        ([has_description(), approved_by(1), 'tag("tested") == "true"'], True),
+    ],
+)
+def test_the_plan_and_the_error_say_whether_asking_for_approval_helps(browser, iris, rules, helps):
+    iris.policy("Iris", require=rules)
+    plan = lambda: browser.done("plan", do="promote", model="Iris", version=3, stage="Production")
+    assert plan()["lacks_approval"] is helps
+    text = browser.fails("promote", model="Iris", version=3)[1]
+    assert text.endswith(f"{'Ask for approval, or override' if helps else 'Override'} the policy and say why.")
+    iris.approve("Iris", 3)
+    assert plan()["lacks_approval"] is False, "what is approved already needs no further asking"
+
+
 def test_a_promotion_past_the_policy_needs_force_and_a_reason_and_is_counted(browser, iris):
     iris.policy("Iris", require=[has_description()])
     before = iris.history()
@@ -123,7 +142,7 @@ def test_an_approval_that_does_not_count_is_told_once_from_another_thread_too(br
             {"version": 3},
             (
                 "Version 3 of Iris does not meet the policy for Production: has_description() (it has none). "
-                "Ask for approval, or override the policy and say why."
+                "Override the policy and say why."
             ),
         ),
         (

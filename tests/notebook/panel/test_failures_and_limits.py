@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import registry_nb as rn
-from registry_nb.panel import rows, watch
+from registry_nb.panel import rows
 from registry_nb.panel.frontend import frontend
 
 TROUBLE = {
@@ -63,7 +63,7 @@ def test_rows_that_cannot_be_made_once_are_made_the_next_time(browser, iris, mon
 
 def test_a_registry_that_turns_read_only_is_shown_as_such(browser, iris, monkeypatch):
     with monkeypatch.context() as patch:  # the tests may run as root, whom no mode of a folder stops
-        patch.setattr(watch, "_writable", lambda registry: False)
+        patch.setattr(type(iris.store), "writable", False)
         browser.until(lambda: browser.state["readonly"])
         assert browser.state["problem"] == ""
     browser.until(lambda: not browser.state["readonly"])

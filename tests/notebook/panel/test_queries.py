@@ -150,7 +150,7 @@ def test_the_history_of_the_registry_is_of_all_models(browser, iris, constant):
 
 PLANS = {
     "a promotion": ("promote", 3, "Production", "3 goes to Production, 2 is archived", 2, 3),
-    "a promotion to nobody's stage": ("promote", 2, "Staging", "2 goes to Staging, and leaves Production", 0, 2),
+    "a promotion to nobody's stage": ("promote", 2, "Staging", "2 goes from Production to Staging", 0, 2),
     "a promotion of the holder": ("promote", 2, "Production", "2 is in Production already", 2, 2),
     "a move": ("stage", 3, "Production", "3 goes to Production, beside 2, which stays there", 2, 3),
     "a move to no stage": ("stage", 2, "None", "2 leaves Production, and is in no stage then", None, 2),
