@@ -415,6 +415,43 @@ def test_damage_in_the_tables_is_described(registry, sql, schema):
         PostgresStore(store._link.address).version("Iris", 1)
 
 
+def test_who_may_make_no_tables_is_told_and_nothing_is_made(server, sql, schema, tmp_path):
+    sql(f"CREATE ROLE nobody_{schema} LOGIN")
+    sql("REVOKE CREATE ON DATABASE postgres FROM PUBLIC")
+    uri = server.get_uri().replace("//postgres:@", f"//nobody_{schema}@")
+    registry = rn.Registry(f"{uri}&schema={schema}&artifacts={tmp_path}")
+    with pytest.raises(Refused, match="the database does not allow it"):
+        registry.create_model("Iris")
+    registry.store.close()
+    sql(f"DROP ROLE nobody_{schema}")
+
+
+def test_an_answer_that_was_not_waited_for_is_read_before_the_next_question(registry, monkeypatch):
+    pool = registry.store._link.pool
+    for missing in ((), ("select.poll",)):
+        for name in missing:
+            monkeypatch.delattr(name)
+        conn, _ = pool.take()
+        connection.send_unread(conn, b"SELECT pg_sleep(0.05)")
+        pool.give(conn)
+        assert registry.store.newest("Iris") == 1
+    conn, _ = pool.take()
+    conn.close()
+    connection.send_unread(conn, b"COMMIT")  # it is lost, which the next one finds out
+
+
+def test_a_row_that_was_removed_by_hand_is_a_problem(registry, sql, schema):
+    assert registry.check().ok
+    sql(f"DELETE FROM {schema}.versions")
+    assert any("version 1" in problem or "models:/Iris/1" in problem for problem in registry.check().problems)
+
+
+def test_what_is_not_there_is_missed_in_the_registry_that_was_asked(registry):
+    with pytest.raises(rn.ModelNotFound) as caught:
+        registry.model("Irsi")
+    assert f"(models: Iris; registry: {registry.uri})" in str(caught.value)
+
+
 def test_three_roles_do_what_they_may_and_nobody_rewrites_the_history(server, sql, schema, tmp_path, constant):
     sql(script(schema, str(tmp_path / "bytes")).replace("%", "%%"))
     who = {kind: f"{kind}_{schema}" for kind in ("reader", "contributor", "approver")}

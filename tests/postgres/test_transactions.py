@@ -14,7 +14,7 @@ from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.records import File, Run, SavedModel
 from registry_nb.errors import Conflict, Invalid, LockTimeout, NewerFormat, Refused, StorageError
 from registry_nb.stores.ports import History
-from registry_nb.stores.postgres import connection
+from registry_nb.stores.postgres import connection, reader, rows
 from registry_nb.stores.postgres.address import parsed
 from registry_nb.stores.postgres.store import PostgresStore
 
@@ -333,6 +333,26 @@ def test_histories_are_adopted_as_they_are(store, uri, sql, schema, make_store):
     assert store.model("C").updated_at == store.model("A").created_at
 
 
+def test_a_long_history_is_read_from_its_end_in_three_questions(store, monkeypatch):
+    for name in ("A", "B", "A", "B", "A", "A"):
+        write(store, name)
+    monkeypatch.setattr(reader, "_PAGES", (2, 3, None))
+    for name in ("A", None):
+        forwards = list(store.events(name))
+        trips = store.trips
+        assert list(store.events(name, newest_first=True)) == forwards[::-1]
+        assert store.trips == trips + 3
+        assert list(store.events(name, newest_first=True, limit=4)) == forwards[:-5:-1]
+        assert list(store.events(name, actions=["created"], newest_first=True)) == [
+            event for event in forwards[::-1] if event.action == "created"
+        ]
+    names = [(name, [event.action for event in events]) for name, events in store.chronicles(["created"])]
+    assert names == [("A", ["created"]), ("B", ["created"])]
+    with store.transaction("A") as tx:
+        add(tx, "A")
+        assert next(tx.events("A", newest_first=True)).version == 5
+
+
 def test_what_is_new_is_told_with_its_limit(store):
     for _ in range(3):
         write(store, "A")
@@ -341,6 +361,14 @@ def test_what_is_new_is_told_with_its_limit(store):
     few = store.since(0, 2)
     assert ([event.version for event in few.events], few.complete) == ([2, 3], False)
     assert not store.since(9, 10).complete, "a backup was restored"
+
+
+def test_few_records_are_remembered(store, monkeypatch):
+    monkeypatch.setattr(rows, "_REMEMBERED", 2)
+    for _ in range(5):
+        write(store, "A")
+    assert [version.version for version in store.versions()] == [1, 2, 3, 4, 5]
+    assert len(store._decoder._remembered) <= 2
 
 
 def test_the_servers_clock_counts(store, monkeypatch):

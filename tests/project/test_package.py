@@ -2,7 +2,7 @@
 
 import registry_nb as rn
 
-HEAVY = ("pandas", "numpy", "sklearn", "IPython", "ipywidgets", "tinydb", "cloudpickle")
+HEAVY = ("pandas", "numpy", "sklearn", "IPython", "ipywidgets", "tinydb", "cloudpickle", "psycopg")
 
 
 def test_importing_the_package_loads_nothing_heavy(python):
