@@ -173,15 +173,25 @@ def expect_to_follow(events: Sequence[Event], last: Link | None) -> None:
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+def ticks_of(at: datetime) -> int:
+    """Return a time as 4096ths of milliseconds, rounded down."""
+    return ((at - _EPOCH) // timedelta(microseconds=1)) * 4096 // 1000
+
+
+def ticks_in(event_id: str) -> int:
+    """Return the ticks that the id of an event begins with: never fewer than `ticks_of` its time."""
+    number = int(event_id.replace("-", ""), 16)
+    return ((number >> 80) << 12) | ((number >> 64) & 0xFFF)
+
+
 def _event_id(at: datetime, last: str) -> str:
     """Make a UUID version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of their fraction, 62 random bits.
 
     It is always greater than the last one. If the clock went back, its time is one tick after that of the last one.
     """
-    ticks = ((at - _EPOCH) // timedelta(microseconds=1)) * 4096 // 1000
+    ticks = ticks_of(at)
     if last:
-        before = int(last.replace("-", ""), 16)
-        ticks = max(ticks, (((before >> 80) << 12) | ((before >> 64) & 0xFFF)) + 1)
+        ticks = max(ticks, ticks_in(last) + 1)
     number = ((ticks >> 12) << 80) | (7 << 76) | ((ticks & 0xFFF) << 64) | (2 << 62) | secrets.randbits(62)
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

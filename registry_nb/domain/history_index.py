@@ -55,7 +55,7 @@ class HistoryIndex:
 
     def __init__(self) -> None:
         self.last = ""  # the id of the newest event
-        self.deleted = dict[int, Event]()
+        self._deleted = dict[int, Event]()
         self._counts = list[datetime]()  # the time from which each event counts; never descends
         self._at = list[datetime]()
         self._called = _Track[str]()  # the name, empty while the model did not exist
@@ -80,7 +80,7 @@ class HistoryIndex:
                 record = self._records[of] = _Record()
             record.set(place, event.at, None if gone else after)
         if number is not None and gone:
-            self.deleted[number] = event
+            self._deleted[number] = event
         if number is not None and (gone or "stage" in after):
             self._move(place, event, "" if gone else sys.intern(after["stage"]))
         self.last = event.id
@@ -103,6 +103,15 @@ class HistoryIndex:
         """Return the facts of a version, or of the model itself; None if it did not exist."""
         record = self._records.get(version)
         return record.at(until) if record else None
+
+    def aliases(self, until: int) -> dict[str, int]:
+        """Return the aliases of the model; none if it did not exist."""
+        own = self.facts(None, until)
+        return own.aliases if own else {}
+
+    def deletion(self, version: int) -> Event:
+        """Return the event that deleted a version, whenever that was."""
+        return self._deleted[version]
 
     def changed_at(self, until: int) -> datetime:
         """Return the time of the last of so many events."""

@@ -33,6 +33,7 @@ from registry_nb.domain.records import changed as with_fields
 from registry_nb.errors import ModelNotFound, shown
 from registry_nb.operations import batch
 from registry_nb.operations.past_artifacts import PastArtifacts, local_text, refuse
+from registry_nb.operations.past_lookup import PastLookup, Unanswered
 from registry_nb.stores import Artifacts, Crowd, News, Store, Transaction, Used, bulk, used
 
 P = ParamSpec("P")
@@ -40,6 +41,10 @@ T = TypeVar("T")
 
 #: A history, the name that it has now, and how many of its events had happened.
 _Found = tuple[HistoryIndex, str, int]
+#: The same, or single events instead of the history.
+_Known = tuple[HistoryIndex | PastLookup, str, int]
+#: To read a history costs as much as so many look-ups for each so many events.
+_DEAR = 300
 #: New events that are added one by one; with more, everything is read again.
 _MOST = 10_000
 
@@ -51,11 +56,14 @@ class _Kept:
         self.revision = -1
         self.every = False  # whether none is missing
         self.indexes = dict[str, HistoryIndex]()
+        self.lookups = dict[str, PastLookup]()  # of histories that were not read, as of the revision
+        self.asked = dict[str, int]()  # how often
 
     def catch_up(self, store: Store) -> None:
         """Add what was committed since."""
         revision = store.revision
         if self.revision not in (-1, revision):
+            self.lookups = {}
             news = store.since(self.revision, _MOST)
             if not news.complete:
                 self.__init__()  # type: ignore[misc]  # a backup was restored, or it is cheaper to read all again
@@ -78,6 +86,13 @@ class _Kept:
                     if each not in self.indexes:
                         self._add(each, events)
                 self.every = True
+
+    def lookup(self, store: Store, name: str) -> PastLookup | None:
+        """Return what finds single events of a history, as long as that is cheaper than to read it once."""
+        if name not in self.lookups:
+            self.lookups[name] = PastLookup(store, name)
+        self.asked[name] = self.asked.get(name, 0) + 1
+        return self.lookups[name] if self.asked[name] * _DEAR < self.lookups[name].count else None
 
     def _add(self, name: str, events: Iterable[Event]) -> None:
         index = HistoryIndex()
@@ -124,11 +139,10 @@ class Past:
     @_consistent
     def model(self, name: str, *, latest: bool = True) -> RegisteredModel | None:
         """Return a model; if it had another name then, or there were no models yet, raise `ModelNotFound` with that."""
-        found = self._found(name)
+        found = self._answered(name, lambda known: next(self._models([(name, known)], latest=latest)))
         if found is None:
             self._explain_absence(name)
-            return None
-        return next(self._models([(name, found)], latest=latest))
+        return found
 
     @_consistent
     def models(self, where: Filter | None = None) -> Iterator[RegisteredModel]:
@@ -148,8 +162,7 @@ class Past:
     @_consistent
     def version(self, name: str, version: int) -> ModelVersion | None:
         """Return a version, also one that was deleted since."""
-        found = self._found(name)
-        return next(self._each([(name, found, [version])]), None) if found else None
+        return self._answered(name, lambda known: next(self._each([(name, known, [version])]), None))
 
     @_consistent
     def versions(
@@ -188,8 +201,7 @@ class Past:
     @_consistent
     def holders(self, name: str, stage: Stage) -> tuple[int, ...]:
         """Return the numbers of the versions that were in a stage, ascending."""
-        found = self._found(name)
-        return tuple(found[0].numbers(found[2], str(stage))) if found else ()
+        return self._answered(name, lambda known: tuple(known[0].numbers(known[2], str(stage)))) or ()
 
     def latest(self, name: str, stage: Stage) -> int:
         """Return the highest number in a stage, or 0."""
@@ -204,6 +216,7 @@ class Past:
         actions: Collection[str] | None = None,
         newest_first: bool = False,
         limit: int | None = None,
+        before: int | None = None,
     ) -> Iterator[Event]:
         """Return a model's history until then, or a version's, or all; also those of models that had been deleted."""
         if name is None:
@@ -213,7 +226,9 @@ class Past:
         else:
             found = (one for one in self._indexes(name) if one[0].last_name(one[2]) == name)
             every = [event for _, now, until in islice(found, 1) for event in islice(self.present.events(now), until)]
-        fitting = (event for event in (reversed(every) if newest_first else every) if version in (None, event.version))
+        ordered = reversed(every) if newest_first else every
+        earlier = (event for event in ordered if before is None or event.seq < before)
+        fitting = (event for event in earlier if version in (None, event.version))
         return islice((event for event in fitting if actions is None or event.action in actions), limit)
 
     @_consistent
@@ -292,6 +307,28 @@ class Past:
             _kept[self.present] = kept
         return dict(kept.indexes)  # another thread may add to it
 
+    def _answered(self, name: str, answer: Callable[[_Known], T]) -> T | None:
+        """Answer a question about one model: at first from single events, and then from its history."""
+        if (lookup := self._lookup(name)) is not None:
+            try:
+                until = lookup.until(self.moment)
+                if lookup.name(until) == name:
+                    return answer((lookup, name, until))
+            except Unanswered:
+                pass
+        found = self._found(name)
+        return answer(found) if found else None
+
+    def _lookup(self, name: str) -> PastLookup | None:
+        was = _kept.get(self.present)
+        if batch.is_open(self.present) or (was is not None and (was.every or name in was.indexes)):
+            return None
+        kept = _kept.pop(self.present, None) or _Kept()
+        kept.catch_up(self.present)
+        lookup = kept.lookup(self.present, name)
+        _kept[self.present] = kept
+        return lookup
+
     def _indexes(self, first: str = "") -> Iterator[_Found]:
         """Go through all histories; first the one that has a name now, which is mostly the one that had it then."""
         if first and (index := self._read(first).get(first)) is not None:
@@ -335,7 +372,7 @@ class Past:
         serving = {stage: tuple(numbers) for stage, numbers in held.items() if stage in SERVING}
         return Crowd(name, counts, serving, max((numbers[-1] for numbers in held.values()), default=0))
 
-    def _models(self, named: Sequence[tuple[str, _Found]], *, latest: bool) -> Iterator[RegisteredModel]:
+    def _models(self, named: Sequence[tuple[str, _Known]], *, latest: bool) -> Iterator[RegisteredModel]:
         held = dict[str, list[int]]()
         for name, (index, _, until) in named if latest else ():
             held[name] = sorted(numbers[-1] for stage in Stage if (numbers := index.numbers(until, str(stage))))
@@ -356,7 +393,7 @@ class Past:
                 latest_versions=tuple(versions.get(name, ())),
             )
 
-    def _each(self, wanted: Iterable[tuple[str, _Found, Iterable[int]]]) -> Iterator[ModelVersion]:
+    def _each(self, wanted: Iterable[tuple[str, _Known, Iterable[int]]]) -> Iterator[ModelVersion]:
         """Return versions of models, given by their names then, as they were."""
         asked = [(name, found, list(numbers)) for name, found, numbers in wanted]
         keys = [(now, number) for _, (_, now, _), numbers in asked for number in numbers]
@@ -365,8 +402,8 @@ class Past:
         else:
             records = {(one.name, one.version): one for one in self.present.picked(keys)}
         for name, (index, now, until), numbers in asked:
-            own, aliases = index.facts(None, until), dict[int, list[str]]()
-            for alias, number in own.aliases.items() if own else ():
+            aliases = dict[int, list[str]]()
+            for alias, number in index.aliases(until).items():
                 aliases.setdefault(number, []).append(alias)
             for number in numbers:
                 facts = index.facts(number, until)
@@ -374,7 +411,7 @@ class Past:
                     continue
                 record = records.get((now, number))
                 if record is None:
-                    event = index.deleted[number]
+                    event = index.deletion(number)
                     record = ModelVersion.from_dict(name, number, (), event.old)
                     self.bytes.gone.update((file.digest, event) for file in used.files_of(record))
                 yield with_fields(

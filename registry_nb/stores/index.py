@@ -3,7 +3,7 @@ r"""The format of the index beside the journal: where each committed document is
 It is never the truth. It covers the journal up to a position, and is recognised by the bytes before that position; if
 it is missing, damaged, or that of another journal, the whole journal is read instead::
 
-    registry_nb index 1 5c1b9d07 812\n      the CRC-32 and the length of the directory
+    registry_nb index 2 5c1b9d07 812\n      the CRC-32 and the length of the directory
     {"end":88000123,"seal":...}             the directory: JSON
     ...                                     the runs
 
@@ -12,8 +12,9 @@ behind the blocks, and the directory has their checksum. A block is verified whe
 costs the same whatever its size. All numbers are big-endian: bytes sort as the numbers do, and a file that was copied
 to another machine is read there.
 
-A table has a run of places (id, position of the line, length of the document), and one of postings (key of a field's
-value, id). Two runs are not merged by decoding them, but by copying what lies between the changes.
+A table has a run of places (id, position of the line, length of the document), and for each field that is looked up one
+of postings (key of the field's value, id), or null if the keys cannot hold a value. Two runs are not merged by decoding
+them, but by copying what lies between the changes.
 """
 
 from __future__ import annotations
@@ -28,14 +29,7 @@ from typing import Any, NamedTuple
 
 from registry_nb.stores import format
 
-MAGIC = b"registry_nb index 1 "
-#: The field of each kind of table that is looked up, and whether its values are numbers.
-FIELDS: dict[str, tuple[str | None, bool]] = {
-    "models": ("name", False),
-    "versions": ("stage", False),
-    "events": ("version", True),
-    "runs": ("run_id", False),
-}
+MAGIC = b"registry_nb index 2 "
 PLACE = struct.Struct(">IQI")
 ID = struct.Struct(">I")
 _FENCE = struct.Struct(">I")
@@ -53,6 +47,23 @@ class Unusable(Exception):
     """The index is not what was written, or cannot hold something."""
 
 
+class Field(NamedTuple):
+    """A field that is looked up: its name, the bytes of a key, and whether its values are numbers."""
+
+    name: str
+    width: int
+    numeric: bool = False
+
+
+#: The fields of each kind of table. An event has one of some twenty actions: 48 bits tell them apart.
+FIELDS: dict[str, tuple[Field, ...]] = {
+    "models": (Field("name", 16),),
+    "versions": (Field("stage", 16),),
+    "events": (Field("version", 8, numeric=True), Field("action", 6)),
+    "runs": (Field("run_id", 16),),
+}
+
+
 class Directory(NamedTuple):
     """What an index says of itself and of the journal."""
 
@@ -68,17 +79,17 @@ class Directory(NamedTuple):
     size: int
 
 
-def kind_of(table: str) -> tuple[str | None, bool]:
-    """Return the field of a table that has postings, if there is one."""
-    return FIELDS.get(table.partition(":")[0], (None, False))
+def fields_of(table: str) -> tuple[Field, ...]:
+    """Return the fields of a table that have postings."""
+    return FIELDS.get(table.partition(":")[0], ())
 
 
-def key(value: Any, numeric: bool) -> bytes | None:
+def key(value: Any, field: Field) -> bytes | None:
     """Return the fixed-width key of a field's value; None if the postings cannot hold it.
 
-    A text is named by 128 bits of its hash; a number by itself, so that new versions come last.
+    A text is named by its hash; a number by itself, so that new versions come last.
     """
-    if numeric:
+    if field.numeric:
         if value is None:
             return _NONE
         if type(value) is not int or not -_OFFSET <= value < _OFFSET - 1:
@@ -86,14 +97,15 @@ def key(value: Any, numeric: bool) -> bytes | None:
         return (value + _OFFSET).to_bytes(8)
     if value is not None and not isinstance(value, str):
         return None
-    return blake2b(b"" if value is None else b"=" + value.encode(errors="surrogatepass"), digest_size=16).digest()
+    text = b"" if value is None else b"=" + value.encode(errors="surrogatepass")
+    return blake2b(text, digest_size=field.width).digest()
 
 
-def asked(value: Any, numeric: bool) -> bytes | None:
+def asked(value: Any, field: Field) -> bytes | None:
     """Return the key of a value that is asked for; None if no posting can equal it. 1, 1.0 and True are equal."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return key(int(value) if isinstance(value, bool) else value, numeric)
+    return key(int(value) if isinstance(value, bool) else value, field)
 
 
 class Run:
@@ -129,9 +141,9 @@ class Run:
             )
         return block[at : at + width] if block.startswith(prefix, at) else None
 
-    def backwards(self, prefix: bytes) -> Iterator[bytes]:
-        """Return the records that begin with a prefix, descending."""
-        position = self._position(prefix + b"\xff" * (self.width - len(prefix))) - 1
+    def backwards(self, prefix: bytes, end: bytes = _NONE) -> Iterator[bytes]:
+        """Return the records that begin with a prefix, and go on below another text, descending."""
+        position = self._position(prefix + end[: self.width - len(prefix)]) - 1
         while position >= 0 and (record := self._at(position)).startswith(prefix):
             yield record
             position -= 1
@@ -201,12 +213,17 @@ def opened(read: Read, size: int) -> Directory | None:
         return None
 
 
-def joined(end: int, seal: bytes, generation: int, live: int, tables: dict[str, tuple[int, list[Packed]]]) -> bytes:
-    """Return an index, from the next id and the runs (places, postings if there are any) of each table."""
+def joined(
+    end: int, seal: bytes, generation: int, live: int, tables: dict[str, tuple[int, list[Packed | None]]]
+) -> bytes:
+    """Return an index, from the next id and the runs (places, postings of each field) of each table."""
     parts, at, entries = list[bytes](), 0, {}
     for name, (next_id, runs) in tables.items():
         entry: list[Any] = [next_id]
         for run in runs:
+            if run is None:
+                entry.append(None)
+                continue
             fences = run.fences()
             entry.append([at, len(run.data) // run.width, run.width, zlib.crc32(fences)])
             parts += (run.data, fences)

@@ -8,7 +8,7 @@ index: that tells which of the two is damaged.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from registry_nb.errors import Corrupted
@@ -80,7 +80,7 @@ class Base:
     def sections(self) -> Iterator[tuple[str, int, Section]]:
         """Return each table's name, next id and part of the index."""
         for name, (next_id, *runs) in self.directory.tables.items():
-            yield name, next_id, Section(self, name, [self._run(*run) for run in runs])
+            yield name, next_id, Section(self, name, [self._run(*run) if run else None for run in runs])
 
     def _run(self, start: int, count: int, width: int, crc: int) -> Run:
         return Run(self._read, self.directory.block, self.directory.start + start, count, width, crc)
@@ -102,10 +102,13 @@ class Base:
 class Section:
     """The documents of one table that an index covers."""
 
-    def __init__(self, base: Base, name: str, runs: list[Run]) -> None:
+    def __init__(self, base: Base, name: str, runs: list[Run | None]) -> None:
         self._base, self._name, self._key = base, name, format.encode(name)
-        self._places, self._postings = runs[0], runs[1] if len(runs) > 1 else None
-        self._field, self._numeric = index.kind_of(name)
+        assert runs[0] is not None
+        self._places = runs[0]
+        pairs = zip(index.fields_of(name), runs[1:], strict=True)
+        #: The runs of the fields whose values the index can hold.
+        self.postings = {field.name: (field, run) for field, run in pairs if run is not None}
         self._around = len(self._key) + _AROUND
         self._built: dict[str, dict[Any, list[int]]] = {}
 
@@ -113,11 +116,6 @@ class Section:
     def count(self) -> int:
         """The number of documents."""
         return self._places.count
-
-    @property
-    def runs(self) -> list[Run]:
-        """The runs of the index."""
-        return [self._places] if self._postings is None else [self._places, self._postings]
 
     def doc(self, number: int) -> bytes | None:
         """Return one document."""
@@ -164,22 +162,24 @@ class Section:
     def ids(self, field: str, value: Any) -> list[int]:
         """Return the ascending ids of documents whose field equals a value."""
         if self._base.plain is None:
-            if self._postings is None or field != self._field:
+            if field not in self.postings:
                 return self._scanned(field).get(value, [])
+            kind, run = self.postings[field]
             try:
-                key = index.asked(value, self._numeric)
-                return [] if key is None else [_id(record) for record in self._postings.find(key)]
+                key = index.asked(value, kind)
+                return [] if key is None else [_id(record) for record in run.find(key)]
             except (Unusable, OSError):
                 self._base.give_up()
         return self._plain_ids(field, value)
 
-    def backwards(self, field: str, value: Any) -> Iterator[int]:
-        """Return the ids of documents whose field equals a value, descending."""
-        last = _MAX
-        if self._base.plain is None and self._postings is not None and field == self._field:
+    def backwards(self, field: str, value: Any, below: float = _MAX) -> Iterator[int]:
+        """Return the ids below another one of documents whose field equals a value, descending."""
+        last = max(0, int(min(below, _MAX)))
+        if self._base.plain is None and field in self.postings:
+            kind, run = self.postings[field]
             try:
-                key = index.asked(value, self._numeric)
-                for record in () if key is None else self._postings.backwards(key):
+                key = index.asked(value, kind)
+                for record in () if key is None else run.backwards(key, ID.pack(last)):
                     last = _id(record)
                     yield last
                 return
@@ -192,7 +192,7 @@ class Section:
         last = -1
         if self._base.plain is None:
             try:
-                for block in self._places.blocks():
+                for block in self.blocks():
                     for place in PLACE.iter_unpack(block):
                         yield place
                         last = place[0]
@@ -200,6 +200,10 @@ class Section:
             except (Unusable, OSError):
                 self._base.give_up()
         yield from sorted((number, 0, len(raw)) for number, raw in self._plain.items() if number > last)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Return the places as the index has them."""
+        return self._places.blocks()
 
     @property
     def _plain(self) -> dict[int, bytes]:
@@ -255,15 +259,15 @@ def _id(record: bytes) -> int:
 class _Changes:
     """The changes to one table since the base."""
 
-    __slots__ = ("field", "keys", "next_id", "numeric", "places", "removed", "section")
+    __slots__ = ("keys", "next_id", "places", "removed", "section")
 
     def __init__(self, name: str, section: Section | None, next_id: int) -> None:
         self.section, self.next_id = section, next_id
-        self.field, self.numeric = index.kind_of(name)
-        if section is not None and section._postings is None:
-            self.field = None
         self.places: dict[int, bytes] = {}
-        self.keys: dict[int, bytes] = {}
+        # By the fields; None where the postings cannot hold a value.
+        self.keys: dict[index.Field, dict[int, bytes] | None] = {
+            field: {} if section is None or field.name in section.postings else None for field in index.fields_of(name)
+        }
         self.removed: set[int] = set()
 
     def size(self, number: int) -> int | None:
@@ -311,20 +315,23 @@ class Builder:
                 table.removed.add(number)
         if doc is None:
             table.places.pop(number, None)
-            table.keys.pop(number, None)
+            for keys in table.keys.values():
+                if keys is not None:
+                    keys.pop(number, None)
             return
         if number >= _MAX or len(doc) > _MAX:
             raise Unusable("the index has no room for such a number")
         self._live += len(doc) + overhead
         table.next_id = max(table.next_id, number + 1)
         table.places[number] = PLACE.pack(number, self._start + position, len(doc))
-        if table.field is not None:
-            value = format.field_of(doc, table.field)
-            found = index.key(value, numeric=True) if table.numeric else self._text(value)
-            if found is None:
-                table.field = None
-            else:
-                table.keys[number] = found
+        for field, keys in table.keys.items():
+            if keys is not None:
+                value = format.field_of(doc, field.name)
+                found = index.key(value, field) if field.numeric else self._text(value, field)
+                if found is None:
+                    table.keys[field] = None
+                else:
+                    keys[number] = found
 
     def finished(self, end: int, seal: bytes, generation: int) -> bytes:
         """Return the index of the journal up to its `end`."""
@@ -335,29 +342,31 @@ class Builder:
     def _untouched(table: _Changes, number: int) -> bool:
         return number not in table.places and number not in table.removed
 
-    def _text(self, value: Any) -> bytes | None:
-        if value not in self._texts:
+    def _text(self, value: Any, field: index.Field) -> bytes | None:
+        known = self._texts.get((value, field.width))
+        if known is None:
             if len(self._texts) >= _TEXTS:
                 self._texts.clear()
-            self._texts[value] = index.key(value, numeric=False)
-        return self._texts[value]
+            known = self._texts[value, field.width] = index.key(value, field)
+        return known
 
-    def _runs(self, table: _Changes) -> list[index.Packed]:
-        section = table.section
-        old, gone = section.runs if section is not None else [], [ID.pack(number) for number in table.removed]
-        runs = [index.packed(old[0].blocks() if old else (), PLACE.size, gone, table.places.values())]
-        if table.field is not None:
-            width = (8 if table.numeric else 16) + ID.size
-            gone = list(self._old_postings(table))
-            new = [key + ID.pack(number) for number, key in table.keys.items()]
-            runs.append(index.packed(old[1].blocks() if old else (), width, gone, new))
+    def _runs(self, table: _Changes) -> list[index.Packed | None]:
+        section, gone = table.section, [ID.pack(number) for number in table.removed]
+        old: Iterable[bytes] = section.blocks() if section is not None else ()
+        runs: list[index.Packed | None] = [index.packed(old, PLACE.size, gone, table.places.values())]
+        for field, keys in table.keys.items():
+            if keys is None:
+                runs.append(None)
+                continue
+            old = section.postings[field.name][1].blocks() if section is not None else ()
+            new = [key + ID.pack(number) for number, key in keys.items()]
+            runs.append(index.packed(old, field.width + ID.size, list(self._old_postings(table, field)), new))
         return runs
 
-    def _old_postings(self, table: _Changes) -> Iterator[bytes]:
-        assert table.field is not None
+    def _old_postings(self, table: _Changes, field: index.Field) -> Iterator[bytes]:
         for number in table.removed:
             raw = table.section.doc(number) if table.section is not None else None
             if raw is not None:
-                key = index.key(format.field_of(raw, table.field), table.numeric)
+                key = index.key(format.field_of(raw, field.name), field)
                 assert key is not None, "the base has postings, and so a key for each document"
                 yield key + ID.pack(number)

@@ -19,6 +19,7 @@ These always hold:
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
 import weakref
@@ -206,11 +207,11 @@ class Journal(JournalFile):
             view = self._view(name)
             return _documents(view, field, value) if view is not None else {}
 
-    def last(self, name: str, field: str, value: Any) -> int | None:
-        """Return the highest of the ids that `index` returns."""
+    def last(self, name: str, field: str, value: Any, below: float = math.inf) -> int | None:
+        """Return the highest of the ids that `index` returns, or of those below another one."""
         with self._mutex:
             view = self._view(name)
-            return view.last(field, value) if view is not None else None
+            return view.last(field, value, below) if view is not None else None
 
     def _view(self, name: str) -> Overlay | Table | None:
         if self._owner == threading.get_ident():

@@ -32,6 +32,7 @@ from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import SERVING, Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
 from registry_nb.stores import format, used
+from registry_nb.stores.histories import history
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.location import RECORDS
 from registry_nb.stores.ports import Crowd, History, News, Used
@@ -182,28 +183,16 @@ class LocalStore:
         actions: Collection[str] | None = None,
         newest_first: bool = False,
         limit: int | None = None,
+        before: int | None = None,
     ) -> Iterator[Event]:
         """Return a model's history, or only a version's events; without a name, those of all histories, by id."""
         if name is not None:
-            return islice(self._history(name, version, actions, newest_first=newest_first), limit)
-        histories = [self._history(each, version, actions, newest_first=newest_first) for each in self.histories()]
+            return islice(history(self._journal, name, version, actions, before, newest_first=newest_first), limit)
+        histories = [
+            history(self._journal, each, version, actions, before, newest_first=newest_first)
+            for each in self.histories()
+        ]
         return islice(heapq.merge(*histories, key=attrgetter("id"), reverse=newest_first), limit)
-
-    def _history(
-        self, name: str, version: int | None, actions: Collection[str] | None, *, newest_first: bool
-    ) -> Iterator[Event]:
-        table = f"events:{name}"
-        if version is not None:
-            docs = self._journal.indexed(table, "version", version)
-            every: Iterable[tuple[int, bytes]] = sorted(docs.items(), reverse=newest_first)
-        elif newest_first:
-            whole, last = self._journal.docs(table), self._journal.next_id(table) - 1
-            every = ((number, raw) for number in range(last, 0, -1) if (raw := whole.get(number)) is not None)
-        else:
-            every = self._journal.scan(table)
-        for _, raw in every:  # an event's action is its first field, which is read without decoding the rest
-            if actions is None or format.field_of(raw, "action") in actions:
-                yield Event.from_dict(format.decode(raw))
 
     def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:
         """Return every history with the name that it has now, by name."""

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from registry_nb.domain.records import File
 from registry_nb.errors import Corrupted, LibraryMissing, StorageError, pass_signals, sentence_of
-from registry_nb.stores import GRACE, Orphan, disk, hashing
+from registry_nb.stores import GRACE, Artifacts, Orphan, disk, hashing
 from registry_nb.stores.folder import Folder, is_digest
 
 #: The packages by which fsspec opens a scheme, and the extras that have them.
@@ -32,7 +32,7 @@ _MOST = 20 << 30
 _SWEEP = 60.0
 
 
-def open_artifacts(url: str) -> Folder | Objects:
+def open_artifacts(url: str) -> Artifacts:
     """Open the bytes that a URL or a path names; options, keys and endpoints come from the environment.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -91,10 +92,10 @@ class Overlay(MutableMapping[int, Any]):
             kept + [number for number, doc in self._new.items() if format.field_of(_raw(doc), field) == value]
         )
 
-    def last(self, field: str, value: Any) -> int | None:
-        """Return the highest of the ids that `ids` returns."""
-        new = (number for number, doc in self._new.items() if format.field_of(_raw(doc), field) == value)
-        old = None if self.cleared else self._table.last_but(field, value, self._gone.union(self._new))
+    def last(self, field: str, value: Any, below: float = math.inf) -> int | None:
+        """Return the highest of the ids that `ids` returns, or of those below another one."""
+        new = (n for n, doc in self._new.items() if n < below and format.field_of(_raw(doc), field) == value)
+        old = None if self.cleared else self._table.last_but(field, value, self._gone.union(self._new), below)
         return max((*new, *(() if old is None else (old,))), default=None)
 
     def operations(self, table: bytes) -> Iterator[Operation]:

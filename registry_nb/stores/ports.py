@@ -175,10 +175,12 @@ class Reader(Protocol):
         actions: Collection[str] | None = None,
         newest_first: bool = False,
         limit: int | None = None,
+        before: int | None = None,
     ) -> Iterator[Event]:
         """Return a model's history, or only a version's events; without a name, those of all histories, by id.
 
-        Deleted models have a history, too. `actions` is no hint: other events are left out.
+        Deleted models have a history, too. With `before`, only the events with a smaller `seq`. `actions` is no
+        hint: other events are left out.
         """
 
     def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import math
 from collections import defaultdict, deque
 from collections.abc import (
     Callable,
@@ -165,8 +166,10 @@ class Table:
                 self._answer(("ids", field, value), found)
         return found
 
-    def last(self, field: str, value: Any) -> int | None:
-        """Return the highest of the ids that `ids` returns."""
+    def last(self, field: str, value: Any, below: float = math.inf) -> int | None:
+        """Return the highest of the ids that `ids` returns, or of those below another one."""
+        if below != math.inf:
+            return self.last_but(field, value, (), below)
         if self.section is None:
             own = self._indexed(field).get(value)
             return own[-1] if own else None
@@ -175,11 +178,13 @@ class Table:
         found: int | None = self.answers["last", field, value]
         return found
 
-    def last_but(self, field: str, value: Any, without: Container[int]) -> int | None:
-        """Return the highest of the ids that `ids` returns, but for some."""
-        found: Iterable[int] = reversed(self._indexed(field).get(value, []))
+    def last_but(self, field: str, value: Any, without: Container[int], below: float = math.inf) -> int | None:
+        """Return the highest of the ids that `ids` returns, below another one and but for some."""
+        own = self._indexed(field).get(value, [])
+        found: Iterable[int] = (own[at] for at in range(bisect.bisect_left(own, below) - 1, -1, -1))
         if self.section is not None:
-            kept = (number for number in self.section.backwards(field, value) if number not in self.changed)
+            old = self.section.backwards(field, value, below)
+            kept = (number for number in old if number not in self.changed)
             found = heapq.merge(found, kept, reverse=True)
         return next((number for number in found if number not in without), None)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from registry_nb.domain import lifecycle
 from registry_nb.domain.records import Frozen, Run, Stage
 from registry_nb.errors import Refused
-from registry_nb.stores import History, Store
+from registry_nb.stores import History, Reader, Store
 from registry_nb.testing.drafts import NOON, SAVED, Interrupted, add, chained, change, interrupted, move
 
 
@@ -109,6 +109,41 @@ class ListingContract:
             registered = [event for event in events if event.action == "registered"]
             assert list(reader.events(actions={"registered"})) == registered
             assert [name for name, each in reader.chronicles({"promoted"}) if list(each)] == ["Rose"]
+
+    def test_a_history_is_read_back_from_any_event(self, make_store: Callable[[], Store]) -> None:
+        """Whatever else is asked; also in a transaction, which has events of its own."""
+        store = make_store()
+        with store.transaction("Iris", "Rose") as tx:
+            for _ in range(3):
+                add(tx)
+                add(tx, "Rose")
+            for number in (1, 2, 1, 3):
+                move(tx, number, Stage.PRODUCTION)
+
+        def agrees(reader: Reader) -> None:
+            events = list(reader.events("Iris"))
+            for before in (0, 1, 2, 7, len(events), len(events) + 1, 10_000):
+                for version in (None, 1, 3, 9):
+                    for actions in (None, {"promoted"}, {"archived", "registered", "moved"}, set[str]()):
+                        fitting = [
+                            event
+                            for event in events
+                            if event.seq < before
+                            and version in (None, event.version)
+                            and (actions is None or event.action in actions)
+                        ]
+                        asked = {"version": version, "actions": actions, "before": before}
+                        assert list(reader.events("Iris", **asked)) == fitting  # type: ignore[arg-type]
+                        back = reader.events("Iris", newest_first=True, **asked)  # type: ignore[arg-type]
+                        assert list(back) == fitting[::-1]
+            assert [event.seq for event in reader.events(newest_first=True, before=2)] == [1, 1]
+            assert [event.seq for event in reader.events("Iris", newest_first=True, before=5, limit=2)] == [4, 3]
+
+        agrees(store)
+        agrees(make_store())
+        with store.transaction("Iris") as tx:
+            move(tx, 2, Stage.PRODUCTION)
+            agrees(tx)
 
     def test_the_files_of_versions_and_runs_are_listed(self, make_store: Callable[[], Store]) -> None:
         """With what uses them."""

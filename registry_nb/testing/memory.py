@@ -171,12 +171,14 @@ class MemoryStore(Store, Transaction):
         actions: Collection[str] | None = None,
         newest_first: bool = False,
         limit: int | None = None,
+        before: int | None = None,
     ) -> Iterator[Event]:
         """Return a model's history, or only a version's events; without a name, those of all histories, by id."""
         chosen = self._records.events.values() if name is None else [self._records.events.get(name, {})]
         events = sorted((event for each in chosen for event in each.values()), key=lambda one: one.id)
         ordered = events[::-1] if newest_first else events
-        fitting = (event for event in ordered if version in (None, event.version))
+        earlier = (event for event in ordered if before is None or event.seq < before)
+        fitting = (event for event in earlier if version in (None, event.version))
         return islice((event for event in fitting if actions is None or event.action in actions), limit)
 
     def chronicles(self, actions: Collection[str] | None = None) -> Iterator[tuple[str, Iterator[Event]]]:

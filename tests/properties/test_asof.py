@@ -1,5 +1,6 @@
 """The past, asked in many ways, is what a plain replay of the events says; also where the clock went back."""
 
+import dataclasses
 import random
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ import pytest
 
 import registry_nb as rn
 from registry_nb.domain.history import replay
+from registry_nb.domain.history_index import HistoryIndex
+from registry_nb.operations.past_lookup import PastLookup, Unanswered
 from registry_nb.stores import local
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
@@ -102,6 +105,52 @@ def photographed(registry):
         model.name: (model, list(registry.versions(model.name)), list(registry.timeline(model.name)))
         for model in registry.models()
     }
+
+
+def few_events_tell(lookup, fold, moment, now):
+    """Compare the answers of single events with those of the whole history; return whether the model existed."""
+    until = lookup.until(moment)
+    assert until == fold.until(moment)
+    if not fold.name(until):
+        with pytest.raises(Unanswered):
+            lookup.name(until)
+        return False
+    assert (lookup.name(until), lookup.aliases(until)) == (fold.name(until), fold.aliases(until))
+    assert lookup.changed_at(until) == fold.changed_at(until)
+    for stage in ("Production", "Staging"):
+        assert lookup.numbers(until, stage) == fold.numbers(until, stage)
+    for number in [*range(now + 2)]:
+        found, wanted = lookup.facts(number, until), fold.facts(number, until)
+        assert found == wanted
+    own = fold.facts(None, until)
+    assert lookup.facts(None, until) == dataclasses.replace(own, stage="None", updated_at=fold.changed_at(until))
+    return True
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("back", [False, True], ids=["the clock runs", "the clock goes back at times"])
+def test_a_few_events_tell_what_the_whole_history_tells(registry, clock, back, seed):
+    chance = random.Random(seed)
+    registry.register(len, "Source")
+    done, moments = 0, [BEGIN]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rn.CrowdedStage)
+        while done < 300:
+            step = chance.choice([0, 0, 1, 1000, 60_000_000, 3_600_000_000])
+            clock.moment += timedelta(microseconds=-step if back and chance.random() < 0.1 else step)
+            moments.append(clock.moment)
+            done += act(registry, chance)
+    store, told = registry.store, 0
+    for name in store.histories():
+        fold, lookup = HistoryIndex(), PastLookup(store, name)
+        for event in store.events(name):
+            fold.add(event)
+        for moment in [*chance.choices(moments, k=60), BEGIN - timedelta(days=1), clock.moment + timedelta(days=1)]:
+            told += few_events_tell(lookup, fold, moment, store.next_version(name))
+        for event in store.events(name, actions={"deleted"}):
+            if event.version is not None:
+                assert lookup.deletion(event.version) == fold.deletion(event.version) == event
+    assert told > 100
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["the clock runs", "the clock goes back at times"])

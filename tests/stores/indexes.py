@@ -10,7 +10,8 @@ VALUES = ("a", "b", "c", None, 1, 2, True, 1.0, 2.5, "absent", "\ud800", 1 << 70
 
 def document(name, chance):
     if name == "events:A":
-        return {"at": "x" * chance.randrange(30), "version": chance.choice([None, 1, 2, 3])}
+        version = chance.choice([None, 1, 2, 3])
+        return {"action": chance.choice("abc"), "at": "x" * chance.randrange(30), "version": version}
     return {FIELDS[name]: chance.choice("abc"), "x": "é" * chance.randrange(30)}
 
 
@@ -37,6 +38,13 @@ def answers(journal):
         [[journal.index(name, field, value) for value in VALUES] for name, field in FIELDS.items()],
         [[journal.last(name, field, value) for value in VALUES] for name, field in FIELDS.items()],
         [sorted(journal.indexed(name, field, "a")) for name, field in FIELDS.items()],
+        [journal.index("events:A", "action", value) for value in VALUES],
+        [
+            journal.last(name, field, value, below)
+            for name, field in [*FIELDS.items(), ("events:A", "action")]
+            for value in VALUES
+            for below in (-1, 0, 1, 2, 5, 9, 1 << 32)
+        ],
     ]
 
 

@@ -276,7 +276,7 @@ def test_whatever_happens_to_the_index_the_journal_equals_a_plain_dictionary(pat
 
     def agrees(asked):
         assert asked.tables() == sorted(name for name in FIELDS if model[name])
-        for name, field in FIELDS.items():
+        for name, field in [*FIELDS.items(), ("events:A", "action")]:
             docs = model[name]
             assert {number: format.decode(raw) for number, raw in asked.docs(name).items()} == docs
             assert [number for number, _ in asked.scan(name)] == sorted(asked.docs(name)) == sorted(docs)
@@ -285,6 +285,9 @@ def test_whatever_happens_to_the_index_the_journal_equals_a_plain_dictionary(pat
                 wanted = tuple(sorted(number for number, doc in docs.items() if doc.get(field) == value))
                 assert asked.index(name, field, value) == wanted
                 assert asked.last(name, field, value) == max(wanted, default=None)
+                below = chance.randrange(-1, 25)
+                earlier = [number for number in wanted if number < below]
+                assert asked.last(name, field, value, below) == max(earlier, default=None)
 
     for step in range(40):
         act = chance.random()
@@ -334,4 +337,6 @@ def test_the_records_of_a_run_are_found_from_both_ends():
         found = [record for record in wanted if record.startswith(index.ID.pack(number))]
         assert list(run.find(index.ID.pack(number))) == found
         assert list(run.backwards(index.ID.pack(number))) == found[::-1]
+        below = index.ID.pack(3 * number + 1)
+        assert list(run.backwards(index.ID.pack(number), below)) == [one for one in found[::-1] if one[4:] < below]
     assert b"".join(run.blocks()) == packed.data

@@ -178,6 +178,7 @@ class PostgresReader:
         actions: Collection[str] | None = None,
         newest_first: bool = False,
         limit: int | None = None,
+        before: int | None = None,
     ) -> Iterator[Event]:
         """Return a model's history, or only a version's events; without a name, those of all histories, by id."""
         conditions, params = ["true"], list[Any]()
@@ -189,6 +190,9 @@ class PostgresReader:
         if version is not None:
             conditions.append("e.version = %s")
             params.append(version)
+        if before is not None:
+            conditions.append("e.seq < %s")
+            params.append(before)
         if actions is not None:
             conditions.append("e.action = ANY(%s::text[])")
             params.append(list(actions))
