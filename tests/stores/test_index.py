@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from indexes import FIELDS, answers, document, fill, truth, used
 
-from registry_nb.stores import format, index, journal_file, tables
+from registry_nb.stores import format, index, indexed, journal_file, tables
 from registry_nb.stores.journal import Journal
 
 pytestmark = [
@@ -169,7 +169,14 @@ def test_values_that_postings_cannot_hold_are_found_without_them(journal, path):
     with again.transaction():
         again.overlay("versions:A")[1] = {"stage": "a"}
         again.overlay("runs")[2] = {"run_id": 5}
+        del again.overlay("events:A")[3]
     assert answers(Journal(path)) == answers(again) == truth(path)
+
+
+def test_keys_of_more_texts_than_are_remembered_are_made_again(path, monkeypatch):
+    monkeypatch.setattr(indexed, "_TEXTS", 2)
+    fill(Journal(path, durable=False))
+    assert answers(Journal(path)) == truth(path)
 
 
 # -- processes

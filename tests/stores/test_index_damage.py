@@ -44,6 +44,22 @@ def test_a_flipped_bit_anywhere_in_an_index_changes_no_answer(journal, path, giv
     given_up.clear()
 
 
+def test_a_flipped_bit_changes_no_search_for_what_was_before(journal, path, given_up):
+    fill(journal, transactions=5)
+    whole = Path(f"{path}.index").read_bytes()
+    plain = Journal(path, indexed=False)
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1
+        Path(f"{path}.index").write_bytes(flipped)
+        reader = Journal(path)
+        for field, value in (("action", "a"), ("version", 2)):
+            wanted = [number for number in plain.index("events:A", field, value) if number < 5]
+            assert reader.last("events:A", field, value, 5) == max(wanted, default=None), position
+    assert given_up
+    given_up.clear()
+
+
 def test_a_damaged_index_is_removed_by_who_finds_that_and_made_again_by_who_comes_next(journal, path, given_up):
     fill(journal)
     whole = bytearray(Path(f"{path}.index").read_bytes())
