@@ -8,7 +8,6 @@ import pytest
 from registry_nb.stores.postgres.address import parsed
 from registry_nb.stores.postgres.store import PostgresStore
 
-
 # The light lane has no S3 server. Where the whole is proved, that is an error.
 collect_ignore = [] if find_spec("moto") or os.environ.get("REGISTRY_NB_CI") else ["test_team.py"]
 
