@@ -125,7 +125,8 @@ class Journal(JournalFile):
                 return False
             if not self.strict:
                 try:
-                    if signature_of(os.stat(self.path)) == self._signature and not self._distrusted:
+                    trusted = self._contents.base is None or not self._distrusted
+                    if signature_of(os.stat(self.path)) == self._signature and trusted:
                         return False
                 except FileNotFoundError:
                     return self._vanished()

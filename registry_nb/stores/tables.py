@@ -156,7 +156,8 @@ class Table:
     def ids(self, field: str, value: Any) -> list[int]:
         """Return the ascending ids of documents whose top-level field equals a value. Do not change the list."""
         if self.section is None:
-            return self._indexed(field).get(value, [])
+            index = self.indexes.get(field)
+            return (self._indexed(field) if index is None else index).get(value, [])
         found: list[int] | None = self.answers.get(("ids", field, value))
         if found is None:
             found = [number for number in self.section.ids(field, value) if number not in self.changed]
