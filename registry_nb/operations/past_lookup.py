@@ -21,7 +21,7 @@ from registry_nb.stores import Reader
 #: Events that are read for a part of an answer; with more, reading the whole history is not much slower.
 _MOST = 500
 #: Moves that are read before the versions are counted; so many of them are asked one by one.
-_FEW = 100
+_FEW = 50
 #: The changes that leave a version alone in the stage that it gets: the others were archived before it, in one commit.
 _ALONE = frozenset({"promoted", "rolled_back"})
 _MOVES = _ALONE | {"transitioned", "archived"}

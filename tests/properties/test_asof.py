@@ -132,7 +132,7 @@ def few_events_tell(lookup, fold, moment, now):
 @pytest.mark.parametrize("back", [False, True], ids=["the clock runs", "the clock goes back at times"])
 def test_a_few_events_tell_what_the_whole_history_tells(registry, clock, back, seed, monkeypatch):
     chance = random.Random(seed)
-    monkeypatch.setattr(past_lookup, "_FEW", [100, 40, 12][seed])
+    monkeypatch.setattr(past_lookup, "_FEW", [50, 30, 12][seed])
     registry.register(len, "Source")
     done, moments = 0, [BEGIN]
     with warnings.catch_warnings():
