@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Concatenate, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from registry_nb.domain.filters import Filter
 from registry_nb.domain.history_index import HistoryIndex, Turn
@@ -44,7 +44,7 @@ _Found = tuple[HistoryIndex, str, int]
 #: The same, or single events instead of the history.
 _Known = tuple[HistoryIndex | PastLookup, str, int]
 #: To read a history costs as much as so many look-ups for each so many events.
-_DEAR = 300
+_DEAR = 100
 #: New events that are added one by one; with more, everything is read again.
 _MOST = 10_000
 
@@ -90,7 +90,7 @@ class _Kept:
     def lookup(self, store: Store, name: str) -> PastLookup | None:
         """Return what finds single events of a history, as long as that is cheaper than to read it once."""
         if name not in self.lookups:
-            self.lookups[name] = PastLookup(store, name)
+            self.lookups[name] = PastLookup(proxy(store), name)  # else this would keep the store
         self.asked[name] = self.asked.get(name, 0) + 1
         return self.lookups[name] if self.asked[name] * _DEAR < self.lookups[name].count else None
 

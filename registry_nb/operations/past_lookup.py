@@ -20,6 +20,8 @@ from registry_nb.stores import Reader
 
 #: Events that are read for a part of an answer; with more, reading the whole history is not much slower.
 _MOST = 500
+#: Moves that are read before the versions are counted; so many of them are asked one by one.
+_FEW = 50
 #: The changes that leave a version alone in the stage that it gets: the others were archived before it, in one commit.
 _ALONE = frozenset({"promoted", "rolled_back"})
 _MOVES = _ALONE | {"transitioned", "archived"}
@@ -89,7 +91,12 @@ class PastLookup:
         if stage not in SERVING:
             raise Unanswered
         held = dict[int | None, bool]()
-        for event in self._back(_MOVES, until):
+        for count, event in enumerate(self._back(_MOVES, until)):
+            if count == _FEW and (newest := self._newest({"registered"}, until).version or 0) <= _FEW:
+                for number in set(range(1, newest + 1)) - held.keys():  # many moves of few versions: ask each of them
+                    move = next(self._back(_MOVES, until, version=number), None)
+                    held[number] = move is not None and move.to_stage == stage
+                break
             held.setdefault(event.version, event.to_stage == stage)
             if event.action in _ALONE and event.to_stage == stage:
                 break

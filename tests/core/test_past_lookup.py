@@ -1,6 +1,8 @@
 """The first questions about the past of a long history are answered from a few of its events."""
 
 import dataclasses
+import gc
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -118,6 +120,31 @@ def test_of_what_a_batch_may_never_commit_nothing_is_kept(story, folds, clock):
             assert registry.at(clock.moment).version("Iris", 1).stage == "Archived"
         raise RuntimeError("undo it")
     assert story.at(clock.moment).version("Iris", 1).stage == "Production"
+
+
+def test_a_stage_that_few_of_many_moves_are_about_is_told(story, monkeypatch, folds):
+    story.promote("Iris", 1, "Staging")
+    story.register(len, "Iris")
+    story.promote("Iris", 3)
+    for _ in range(3):
+        story.archive("Iris", 3)
+        story.promote("Iris", 3)
+    monkeypatch.setattr(past_lookup, "_FEW", 3)
+    then = story.at(day(20)).store
+    assert (then.holders("Iris", rn.Stage.STAGING), then.holders("Iris", rn.Stage.PRODUCTION)) == ((1,), (3,))
+    story.transition("Iris", 3, "Staging", archive_existing=True)
+    assert story.at(day(30)).store.holders("Iris", rn.Stage.PRODUCTION) == ()
+    assert not folds
+
+
+def test_a_store_that_nobody_uses_any_more_is_let_go(story, folds):
+    other = rn.Registry(story.uri)
+    assert held(other, 4) == 2
+    gone = weakref.ref(other.store)
+    del other
+    gc.collect()
+    assert gone() is None
+    assert not folds
 
 
 # -- what is declined --------------------------------------------------------------------------------------------------
