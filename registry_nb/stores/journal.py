@@ -23,7 +23,7 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from registry_nb.stores.format import Operation
 from registry_nb.stores.journal_file import JournalFile, signature_of
 from registry_nb.stores.lock import FileLock, Shield
 from registry_nb.stores.overlay import Overlay
-from registry_nb.stores.tables import Table
+from registry_nb.stores.tables import Table, Written
 
 T = TypeVar("T")
 
@@ -103,15 +103,15 @@ class Journal(JournalFile):
         """Grows whenever this object learns of a committed change."""
         return self._changes
 
-    def written_since(self, revision: int) -> list[tuple[str, int, bool]] | None:
-        """Return what was written since a revision: table, id, and whether a document was put there.
+    def written_since(self, revision: int) -> list[tuple[str, int, Written]] | None:
+        """Return what was written since a revision, by table and id, in order.
 
         None if the journal does not know: it was read anew since, or it was too much to be remembered.
         """
         with self._mutex:
             if revision < self._forgotten:
                 return None
-            return [(table, number, put) for change, table, number, put in self._written if change > revision]
+            return _later(self._written, revision)
 
     def refresh(self) -> bool:
         """Catch up with the file: one ``stat`` if it is unchanged, else read what was appended.
@@ -377,6 +377,10 @@ class Journal(JournalFile):
             self._reset()
         self._mutex = threading.RLock()
         self._overlays, self._owner = {}, None
+
+
+def _later(written: Iterable[tuple[int, str, int, Written]], revision: int) -> list[tuple[str, int, Written]]:
+    return [(table, number, what) for change, table, number, what in written if change > revision]
 
 
 def _documents(view: Overlay | Table, field: str, value: Any) -> dict[int, bytes]:

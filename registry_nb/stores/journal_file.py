@@ -21,7 +21,7 @@ from registry_nb.stores import disk, format, index
 from registry_nb.stores.format import Damage, Operation
 from registry_nb.stores.index import Directory, Unusable
 from registry_nb.stores.indexed import Base, Builder, Descriptor
-from registry_nb.stores.tables import TOUCHED, Contents, Table, whole
+from registry_nb.stores.tables import TOUCHED, Contents, Table, Written, whole
 
 Signature = tuple[int, int, int]
 
@@ -52,7 +52,7 @@ class JournalFile:
         self._mutex = threading.RLock()
         self._changes = 0
         #: What was written lately, each with the number of the change, and the last change that is no longer known.
-        self._written: deque[tuple[int, str, int, bool]] = deque(maxlen=TOUCHED)
+        self._written: deque[tuple[int, str, int, Written]] = deque(maxlen=TOUCHED)
         self._forgotten = 0
         self._existed = False
         self._inode = 0
@@ -90,9 +90,9 @@ class JournalFile:
             self._written.clear()
             self._forgotten = change - (len(touched) < TOUCHED)
         loud = not touched or len(touched) == TOUCHED
-        for table, number, put in touched:
+        for table, number, written in touched:
             if table not in self._quiet:
-                self._written.append((change, table, number, put))
+                self._written.append((change, table, number, written))
                 loud = True
         touched.clear()
         self._changes += loud

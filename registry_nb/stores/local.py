@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from registry_nb.stores.journal import Journal
 from registry_nb.stores.location import RECORDS
 from registry_nb.stores.ports import Crowd, History, News, Used
 from registry_nb.stores.postgres.address import without_secrets
+from registry_nb.stores.tables import Written
 from registry_nb.stores.tinydb import JournalDB
 
 T = TypeVar("T")
@@ -412,19 +414,22 @@ class LocalStore:
         return record
 
 
-def _fresh(written: Iterable[tuple[str, int, bool]]) -> set[tuple[str, int]] | None:
+def _fresh(written: Iterable[tuple[str, int, Written]]) -> set[tuple[str, int]] | None:
     """Return the places of new events; None if what was written says more than that.
 
-    A rename removes a history from one table and writes it to another: those events are not new.
+    A rename removes a history from one table and writes it to another: those events are not new. If another model then
+    gets the old name in the same commit, its events stand where the old ones stood, and nothing tells which are new.
     """
-    fresh, moving = set[tuple[str, int]](), dict[int, bool]()
-    for table, number, put in written:
-        if not put:
-            moving[number] = (table, number) in fresh
+    fresh, moving = set[tuple[str, int]](), defaultdict[int, list[bool]](list)
+    for table, number, what in written:
+        if what is Written.AGAIN:
+            return None
+        if what is Written.GONE:
+            moving[number].append((table, number) in fresh)
             fresh.discard((table, number))
-        elif moving.pop(number, True):
+        elif not moving[number] or moving[number].pop():
             fresh.add((table, number))
-    return None if moving else fresh
+    return None if any(moving.values()) else fresh
 
 
 def _version(name: str, number: int, model: Mapping[str, Any], data: Mapping[str, Any]) -> ModelVersion:

@@ -15,6 +15,7 @@ from collections.abc import (
     Mapping,
     ValuesView,
 )
+from enum import Enum
 from typing import Any
 
 from registry_nb.errors import NewerFormat
@@ -29,6 +30,14 @@ TOUCHED = 4096
 _KEPT = 4096
 #: Ids with a value that are kept as a list.
 _SHORT = 1000
+
+
+class Written(Enum):
+    """What a line did to a document."""
+
+    NEW = 1
+    AGAIN = 2
+    GONE = 3
 
 
 class Table:
@@ -279,8 +288,8 @@ class Contents:
         #: The part that an index covers.
         self.base: Base | None = None
         self._names: dict[bytes, str] = {}
-        #: The documents that were written lately: table, id, and whether it is there; the journal takes them away.
-        self.touched: deque[tuple[str, int, bool]] = deque(maxlen=TOUCHED)
+        #: The documents that were written lately, by table and id; the journal takes them away.
+        self.touched: deque[tuple[str, int, Written]] = deque(maxlen=TOUCHED)
 
     @classmethod
     def over(cls, path: str, base: Base) -> Contents:
@@ -345,9 +354,8 @@ class Contents:
         if name is None:
             name = self._names[key] = format.decode(key)
         overhead = OVERHEAD + len(key)
-        if kind != b"next":
-            self.touched.append((name, number, doc is not None))
         if kind == b"drop":
+            self.touched.append((name, number, Written.GONE))
             if (gone := self.tables.pop(name, None)) is not None:
                 self.live -= sum(length + overhead for length in gone.lengths())
             return
@@ -357,6 +365,10 @@ class Contents:
             return
         raw = table.docs.get(number)
         old = len(raw) if raw is not None else None if table.section is None else table.size(number)
+        if doc is None:
+            self.touched.append((name, number, Written.GONE))
+        else:
+            self.touched.append((name, number, Written.NEW if old is None else Written.AGAIN))
         if old is not None:
             self.live -= old + overhead
         if doc is not None:

@@ -80,6 +80,19 @@ class ListingContract:
         assert not few.complete
         assert list(few.events) in ([], [*news.events[-3:]])
 
+    def test_a_new_model_with_a_name_that_became_free_in_the_same_commit(self, make_store: Callable[[], Store]) -> None:
+        """Its events are told, and no old one, or else that everything has to be read again."""
+        store, other = make_store(), make_store()
+        with store.transaction("Iris") as tx:
+            add(tx)
+        seen = other.revision
+        with store.transaction("Iris", "Flower") as tx:
+            change(tx, lifecycle.renamed, "Flower")
+            add(tx)
+        news = other.since(seen, 10)
+        told = sorted(event.action for event in news.events)
+        assert not news.complete or told == ["created", "registered", "renamed"]
+
     def test_one_question_is_answered_about_all_models(self, make_store: Callable[[], Store]) -> None:
         """Listings by name and number, histories by id; what was deleted has a history only."""
         store = make_store()
