@@ -209,14 +209,13 @@ def _folded(reader: Reader, histories: Iterable[tuple[str, Iterable[Event]]]) ->
     requested, answers = dict[tuple[str, int, str], Event](), dict[tuple[str, int], list[Event]]()
     for name, events in histories:
         for event in events:
-            if event.version is None:
-                continue
-            place = name, event.version, event.for_stage or event.to_stage or ""
+            number = event.version or 0  # 0: an event that was tampered with
+            place = name, number, event.for_stage or event.to_stage or ""
             if event.action == "requested":
                 requested[place] = event
             elif event.action in _CLOSING:
                 requested.pop(place, None)
-            answers.setdefault((name, event.version), []).append(event)
+            answers.setdefault((name, number), []).append(event)
     records = {(one.name, one.version): one for one in reader.picked({place[:2] for place in requested})}
     policies = _policies(reader, {name for name, _ in records})
     requests = []

@@ -290,6 +290,42 @@ def test_many_threads_look_back_while_others_write(story, constant):
     assert story.at(datetime.now(UTC)).model("Iris") == story.model("Iris")
 
 
+def test_the_inbox_of_the_past_has_what_was_open_then(registry, constant):
+    for name in ("Iris", "Rose"):
+        registry.register(constant(1), name)
+        registry.request(name, 1)
+    then = registry.history()[-1].at
+    registry.rename("Rose", "Lily")
+    registry.promote("Iris", 1)
+    assert [(one.name, one.version) for one in registry.at(then).inbox()] == [("Iris", 1), ("Rose", 1)]
+    assert [one.name for one in registry.inbox()] == ["Lily"]
+
+
+def test_a_filter_of_the_past_names_the_metric_that_was_meant(registry, constant):
+    registry.register(constant(1), "Iris", metrics={"auc": 0.9})
+    past = registry.at(registry.history()[-1].at)
+    with pytest.raises(rn.Invalid, match=r"did you mean 'metrics\.auc'"):
+        past.versions("Iris", "auc > 0.5")
+
+
+def test_what_happens_to_a_model_that_was_not_asked_about_is_read_when_it_is(registry, constant):
+    for name in ("Iris", "Rose"):
+        registry.register(constant(1), name)
+    assert registry.at(datetime.now(UTC)).version("Iris", 1).stage is rn.Stage.NONE
+    registry.promote("Rose", 1)
+    registry.promote("Iris", 1)
+    for name in ("Iris", "Rose"):
+        assert registry.at(datetime.now(UTC)).version(name, 1).stage is rn.Stage.PRODUCTION
+
+
+def test_the_past_has_no_news_and_its_files_are_the_presents(story):
+    past = story.at(datetime.now(UTC)).store
+    assert (past.since(0, 10).events, past.glance()) == ((), 0)
+    assert not past.writable
+    with pytest.raises(ReadOnly):
+        next(past.files())
+
+
 # -- who held what, when ----------------------------------------------------------------------------------------------
 
 
