@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -51,13 +50,9 @@ def cache_folder() -> str:
     """Return the folder of this machine for bytes that were downloaded: ``$REGISTRY_NB_CACHE``, or the user's cache."""
     if folder := os.environ.get("REGISTRY_NB_CACHE"):
         return os.path.abspath(os.path.expanduser(folder))
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser(r"~\AppData\Local")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(base, "registry_nb")
+    import platformdirs
+
+    return platformdirs.user_cache_dir("registry_nb", appauthor=False)
 
 
 class Objects:
