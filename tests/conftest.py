@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,10 @@ for _name in ("REGISTRY_NB_URI", "REGISTRY_NB_USER", "REGISTRY_NB_STRICT"):
 # Nor are the developer's keys: those of the tests, and of the processes that they start, last as long as the tests.
 _keys = tempfile.TemporaryDirectory(prefix="registry_nb-keys-")
 os.environ["REGISTRY_NB_HOME"] = _keys.name
+
+# A shell ignores Ctrl-C for what it runs in the background, and tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a shared disk may take its time. The fixtures that examples share are registries, which they name anew.
 # CI tries the same examples each time, so that a commit is judged by itself; everywhere else they are new ones.

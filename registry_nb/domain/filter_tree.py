@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Comparison(NamedTuple):
+class Clause(NamedTuple):
     """A field and what it is compared with; false for a record that lacks the field, except for ``IS NULL``.
 
     Attributes
@@ -42,4 +42,4 @@ class Junction(NamedTuple):
     parts: tuple[Node, ...]
 
 
-Node = Comparison | Negation | Junction
+Node = Clause | Negation | Junction

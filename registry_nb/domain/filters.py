@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry_nb.domain.filter_tree import Comparison, Junction, Negation, Node
+from registry_nb.domain.filter_tree import Clause, Junction, Negation, Node
 from registry_nb.domain.records import Stage
 from registry_nb.errors import BadFilter, UnknownStage, close, listed
 
@@ -309,11 +309,11 @@ def _compiled(node: Any, text: str, noun: str, equals: dict[str, str] | None, de
 
 def _comparison(
     tokens: Sequence[Token], text: str, noun: str, equals: dict[str, str] | None
-) -> tuple[Predicate, Comparison]:
+) -> tuple[Predicate, Clause]:
     subject, sign, *literals = tokens
     kind, read = _field(str(subject), text, subject.start_pos or 0, noun)
     words = " ".join(str(sign).upper().split())
-    tree = Comparison(*_place(str(subject)), kind, words, ())
+    tree = Clause(*_place(str(subject)), kind, words, ())
     if not literals:
         null = words == "IS NULL"
         return lambda record: (not read(record) if kind == "any" else read(record) is None) == null, tree

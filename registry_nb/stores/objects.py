@@ -11,6 +11,7 @@ half that age uploads it again, which makes it young.
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -27,6 +28,10 @@ from registry_nb.stores.folder import Folder, is_digest
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 #: Bytes that lie in the folder of this machine at most, unless $REGISTRY_NB_CACHE_SIZE says otherwise.
 _MOST = 20 << 30
+#: Large files go to S3 in parts of this size, so many at once: s3fs's own choice is ten of 50 MB, all in memory.
+_PART, _AT_ONCE = 16 * hashing.CHUNK, 4
+#: S3 takes so many parts of one object.
+_PARTS = 10_000
 #: The folder is looked through once in so many seconds.
 _SWEEP = 60.0
 
@@ -92,7 +97,7 @@ class Objects:
             age = self._age(self._info(key), file.size)
             if age is None or age > GRACE / 2:
                 with hashing.progress(file.size, "uploading") as advance:
-                    fs.put_file(self._kept(file), key, callback=_callback(advance), **self._attested(file))
+                    fs.put_file(self._kept(file), key, callback=_callback(advance), **self._upload(file))
                 if self._age(self._info(key), file.size) is None:
                     raise StorageError(f"{self._name(file)} was uploaded and is not there; nothing was registered")
         self._trim()
@@ -104,8 +109,7 @@ class Objects:
         try:
             opened = self.cache.open(file)
         except Corrupted:
-            self._fetch(file)
-            return self.cache.open(file)
+            return self._fetch(file)
         with suppress(OSError):  # the least recently used go first; a change of times each time would cost a hash
             if os.stat(self._kept(file)).st_mtime < time.time() - GRACE.total_seconds():
                 os.utime(self._kept(file))
@@ -119,7 +123,7 @@ class Objects:
         with self._errors("reading"):
             fs, key = self._located(file)
             if (info := self._info(key)) is None:
-                raise self._corrupted(file, "the object is missing")
+                raise self._missing_object(fs, key, file)
             if info["size"] != file.size:
                 raise self._corrupted(file, f"it has {info['size']} bytes, not {file.size}")
             if not thorough and self._is_attested(fs, key, file):
@@ -173,7 +177,9 @@ class Objects:
                 asyn.reset_lock()
                 asyn.iothread[0] = asyn.loop[0] = None
             try:
-                fs, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False, skip_instance_cache=True)
+                fs, root = fsspec.core.url_to_fs(
+                    self.url, use_listings_cache=False, skip_instance_cache=True, **self._streamed()
+                )
             except (ImportError, ValueError) as error:
                 raise self._missing() from error
             root = root.rstrip("/")
@@ -195,9 +201,20 @@ class Objects:
     def _age(self, info: Any, size: int) -> timedelta | None:
         return None if info is None or info["size"] != size else datetime.now(UTC) - _changed_at(info)
 
-    def _attested(self, file: File) -> dict[str, str]:
-        """Return how to have the service take the SHA-256 itself: S3 does so for what is uploaded in one part."""
-        return {"ChecksumAlgorithm": "SHA256"} if self._is_s3() and file.size < 32 * hashing.CHUNK else {}
+    def _streamed(self) -> dict[str, int]:
+        """Return how to have S3's file system download in one stream: it holds all parts of a batch in memory."""
+        return {"max_concurrency": 1} if self._is_s3() else {}
+
+    def _upload(self, file: File) -> dict[str, Any]:
+        """Return how to upload a file: in parts, or, if it is no larger than two, in one.
+
+        S3 takes the SHA-256 of what arrives in one part itself; of parts it has only a sum of their sums.
+        """
+        if not self._is_s3():
+            return {}
+        part = max(_PART, -(-file.size // _PARTS))
+        attested = {"ChecksumAlgorithm": "SHA256"} if file.size < 2 * part else {}
+        return {"chunksize": part, "max_concurrency": _AT_ONCE, **attested}
 
     def _is_attested(self, fs: Any, key: str, file: File) -> bool:
         if not self._is_s3():
@@ -209,22 +226,25 @@ class Objects:
     def _is_s3(self) -> bool:
         return self.url.startswith(("s3:", "s3a:"))
 
-    def _fetch(self, file: File) -> None:
-        """Download an object, verify it, and keep it here."""
+    def _fetch(self, file: File) -> IO[bytes]:
+        """Download an object, verify it, keep it here, and open it."""
         self._make_cache()
-        with self._errors("reading"), self.cache.drafting() as folder:
-            fs, key = self._located(file)
+        with self.cache.drafting() as folder:
             draft = os.path.join(folder, "download")
-            try:
-                with hashing.progress(file.size, "downloading") as advance:
-                    fs.get_file(key, draft, callback=_callback(advance))
-            except FileNotFoundError:
-                raise self._corrupted(file, "the object is missing") from None
+            with self._errors("reading"):  # inside: to the block around it, a refusal is one of this machine's disk
+                fs, key = self._located(file)
+                try:
+                    with hashing.progress(file.size, "downloading") as advance:
+                        fs.get_file(key, draft, callback=_callback(advance))
+                except FileNotFoundError:
+                    raise self._missing_object(fs, key, file) from None
             if (size := os.path.getsize(draft)) != file.size:
                 raise self._corrupted(file, f"it has {size} bytes, not {file.size}")
             self._compare(file, hashing.hash_file(draft))
             self.cache.keep(draft, file)
+        opened = self.cache.open(file)  # first: one that is larger than the limit goes at once, and is read on
         self._trim()
+        return opened
 
     def _compare(self, file: File, digest: str) -> None:
         if f"sha256:{digest}" != file.digest:
@@ -236,6 +256,16 @@ class Objects:
         if not is_digest(digest):
             raise self._corrupted(file, f"its record has the digest {file.digest!r}, which is not a SHA-256")
         return f"{self.url}/{digest}"
+
+    def _missing_object(self, fs: Any, key: str, file: File) -> Exception:
+        """Tell a bucket that is not there, by a wrong URL, from lost bytes: no backup helps against the former."""
+        if self._is_s3():
+            with suppress(PermissionError):  # a role may be allowed to read objects only
+                try:
+                    fs.call_s3("head_bucket", Bucket=key.partition("/")[0])
+                except FileNotFoundError as error:
+                    return error
+        return self._corrupted(file, "the object is missing")
 
     def _corrupted(self, file: File, reason: str) -> Corrupted:
         remedy = "restore it from a backup, or register the model again; nothing was loaded"
@@ -257,6 +287,9 @@ class Objects:
             raise StorageError(f"{doing} {self.url} failed: {reason}", path=self.url, reason=reason) from error
         except Exception as error:
             pass_signals(error)
+            if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+                with disk.storage_errors(self.cache.path, doing):
+                    raise
             reason = sentence_of(error)
             raise StorageError(f"{doing} {self.url} failed: {reason}", path=self.url, reason=reason) from error
 
@@ -290,7 +323,8 @@ class Objects:
             for status, path in kept:
                 if beyond <= 0:
                     break
-                os.unlink(path)
+                with suppress(FileNotFoundError):  # another process was faster
+                    os.unlink(path)
                 beyond -= status.st_size
 
 

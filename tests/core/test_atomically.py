@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from datetime import UTC, datetime, timedelta
 
@@ -318,7 +319,9 @@ def test_a_watching_panel_gets_them_as_one_change(pair):
         with pair.atomically() as batch:
             batch.promote("Encoder", 2)
             batch.promote("Classifier", 2)
-        watching.poll()
+        deadline = time.monotonic() + 30
+        while not listener.told and time.monotonic() < deadline:  # a database's notification may be on its way
+            watching.poll()
     finally:
         watching.remove(listener)
     assert listener.told == [(["Encoder", "Classifier"], False)]

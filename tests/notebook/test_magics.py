@@ -379,7 +379,7 @@ def test_the_uri_setting_chooses_the_registry(three, tmp_path):
         ("promote Iris 2 --because", UsageError, "--because needs a value behind it"),
         ("rollback Iris --to two", UsageError, "--to is a whole number, not 'two'"),
         ("runs a b", UsageError, "Unexpected argument 'b'"),
-        ("use postgresql://x/y", rn.Invalid, "is not a registry"),
+        ("use mysql://x/y", rn.Invalid, "is not a registry"),
         ("load Iris/1 as for", UsageError, "cannot be the name of a variable"),
         ("rollback Iris", rn.Refused, "cannot be rolled back"),
         ("show Irs", rn.NotFound, "did you mean 'Iris'?"),

@@ -172,7 +172,7 @@ EVERY = {
         "shadow Iris 1 2",
         "--data",
     ),
-    "use": ("use", "registry", "us", "use", "use postgresql://x/y", "is not a registry"),
+    "use": ("use", "registry", "us", "use", "use mysql://x/y", "is not a registry"),
 }
 
 

@@ -297,6 +297,6 @@ def test_a_model_is_named_with_or_without_its_scheme(notebook, name):
 
 
 def test_a_wrong_uri_in_the_settings_is_told_and_the_registry_stays(notebook, caplog):
-    notebook.shell.run_cell("%config RegistryMagics.uri = 'postgresql://x/y'")
+    notebook.shell.run_cell("%config RegistryMagics.uri = 'mysql://x/y'")
     assert rn.get_registry() is notebook.registry
     assert "is not a registry" in caplog.text

@@ -2,7 +2,19 @@
 
 import registry_nb as rn
 
-HEAVY = ("pandas", "numpy", "sklearn", "IPython", "ipywidgets", "tinydb", "cloudpickle", "psycopg")
+HEAVY = (
+    "pandas",
+    "numpy",
+    "sklearn",
+    "IPython",
+    "ipywidgets",
+    "tinydb",
+    "cloudpickle",
+    "psycopg",
+    "fsspec",
+    "s3fs",
+    "botocore",
+)
 
 
 def test_importing_the_package_loads_nothing_heavy(python):

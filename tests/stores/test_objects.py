@@ -1,9 +1,11 @@
 """Bytes behind a URL: the contract on fsspec's memory and on an S3 server, and what a bucket does beyond a folder."""
 
+import errno
 import os
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -217,14 +219,108 @@ def test_elsewhere_the_bytes_are_read_for_it(memory):
         artifacts.verify(file, thorough=False)
 
 
-def test_a_large_file_is_uploaded_in_parts(bucket, monkeypatch):
+def test_a_large_file_is_uploaded_in_parts(bucket):
     artifacts = open_artifacts(bucket)
     data = os.urandom(34 << 20)
     file = put(artifacts, data)
-    change_nothing = remote(artifacts)[2]
-    assert change_nothing == [file.digest.removeprefix("sha256:")]
-    os.unlink(os.path.join(artifacts.cache.path, change_nothing[0]))
+    fs, root, (name,) = remote(artifacts)
+    assert fs.info(f"{root}/{name}")["ETag"].strip('"').endswith("-3")
+    os.unlink(os.path.join(artifacts.cache.path, name))
     assert read(artifacts, file) == data
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak is read from Linux")
+def test_the_memory_does_not_grow_with_the_file(bucket, outcome):
+    """In a process of its own; the server is in this one. Not ``ru_maxrss``: it begins with the parent's."""
+    took = [int(outcome(MEMORY, bucket, size)) for size in (70, 140)]
+    assert took[1] < took[0] + 35, f"MB for files of 70 and 140 MB: {took}"
+
+
+MEMORY = """
+import hashlib, os, re, sys
+from registry_nb.stores.objects import open_artifacts
+artifacts = open_artifacts(sys.argv[1])
+with artifacts.drafting() as folder:
+    with open(os.path.join(folder, "draft"), "wb") as draft:
+        for number in range(int(sys.argv[2])):
+            draft.write(hashlib.sha256(str(number).encode()).digest() * (1 << 15))
+    file = artifacts.put(os.path.join(folder, "draft"), "model.bin")
+os.unlink(artifacts._kept(file))
+with artifacts.open(file) as opened:
+    while opened.read(1 << 20):
+        pass
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10)
+"""
+
+
+def test_a_model_larger_than_the_folders_limit_is_loaded(memory, monkeypatch, tmp_path):
+    file = put(open_artifacts(memory), b"x" * 5000)
+    monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "another machine"))
+    monkeypatch.setenv("REGISTRY_NB_CACHE_SIZE", "1000")
+    there = open_artifacts(memory)
+    assert read(there, file) == b"x" * 5000
+    assert os.listdir(there.cache.path) == []
+    assert read(there, file) == b"x" * 5000
+
+
+def test_a_bucket_that_is_not_there_is_no_damage(bucket, monkeypatch, tmp_path):
+    file = put(open_artifacts(bucket), b"data")
+    monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "another machine"))
+    missing = open_artifacts("s3://no-such-bucket/prefix")
+    for ask in (missing.open, missing.verify):
+        with pytest.raises(StorageError, match="reading s3://no-such-bucket/prefix failed: there is no such bucket"):
+            ask(file)
+
+
+def test_a_role_that_may_not_ask_for_the_bucket_still_learns_that_an_object_is_missing(bucket, monkeypatch):
+    artifacts = open_artifacts(bucket)
+    file = put(artifacts, b"data")
+    change(artifacts, file.digest, None)
+    fs, _ = artifacts._file_system()
+    real = fs.call_s3
+
+    def refused(method, *args, **how):
+        if method == "head_bucket":
+            raise PermissionError("Forbidden")
+        return real(method, *args, **how)
+
+    monkeypatch.setattr(fs, "call_s3", refused)
+    with pytest.raises(Corrupted, match="the object is missing"):
+        artifacts.verify(file)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PermissionError("Forbidden"), "reading {url} failed: the service refuses it"),
+        (OSError(errno.ENOSPC, "No space left on device"), "reading {cache} failed: the disk is full"),
+    ],
+)
+def test_a_download_that_fails_says_which_side_failed(error, sentence, memory, monkeypatch, tmp_path):
+    file = put(open_artifacts(memory), b"data")
+    monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "another machine"))
+    there = open_artifacts(memory)
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(there._file_system()[0], "get_file", fails)
+    with pytest.raises(StorageError) as caught:
+        there.open(file)
+    assert str(caught.value).startswith(sentence.format(url=memory, cache=there.cache.path))
+    assert os.listdir(there.cache.path) == []
+
+
+def test_a_writer_and_another_of_the_same_bytes_at_once(bucket, monkeypatch, tmp_path):
+    writers = []
+    for name in "ab":
+        monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / name))
+        writers.append(open_artifacts(bucket))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda writer: put(writer, b"same" * 5000), writers)
+    assert first == second
+    assert remote(writers[0])[2] == [first.digest.removeprefix("sha256:")]
+    writers[0].verify(first)
 
 
 def test_a_forked_child_loads_what_is_not_here(bucket, tmp_path, monkeypatch):

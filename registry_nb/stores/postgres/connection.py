@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import select
+import selectors
 import threading
 import time
 from collections.abc import Callable
@@ -166,7 +167,13 @@ def listening(conn: Connection) -> Callable[[float], bool]:
         poll = select.poll()
         poll.register(number, select.POLLIN)
         return lambda seconds: bool(poll.poll(seconds * 1000))
-    return lambda seconds: bool(select.select([number], [], [], seconds)[0])
+    return lambda seconds: _readable(number, seconds)
+
+
+def _readable(number: int, seconds: float) -> bool:
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(number, selectors.EVENT_READ)
+        return bool(waiting.select(seconds))
 
 
 def keep_forever(conn: Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_nb.domain.filter_tree import Comparison, Junction, Negation, Node
+from registry_nb.domain.filter_tree import Clause, Junction, Negation, Node
 from registry_nb.domain.filters import Filter
 from registry_nb.stores.postgres.rows import askable
 
@@ -58,7 +58,7 @@ def _kept(node: Node, *, wanted: bool) -> Condition | None:
     return f"{'' if wanted else 'NOT '}coalesce({text}, false)", params
 
 
-def _comparison(node: Comparison) -> Condition | None:
+def _comparison(node: Clause) -> Condition | None:
     """Translate a comparison exactly, or not."""
     subject = _subject(node)
     if subject is None or "ILIKE" in node.sign or not all(map(_sayable, node.values)):
@@ -82,7 +82,7 @@ def _comparison(node: Comparison) -> Condition | None:
     return said, (*params, *values)
 
 
-def _subject(node: Comparison) -> Condition | None:
+def _subject(node: Clause) -> Condition | None:
     """Return the column, or the place in ``facts``, of a field."""
     if node.mapping in {"tags", "metrics"}:
         return f"v.facts->'{node.mapping}'->>%s", (node.field,)
