@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from registry_nb.domain.records import File, ModelVersion, Run, SavedModel
 from registry_nb.stores.ports import Used
@@ -22,3 +22,9 @@ def by_run(run: Run) -> Iterator[Used]:
     """Return what the models of a run use."""
     for path, saved in run.models.items():
         yield from (Used(f"runs:/{run.run_id}/{path}", "", 0, file) for file in files_of(saved))
+
+
+def by_all(versions: Iterable[ModelVersion], runs: Iterable[Run]) -> Iterator[Used]:
+    """Return what all these versions and the models of these runs use."""
+    yield from (file for version in versions for file in by_version(version))
+    yield from (file for run in runs for file in by_run(run))

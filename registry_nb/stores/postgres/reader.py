@@ -236,8 +236,7 @@ class PostgresReader:
 
     def files(self) -> Iterator[Used]:
         """Return every file that a version or a model of a run uses."""
-        yield from (file for version in self.versions() for file in used.by_version(version))
-        yield from (file for run in self.runs() for file in used.by_run(run))
+        return used.by_all(self.versions(), self.runs())
 
     def run(self, run_id: str) -> Run | None:
         """Return a run."""
