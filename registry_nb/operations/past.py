@@ -66,7 +66,8 @@ class _Kept:
             self.lookups = {}
             news = store.since(self.revision, _MOST)
             if not news.complete:
-                self.__init__()  # type: ignore[misc]  # a backup was restored, or it is cheaper to read all again
+                # A backup was restored, or it is cheaper to read all again.
+                self.every, self.indexes, self.asked = False, {}, {}
             for event in news.events:
                 name = event.renamed_from or event.name
                 index = self.indexes.pop(name, HistoryIndex() if self.every else None)
