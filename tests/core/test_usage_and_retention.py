@@ -80,9 +80,7 @@ def test_usage_of_an_unknown_model_is_refused(five):
 
 
 def test_a_rule_is_shown_as_it_was_set_and_is_an_event(five):
-    rule = five.retention(
-        "Iris", keep_last=2, keep_days=30, keep_where="metrics.accuracy > 0.4", because="disk is full"
-    )
+    rule = five.retention("Iris", keep_last=2, keep_days=30, keep_where="metrics.accuracy > 0.4", because="full")
     assert rule == rn.Retention("Iris", 2, 30, "metrics.accuracy > 0.4")
     assert five.retention("Iris") == rule
     event = five.history("Iris")[-1]
@@ -226,11 +224,7 @@ def test_a_wrong_rule_is_refused_and_changes_nothing(five, rule, text):
 
 
 def test_a_rule_for_an_unknown_model_is_refused(five):
-    for call in (
-        lambda: five.retention("Irsi", keep_last=1),
-        lambda: five.retention("Irsi"),
-        lambda: five.prune("Irsi"),
-    ):
+    for call in (five.retention, five.prune, lambda name: five.retention(name, keep_last=1)):
         with pytest.raises(rn.ModelNotFound, match="'Irsi'"):
             call("Irsi")
 
