@@ -8,6 +8,7 @@ from registry_nb.operations import (
     access,
     approvals,
     asof,
+    attachments,
     batch,
     editing,
     follow,
@@ -101,6 +102,10 @@ class Registry(Context):
     trust_all = access.trust_all
     distrust_all = access.distrust_all
     download = access.download
+
+    # beside the model
+    attach = attachments.attach
+    attachment = attachments.attachment
 
     # show
     panel = show.panel

@@ -89,6 +89,8 @@ def _difference(event: Event) -> str:
     before, after = event.old, event.new
     if event.action == "registered":
         return ""
+    if isinstance(files := after.get("attachments"), Mapping):
+        return ", ".join(f"{'+' if file else '–'} {name}" for name, file in files.items())
     if "stage" in after:
         forced = ", past the policy" if event.is_forced else ""
         return f"{before.get('stage', '')} → {after['stage']}{forced}"

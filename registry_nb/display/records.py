@@ -83,6 +83,7 @@ def _comparison(comparison: Comparison) -> Sheet:
 
 
 def _version(version: ModelVersion) -> Sheet:
+    beside = version.attachments.values()
     bytes_ = in_bytes(version.size), f"{visible(version.digest[:19])}…"
     facts = [
         ("stage", stage_cell(version.stage)),
@@ -95,6 +96,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("flavor", text_cell(f"{version.flavor}, Python {version.python_version}")),
         ("requires", long_cell(", ".join(version.requirements))),
         ("bytes", Cell(", ".join(filter(None, (*bytes_, same_bytes(version)))), visible(version.digest))),
+        ("beside it", long_cell(", ".join(f"{one.path} ({in_bytes(one.size)})" for one in beside))),
         ("run", text_cell(version.run_id or "")),
         ("from", long_cell(summary(version.provenance))),
         (

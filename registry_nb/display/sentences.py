@@ -40,6 +40,10 @@ def phrase(event: Event) -> str:
             return f"{event.action} {what} for {event.for_stage}"
         case "shadowed":
             return f"compared {what} with {(new.get('shadow') or {}).get('against')} on data"
+        case "attached":
+            return f"put {brief(', '.join(new.get('attachments') or {}))} beside {what}"
+        case "detached":
+            return f"took {brief(', '.join(new.get('attachments') or {}))} away from {what}"
         case "renamed":
             return f"renamed {event.renamed_from} to {event.name}"
     return f"{event.action.replace('_', ' ')} {what}"

@@ -10,6 +10,9 @@ from typing import Any
 from registry_nb.domain.events import Event
 from registry_nb.domain.records import ModelVersion, Stage
 
+#: Facts of a version of which an event has only those that changed.
+_MERGED = ("tags", "attachments")
+
 
 def holder_stack(events: Iterable[Event], stage: Stage) -> Iterator[int]:
     """Yield the stack of a stage's holders, the latest first; one that held the stage twice comes twice.
@@ -77,7 +80,7 @@ def replay(events: Iterable[Event]) -> State:
             state.tags = dict(new.get("tags") or {})
         elif event.action == "registered" and event.version is not None:
             facts = {key: new.get(key) for key in ("stage", "description", "digest", "record")}
-            state.versions[event.version] = {**facts, "tags": dict(new.get("tags") or {})}
+            state.versions[event.version] = {**facts, **{part: dict(new.get(part) or {}) for part in _MERGED}}
         elif "aliases" in new:
             _merge(state.aliases, new["aliases"])
         elif "policies" in new:
@@ -86,8 +89,9 @@ def replay(events: Iterable[Event]) -> State:
             state.description = new.get("description", state.description)
             _merge(state.tags, new.get("tags", {}))
         else:
-            facts = state.versions.setdefault(event.version, {"tags": {}})
-            _merge(facts["tags"], new.get("tags", {}))
+            facts = state.versions.setdefault(event.version, {part: {} for part in _MERGED})
+            for part in _MERGED:
+                _merge(facts[part], new.get(part) or {})
             facts.update({key: new[key] for key in ("stage", "description") if key in new})
     return state
 

@@ -19,7 +19,7 @@ from registry_nb.domain.records import SERVING, Event, Stage
 
 T = TypeVar("T")
 
-_MERGED = ("tags", "aliases", "policies")
+_MERGED = ("tags", "aliases", "policies", "attachments")
 _SET = {"stage", "description", *_MERGED}
 #: Changes to the members of a stage between two full copies of them.
 _STRETCH = 64
@@ -36,6 +36,7 @@ class Facts:
     tags: dict[str, str]
     aliases: dict[str, int]
     policies: dict[str, Any]
+    attachments: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -174,7 +175,7 @@ class _Track(Generic[T]):
 
 
 class _Record:
-    """The facts of a version or the model: the scalar ones together, each tag, alias and policy apart."""
+    """The facts of a version or the model: the scalar ones together, each tag, alias, policy and attachment apart."""
 
     __slots__ = ("_merged", "_own")
 

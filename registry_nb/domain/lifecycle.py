@@ -14,6 +14,7 @@ from typing import Any
 from registry_nb.domain.events import Event
 from registry_nb.domain.records import (
     SERVING,
+    File,
     Frozen,
     ModelVersion,
     RegisteredModel,
@@ -98,6 +99,7 @@ def registered(
     aliases: Sequence[str] = (),
     run_id: str | None = None,
     provenance: Mapping[str, Any] | None = None,
+    attachments: Mapping[str, File | None] | None = None,
 ) -> Change:
     """Add a version in stage None; create the model if there is none."""
     first = created(name, stamp) if model is None else Change(name, (), model)
@@ -124,6 +126,7 @@ def registered(
         files=saved.files,
         probe=saved.probe,
         seals=saved.seals,
+        attachments=Frozen({name: file for name, file in (attachments or {}).items() if file is not None}),
     )
     record.__dict__["essence"] = saved.essence  # the same by definition: fill the cache
     after = {
@@ -132,6 +135,7 @@ def registered(
         "tags": record.tags,
         "digest": record.digest,
         "record": record.record_digest,
+        **({"attachments": _listed(record.attachments)} if record.attachments else {}),
     }
     change = Change(
         name,
@@ -247,6 +251,18 @@ def shadowed(version: ModelVersion, comparison: Mapping[str, Any], stamp: Stamp)
     return Change(version.name, (event,))
 
 
+def attached(version: ModelVersion, files: Mapping[str, File | None], stamp: Stamp) -> Change:
+    """Put files beside a version, or remove those that are None; those that are there already are left out."""
+    new = {name: file for name, file in files.items() if version.attachments.get(name) != file}
+    if not new:
+        return Change(version.name)
+    kept = {name: file for name, file in {**version.attachments, **new}.items() if file is not None}
+    old = {name: version.attachments.get(name) for name in new}
+    before, after = ({"attachments": _listed(side)} for side in (old, new))
+    action = "attached" if any(new.values()) else "detached"
+    return _edited(version, stamp, action, before, after, attachments=Frozen(kept))
+
+
 def described(record: RegisteredModel | ModelVersion, text: str, stamp: Stamp, *, seen: str | None = None) -> Change:
     """Replace the description, or refuse with `Conflict` if it is not what the caller saw; None expects nothing."""
     if seen is not None and record.description != seen:
@@ -343,6 +359,10 @@ def deleted_model(model: RegisteredModel, versions: Iterable[ModelVersion], stam
     before = {"description": model.description, "tags": model.tags}
     events = (*first.events, _event(stamp, "deleted", model.name, before=before))
     return Change(model.name, events, removed=first.removed, removes_model=True)
+
+
+def _listed(files: Mapping[str, File | None]) -> dict[str, Any]:
+    return {name: file and file.to_dict() for name, file in files.items()}
 
 
 def _then(first: Change, second: Change) -> Change:

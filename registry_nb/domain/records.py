@@ -67,6 +67,10 @@ class File(Shown):
     size: int
     codec: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as plain JSON."""
+        return {"path": self.path, "digest": self.digest, "size": self.size, "codec": self.codec}
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Seal(Shown):
@@ -169,6 +173,8 @@ class ModelVersion(Shown):
         Some rows and the model's predictions for them, beside its files.
     seals : tuple of Seal
         The keys that vouch for it.
+    attachments : mapping of str to File
+        Reports, pictures and the like that stand beside the model: see `attach`. No seal covers them.
     """
 
     name: str
@@ -194,6 +200,7 @@ class ModelVersion(Shown):
     files: tuple[File, ...] = ()
     probe: File | None = None
     seals: tuple[Seal, ...] = ()
+    attachments: Mapping[str, File] = field(default_factory=Frozen)
     _brief = "name", "version", "stage", "aliases", "metrics", "flavor", "user"
 
     @property
@@ -238,6 +245,7 @@ class ModelVersion(Shown):
             "created_at": self.created_at.isoformat(),
             "updated_at": self.updated_at.isoformat(),
             "provenance": dict(self.provenance),
+            **({"attachments": [file.to_dict() for file in self.attachments.values()]} if self.attachments else {}),
         }
 
     @classmethod
@@ -268,6 +276,7 @@ class ModelVersion(Shown):
             files=saved.files,
             probe=saved.probe,
             seals=saved.seals,
+            attachments=Frozen({file["path"]: File(**file) for file in data.get("attachments", ())}),
         )
 
 
@@ -408,12 +417,12 @@ def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
 def _loaded_fields(record: SavedModel | ModelVersion) -> dict[str, Any]:
     return {
         "flavor": record.flavor,
-        "files": [_file(file) for file in record.files],
+        "files": [file.to_dict() for file in record.files],
         "signature": record.signature.to_dict() if record.signature else None,
         "requirements": list(record.requirements),
         "python_version": record.python_version,
         "environment": dict(record.environment),
-        "probe": _file(record.probe) if record.probe else None,
+        "probe": record.probe.to_dict() if record.probe else None,
     }
 
 
@@ -428,7 +437,3 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "probe": File(**data["probe"]) if data.get("probe") else None,
         "seals": tuple(Seal(*seal) for seal in data.get("seals", ())),
     }
-
-
-def _file(file: File) -> dict[str, Any]:
-    return {"path": file.path, "digest": file.digest, "size": file.size, "codec": file.codec}

@@ -268,13 +268,16 @@ def copy(
     if description is not None:
         facts["description"] = checked_text(description)
     saved = target.saved.saved if isinstance(target.saved, ModelVersion) else target.saved
+    facts["attachments"] = target.saved.attachments if isinstance(target.saved, ModelVersion) else {}
     # Not if only the whole registry is trusted: that can be taken back, and a seal would outlive it.
     vouched = origin(target.saved, target.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
     if there.artifacts is context.artifacts:
         return registering.add(context, name, saved, stamp, facts, vouched=vouched, source=target.uri)
+    from registry_nb.packaging import contents
     from registry_nb.packaging.saving import brought
 
     facts["run_id"] = None  # a run of the other registry
     with context.artifacts.writing():
         saved = brought(saved, there.artifacts, context.artifacts, foreign=not vouched)
+        facts["attachments"] = contents.brought(facts["attachments"], there.artifacts, context.artifacts)
         return registering.add(context, name, saved, stamp, facts, vouched=vouched)

@@ -12,7 +12,16 @@ from typing import Self
 from registry_nb.context import Context
 from registry_nb.domain.history import State, replay, was_altered
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel
-from registry_nb.errors import EnvironmentChanged, Invalid, RegistryError, in_bytes, pass_signals, sentence_of, shown
+from registry_nb.errors import (
+    EnvironmentChanged,
+    Invalid,
+    RegistryError,
+    in_bytes,
+    listed,
+    pass_signals,
+    sentence_of,
+    shown,
+)
 from registry_nb.packaging import loading, probes
 from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
@@ -280,6 +289,11 @@ def _differences(
         version, history = versions[number], state.versions[number]
         if was_altered(version, {key: history[key] for key in ("digest", "record") if history.get(key)}):
             yield _about(version, "altered", f"{version.uri}: {ALTERED}")
+        attachments = {path: file.to_dict() for path, file in version.attachments.items()}
+        told = history.get("attachments", {})
+        if others := sorted(path for path in {**told, **attachments} if told.get(path) != attachments.get(path)):
+            text = f"{version.uri}: its history says otherwise about what is attached ({listed(others)})"
+            yield _about(version, "record", text)
         for what in ("stage", "description", "tags"):
             if (current := getattr(version, what)) != history.get(what):
                 yield _about(version, "record", _differs(version.uri, what, history.get(what), current))

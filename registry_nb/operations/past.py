@@ -21,6 +21,7 @@ from registry_nb.domain.history_index import HistoryIndex, Turn
 from registry_nb.domain.records import (
     SERVING,
     Event,
+    File,
     Frozen,
     ModelVersion,
     RegisteredModel,
@@ -422,6 +423,7 @@ class Past:
                     description=facts.description,
                     tags=Frozen(facts.tags),
                     aliases=tuple(sorted(aliases.get(number, ()))),
+                    attachments=Frozen({path: File(**file) for path, file in facts.attachments.items()}),
                     updated_at=facts.updated_at,
                 )
 

@@ -28,7 +28,8 @@ _MOVES = _ALONE | {"transitioned", "archived"}
 _STAGED = _MOVES | {"registered"}
 _DESCRIBED = frozenset({"described"})
 _TAGGED = frozenset({"tagged", "untagged"})
-_CHANGED = _STAGED | _DESCRIBED | _TAGGED | {"deleted"}
+_ATTACHED = frozenset({"attached", "detached"})
+_CHANGED = _STAGED | _DESCRIBED | _TAGGED | _ATTACHED | {"deleted"}
 
 
 class Unanswered(Exception):
@@ -80,6 +81,7 @@ class PastLookup:
             tags=self._merged("tags", self._back(_TAGGED | {"registered"}, until, version=version)),
             aliases={},
             policies={},
+            attachments=self._merged("attachments", self._back(_ATTACHED | {"registered"}, until, version=version)),
         )
 
     def changed_at(self, until: int) -> datetime:
@@ -120,6 +122,7 @@ class PastLookup:
             tags=self._merged("tags", back(_TAGGED | {"created"})),
             aliases=self.aliases(until),
             policies=self._merged("policies", back({"guarded"})),
+            attachments={},
         )
 
     def _birth(self, until: int) -> Event:
@@ -160,7 +163,7 @@ class PastLookup:
 
     @staticmethod
     def _merged(part: str, events: Iterator[Event]) -> dict[str, Any]:
-        """Return the last value of each tag, alias or policy; None removed it."""
+        """Return the last value of each tag, alias, policy or attachment; None removed it."""
         found = dict[str, Any]()
         for event in events:
             for key, value in (event.new.get(part) or {}).items():

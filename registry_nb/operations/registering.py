@@ -41,6 +41,7 @@ def register(
     data: Any = None,
     provenance: bool = True,
     code_paths: Iterable[str | os.PathLike[str]] = (),
+    files: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Save a model as the next version of a name; its bytes are durable before its record is written.
 
@@ -80,6 +81,8 @@ def register(
     code_paths : iterable of path-like
         Python files and packages to save with the model. Modules that its own code imports, and that are not
         installed, are saved without being named.
+    files : mapping of str to object, optional
+        What stands beside the model, such as ``{"report.html": text, "roc.png": figure}``: see `attach`.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def register(
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
     stamp = context.stamp(because)
+    from registry_nb.packaging import contents
     from registry_nb.packaging.saving import save_model
     from registry_nb.provenance.capture import captured
 
@@ -116,8 +120,9 @@ def register(
             tolerance=tolerance,
             code_paths=code_paths,
         )
+        beside = contents.stored(files or {}, context.artifacts)
         origin = captured(model, data) if provenance else None
-        return add(context, name, saved, stamp, {**facts, "provenance": origin})
+        return add(context, name, saved, stamp, {**facts, "provenance": origin, "attachments": beside})
 
 
 def create_model(

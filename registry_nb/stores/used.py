@@ -9,8 +9,9 @@ from registry_nb.stores.ports import Used
 
 
 def files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
-    """Return the files of a saved model, and that of its probe rows."""
-    return saved.files if saved.probe is None else (*saved.files, saved.probe)
+    """Return the files of a saved model, that of its probe rows, and what is attached to a version."""
+    beside = saved.attachments.values() if isinstance(saved, ModelVersion) else ()
+    return (*saved.files, *((saved.probe,) if saved.probe else ()), *beside)
 
 
 def by_version(version: ModelVersion) -> Iterator[Used]:
