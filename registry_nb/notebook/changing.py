@@ -6,6 +6,7 @@ import argparse
 import keyword
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -309,6 +310,25 @@ def _delete(notebook: Notebook, registry: Registry, given: argparse.Namespace) -
         return _message(f"{what} was not deleted")
     registry.delete(name, version=number, because=given.because)
     return _message(f"{what} is deleted; its history stays")
+
+
+@verb(
+    "attach",
+    "Describe",
+    "files beside a version: reports, pictures, tables",
+    "attach Iris 3 --file report.html --file roc.png",
+    REF,
+    argument("--file", action="append", default=[], metavar="PATH", help="is attached under its own name"),
+    argument("--remove", action="append", default=[], metavar="NAME", help="is taken away"),
+    BECAUSE,
+    changes=True,
+)
+def _attach(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    uri = uri_of(given.ref, needs="attach Iris 3 --file report.html")
+    if not given.file and not given.remove:
+        raise Misread("nothing is said to be attached: --file PATH, or --remove NAME")
+    files = {path.name: path for path in map(Path, given.file)}
+    return registry.attach(uri, {**files, **dict.fromkeys(given.remove)}, because=given.because)
 
 
 @verb(

@@ -23,12 +23,12 @@ from registry_nb.display.records import looked_at
 from registry_nb.display.variables import is_expression, models, variable
 from registry_nb.domain.records import SERVING, ModelVersion, Stage, json_number
 from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
-from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages
+from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages, usage
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
 from registry_nb.operations.preview import planned
 from registry_nb.operations.shadow import run
-from registry_nb.panel import reports
+from registry_nb.panel import beside, reports
 from registry_nb.panel.origins import provenance_of
 from registry_nb.panel.rows import bits
 from registry_nb.trust.seals import Origin, origin, way_out
@@ -101,6 +101,7 @@ def _show(caller: Caller, model: str, version: int | None) -> Json:
         "updated": milliseconds(record.updated_at),
         "size": record.size,
         "flavor": record.flavor,
+        "attachments": [{"name": file.path, "size": file.size} for file in record.attachments.values()],
         "origin": (trust := origin(record, record.uri, context.store)),
         "way_out": way_out(record, record.uri) if trust is Origin.FOREIGN else "",
         "altered": ALTERED if is_altered(context.store, record) else "",
@@ -109,6 +110,16 @@ def _show(caller: Caller, model: str, version: int | None) -> Json:
         "load": _loading(record, context),
         "requests": reports.requests(context, waiting(context.store, record.name, events)),
     }
+
+
+def _attachment(caller: Caller, model: str, version: int, name: str) -> Json:
+    return beside.rendered(caller.context, queries.version(caller.context, model, version).uri, name)
+
+
+def _usage(caller: Caller) -> Json:
+    caller.report_progress("adding up…")
+    models = [one for one in usage.usage(caller.context) if one.versions]
+    return {"sizes": {one.uri.removeprefix("models:/"): one.size for one in models}}
 
 
 def _exact(caller: Caller, model: str, version: int) -> Json:
@@ -270,6 +281,8 @@ def _register(
 _OPS: Mapping[str, Callable[..., Any]] = {
     "show": _show,
     "exact": _exact,
+    "attachment": _attachment,
+    "usage": _usage,
     "filter": _filter,
     "compare": _compare,
     "shadow": _shadow,

@@ -34,7 +34,9 @@ function modelsView(ctx) {
     return found ? stageMark(stage, found) : h("span.muted", {}, "–");
   };
   const stages = (i) => rows().at(i, "stages") ?? {};
-  const columns = [
+  let sizes = null; // counted on request: it takes a look at every version
+  const size = (i) => sizes[rows().at(i, "name")] ?? 0;
+  const columns = () => [
     { id: "name", title: "Model", kind: "name", value: at("name"),
       cell: (i) => h("b", { title: rows().at(i, "name") }, visible(rows().at(i, "name"), 120)) },
     { id: "production", title: "Production", kind: "held", value: at("production"), cell: holders("Production") },
@@ -44,6 +46,8 @@ function modelsView(ctx) {
       cell: (i) => String(rows().at(i, "newest") ?? "") },
     { id: "count", title: "Versions", kind: "number", value: at("count"),
       cell: (i) => (rows().at(i, "count") ?? 0).toLocaleString("en") },
+    ...sizes ? [{ id: "size", title: "Stored", kind: "number", hide: "small", value: size, cell: (i) => bytes(size(i)) }]
+      : [],
     { id: "changed", title: "Changed", kind: "time", value: at("changed"), cell: (i) => when(rows().at(i, "changed")) },
     { id: "description", title: "Description", kind: "words", hide: "medium", value: at("description"),
       cell: (i) => h("span.muted", { title: rows().at(i, "description") }, visible(rows().at(i, "description"), 200)) },
@@ -61,18 +65,26 @@ function modelsView(ctx) {
     h("p", {}, "Fit a model, and type in a cell:"), code(start, ctx.say),
     h("p", {}, "or ", button("register a variable", () => ctx.go("register"), { kind: "link", locked: ctx.locked() }),
       " of this notebook here."));
-  const table = h("div.page", {}, h("div.tools", {}, search.node, count), grid.node);
+  const table = h("div.page", {}, h("div.tools", {}, search.node, count,
+    button("Sizes", async (control) => {
+      try {
+        ({ sizes } = await ctx.link.act(control, "usage"));
+        show();
+      } catch (error) {
+        ctx.say(error.message, "bad");
+      }
+    }, { title: "Add up the bytes that each model stores" })), grid.node);
   const node = h("div", {});
 
   function show(fresh) {
     const empty = ctx.data.ready && !rows().count;
     if (node.firstChild !== (empty ? nothing : table)) node.replaceChildren(empty ? nothing : table);
     if (empty) return;
-    const column = columns.find((one) => one.id === state.by);
+    const column = columns().find((one) => one.id === state.by);
     const order = rows().order({ by: state.by, value: column?.value, down: state.down, words: words(state.text) });
     count.textContent = order.length === rows().count ? plural(order.length, "model")
       : `${order.length.toLocaleString("en")} of ${plural(rows().count, "model")}`;
-    grid.show({ columns, rows: rows(), order, fresh, nothing: ctx.data.ready ? `No model matches ${named(state.text)}`
+    grid.show({ columns: columns(), rows: rows(), order, fresh, nothing: ctx.data.ready ? `No model matches ${named(state.text)}`
       : "Loading…" });
   }
   show();

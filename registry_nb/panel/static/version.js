@@ -47,6 +47,15 @@ function eventList(events, { withModel = false } = {}) {
   ]), ["time", "", "", ""]);
 }
 
+// What stands beside a model. Nothing of it runs: a picture is only drawn, and a page has no scripts and loads nothing.
+const QUIET = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; "
+  + "style-src 'unsafe-inline'\">";
+function attached(name, { kind, type, data }) {
+  if (kind === "picture") return h("img", { src: `data:${type};base64,${data}`, alt: visible(name, 200) });
+  if (kind === "page") return h("iframe", { sandbox: "", srcdoc: QUIET + data, title: name });
+  return kind === "text" ? h("pre", { tabindex: "0", role: "region", "aria-label": name }, data) : h("p.muted", {}, data);
+}
+
 function versionView(ctx) {
   const version = ctx.state.version;
   const node = h("article.page.version", { "aria-busy": "true" });
@@ -54,6 +63,16 @@ function versionView(ctx) {
   let asked = 0;
 
   const row = () => ctx.data.versions.row(version);
+
+  const opened = h("div.attached", { "aria-live": "polite" }); // stays open when the facts are drawn again
+  async function open(control, name) {
+    try {
+      opened.replaceChildren(attached(name, await ctx.link.act(control, "attachment",
+        { model: ctx.state.model, version, name })));
+    } catch (error) {
+      ctx.say(error.message, "bad");
+    }
+  }
 
   function actions(stage) {
     const locked = ctx.locked();
@@ -115,6 +134,9 @@ function versionView(ctx) {
         inputs.length ? section("Inputs", table("Inputs", ["Name", "Type", "Needed"], inputs)) : null,
         outputs.length ? section("Outputs", table("Outputs", ["Name", "Type"], outputs.map((one) => one.slice(0, 2))))
           : null,
+        found.attachments?.length ? section("Beside it", h("ul.tags", {}, found.attachments.map(({ name, size }) =>
+          h("li", {}, button(`${visible(name, 100)} (${bytes(size)})`, (control) => open(control, name), { kind: "link" })))),
+        opened) : null,
         found.requirements?.length ? section("Requirements", code(found.requirements.join("\n"), ctx.say)) : null,
         found.altered ? h("p.trouble", {}, found.altered) : null,
         provenance(found),
