@@ -177,7 +177,8 @@ class LoadedModel(Shown):
 
     def _line(self) -> str:
         where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
-        return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
+        kind = "" if self.version.flavor == FILES else f": {type(self._model).__name__}"
+        return f"LoadedModel({where}{self.version.flavor}{kind})"
 
 
 def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[str, Any]) -> LoadedModel:
@@ -339,9 +340,8 @@ def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
 def replayed(context: Context, loaded: LoadedModel) -> probes.Behaviour:
     """Predict the probe rows of a loaded model again, and compare; `Invalid` if none were kept."""
     version = loaded.version
+    expect_predictions(version)
     if version.probe is None:
-        if version.flavor == FILES:
-            raise Invalid(f"{_what(version)} is files, which do not predict, so that there is no behaviour to verify")
         raise Invalid(f"{_what(version)} has no probe rows to compare; register it with an example=")
     foreign = loaded.origin is Origin.FOREIGN and version.probe.codec
     with context.artifacts.open(version.probe) as file:
@@ -352,6 +352,12 @@ def replayed(context: Context, loaded: LoadedModel) -> probes.Behaviour:
     except probes.NotKept as error:
         raise probes.NotKept(f"{_what(version)}: {error}") from None
     return loaded.behaviour
+
+
+def expect_predictions(version: ModelVersion | SavedModel) -> None:
+    """Refuse files, before they are copied for nothing."""
+    if version.flavor == FILES:
+        raise Invalid(f"{_what(version)} is files, which do not predict, so that there is nothing to compare")
 
 
 def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:

@@ -63,6 +63,8 @@ _SETTLED = 3 * 10**9
 _PATIENCE = 30.0
 #: Drafts that wait for the disk at once, while the next ones are read.
 _SYNCED = 4
+#: Bytes from which a file of the user's is hashed before it is copied, if it may be stored already.
+_HASHED_FIRST = 1 << 16
 
 #: The files that this process verified, and their digests. Not an ``lru_cache``: a verification is entered only if
 #: the conditions above hold, and a failed one removes its entry. Each use is a single operation on a dict: at a fork,
@@ -138,21 +140,21 @@ class Folder:
         stored, files, drafts = streams.Stored(self.path), list[File](), dict[str, tuple[str, File]]()
         with self.drafting() as folder:
             with streams.progress(sources) as advance, _background() as pool:
-                large = [source for source in sources if source.size >= hashing.CHUNK]
+                large = [source for source in sources if source.size >= _HASHED_FIRST]
                 if sum(each.size for each in large if not stored.names(each.size)) > shutil.disk_usage(self.path).free:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 waiting = []
                 for number, source in enumerate(sources):
-                    if source.size >= hashing.CHUNK and stored.may_have(source):
+                    if source.size >= _HASHED_FIRST and stored.may_have(source):
                         file = streams.hashed(source)
-                        if self._keeps(file):
+                        if self._keeps(file, synced=False):
                             files.append(file)
                             advance(source.size)
                             continue
                     draft = os.path.join(folder, str(number))
                     file = streams.written(source, draft, advance)
                     files.append(file)
-                    if file.digest in drafts or self._keeps(file):
+                    if file.digest in drafts or self._keeps(file, synced=False):
                         os.unlink(draft)
                     else:
                         drafts[file.digest] = draft, file
@@ -270,14 +272,18 @@ class Folder:
         _packed[plain] = file
         return file
 
-    def _keeps(self, file: File) -> bool:
-        """Whether the same bytes are stored already, and will not be reclaimed before their record is written."""
+    def _keeps(self, file: File, *, synced: bool = True) -> bool:
+        """Whether the same bytes are stored already, and will not be reclaimed before their record is written.
+
+        Unless `synced`, the caller makes the disk keep the folder's entries.
+        """
         if not self._holds(file):
             return False
         with Shield(), suppress(OSError):  # another account's file keeps its time: ours replaces it
             if self._is_old(file.digest, _GRACE / 2):
                 os.utime(self._path(file))
-            disk.sync_folder(self.path)
+            if synced:
+                disk.sync_folder(self.path)
             return True
         return False
 
