@@ -309,7 +309,7 @@ def _registering(given: list[str], options: list[str], knows: Callable[[str], bo
     rest = [word for word in given if unquoted(word).casefold() not in FILLERS - {"model", "a"}]
     if "--path" in options:
         missing = [] if rest else ["a name"]
-        return Meant(["register", "as", quoted(" ".join(map(unquoted, rest or ["Iris"]))), *options], missing)
+        return Meant(["register", "as", quoted(unquoted((rest or ["Iris"])[-1])), *options], missing)
     if len(rest) == 2 and knows(rest[1]) and not knows(rest[0]):
         rest.reverse()
     if len(rest) == 1 and not knows(rest[0]) and rest[0].isidentifier() and knows("model"):

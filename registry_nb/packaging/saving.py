@@ -32,7 +32,7 @@ from registry_nb.packaging.copying import copied
 from registry_nb.packaging.loading import LoadedModel, download
 from registry_nb.schema.inference import described, unplain
 from registry_nb.schema.signature import Signature
-from registry_nb.stores import Artifacts, streams
+from registry_nb.stores import Artifacts, disk, streams
 
 T = TypeVar("T")
 
@@ -117,7 +117,8 @@ def save_files(
     seen = gathering.files_of(found, {})
     if flavor is not None:
         flavor_named(flavor)
-    what = recognised(seen, flavor)
+    with disk.storage_errors(os.path.abspath(path), "reading"):
+        what = recognised(seen, flavor)
     reader, files = flavor_named(what.flavor), gathering.files_of(found, what.names)
     if what.flavor == FILES:
         audit, model = Audit(kind="data"), None
