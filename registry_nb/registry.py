@@ -61,6 +61,7 @@ class Registry(Context):
 
     # create
     register = registering.register
+    register_files = registering.register_files
     create_model = registering.create_model
     copy = access.copy
 

@@ -27,6 +27,7 @@ from registry_nb.display.tables import aligned_cells, rule_cell, table, value_ce
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run
 from registry_nb.errors import RegistryError, in_bytes
+from registry_nb.flavors import FILES
 from registry_nb.operations.approvals import Request
 from registry_nb.operations.asof import Stint
 from registry_nb.operations.diff import Difference
@@ -93,7 +94,7 @@ def _version(version: ModelVersion) -> Sheet:
         ("params", long_cell(pairs(version.params))),
         ("tags", long_cell(pairs(version.tags))),
         ("signature", signature_cell(version.signature)),
-        ("flavor", text_cell(f"{version.flavor}, Python {version.python_version}")),
+        ("flavor", text_cell(_kind(version))),
         ("requires", long_cell(", ".join(version.requirements))),
         ("bytes", Cell(", ".join(filter(None, (*bytes_, same_bytes(version)))), visible(version.digest))),
         ("beside it", long_cell(", ".join(f"{one.path} ({in_bytes(one.size)})" for one in beside))),
@@ -106,6 +107,13 @@ def _version(version: ModelVersion) -> Sheet:
         ("load it", Cell(visible(f'registry.load("models:/{version.name}/{version.version}")'), kind="code")),
     ]
     return without_empty_facts(f"{visible(version.name)} {version.version}", facts)
+
+
+def _kind(version: ModelVersion) -> str:
+    """Return the flavor, what files hold, and the Python that saved it: files need none."""
+    holds = version.environment.get("holds")
+    python = f"Python {version.python_version}" if version.python_version else ""
+    return ", ".join(filter(None, (version.flavor, holds if isinstance(holds, str) else "", python)))
 
 
 def _model(model: RegisteredModel) -> Sheet:
@@ -210,12 +218,13 @@ def _report(report: Report) -> Sheet:
 
 
 def _loaded(model: LoadedModel) -> Sheet:
-    native = type(model.unwrap())
+    native, only_files = type(model.unwrap()), model.version.flavor == FILES
     facts = [
-        ("object", text_cell(f"{native.__module__}.{native.__qualname__}")),
+        ("folder", text_cell(str(model.unwrap()) if only_files else "")),
+        ("object", text_cell("" if only_files else f"{native.__module__}.{native.__qualname__}")),
         ("origin", Cell(str(model.origin), kind="bad" if model.origin == "foreign" else "")),
         ("behaviour", Cell("" if model.behaviour is None else str(model.behaviour), kind=_verdict(model))),
-        ("use", Cell("model.predict(X)", kind="code")),
+        ("use", Cell("model.path" if only_files else "model.predict(X)", kind="code")),
     ]
     inner = sheet(model.version)
     return Sheet(f"loaded {inner.title}", facts=[fact for fact in (*facts, *inner.facts[:1]) if fact[1].text])

@@ -34,8 +34,6 @@ _TWINS = str.maketrans(
     "\u03b1\u03b2\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
     "aeopcyxijsdhlbkmhtabeikvoptux",
 )
-#: Names that Windows keeps for devices, with any suffix.
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 #: The largest integer that JavaScript, the language of the panel, holds exactly.
 MAX_VERSION = 2**53 - 1
 _ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
@@ -76,29 +74,6 @@ def checked_name(name: object, what: str = "the name of a model") -> str:
     if name in {".", ".."}:
         raise refuse("it means a folder")
     return name
-
-
-def checked_file_name(name: object) -> str:
-    r"""Return the name of a file in NFC, if every system can have a file of this name.
-
-    Raises
-    ------
-    BadName
-        If it breaks a rule for names, has one of ``* " < > |``, ends with a dot, or names a device of Windows, as
-        ``con`` does.
-
-    Examples
-    --------
-    >>> checked_file_name("confusion matrix.png")
-    'confusion matrix.png'
-    """
-    what = "the name of a file"
-    checked = checked_name(name, what)
-    if bad := sorted(set('*"<>|').intersection(checked)):
-        raise BadName(what=what, given=name, reason=f"{' '.join(bad)} is not allowed in a name of Windows")
-    if checked.endswith(".") or checked.partition(".")[0].rstrip().casefold() in _DEVICES:
-        raise BadName(what=what, given=name, reason="Windows has no file of this name")
-    return checked
 
 
 def alike(name: str, names: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ import functools
 import importlib
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import PurePath
 from types import MethodType
 from typing import Any
 
@@ -39,9 +40,11 @@ from registry_nb.flavors.port import Flavor
 GROUP = "registry_nb.flavors"
 #: The order of the search for an object's owner; then come the flavors of other packages, and `pyfunc` last.
 SPECIFIC, GENERAL = ("xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn"), "pyfunc"
-#: Those that own nothing unless a user names them.
-ON_REQUEST = ("skops",)
+#: Those that own no object unless a user names them. ``files`` are bytes as they are.
+ON_REQUEST, FILES = ("skops", "files"), "files"
 _OURS = (*SPECIFIC, GENERAL, *ON_REQUEST)
+#: Modules with another name than their flavor.
+_MODULES = {FILES: "as_files"}
 _REQUIRED, _OPTIONAL = ("owns", "save", "audit", "load", "predict"), ("answer", "is_prepared_by_loading")
 
 
@@ -55,7 +58,7 @@ def flavor_named(name: str) -> Flavor:
         If there is none of that name, or its package is broken.
     """
     if name in _OURS:
-        return _completed(importlib.import_module(f"registry_nb.flavors.{name}"))
+        return _completed(importlib.import_module(f"registry_nb.flavors.{_MODULES.get(name, name)}"))
     added = _added()
     if name not in added:
         known = (*_OURS, *added)
@@ -79,6 +82,9 @@ def flavor_of(model: object) -> str:
     """
     if isinstance(model, type):
         raise NoFlavor(given=f"the class {model.__name__}", reason="it is a class; register an instance of it")
+    if isinstance(model, (str, PurePath)):
+        reason = f"Path({shown(str(model))}), given to register(), means the file or folder there"
+        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
     for name in _in_order():
         if flavor_named(name).owns(model) if name in _OURS else _added_owns(name, model):
             return name

@@ -65,7 +65,8 @@ def load(files: Files, *, restricted: bool) -> Any:
 
     if pickling.FILE in files.names:
         return pickling.load(files, restricted=restricted)
-    kind, state = sidecar.read(files, _CLASSES)
+    # LightGBM's own file has no sidecar.
+    kind, state = sidecar.read(files, _CLASSES) if sidecar.FILE in files.names else ("Booster", {})
     text = files.read(FILE)
     if b"\nend of trees" not in text:  # LightGBM would read a part of it, or abort the process
         raise damaged(f"{FILE} is cut short: it ends before its trees do")
@@ -129,8 +130,9 @@ def _rebuilt(kind: str, state: dict[str, Any], booster: Any) -> Any:
     """Build a model from the name of its class, its attributes and its trees."""
     import lightgbm
 
-    best = state["_Booster"]
-    booster.best_iteration, booster.best_score = best["best_iteration"], best["best_score"]
+    if state:
+        best = state["_Booster"]
+        booster.best_iteration, booster.best_score = best["best_iteration"], best["best_score"]
     if kind == "Booster":
         return booster
     model = getattr(lightgbm, kind)()

@@ -21,7 +21,8 @@ from registry_nb.flavors.untrusted.audit import Audit
 
 __all__ = ["audit", "examine", "load", "owns", "predict", "save"]
 
-FILE = "model.ubj"
+#: XGBoost tells its JSON from UBJSON by the first bytes; a file of another program may be either.
+FILE, JSON = "model.ubj", "model.json"
 _WRAPPERS = ("XGBClassifier", "XGBModel", "XGBRanker", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
 _CLASSES = ("Booster", *_WRAPPERS)
 
@@ -52,12 +53,13 @@ def load(files: Files, *, restricted: bool) -> Any:
     """Read the model, as an instance of its class."""
     import xgboost
 
-    kind, state = sidecar.read(files, _CLASSES)
+    # XGBoost's own file has no sidecar.
+    kind, state = sidecar.read(files, _CLASSES) if sidecar.FILE in files.names else ("Booster", {})
     if restricted:
         trial_load.survives(examine, files, "xgboost")
     model = getattr(xgboost, kind)()
     buffer = bytearray()
-    with files.open(FILE) as file:
+    with files.open(JSON if JSON in files.names else FILE) as file:
         while chunk := file.read(1 << 20):  # not read() at once, which would hold a large model twice
             buffer += chunk
     if not buffer:  # XGBoost would abort the process

@@ -41,7 +41,7 @@ class PyFuncModel(LoadedModel):
     """
 
     def __init__(self, loaded: LoadedModel, metadata: ModelInfo) -> None:
-        super().__init__(loaded.unwrap(), loaded.version, loaded.origin)
+        super().__init__(loaded.unwrap(), loaded.version, loaded.origin, loaded._folder)
         self.metadata = metadata
 
     def unwrap_python_model(self) -> Any:

@@ -307,6 +307,9 @@ class _Arranging:
 def _registering(given: list[str], options: list[str], knows: Callable[[str], bool]) -> Meant:
     """Return ``register VARIABLE as NAME``, in whatever order they were written, without a number."""
     rest = [word for word in given if unquoted(word).casefold() not in FILLERS - {"model", "a"}]
+    if "--path" in options:
+        missing = [] if rest else ["a name"]
+        return Meant(["register", "as", quoted(unquoted((rest or ["Iris"])[-1])), *options], missing)
     if len(rest) == 2 and knows(rest[1]) and not knows(rest[0]):
         rest.reverse()
     if len(rest) == 1 and not knows(rest[0]) and rest[0].isidentifier() and knows("model"):

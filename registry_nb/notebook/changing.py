@@ -33,7 +33,6 @@ from registry_nb.notebook.grammar import (
     pairs,
     reference,
     staged,
-    then_as,
     uri_of,
     verb,
 )
@@ -50,10 +49,12 @@ from registry_nb.registry import Registry
     "a variable of the notebook as the next version of a model",
     "register model as Iris --example X[:5] --metric accuracy=0.97",
     argument(
-        "variable", metavar="VARIABLE", help="an object with predict(X), or a callable: model, grid.best_estimator_"
+        "words",
+        metavar="VARIABLE as NAME",
+        nargs="+",
+        help="an object with predict(X), or a callable: model, grid.best_estimator_; then the model",
     ),
-    argument("as_", metavar="as", type=then_as),
-    NAME,
+    argument("--path", metavar="PATH", help="instead of VARIABLE: a file or folder, registered as it is"),
     argument("--example", metavar="X", help="some input: a variable or an expression"),
     argument("--metric", action="append", default=[], metavar="K=V", help="such as accuracy=0.97 or accuracy=$score"),
     argument("--metrics", metavar="DICT", help="a variable or an expression: a dict of numbers"),
@@ -70,22 +71,42 @@ from registry_nb.registry import Registry
 def _register(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     if given.stage is not None:
         resolve.serving(given.stage, "promote")  # before anything is registered
-    version = registry.register(
-        notebook.variable(given.variable),
-        given.name,
-        example=None if given.example is None else notebook.value(given.example),
-        data=None if given.data is None else notebook.value(given.data),
-        provenance=not given.no_provenance,
-        metrics=_metrics(notebook, given),
-        params=pairs(given.param),
-        tags=pairs(given.tag),
-        description=given.describe,
-        aliases=given.alias,
-        because=given.because,
-    )
+    variable, name = what_is_registered(given)
+    facts: dict[str, Any] = {
+        "example": None if given.example is None else notebook.value(given.example),
+        "data": None if given.data is None else notebook.value(given.data),
+        "provenance": not given.no_provenance,
+        "metrics": _metrics(notebook, given),
+        "params": pairs(given.param),
+        "tags": pairs(given.tag),
+        "description": given.describe,
+        "aliases": given.alias,
+        "because": given.because,
+    }
+    if variable is None:
+        version = registry.register_files(given.path, name, **facts)
+    else:
+        version = registry.register(notebook.variable(variable), name, **facts)
     if given.stage is None:
         return version
     return registry.promote(version.name, version.version, given.stage, because=given.because)
+
+
+def what_is_registered(given: argparse.Namespace) -> tuple[str | None, str]:
+    """Read ``VARIABLE as NAME``, or, with a path, ``as NAME`` or ``NAME``; return the variable and the name."""
+    words = given.words
+    if given.path is not None:
+        named_by = words[1:] if words[0] == "as" and len(words) > 1 else words
+        if len(named_by) > 1:
+            raise Misread(f"--path stands for the variable, and {shown(words[0])} is another one")
+        return None, named(named_by[0])
+    if len(words) > 1 and words[1] != "as":
+        raise Misread(f"the word 'as' stands before the model's name, not {shown(words[1])}")
+    if missing := ["as", "NAME"][len(words) - 1 :]:
+        raise Misread(f"missing: {', '.join(missing)}")
+    if len(words) > 3:
+        raise Misread(f"Unexpected argument {shown(words[3])}")
+    return words[0], named(words[2])
 
 
 def _metrics(notebook: Notebook, given: argparse.Namespace) -> Mapping[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from registry_nb import session
@@ -33,6 +35,8 @@ _SIGNS = {
 }
 #: Newest versions that are searched for the keys of tags and metrics.
 _RECENT = 20
+#: Names of a folder that are offered.
+_MOST_PATHS = 500
 
 
 def completed(line: str, shell: Any) -> tuple[str, list[str]]:
@@ -105,8 +109,12 @@ def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -
     if typed.startswith("-"):
         return _left(verb, words)
     last = words[-1]
+    if last == "--path":
+        return _paths(typed)
     if last in verb.options:
         return _values(verb, last, words, here, registry)
+    if verb.name == "register" and "--path" in words:
+        return ["as", *_names(registry)]
     if verb.name == "register":
         return [here.models(), ["as"], _names(registry)][len(words) - 1] if len(words) < 4 else ()
     if verb.name in _OF_NO_MODEL:
@@ -167,6 +175,17 @@ def _values(verb: Verb, option: str, words: Sequence[str], here: Here, registry:
     if option == "--metric":
         return [f"{name}=" for name in _metrics(registry)]
     return _numbers(registry, re.split(r"[/@]", words[1])[0]) if option in {"--to", "--expected"} else ()
+
+
+def _paths(typed: str) -> list[str]:
+    """Name the files and folders that a path may mean, hidden ones only if it begins so."""
+    folder, begun = os.path.split(typed)
+    try:
+        with os.scandir(os.path.expanduser(folder) or ".") as entries:
+            found = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in islice(entries, _MOST_PATHS)]
+    except OSError:
+        return []
+    return [_as_typed(os.path.join(folder, name)) for name in sorted(found) if name[0] != "." or begun[:1] == "."]
 
 
 def _models_or_references(registry: Registry, typed: str) -> list[str]:

@@ -332,10 +332,3 @@ def numbers(words: Iterable[str]) -> dict[str, float]:
         except ValueError:
             raise Misread(f"metric {shown(key)} must be a number, not {shown(value)}") from None
     return found
-
-
-def then_as(word: str) -> str:
-    """Accept the word ``as``."""
-    if word != "as":
-        raise argparse.ArgumentTypeError(f"the word 'as' stands before the model's name, not {shown(word)}")
-    return word

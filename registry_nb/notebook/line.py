@@ -24,6 +24,7 @@ from registry_nb.domain.records import SERVING, Event, Stage
 from registry_nb.domain.secrets import masked
 from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, RegistryWarning, shown
 from registry_nb.notebook import remedies
+from registry_nb.notebook.changing import what_is_registered
 from registry_nb.notebook.grammar import DASHED, Misread, Shielded, parsed, shielded
 from registry_nb.notebook.namespace import BRACES, BRACKETS, QUOTED, Echo, Here
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
@@ -256,7 +257,7 @@ def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
             "%%registry runs a cell and registers what it made: %%registry register model as Iris; "
             "%%registry atomically runs its lines in one commit"
         )
-    parsed(VERBS["register"], words[1:])
+    what_is_registered(parsed(VERBS["register"], words[1:]))
     if _awaits(shell, cell):
         raise UsageError("%%registry cannot run a cell that awaits; run it by itself, then %registry register …")
     if not shell.run_cell(cell, store_history=False).success:

@@ -64,6 +64,8 @@ def load(context: Context, uri: str, *, verify: str | None = None, trust: str | 
     from registry_nb.packaging import loading
 
     target = resolve.target(context.store, uri)
+    if verify:
+        loading.expect_predictions(target.saved)
     loaded = loading.load_model(context, target.saved, target.uri, digest)
     if verify:
         loading.warn_of(loaded, loading.replayed(context, loaded))

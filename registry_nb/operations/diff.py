@@ -18,6 +18,7 @@ from registry_nb.domain.digits import aligned, difference
 from registry_nb.domain.listing import Listing
 from registry_nb.domain.records import ModelVersion, Run, SavedModel, json_number
 from registry_nb.errors import Invalid, in_bytes, pass_signals, printable, sentence_of
+from registry_nb.flavors import FILES
 from registry_nb.operations import resolve
 from registry_nb.packaging import settings
 from registry_nb.packaging.settings import leaf
@@ -50,8 +51,8 @@ class Difference(Shown):
     Attributes
     ----------
     section : str
-        ``metrics``, ``params``, ``estimator``, ``signature``, ``requirements``, ``tags``, ``record``, ``data`` or
-        ``provenance``.
+        ``metrics``, ``params``, ``estimator``, ``signature``, ``requirements``, ``tags``, ``record``, ``files``,
+        ``data`` or ``provenance``.
     name : str
     a, b : object
         The fact of the first and of the second model; None where it has none.
@@ -201,11 +202,12 @@ def _side(context: Context, given: object) -> _Side:
 
 
 def _of_record(saved: ModelVersion | SavedModel, uri: str, run: Run | None = None) -> _Side:
-    record = {"flavor": saved.flavor, "size": saved.size, "python_version": saved.python_version}
+    record = {"flavor": saved.flavor, "size": saved.size, "python_version": saved.python_version or None}
     facts: dict[str, Mapping[str, Any]] = {
         "signature": _columns(saved.signature),
         "requirements": _packages(saved.requirements),
         _RECORD: record,
+        "files": {file.path: _cut(file.digest) for file in saved.files if saved.flavor == FILES},
     }
     source_of = run or (saved if isinstance(saved, ModelVersion) else None)
     facts |= {section: getattr(source_of, section) for section in ("metrics", "params", "tags") if source_of}
@@ -290,7 +292,7 @@ def _source(provenance: Mapping[str, Any]) -> tuple[str, ...]:
 def _recorded(a: _Side, b: _Side) -> Iterator[Difference]:
     """Compare the facts in the records."""
     unknown = {}
-    for section in ("metrics", "params", "signature", "requirements", "tags", _RECORD, "data", _PROVENANCE):
+    for section in ("metrics", "params", "signature", "requirements", "tags", _RECORD, "files", "data", _PROVENANCE):
         one, other = _facts(a, b, section), _facts(b, a, section)
         if one is None or other is None:
             unknown[section] = bool(one or other)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from registry_nb.context import Context
@@ -14,7 +15,7 @@ from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.records import ModelVersion, RegisteredModel, SavedModel, changed
 from registry_nb.domain.validation import MAX_VERSION, checked_facts, checked_name, checked_tags, checked_text
-from registry_nb.errors import AlreadyExists, Refused
+from registry_nb.errors import AlreadyExists, Invalid, Refused
 from registry_nb.operations import follow, queries, resolve
 from registry_nb.schema.signature import Signature
 from registry_nb.trust.seals import Sealer
@@ -49,7 +50,7 @@ def register(
     ----------
     model : object
         A fitted estimator, an object with ``predict(X)``, or a callable; of a loaded or followed model, the native
-        object in it.
+        object in it. A ``pathlib.Path`` means the file or folder there: see `register_files`.
     name : str
         The registered model; created if it does not exist.
     example : optional
@@ -101,6 +102,30 @@ def register(
         If the name is new, and differs from another model's only by case, blanks, underscores, hyphens or letters of
         another script.
     """
+    if isinstance(model, Path):
+        if [*code_paths]:
+            raise Invalid("code_paths= is for objects: a file or folder is registered as it is; put the code into it")
+        return register_files(
+            context,
+            model,
+            name,
+            example=example,
+            signature=signature,
+            metrics=metrics,
+            params=params,
+            tags=tags,
+            description=description,
+            aliases=aliases,
+            run_id=run_id,
+            requirements=requirements,
+            flavor=flavor,
+            because=because,
+            probe=probe,
+            tolerance=tolerance,
+            data=data,
+            provenance=provenance,
+            files=files,
+        )
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
     stamp = context.stamp(because)
@@ -123,6 +148,101 @@ def register(
         beside = contents.stored(files or {}, context.artifacts)
         origin = captured(model, data) if provenance else None
         return add(context, name, saved, stamp, {**facts, "provenance": origin, "attachments": beside})
+
+
+def register_files(
+    context: Context,
+    path: str | os.PathLike[str],
+    name: str,
+    *,
+    example: Any = None,
+    signature: Signature | None = None,
+    metrics: Mapping[str, float] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str = "",
+    aliases: Iterable[str] = (),
+    run_id: str | None = None,
+    requirements: Iterable[str] | None = None,
+    flavor: str | None = None,
+    because: str = "",
+    probe: bool = True,
+    tolerance: float = 1e-6,
+    data: Any = None,
+    provenance: bool = True,
+    files: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """Register a file or a folder as it is: bytes that nobody unpickles or runs.
+
+    ``load(uri).path`` is a verified, read-only folder with them. What a flavor reads as it is, by its content (ONNX,
+    XGBoost's UBJSON and JSON, LightGBM's text, Keras' archive, TensorFlow's SavedModel), is of that flavor: it also
+    predicts. Everything else is of the flavor ``files``.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file, or a folder with at most 10,000 files. Links and devices are refused, as are names that some system
+        cannot write. What one of the flavors reads gets the name by which it reads it.
+    name : str
+        The registered model; created if it does not exist.
+    example : optional
+        As for `register`; only for data that predict.
+    signature, metrics, params, tags, description, aliases, run_id, requirements, because, data, provenance, files : optional
+        As for `register`.
+    flavor : str, optional
+        The flavor that reads the files, instead of by their content; ``files`` for none.
+    probe : bool
+        As for `register`; without an example it does nothing.
+    tolerance : float
+        As for `register`.
+
+    Returns
+    -------
+    ModelVersion
+        Data, once they were loaded in a separate process, and ``files`` are vouched for by your key. What runs code
+        when it is loaded, such as a SavedModel or a pickle, is not, since nobody has looked at it: it loads only after
+        `trust`, or with ``load(uri, trust=…)``.
+
+    Raises
+    ------
+    Invalid, StorageError
+        Nothing was registered: also if a file changes while it is read.
+    LibraryMissing
+        If an example is given, and what would predict is not installed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from registry_nb import Registry
+    >>> registry, folder = Registry(mkdtemp()), Path(mkdtemp())
+    >>> _ = (folder / "weights.bin").write_bytes(bytes(1000))
+    >>> registry.register(folder, "Net", because="from a colleague").flavor
+    'files'
+    >>> [file.name for file in registry.load("models:/Net/1").path.iterdir()]
+    ['weights.bin']
+    """
+    name = checked_name(name)
+    facts = checked_facts(description, tags, metrics, params, aliases, run_id)
+    stamp = context.stamp(because)
+    from registry_nb.packaging import contents
+    from registry_nb.packaging.saving import save_files
+    from registry_nb.provenance.capture import captured
+
+    with context.artifacts.writing():  # until the record is written, too
+        saved, vouched = save_files(
+            path,
+            context.artifacts,
+            flavor=flavor,
+            example=example,
+            signature=signature,
+            requirements=requirements,
+            probe=probe,
+            tolerance=tolerance,
+        )
+        beside = contents.stored(files or {}, context.artifacts)
+        origin = captured(path, data) if provenance else None
+        return add(context, name, saved, stamp, {**facts, "provenance": origin, "attachments": beside}, vouched=vouched)
 
 
 def create_model(

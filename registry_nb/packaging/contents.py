@@ -10,16 +10,18 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from registry_nb.domain import paths
 from registry_nb.domain.records import File
-from registry_nb.domain.validation import checked_file_name
-from registry_nb.errors import Invalid, in_bytes, pass_signals, printable, shown
+from registry_nb.errors import BadName, Invalid, in_bytes, pass_signals, printable, shown
 from registry_nb.stores import Artifacts, disk
 
 #: Bytes of one file, and how many files a version may have beside it.
 MAX_SIZE, MAX_FILES = 100_000_000, 100
+_NAME = "the name of a file"
 
 
 def stored(files: Mapping[str, Any], artifacts: Artifacts) -> dict[str, File | None]:
@@ -38,7 +40,7 @@ def stored(files: Mapping[str, Any], artifacts: Artifacts) -> dict[str, File | N
     """
     if not isinstance(files, Mapping):
         raise Invalid(f"files= is a mapping of names to contents, such as {{'report.html': text}}, not {shown(files)}")
-    named = {checked_file_name(name): content for name, content in files.items()}
+    named = {_checked(name): content for name, content in files.items()}
     check_names(named)
     found = dict[str, File | None](dict.fromkeys(named))
     with artifacts.drafting() as folder:
@@ -65,15 +67,25 @@ def brought(attachments: Mapping[str, File], source: Artifacts, target: Artifact
     return found
 
 
-def check_names(names: Mapping[str, Any]) -> None:
-    """Refuse too many names, and names that differ only in case, of which some systems keep one."""
+def check_names(names: Collection[str]) -> None:
+    """Refuse too many names, and two of which some systems keep one."""
     if len(names) > MAX_FILES:
         raise Invalid(f"{len(names)} files are too many to stand beside a version; at most {MAX_FILES} can: pack them")
-    folded = dict[str, str]()
-    for name in names:
-        other = folded.setdefault(name.casefold(), name)
-        if other != name:
-            raise Invalid(f"{other!r} and {name!r} differ only in case, so that not every system can have both")
+    if pair := paths.clash(names):
+        raise Invalid(
+            f"{shown(pair[0])} and {shown(pair[1])} differ only by case or the form of their letters, and some systems "
+            "take them for one; rename one of them"
+        )
+
+
+def _checked(name: object) -> str:
+    """Return the name in NFC, if every system can have a file of this name."""
+    if not isinstance(name, str):
+        raise BadName(what=_NAME, given=name, reason="it must be text")
+    name = unicodedata.normalize("NFC", name)
+    if reason := "it is a file, and in no folder" if "/" in name else paths.unsafe(name):
+        raise BadName(what=_NAME, given=name, reason=reason)
+    return name
 
 
 def _bytes_of(name: str, content: Any) -> bytes:

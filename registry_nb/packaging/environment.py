@@ -78,7 +78,7 @@ def missing(environment: Mapping[str, Any], *, running: bool = False) -> str | N
 def differences(environment: Mapping[str, Any], python: str) -> tuple[str, ...]:
     """Return the versions that are different here: of feature releases, not of bug-fix releases."""
     here = {"Python": python_here()}
-    then = {"Python": python, **_recorded(environment)}
+    then = {**({"Python": python} if python else {}), **_recorded(environment)}  # files need none
     here |= {root: texts[0].partition("==")[2] for root in then if root != "Python" and (texts := _of_root(root))}
     return tuple(
         f"{_KNOWN.get(name, name)} {version} → {here[name]}"

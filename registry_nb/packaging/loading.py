@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from registry_nb.context import Context
@@ -24,10 +25,11 @@ from registry_nb.errors import (
     listed,
     warn,
 )
-from registry_nb.flavors import EXPANSION, SMALL, Files, Flavor, flavor_named, pickling
+from registry_nb.flavors import EXPANSION, FILES, SMALL, Files, Flavor, flavor_named, pickling
 from registry_nb.flavors.importer import FOLDER
 from registry_nb.flavors.inputs import framed
 from registry_nb.packaging import environment, probes
+from registry_nb.packaging.folders import ModelFolder
 from registry_nb.schema.enforcement import enforce
 from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, disk
@@ -57,12 +59,32 @@ class LoadedModel(Shown):
         The result of ``verify="behaviour"``.
     """
 
-    def __init__(self, model: Any, version: ModelVersion | SavedModel, origin: Origin) -> None:
+    def __init__(
+        self, model: Any, version: ModelVersion | SavedModel, origin: Origin, folder: ModelFolder | None
+    ) -> None:
+        self._folder = folder
         self._model = model
         self._flavor = flavor_named(version.flavor)
         self.version = version
         self.origin = origin
         self.behaviour: probes.Behaviour | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder with the model's files: verified, read-only, and there as long as this object.
+
+        Raises
+        ------
+        Corrupted
+            If the bytes are not what was registered.
+        StorageError
+            If there is no room.
+        Invalid
+            If this object came out of a pickle.
+        """
+        if self._folder is None:
+            raise Invalid(f"{_what(self.version)} was loaded in another process; load it here for its files")
+        return self._folder.path
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Apply the model to data, after the data were converted to the types of its signature.
@@ -146,19 +168,24 @@ class LoadedModel(Shown):
 
     def __reduce__(self) -> Any:
         """Pickle the model with the code that it carries: the other process need not have its class."""
+        if self.version.flavor == FILES:
+            raise Invalid(f"{_what(self.version)} is files, which no pickle has; load it in the other process")
         content, code = pickling.dumps(self._model)
-        rest = {name: value for name, value in vars(self).items() if name not in {"_model", "_flavor"}}
+        own = {"_model", "_flavor", "_folder"}
+        rest = {name: value for name, value in vars(self).items() if name not in own}
         return _revived, (type(self), content, code, rest)
 
     def _line(self) -> str:
         where = f"{self.version.uri}, " if isinstance(self.version, ModelVersion) else ""
-        return f"LoadedModel({where}{self.version.flavor}: {type(self._model).__name__})"
+        kind = "" if self.version.flavor == FILES else f": {type(self._model).__name__}"
+        return f"LoadedModel({where}{self.version.flavor}{kind})"
 
 
 def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[str, Any]) -> LoadedModel:
     """Unpickle what `LoadedModel.__reduce__` made."""
     loaded = kind.__new__(kind)
-    vars(loaded).update(rest, _model=pickling.loads(content, code), _flavor=flavor_named(rest["version"].flavor))
+    flavor = flavor_named(rest["version"].flavor)
+    vars(loaded).update(rest, _model=pickling.loads(content, code), _flavor=flavor, _folder=None)
     return loaded
 
 
@@ -197,7 +224,8 @@ def load_model(
     if changes:
         text = f"{uri} was registered with other versions than those here ({listed(changes)})"
         warn(EnvironmentChanged, f"{text}; its predictions may differ")
-    return LoadedModel(model, version, origin)
+    folder = ModelFolder(files, version.size)
+    return LoadedModel(folder.path if version.flavor == FILES else model, version, origin, folder)
 
 
 def _foreign(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:
@@ -312,6 +340,7 @@ def _bounded(file: IO[bytes], stored: File) -> IO[bytes]:
 def replayed(context: Context, loaded: LoadedModel) -> probes.Behaviour:
     """Predict the probe rows of a loaded model again, and compare; `Invalid` if none were kept."""
     version = loaded.version
+    expect_predictions(version)
     if version.probe is None:
         raise Invalid(f"{_what(version)} has no probe rows to compare; register it with an example=")
     foreign = loaded.origin is Origin.FOREIGN and version.probe.codec
@@ -323,6 +352,12 @@ def replayed(context: Context, loaded: LoadedModel) -> probes.Behaviour:
     except probes.NotKept as error:
         raise probes.NotKept(f"{_what(version)}: {error}") from None
     return loaded.behaviour
+
+
+def expect_predictions(version: ModelVersion | SavedModel) -> None:
+    """Refuse files, before they are copied for nothing."""
+    if version.flavor == FILES:
+        raise Invalid(f"{_what(version)} is files, which do not predict, so that there is nothing to compare")
 
 
 def warn_of(loaded: LoadedModel, behaviour: probes.Behaviour) -> None:

@@ -13,6 +13,7 @@ from registry_nb.domain.validation import checked_text
 from registry_nb.errors import (
     BadExample,
     Invalid,
+    LibraryMissing,
     NoFlavor,
     NotSerializable,
     RegistryWarning,
@@ -20,15 +21,18 @@ from registry_nb.errors import (
     listed,
     pass_signals,
     printable,
+    sentence_of,
     warn,
 )
-from registry_nb.flavors import Files, Flavor, carried, flavor_named, flavor_of, importer
-from registry_nb.packaging import environment, equality, loading, probes, settings
+from registry_nb.flavors import FILES, Files, Flavor, carried, flavor_named, flavor_of, importer
+from registry_nb.flavors.recognition import recognised
+from registry_nb.flavors.untrusted.audit import Audit
+from registry_nb.packaging import environment, equality, gathering, loading, probes, settings
 from registry_nb.packaging.copying import copied
 from registry_nb.packaging.loading import LoadedModel, download
 from registry_nb.schema.inference import described, unplain
 from registry_nb.schema.signature import Signature
-from registry_nb.stores import Artifacts
+from registry_nb.stores import Artifacts, disk, streams
 
 T = TypeVar("T")
 
@@ -58,9 +62,7 @@ def save_model(
     saver = flavor_named(owner)
     if not saver.owns(model):
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
-    if signature is not None and not isinstance(signature, Signature):
-        raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
-    given = None if requirements is None else _checked_requirements(requirements)
+    given = _checked(signature, requirements)
     some, tried, predicted = example, model, None
     loaded_first = saver.is_prepared_by_loading(model)
     if example is not None and not loaded_first:
@@ -80,10 +82,7 @@ def save_model(
         if signature is None and example is not None:
             signature = _within_depth(lambda: described(example, predicted, settings.feature_names(model)))
         stored = tuple(artifacts.put(os.path.join(folder, name), name) for name in sorted(files.names))
-        wanted = probe and example is not None
-        kept = probes.kept(some, predicted, lambda rows: _predicted(saver, tried, rows), tolerance) if wanted else None
-        if kept is not None and kept.because:
-            warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {kept.because}")
+        kept = _kept(saver, tried, some, predicted, tolerance) if probe and example is not None else None
         behaviour = None if kept is None else _put(artifacts, folder, kept.content)
     modules = {*audit.modules, *imported}
     return SavedModel(
@@ -95,6 +94,95 @@ def save_model(
         environment=frozen(environment.captured(modules, by_value=audit.by_value, loading=audit.modules)),
         probe=behaviour,
     )
+
+
+def save_files(
+    path: str | os.PathLike[str],
+    artifacts: Artifacts,
+    *,
+    flavor: str | None = None,
+    example: Any = None,
+    signature: Signature | None = None,
+    requirements: Iterable[str] | None = None,
+    probe: bool = True,
+    tolerance: float = equality.TOLERANCE,
+) -> tuple[SavedModel, bool]:
+    """Store a file or a folder as it is; return also whether its user can vouch for it.
+
+    Nobody vouches for what could not be looked at: what runs code when it is loaded, which registering must not do, and
+    what only a library reads that is not here. Otherwise a stranger's code would load like the user's own.
+    """
+    given = _checked(signature, requirements)
+    found = gathering.entries(path)
+    seen = gathering.files_of(found, {})
+    if flavor is not None:
+        flavor_named(flavor)
+    with disk.storage_errors(os.path.abspath(path), "reading"):
+        what = recognised(seen, flavor)
+    reader, files = flavor_named(what.flavor), gathering.files_of(found, what.names)
+    if what.flavor == FILES:
+        audit, model = Audit(kind="data"), None
+        if example is not None:
+            raise Invalid(
+                "example= is for files that predict, and these do not; leave it out, and give signature= at most"
+            )
+    else:
+        audit, model = _examined(reader, files, what.flavor, given=flavor is not None, needed=example is not None)
+    kept = None
+    if example is not None:
+        some, predicted = _shortened(reader, model, example)
+        if signature is None:
+            signature = _within_depth(lambda: described(example, predicted, settings.feature_names(model)))
+        kept = _kept(reader, model, some, predicted, tolerance) if probe else None
+    sources = gathering.sources(found, what.names)
+    stored = streams.put_all(artifacts, sources, lambda: gathering.expect_unchanged(path, found))
+    behaviour = None
+    if kept is not None:
+        with artifacts.drafting() as folder:
+            behaviour = _put(artifacts, folder, kept.content)
+    captured = environment.captured(audit.modules, by_value=audit.by_value, loading=audit.modules)
+    saved = SavedModel(
+        flavor=what.flavor,
+        files=tuple(sorted(stored, key=lambda file: file.path)),
+        signature=signature,
+        requirements=given if given is not None else environment.requirements_of(audit.modules),
+        python_version="" if what.flavor == FILES else environment.python_here(),
+        environment=frozen({**captured, "holds": what.holds} if what.holds else captured),
+        probe=behaviour,
+    )
+    return saved, what.flavor == FILES or model is not None
+
+
+def _examined(reader: Flavor, files: Files, flavor: str, *, given: bool, needed: bool) -> tuple[Audit, Any]:
+    """Read what loading files would run; load them as those of a stranger, if they are data and can be loaded here."""
+    audit = Audit(kind="code")
+    try:
+        audit = reader.audit(files)
+        if audit.kind == "data":
+            return audit, reader.load(files, restricted=True)
+    except ImportError as error:
+        library = error.name or str(error)
+        if needed:
+            raise LibraryMissing(library=library, remedy=environment.remedy(library, ()), name=library) from error
+        return audit, None
+    except Exception as error:  # whatever a framework raises
+        pass_signals(error)
+        way = "look at them" if given else 'flavor="files" registers them as they are'
+        raise Invalid(
+            f"{flavor} does not read these files ({sentence_of(error)}); {way}; nothing was registered"
+        ) from error
+    if needed:
+        raise Invalid(
+            f"example= would run the model, and {audit.objection}; register it without one, and give signature="
+        )
+    return audit, None
+
+
+def _kept(flavor: Flavor, model: Any, some: Any, predicted: Any, tolerance: float) -> probes.Probe:
+    kept = probes.kept(some, predicted, lambda rows: _predicted(flavor, model, rows), tolerance)
+    if kept.because:
+        warn(RegistryWarning, f"no probe rows are kept, so that nothing can be replayed later: {kept.because}")
+    return kept
 
 
 def _write(
@@ -114,7 +202,12 @@ def brought(saved: SavedModel, source: Artifacts, target: Artifacts, *, foreign:
     """Copy a model's bytes, verified, from the artifacts of one registry to those of another."""
     with target.drafting() as folder:
         download(saved, source, folder, foreign=foreign)
-        stored = tuple(target.put(os.path.join(folder, *file.path.split("/")), file.path) for file in saved.files)
+        # A name may mean compression: what was stored as it is stays so.
+        put = (
+            (file, target.put(os.path.join(folder, *file.path.split("/")), file.path if file.codec else "file"))
+            for file in saved.files
+        )
+        stored = tuple(replace(new, path=file.path) for file, new in put)
         probe = saved.probe
         if probe is not None:
             with source.open(probe) as file:
@@ -201,7 +294,12 @@ def _warn_of_secrets(files: Files) -> None:
             warn(SecretFound, f"{where}; read them where they are used, as from an environment variable")
 
 
-def _checked_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
+def _checked(signature: Signature | None, requirements: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return the requirements that the user gives, if any."""
+    if signature is not None and not isinstance(signature, Signature):
+        raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
+    if requirements is None:
+        return None
     if isinstance(requirements, str):
         raise Invalid("requirements are a list of texts such as 'scikit-learn==1.9.1', not one text")
     return tuple(checked_text(text, "a requirement") for text in requirements)

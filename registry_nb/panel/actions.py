@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from registry_nb.context import Context, recorded
@@ -252,13 +253,14 @@ def _register(
     caller: Caller,
     variable: str,
     name: str,
+    path: str = "",
     example: str = "",
     metrics: str = "",
     tags: str = "",
     description: str = "",
     because: str = "",
 ) -> Json:
-    value = _variable(caller, variable)
+    value = Path(path.strip()) if path.strip() else _variable(caller, variable)
     rows = _variable(caller, example) if example else None
     measured, labels = _measured(caller, metrics), _labels(caller, tags)
     caller.report_progress("saving…")

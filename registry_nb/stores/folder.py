@@ -31,6 +31,7 @@ not change its times.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -38,7 +39,8 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +48,7 @@ from typing import IO
 
 from registry_nb.domain.records import File
 from registry_nb.errors import Corrupted, shown
-from registry_nb.stores import GRACE, Orphan, compression, disk, hashing, private
+from registry_nb.stores import GRACE, Orphan, compression, disk, hashing, private, streams
 from registry_nb.stores.lock import Shield
 
 #: Files that this package itself wrote; no framework opens them with its own functions.
@@ -59,6 +61,10 @@ _SWEEP = 60.0
 _SETTLED = 3 * 10**9
 #: Seconds that a writer waits for a process that removes unused bytes.
 _PATIENCE = 30.0
+#: Drafts that wait for the disk at once, while the next ones are read.
+_SYNCED = 4
+#: Bytes from which a file of the user's is hashed before it is copied, if it may be stored already.
+_HASHED_FIRST = 1 << 16
 
 #: The files that this process verified, and their digests. Not an ``lru_cache``: a verification is entered only if
 #: the conditions above hold, and a failed one removes its entry. Each use is a single operation on a dict: at a fork,
@@ -124,6 +130,43 @@ class Folder:
             if not self._keeps(file):
                 self._settle(source, file)
         return file
+
+    def put_all(self, sources: Sequence[streams.Source], confirm: Callable[[], None]) -> list[File]:
+        """Store files of the user's as they are; what is stored already is read, and not copied.
+
+        The disk takes the drafts while the next ones are read. All get their names at the end, so that a file that
+        cannot be read, or a full disk, leaves nothing.
+        """
+        stored, files, drafts = streams.Stored(self.path), list[File](), dict[str, tuple[str, File]]()
+        with self.drafting() as folder:
+            with streams.progress(sources) as advance, _background() as pool:
+                large = [source for source in sources if source.size >= _HASHED_FIRST]
+                if sum(each.size for each in large if not stored.names(each.size)) > shutil.disk_usage(self.path).free:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                waiting = []
+                for number, source in enumerate(sources):
+                    if source.size >= _HASHED_FIRST and stored.may_have(source):
+                        file = streams.hashed(source)
+                        if self._keeps(file, synced=False):
+                            files.append(file)
+                            advance(source.size)
+                            continue
+                    draft = os.path.join(folder, str(number))
+                    file = streams.written(source, draft, advance)
+                    files.append(file)
+                    if file.digest in drafts or self._keeps(file, synced=False):
+                        os.unlink(draft)
+                    else:
+                        drafts[file.digest] = draft, file
+                        waiting.append(pool.submit(_sync, draft))
+                for each in waiting:
+                    each.result()
+            confirm()
+            with Shield():
+                for draft, file in drafts.values():
+                    self._name(draft, file)
+                disk.sync_folder(self.path)
+        return files
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading."""
@@ -229,14 +272,18 @@ class Folder:
         _packed[plain] = file
         return file
 
-    def _keeps(self, file: File) -> bool:
-        """Whether the same bytes are stored already, and will not be reclaimed before their record is written."""
+    def _keeps(self, file: File, *, synced: bool = True) -> bool:
+        """Whether the same bytes are stored already, and will not be reclaimed before their record is written.
+
+        Unless `synced`, the caller makes the disk keep the folder's entries.
+        """
         if not self._holds(file):
             return False
         with Shield(), suppress(OSError):  # another account's file keeps its time: ours replaces it
             if self._is_old(file.digest, _GRACE / 2):
                 os.utime(self._path(file))
-            disk.sync_folder(self.path)
+            if synced:
+                disk.sync_folder(self.path)
             return True
         return False
 
@@ -247,14 +294,13 @@ class Folder:
     def _settle(self, stored: str, file: File) -> None:
         """Sync a draft, and give it its name."""
         with Shield():
-            fd = os.open(stored, os.O_RDWR | getattr(os, "O_BINARY", 0))
-            try:
-                disk.sync(fd)
-            finally:
-                os.close(fd)
-            os.chmod(stored, os.stat(stored).st_mode & 0o444)  # readers by the umask, no writers
-            os.replace(stored, self._path(file))
+            _sync(stored)
+            self._name(stored, file)
             disk.sync_folder(self.path)
+
+    def _name(self, draft: str, file: File) -> None:
+        os.chmod(draft, os.stat(draft).st_mode & 0o444)  # readers by the umask, no writers
+        os.replace(draft, self._path(file))
 
     def _holds(self, file: File) -> bool:
         """Whether a file is stored and intact; otherwise registering the model again restores it."""
@@ -330,6 +376,25 @@ class Folder:
         path = self._entry(file.digest)
         remedy = "restore it from a backup, or register the model again; nothing was loaded"
         return Corrupted(path=path, position=None, reason=reason, remedy=remedy, digest=file.digest)
+
+
+@contextmanager
+def _background() -> Iterator[ThreadPoolExecutor]:
+    """Run threads; after an exception, what they have not begun is left out."""
+    with ThreadPoolExecutor(_SYNCED) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        disk.sync(fd)
+    finally:
+        os.close(fd)
 
 
 def is_digest(name: str) -> bool:

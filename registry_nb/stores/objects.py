@@ -14,7 +14,7 @@ import base64
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -23,6 +23,7 @@ from registry_nb.domain.records import File
 from registry_nb.errors import Corrupted, LibraryMissing, StorageError, pass_signals, sentence_of
 from registry_nb.stores import GRACE, Artifacts, Orphan, disk, hashing
 from registry_nb.stores.folder import Folder, is_digest
+from registry_nb.stores.streams import Source
 
 #: The packages by which fsspec opens a scheme, and the extras that have them.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
@@ -92,6 +93,21 @@ class Objects:
         """Store a file durably, here and behind the URL; the source is not needed afterwards."""
         self._make_cache()
         file = self.cache.put(source, path)
+        self._send(file)
+        self._trim()
+        return file
+
+    def put_all(self, sources: Sequence[Source], confirm: Callable[[], None]) -> list[File]:
+        """Store files of the user's as they are, here and behind the URL; each content is sent once."""
+        self._make_cache()
+        files = self.cache.put_all(sources, confirm)
+        for file in {file.digest: file for file in files}.values():
+            self._send(file)
+        self._trim()
+        return files
+
+    def _send(self, file: File) -> None:
+        """Upload what lies here, unless it is there and young."""
         with self._errors("saving a model to"):
             fs, key = self._located(file)
             age = self._age(self._info(key), file.size)
@@ -100,8 +116,6 @@ class Objects:
                     fs.put_file(self._kept(file), key, callback=_callback(advance), **self._upload(file))
                 if self._age(self._info(key), file.size) is None:
                     raise StorageError(f"{self._name(file)} was uploaded and is not there; nothing was registered")
-        self._trim()
-        return file
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading: from here, or else downloaded."""

@@ -24,7 +24,7 @@ import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -40,6 +40,7 @@ except ImportError:  # Windows
 
 #: The end of the name of a draft that its writer locks; earlier releases did not lock theirs.
 _HELD = "-held"
+_OTHERS = "of a model that other accounts may change have to be copied"
 
 
 def is_ours_alone(fd: int) -> bool:
@@ -69,7 +70,7 @@ def room(size: int) -> Iterator[IO[bytes]]:
     folders = _temporary_folders()
     folder = next((folder for folder in folders if _free(folder) >= size), None)
     if folder is None:
-        raise _no_room(size, folders)
+        raise _no_room(size, folders, _OTHERS)
     with Shield():
         copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # the reader closes it
     try:
@@ -79,7 +80,7 @@ def room(size: int) -> Iterator[IO[bytes]]:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            raise _no_room(size, [folder]) from error
+            raise _no_room(size, [folder], _OTHERS) from error
     except BaseException:
         with suppress(OSError):  # its buffer does not fit either
             copy.close()
@@ -104,14 +105,36 @@ def _free(folder: str) -> int:
         return 0
 
 
-def _no_room(size: int, folders: list[str]) -> StorageError:
+def _no_room(size: int, folders: list[str], what: str) -> StorageError:
     where = " or ".join(folders) or "this machine"
     return StorageError(
-        f"{in_bytes(size)} of a model that other accounts may change have to be copied first, and {where} has no room "
-        "for them; set TMPDIR to a folder that has; nothing was loaded",
+        f"{in_bytes(size)} {what} first, and {where} has no room for them; set TMPDIR to a folder that has; "
+        "nothing was loaded",
         path=folders[0] if folders else None,
         reason="no room for a private copy",
     )
+
+
+def lasting(size: int) -> tuple[str, Callable[[], None]]:
+    """Make a folder for so many bytes, which only this user may enter, and return what removes it.
+
+    It is among the temporary files, and locked: the next one that is made removes those of killed processes.
+    """
+    folders = _temporary_folders()
+    folder = next((folder for folder in folders if _free(folder) >= size), None)
+    if folder is None:
+        raise _no_room(size, folders, "of files have to be copied")
+    with disk.storage_errors(folder, "writing to"):
+        remove_abandoned(folder)
+        with Shield():
+            path, fd = _make_draft(folder)
+    mine = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == mine:  # in a child process it is the parent's
+            _remove_draft(path, fd)
+
+    return path, remove
 
 
 @contextmanager
@@ -226,10 +249,13 @@ def _remove_draft(path: str, fd: int) -> None:
         return
     try:
         with suppress(OSError):
+            os.fchmod(fd, 0o700)  # a finished one is read-only
             for name in os.listdir(fd):
                 try:
                     os.unlink(name, dir_fd=fd)
                 except OSError:  # a folder
+                    for _, _, _, inside in os.fwalk(name, dir_fd=fd):
+                        os.fchmod(inside, 0o700)
                     shutil.rmtree(name, ignore_errors=True, dir_fd=fd)
         if _is_there(path, fd):
             with suppress(OSError):

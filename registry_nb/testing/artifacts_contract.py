@@ -6,11 +6,18 @@ import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from registry_nb.domain.records import File
-from registry_nb.errors import Corrupted
+from registry_nb.errors import Corrupted, Invalid
 from registry_nb.stores import GRACE, Artifacts
+from registry_nb.stores.streams import Source, put_all
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 class ArtifactsContract:
@@ -41,6 +48,37 @@ class ArtifactsContract:
         file = self._put(artifacts, data)
         assert (file.codec, file.size) == ("", len(data))
         assert file.digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+    def test_files_of_the_users_are_stored_as_they_are_or_none_of_them(
+        self, artifacts: Artifacts, tmp_path: Path
+    ) -> None:
+        """However well they compress; an adapter without ``put_all`` gets them one by one."""
+        import pytest
+
+        contents = {"a.pkl": b"abc" * 50_000, "b/c.bin": os.urandom(100_000), "d": b"", "e": b"abc" * 50_000}
+        sources = []
+        for number, (name, content) in enumerate(contents.items()):
+            place = tmp_path / f"source-{number}"
+            place.write_bytes(content)
+            sources.append(Source(name, str(place), len(content), partial(_opened, place)))
+
+        def refuse() -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            put_all(artifacts, sources, refuse)
+        assert artifacts.orphans(set()) == []
+        for _ in range(2):
+            files = put_all(artifacts, sources, lambda: None)
+            assert [file.path for file in files] == list(contents)
+            for file, content in zip(files, contents.values(), strict=True):
+                assert (file.codec, file.size) == ("", len(content))
+                assert file.digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
+                with artifacts.open(file) as opened:
+                    assert opened.read() == content
+        assert len(artifacts.orphans(set())) == len({*contents.values()})
+        with pytest.raises(Invalid, match="changed while it was read"):
+            put_all(artifacts, [sources[0]._replace(size=10)], lambda: None)
 
     def test_a_frameworks_file_is_stored_unchanged(self, artifacts: Artifacts) -> None:
         """However well it compresses: the framework opens the stored file."""

@@ -289,7 +289,7 @@ def test_a_name_that_some_system_cannot_have_is_refused(iris, name):
 def test_names_that_differ_only_in_case_are_refused(iris):
     iris.attach("models:/Iris/1", {"Report.html": "x"})
     for files in ({"report.html": "y"}, {"a.txt": "1", "A.txt": "2"}):
-        with pytest.raises(rn.Invalid, match="differ only in case"):
+        with pytest.raises(rn.Invalid, match="differ only by case"):
             iris.attach("models:/Iris/1", files)
     assert list(iris.version("Iris", 1).attachments) == ["Report.html"]
 

@@ -48,6 +48,31 @@ def test_register_takes_a_variable_and_facts(notebook):
     assert notebook.registry.history("Iris")[-1].because == "first {fit} for $5", "nothing is expanded inside quotes"
 
 
+def test_register_takes_a_path_in_place_of_a_variable(notebook, tmp_path, monkeypatch):
+    (tmp_path / "a net").mkdir()
+    (tmp_path / "a net" / "w.bin").write_bytes(b"w")
+    monkeypatch.chdir(tmp_path)
+    for number, line in enumerate(("--path 'a net' as Net", "Net --path='a net'", "--path {'a net'} Net"), start=1):
+        version = notebook.run(f"%registry register {line} --tag team=x --because bytes")
+        assert (version.uri, version.flavor, version.tags) == (f"models:/Net/{number}", "files", {"team": "x"})
+    assert "registry.register_files('a net', 'Net', " in notebook.published[-1]["text/plain"]
+    message, _ = notebook.fails("%registry register model as Net --path 'a net'", UsageError)
+    assert "--path stands for the variable, and 'model' is another one" in message
+    assert "register as Net --path 'a net'" in message
+    message, _ = notebook.fails("%registry register --path 'a net'", UsageError)
+    assert "register as Iris --path 'a net'" in message
+    message, _ = notebook.fails("%registry register model as Net more", UsageError)
+    assert "Unexpected argument 'more'" in message
+    message, _ = notebook.fails("%registry register --path nowhere Net", rn.Invalid)
+    assert "there is no file or folder" in message
+    (tmp_path / ".hidden").touch()
+    assert completions(notebook, "%registry register --path ") == ['"a net/"', "registry/"]
+    assert completions(notebook, "%registry register --path .h") == [".hidden"]
+    assert completions(notebook, "%registry register --path 'a net/") == ['"a net/w.bin"']
+    assert completions(notebook, "%registry register --path nowhere/") == []
+    assert completions(notebook, "%registry register --path x ") == ["as", "Net"]
+
+
 def test_whole_words_are_expanded(notebook):
     notebook.shell.user_ns.update(accuracy=0.5, name="Iris", text='it\'s $5 "and" more')
     version = notebook.run(

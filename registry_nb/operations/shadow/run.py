@@ -22,6 +22,7 @@ from registry_nb.operations.shadow import statistics
 from registry_nb.operations.shadow.predictions import Side, beside, cells, column_of, length, part_of
 from registry_nb.operations.shadow.report import Comparison, Failure, Importance
 from registry_nb.operations.shadow.statistics import CLASSIFIER, REGRESSOR, Figure, Labels, Numbers, Statistics
+from registry_nb.packaging.loading import expect_predictions
 from registry_nb.provenance.fingerprint import fingerprint
 from registry_nb.schema import forms
 
@@ -108,6 +109,8 @@ def shadow(
     records = context.store.consistent(lambda: [resolve.resolved(context.store, name, which) for which in (a, b)])
     if records[0].version == records[1].version:
         raise Invalid(f"{shown(a)} and {shown(b)} are both version {records[0].version}; compare two versions")
+    for record in records:
+        expect_predictions(record)
     sides = [Side(access.load(context, record.uri), answer) for record in records]
     for side in sides:
         side.warm_up(part_of(X, slice(0, 1)))

@@ -1,4 +1,4 @@
-// The form that registers a variable of the notebook.
+// The form that registers a variable of the notebook, or a file or folder.
 
 function registerView(ctx) {
   const trouble = h("p.trouble", { role: "alert" });
@@ -16,10 +16,12 @@ function registerView(ctx) {
     go = h("button.primary", { type: "submit", "aria-disabled": ctx.locked() ? "true" : null },
       "Register");
     const fields = [
-      { name: "variable", label: "Variable", required: true, value: found[0]?.name ?? "",
+      { name: "variable", label: "Variable", value: found[0]?.name ?? "",
         suggestions: found.map(({ name }) => name), hint: found.length
         ? visible(`${some}${found.length > 4 ? ", …" : ""}; or an expression, such as grid.best_estimator_`, 300)
         : "No variable of this notebook has predict() yet: fit a model in a cell, then refresh." },
+      { name: "path", label: "Or a file or folder", placeholder: "model.onnx",
+        hint: "Registered as it is, instead of a variable: nobody unpickles or runs it." },
       { name: "name", label: "Model name", required: true, suggestions: ctx.data.models.fields.name.slice(0, 500),
         value: ctx.state.model },
       { name: "example", label: "Example", placeholder: "X_test[:5]",
@@ -39,7 +41,7 @@ function registerView(ctx) {
     event.preventDefault();
     if (!idle(go)) return;
     const given = values(form);
-    const missing = ["variable", "name"].find((name) => !given[name]?.trim());
+    const missing = [...(given.path?.trim() ? [] : ["variable"]), "name"].find((name) => !given[name]?.trim());
     if (missing) {
       const control = form.elements.namedItem(missing);
       trouble.textContent = `Fill in ${named(control.labels[0].textContent)}.`;

@@ -118,7 +118,7 @@ function versionView(ctx) {
           remover(`Remove alias ${alias}`, (control) => ctx.moves.unalias(control, alias)))),
         badgeMarks(row()?.badges, row()?.user)),
       h("p.muted", {}, [`registered ${age(found.created)} by ${visible(found.user, 60)}`, bytes(found.size),
-        found.flavor, found.python_version && `Python ${found.python_version}`]
+        found.flavor, visible(found.environment?.holds ?? "", 60), found.python_version && `Python ${found.python_version}`]
         .filter(Boolean).join(" · ")),
       actions(stage),
       found.requests?.length ? requestRows(ctx, found.requests) : "",

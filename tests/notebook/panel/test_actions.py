@@ -141,6 +141,14 @@ def test_what_cannot_be_registered_is_answered_and_nothing_is(opened, iris, fitt
     assert state(iris) == before
 
 
+def test_a_file_or_folder_is_registered_as_it_is(browser, iris, tmp_path):
+    (tmp_path / "weights.bin").write_bytes(b"w")
+    given = {"variable": "model", "name": "Net", "tags": "team=x"}
+    assert browser.done("register", path=f" {tmp_path / 'weights.bin'} ", **given)["version"] == 1
+    assert (iris.version("Net", 1).flavor, iris.version("Net", 1).tags) == ("files", {"team": "x"})
+    assert "there is no file or folder" in browser.fails("register", path="nowhere", **given)[1]
+
+
 def test_a_variable_is_looked_up_when_it_is_registered(opened, iris, fitted):
     there = {"model": fitted}
     browser = opened(iris, "Iris")
