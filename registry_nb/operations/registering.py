@@ -187,8 +187,10 @@ def register_files(
         The registered model; created if it does not exist.
     example : optional
         As for `register`; only for data that predict.
-    signature, metrics, params, tags, description, aliases, run_id, requirements, because, data, provenance, files : optional
+    signature, metrics, params, tags, description, aliases, run_id, requirements, because, data, provenance : optional
         As for `register`.
+    files : mapping of str to object, optional
+        What stands beside them, as for `register`.
     flavor : str, optional
         The flavor that reads the files, instead of by their content; ``files`` for none.
     probe : bool

@@ -21,7 +21,6 @@ HOSTILE = [
     "CON.txt",
     "lpt1.csv",
     "x.",
-    " x",
     "",
     ".",
     "..",

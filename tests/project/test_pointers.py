@@ -15,7 +15,18 @@ PACKAGE = ROOT / "registry_nb"
 PAPERS = [ROOT / "README.md", *(ROOT / ".github" / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What is made when the product or a contributor runs, and stands in no checkout.
-MADE = {"registry.jsonl", "registry.jsonl.lock", "model.keras", "keras.json", "model.ubj", "model.txt", "model.onnx"}
+MADE = {
+    "nul.txt",
+    "report.html",
+    "roc.png",
+    "registry.jsonl",
+    "registry.jsonl.lock",
+    "model.keras",
+    "keras.json",
+    "model.ubj",
+    "model.txt",
+    "model.onnx",
+}
 MADE |= {
     "my_models/registry.jsonl",
     "top_level.txt",
