@@ -49,6 +49,7 @@ def summary(provenance: Mapping[str, Any]) -> str:
     dirty = " with changes" if git.get("dirty") else ""
     parts = [
         provenance.get("source", ""),
+        f"stands on {base['uri']}" if isinstance(base := provenance.get("base"), Mapping) else "",
         provenance.get("notebook", ""),
         f"In [{provenance['execution_count']}]" if "execution_count" in provenance else "",
         f"commit {git['commit'][:8]}{dirty}" if git else "",

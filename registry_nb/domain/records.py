@@ -221,6 +221,12 @@ class ModelVersion(Shown):
         return hashlib.sha256(canonical(facts).encode(errors="surrogatepass")).hexdigest()
 
     @property
+    def base(self) -> tuple[str, SavedModel] | None:
+        """The URI and the model that this one stands on, as it was then; None if it stands on none."""
+        found = self.provenance.get("base")
+        return (found["uri"], SavedModel.from_dict(found)) if isinstance(found, Mapping) else None
+
+    @property
     def saved(self) -> SavedModel:
         """The model as it was saved, without its place in the registry."""
         saved = SavedModel(**{field.name: getattr(self, field.name) for field in fields(SavedModel)})

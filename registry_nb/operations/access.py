@@ -270,11 +270,14 @@ def copy(
     if description is not None:
         facts["description"] = checked_text(description)
     saved = target.saved.saved if isinstance(target.saved, ModelVersion) else target.saved
-    facts["attachments"] = target.saved.attachments if isinstance(target.saved, ModelVersion) else {}
+    record = target.saved if isinstance(target.saved, ModelVersion) else None
+    facts["attachments"] = record.attachments if record else {}
+    if record and record.base:
+        facts["provenance"]["base"] = record.provenance["base"]
     # Not if only the whole registry is trusted: that can be taken back, and a seal would outlive it.
     vouched = origin(target.saved, target.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
     if there.artifacts is context.artifacts:
-        return registering.add(context, name, saved, stamp, facts, vouched=vouched, source=target.uri)
+        return registering.add(context, name, saved, stamp, facts, vouched=vouched, sources=[target.uri])
     from registry_nb.packaging import contents
     from registry_nb.packaging.saving import brought
 
@@ -282,4 +285,8 @@ def copy(
     with context.artifacts.writing():
         saved = brought(saved, there.artifacts, context.artifacts, foreign=not vouched)
         facts["attachments"] = contents.brought(facts["attachments"], there.artifacts, context.artifacts)
+        if record and record.base:
+            base_uri, base = record.base
+            base = brought(base, there.artifacts, context.artifacts, foreign=not vouched)
+            facts["provenance"]["base"] = {"uri": base_uri, **base.to_dict()}
         return registering.add(context, name, saved, stamp, facts, vouched=vouched)

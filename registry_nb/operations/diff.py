@@ -272,6 +272,7 @@ def _data(recorded: object) -> dict[str, Any]:
 def _came_from(version: ModelVersion) -> dict[str, Any]:
     git = version.provenance.get("git")
     facts = {"source": version.provenance.get("source"), "notebook": version.provenance.get("notebook")}
+    facts["base"] = base["uri"] if isinstance(base := version.provenance.get("base"), Mapping) else None
     facts |= {f"git {key}": value for key, value in git.items()} if isinstance(git, Mapping) else {}
     facts["run"] = version.run_id
     return {key: leaf(value) for key, value in facts.items() if value is not None}

@@ -13,7 +13,7 @@ from typing import Any
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Stamp
-from registry_nb.domain.records import ModelVersion, RegisteredModel, SavedModel, changed
+from registry_nb.domain.records import ModelVersion, RegisteredModel, SavedModel, changed, frozen
 from registry_nb.domain.validation import MAX_VERSION, checked_facts, checked_name, checked_tags, checked_text
 from registry_nb.errors import AlreadyExists, Invalid, Refused
 from registry_nb.operations import follow, queries, resolve
@@ -43,6 +43,7 @@ def register(
     provenance: bool = True,
     code_paths: Iterable[str | os.PathLike[str]] = (),
     files: Mapping[str, Any] | None = None,
+    base: str | None = None,
 ) -> ModelVersion:
     """Save a model as the next version of a name; its bytes are durable before its record is written.
 
@@ -84,6 +85,9 @@ def register(
         installed, are saved without being named.
     files : mapping of str to object, optional
         What stands beside the model, such as ``{"report.html": text, "roc.png": figure}``: see `attach`.
+    base : str, optional
+        The URI of the version that it stands on, as an adapter on a language model: ``load(uri).base`` is that model as
+        it is now, whatever happens to its version, and is stored once for all that stand on it.
 
     Returns
     -------
@@ -125,10 +129,11 @@ def register(
             data=data,
             provenance=provenance,
             files=files,
+            base=base,
         )
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
-    stamp = context.stamp(because)
+    stamp, under = context.stamp(because), _base(context, base)
     from registry_nb.packaging import contents
     from registry_nb.packaging.saving import save_model
     from registry_nb.provenance.capture import captured
@@ -145,9 +150,9 @@ def register(
             tolerance=tolerance,
             code_paths=code_paths,
         )
-        beside = contents.stored(files or {}, context.artifacts)
-        origin = captured(model, data) if provenance else None
-        return add(context, name, saved, stamp, {**facts, "provenance": origin, "attachments": beside})
+        facts |= {"attachments": contents.stored(files or {}, context.artifacts)}
+        facts |= {"provenance": _origin(captured(model, data) if provenance else None, under)}
+        return add(context, name, saved, stamp, facts, sources=[under.uri] if under else [])
 
 
 def register_files(
@@ -171,6 +176,7 @@ def register_files(
     data: Any = None,
     provenance: bool = True,
     files: Mapping[str, Any] | None = None,
+    base: str | None = None,
 ) -> ModelVersion:
     """Register a file or a folder as it is: bytes that nobody unpickles or runs.
 
@@ -191,6 +197,8 @@ def register_files(
         As for `register`.
     files : mapping of str to object, optional
         What stands beside them, as for `register`.
+    base : str, optional
+        The URI of the version that they stand on, as for `register`.
     flavor : str, optional
         The flavor that reads the files, instead of by their content; ``files`` for none.
     probe : bool
@@ -226,7 +234,7 @@ def register_files(
     """
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
-    stamp = context.stamp(because)
+    stamp, under = context.stamp(because), _base(context, base)
     from registry_nb.packaging import contents
     from registry_nb.packaging.saving import save_files
     from registry_nb.provenance.capture import captured
@@ -242,9 +250,9 @@ def register_files(
             probe=probe,
             tolerance=tolerance,
         )
-        beside = contents.stored(files or {}, context.artifacts)
-        origin = captured(path, data) if provenance else None
-        return add(context, name, saved, stamp, {**facts, "provenance": origin, "attachments": beside}, vouched=vouched)
+        facts |= {"attachments": contents.stored(files or {}, context.artifacts)}
+        facts |= {"provenance": _origin(captured(path, data) if provenance else None, under)}
+        return add(context, name, saved, stamp, facts, vouched=vouched, sources=[under.uri] if under else [])
 
 
 def create_model(
@@ -280,13 +288,16 @@ def add(
     facts: Mapping[str, Any],
     *,
     vouched: bool = True,
-    source: str | None = None,
+    sources: Iterable[str] = (),
 ) -> ModelVersion:
-    """Commit the record of a model whose bytes are saved as the next version of a name."""
+    """Commit the record of a model whose bytes are saved as the next version of a name.
+
+    `sources` are the URIs of models that have some of its bytes.
+    """
     sealer = Sealer(saved) if vouched else None
     resolve.warn_of_alike(context.store, name)
     with context.store.transaction(name) as tx:
-        if source is not None:
+        for source in sources:
             resolve.target(context.store, source)  # if it was deleted meanwhile, its bytes may be gone
         model, number = tx.model(name, latest=False), tx.next_version(name)
         if number > MAX_VERSION:
@@ -298,3 +309,16 @@ def add(
         change = lifecycle.registered(model, number, name, changed(saved, seals=seals), stamp, **facts)
         context.apply(tx, change)
         return change.versions[0]
+
+
+def _base(context: Context, uri: str | None) -> ModelVersion | None:
+    """Return the version that a new one is to stand on."""
+    record = None if uri is None else resolve.version_of(context.store, uri)
+    if record is not None and record.base is not None:
+        raise Invalid(f"{record.uri} stands on {record.base[0]} itself, and a base stands alone; merge the two first")
+    return record
+
+
+def _origin(origin: Mapping[str, Any] | None, base: ModelVersion | None) -> Mapping[str, Any] | None:
+    """Add what a version stands on to where it came from: the whole record, so that no deletion takes it away."""
+    return origin if base is None else {**(origin or {}), "base": frozen({"uri": base.uri, **base.saved.to_dict()})}

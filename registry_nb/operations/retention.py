@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,7 +99,8 @@ def retention(
     """Set which versions of a model are kept, or show it; `prune` deletes the others.
 
     Whatever the rule says, `prune` keeps a version in Production or Staging, the one that the next rollback would
-    restore, one that an alias points to, that somebody asked to promote, or that has the tag ``keep``.
+    restore, one that another version stands on, that an alias points to, that somebody asked to promote, or that has
+    the tag ``keep``.
 
     Parameters
     ----------
@@ -219,7 +220,7 @@ def _judged(reader: Reader, name: str, now: datetime) -> list[tuple[ModelVersion
         return [(record, "this release does not know its model's rule") for record in versions]
     if not rule.texts():
         return [(record, "its model has no rule") for record in versions]
-    needed = dict(_needed(reader, name))
+    needed = dict(_needed(reader, name, versions))
     newest = {record.version for record in versions[-rule.keep_last :]} if rule.keep_last else set()
     since = now - timedelta(days=rule.keep_days) if rule.keep_days is not None else None
     chosen = parse_filter(rule.keep_where, "version") if rule.keep_where is not None else None
@@ -244,8 +245,12 @@ def _judged(reader: Reader, name: str, now: datetime) -> list[tuple[ModelVersion
     return [(record, kept(record)) for record in versions]
 
 
-def _needed(reader: Reader, name: str) -> Iterator[tuple[int, str]]:
+def _needed(reader: Reader, name: str, versions: Iterable[ModelVersion]) -> Iterator[tuple[int, str]]:
     """Yield the versions that somebody would miss tomorrow, and why."""
+    standing = {under[1].digest: one.uri for one in reader.versions() if (under := one.base) is not None}
+    for record in versions:
+        if record.digest in standing:
+            yield record.version, f"{standing[record.digest]} stands on it"
     for request in approvals.all_waiting(reader, name):
         yield request.version, f"{shown(request.by)} asked for it to go to {request.stage}"
     for stage in SERVING:

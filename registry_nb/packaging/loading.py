@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ class LoadedModel(Shown):
         self.version = version
         self.origin = origin
         self.behaviour: probes.Behaviour | None = None
+        self._load_base: Callable[[], LoadedModel] | None = None
 
     @property
     def path(self) -> Path:
@@ -85,6 +86,21 @@ class LoadedModel(Shown):
         if self._folder is None:
             raise Invalid(f"{_what(self.version)} was loaded in another process; load it here for its files")
         return self._folder.path
+
+    @functools.cached_property
+    def base(self) -> LoadedModel | None:
+        """The model that this one stands on, loaded when it is first asked for; None if it stands on none.
+
+        Raises
+        ------
+        RegistryError
+            As `load` does, or if this object came out of a pickle.
+        """
+        if not isinstance(self.version, ModelVersion) or self.version.base is None:
+            return None
+        if self._load_base is None:
+            raise Invalid(f"{_what(self.version)} was loaded in another process; load it here for its base")
+        return self._load_base()
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Apply the model to data, after the data were converted to the types of its signature.
@@ -171,7 +187,7 @@ class LoadedModel(Shown):
         if self.version.flavor == FILES:
             raise Invalid(f"{_what(self.version)} is files, which no pickle has; load it in the other process")
         content, code = pickling.dumps(self._model)
-        own = {"_model", "_flavor", "_folder"}
+        own = {"_model", "_flavor", "_folder", "_load_base", "base"}
         rest = {name: value for name, value in vars(self).items() if name not in own}
         return _revived, (type(self), content, code, rest)
 
@@ -185,7 +201,7 @@ def _revived(kind: type[LoadedModel], content: bytes, code: Any, rest: Mapping[s
     """Unpickle what `LoadedModel.__reduce__` made."""
     loaded = kind.__new__(kind)
     flavor = flavor_named(rest["version"].flavor)
-    vars(loaded).update(rest, _model=pickling.loads(content, code), _flavor=flavor, _folder=None)
+    vars(loaded).update(rest, _model=pickling.loads(content, code), _flavor=flavor, _folder=None, _load_base=None)
     return loaded
 
 
@@ -225,7 +241,11 @@ def load_model(
         text = f"{uri} was registered with other versions than those here ({listed(changes)})"
         warn(EnvironmentChanged, f"{text}; its predictions may differ")
     folder = ModelFolder(files, version.size)
-    return LoadedModel(folder.path if version.flavor == FILES else model, version, origin, folder)
+    loaded = LoadedModel(folder.path if version.flavor == FILES else model, version, origin, folder)
+    if isinstance(version, ModelVersion) and version.base is not None:
+        base_uri, base = version.base
+        loaded._load_base = functools.partial(load_model, context, base, base_uri)
+    return loaded
 
 
 def _foreign(flavor: Flavor, files: Files, version: ModelVersion | SavedModel, uri: str) -> Any:

@@ -15,7 +15,7 @@ from registry_nb.domain.records import ModelVersion
 Json = dict[str, Any]
 
 #: Keys that are shown in their own place.
-_PLACED = {"notebook", "execution_count", "cell", "cell_id", "slice", "slice_is", "git", "data"}
+_PLACED = {"notebook", "execution_count", "cell", "cell_id", "slice", "slice_is", "git", "data", "base"}
 #: Digits of a short commit hash.
 _SHORT = 7
 
@@ -42,13 +42,14 @@ def _cells(provenance: Mapping[str, Any]) -> Iterator[Json]:
 
 def _facts(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     git, data = _mapping(provenance, "git"), _mapping(provenance, "data")
+    yield "stands on", _mapping(provenance, "base").get("uri")
     yield "notebook", provenance.get("notebook")
     yield "data", _shape(data)
     yield "columns", brief(", ".join(map(str, names))) if isinstance(names := data.get("names"), (list, tuple)) else ""
     yield "git", _state(git)
     yield "repository", git.get("remote")
     for name, value in provenance.items():
-        if name not in _PLACED or (name in {"git", "data"} and not isinstance(value, Mapping)):
+        if name not in _PLACED or (name in {"git", "data", "base"} and not isinstance(value, Mapping)):
             yield name, value
 
 

@@ -9,9 +9,10 @@ from registry_nb.stores.ports import Used
 
 
 def files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
-    """Return the files of a saved model, that of its probe rows, and what is attached to a version."""
+    """Return the files of a saved model, that of its probe rows, and what a version stands on and has beside it."""
     beside = saved.attachments.values() if isinstance(saved, ModelVersion) else ()
-    return (*saved.files, *((saved.probe,) if saved.probe else ()), *beside)
+    base = saved.base[1].files if isinstance(saved, ModelVersion) and saved.base else ()
+    return (*saved.files, *((saved.probe,) if saved.probe else ()), *beside, *base)
 
 
 def by_version(version: ModelVersion) -> Iterator[Used]:
