@@ -45,6 +45,7 @@ def act(registry, chance):
         lambda: registry.rollback(name, stage=stage): 2,
         lambda: registry.tag(name, {alias: chance.random()}, version=chance.choice([number, None])): 3,
         lambda: registry.untag(name, alias, version=chance.choice([number, None])): 1,
+        lambda: registry.attach(f"models:/{name}/{number}", {alias: chance.choice([None, "1", "2"])}): 3,
         lambda: registry.alias(name, alias, number): 2,
         lambda: registry.unalias(name, alias): 1,
         lambda: registry.describe(name, f"so {chance.random()}", version=chance.choice([number, None])): 2,
@@ -76,11 +77,15 @@ def expected(registry, moment):
                 "aliases": state.aliases,
                 "changed": events[-1].at,
                 "versions": {
-                    number: (facts["stage"], facts["description"], facts["tags"])
+                    number: (facts["stage"], facts["description"], facts["tags"], facts["attachments"])
                     for number, facts in state.versions.items()
                 },
             }
     return found
+
+
+def beside(version):
+    return {name: file.to_dict() for name, file in version.attachments.items()}
 
 
 def told(past):
@@ -92,7 +97,7 @@ def told(past):
             "aliases": model.aliases,
             "changed": model.updated_at,
             "versions": {
-                version.version: (str(version.stage), version.description, version.tags)
+                version.version: (str(version.stage), version.description, version.tags, beside(version))
                 for version in past.versions(model.name)
             },
         }

@@ -54,6 +54,16 @@ class Verbs(RuleBasedStateMachine):
         assert version.version == max(self.given[name], default=0) + 1
         self.given[name].append(version.version)
 
+    @rule(name=NAMES, number=NUMBERS, file=WORDS, content=st.none() | WORDS)
+    def attach(self, name, number, file, content):
+        version = self.attempt(lambda: self.registry.attach(f"models:/{name}/{number}", {file: content}))
+        assert version is None or (file in version.attachments) == (content is not None)
+
+    @rule(name=NAMES, last=st.none() | st.integers(0, 3))
+    def prune(self, name, last):
+        self.attempt(lambda: self.registry.retention(name, keep_last=last, keep_all=last is None))
+        self.attempt(lambda: self.registry.prune(name, dry_run=False))
+
     @rule(name=NAMES, number=NUMBERS, stage=SERVING, expected=st.none() | st.integers(0, 4))
     def promote(self, name, number, stage, expected):
         version = self.attempt(lambda: self.registry.promote(name, number, stage, expected=expected))
