@@ -175,6 +175,7 @@ def _archive(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     BECAUSE,
     argument("--dry-run", action="store_true", help="only show which version it would be"),
     changes=True,
+    asks=lambda given: given.dry_run,
 )
 def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     _words, stage = staged([given.name, "", *([] if given.where is None else [given.where])], given.stage)
@@ -355,15 +356,17 @@ def _attach(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 @verb(
     "prune",
     "Describe",
-    "the old versions that their models' rules let go, listed or, with --yes, deleted",
-    "prune Iris --yes",
+    "the old versions that their models' rules let go: listed or, with --delete, deleted",
+    "prune Iris --delete",
     argument("name", nargs="?", metavar="NAME", type=named, help="the default is all models that have a rule"),
     BECAUSE,
-    argument("--yes", action="store_true", help="delete them"),
+    argument("--delete", action="store_true", help="delete them"),
     changes=True,
+    idle="every version is kept",
+    asks=lambda given: not given.delete,
 )
 def _prune(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    return registry.prune(given.name, dry_run=not given.yes, because=given.because)
+    return registry.prune(given.name, dry_run=not given.delete, because=given.because)
 
 
 # -- Use -------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def _timeline(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
     argument("--none", action="store_true", help="remove the policy"),
     BECAUSE,
     changes=True,
+    asks=lambda given: not given.rules and not given.none,
 )
 def _policy(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     words, to = staged([given.name, "", *given.rules], given.to)
@@ -103,10 +104,16 @@ def _rules(words: Sequence[str]) -> list[str]:
     argument("--keep-all", action="store_true", help="remove the rule"),
     BECAUSE,
     changes=True,
+    asks=lambda given: not _rule(given),
 )
 def _retention(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    rule = {key: getattr(given, key) for key in ("keep_last", "keep_days", "keep_where", "keep_all")}
-    return registry.retention(given.name, **rule, because=given.because)
+    return registry.retention(given.name, **_rule(given), because=given.because)
+
+
+def _rule(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what a line says of a rule."""
+    parts = {key: getattr(given, key) for key in ("keep_last", "keep_days", "keep_where", "keep_all")}
+    return {key: value for key, value in parts.items() if value is not None and value is not False}
 
 
 @verb("evaluate", "Decide", "whether a version meets the policy of a stage, rule by rule", "evaluate Iris 3", REF, TO)

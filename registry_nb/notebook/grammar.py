@@ -117,6 +117,7 @@ class Verb:
     action: Action
     changes: bool
     idle: str
+    asks: Callable[[argparse.Namespace], bool]
     cell: bool
 
     @property
@@ -191,15 +192,17 @@ def verb(
     *arguments: Argument,
     changes: bool = False,
     idle: str = "already in that state",
+    asks: Callable[[argparse.Namespace], bool] = lambda _: False,
     cell: bool = False,
 ) -> Callable[[Action], Action]:
-    """Add a function to the table of verbs; `idle` is the message for a change without effect.
+    """Add a function to the table of verbs.
 
-    A verb of a `cell` works on the lines below it.
+    `idle` is the message for a change without effect, and `asks` tells whether a line only asks. A verb of a `cell`
+    works on the lines below it.
     """
 
     def add(action: Action) -> Action:
-        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle, cell)
+        VERBS[name] = Verb(name, group, summary, example, arguments, action, changes, idle, asks, cell)
         return action
 
     return add

@@ -328,8 +328,7 @@ def _outcome(registry: Registry, verb: Verb, given: argparse.Namespace, events: 
     """Describe what a line changed, by the events that it wrote."""
     if events:
         return _stage_moves(registry, events) or visible(masked(sentence(events))[0])
-    only_asks = vars(given).get("dry_run") or (verb.name == "policy" and not given.rules and not given.none)
-    return "" if only_asks else f"Nothing changed: {verb.idle}"
+    return "" if verb.asks(given) else f"Nothing changed: {verb.idle}"
 
 
 def _stage_moves(registry: Registry, events: Sequence[Event]) -> str:

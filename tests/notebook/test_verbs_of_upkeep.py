@@ -29,12 +29,12 @@ def test_a_rule_of_retention_is_set_shown_and_removed(three):
     assert three.run("%registry retention Iris --keep-all") == rn.Retention("Iris")
 
 
-def test_prune_lists_and_deletes_only_with_yes(three):
+def test_prune_lists_and_deletes_only_when_told(three):
     three.run("%registry retention Iris --keep-last 1")
     assert [one.goes for one in three.run("%registry prune")] == [True, True, False]
     assert len(three.registry.versions("Iris")) == 3
     assert "goes" in three.shown(three.run("%registry prune Iris"))["text/plain"]
-    assert [one.goes for one in three.run("%registry prune Iris --yes")] == [True, True, False]
+    assert [one.goes for one in three.run("%registry prune Iris --delete")] == [True, True, False]
     assert [one.version for one in three.registry.versions("Iris")] == [3]
 
 
@@ -51,3 +51,13 @@ def test_files_are_attached_under_their_own_names_and_taken_away(three, tmp_path
 def test_to_attach_nothing_is_no_line(three):
     said, _ = three.fails("%registry attach Iris 3", UsageError)
     assert "--file PATH" in said
+
+
+def test_a_line_that_only_asks_says_nothing_about_a_change(three):
+    three.run("%registry retention Iris --keep-days 0 --keep-last 2")
+    for line in ("prune", "prune Iris", "retention Iris", "policy Iris"):
+        three.run(f"%registry {line}")
+        assert "Nothing changed" not in str(three.published), line
+    three.run("%registry prune --delete")
+    three.run("%registry prune --delete")
+    assert "Nothing changed: every version is kept" in str(three.published)
