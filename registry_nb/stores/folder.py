@@ -63,7 +63,7 @@ _SETTLED = 3 * 10**9
 _PATIENCE = 30.0
 #: Drafts that wait for the disk at once, while the next ones are read.
 _SYNCED = 4
-#: Bytes from which a file of the user's is compared with what may be the same, before it is copied.
+#: Bytes from which a file of the user's is compared with what may be the same; smaller ones are hashed, then copied.
 _COMPARED = 1 << 16
 
 #: The files that this process verified, and their digests. Not an ``lru_cache``: a verification is entered only if
@@ -152,7 +152,7 @@ class Folder:
                     draft = os.path.join(folder, str(number))
                     file = streams.written(source, draft, advance)
                     files.append(file)
-                    if file.digest in drafts or self._keeps(file, synced=False):
+                    if file.digest in drafts:
                         os.unlink(draft)
                     else:
                         drafts[file.digest] = draft, file
@@ -168,10 +168,13 @@ class Folder:
 
     def _there(self, source: streams.Source, stored: streams.Stored) -> File | None:
         """Return a file of the user's as it is stored already, verified by reading it, if it is."""
-        for name in stored.like(source) if source.size >= _COMPARED else ():
-            file = streams.same(source, os.path.join(self.path, name))
-            if file is not None and file.digest == f"sha256:{name}" and self._stays(file, synced=False):
-                return file
+        if source.size < _COMPARED:
+            file = streams.hashed(source)
+            return file if self._keeps(file, synced=False) else None
+        for name in stored.like(source):
+            same = streams.same(source, os.path.join(self.path, name))
+            if same is not None and same.digest == f"sha256:{name}" and self._stays(same, synced=False):
+                return same
         return None
 
     def open(self, file: File) -> IO[bytes]:

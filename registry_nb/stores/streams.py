@@ -67,6 +67,11 @@ def written(source: Source, target: str, advance: Callable[[int], None]) -> File
         return _followed(source, advance, copy.write)
 
 
+def hashed(source: Source) -> File:
+    """Hash a file."""
+    return _followed(source, lambda _: None, lambda _: None)
+
+
 def same(source: Source, place: str) -> File | None:
     """Compare a file with another one, and hash what both have; None if they differ.
 
