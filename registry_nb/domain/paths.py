@@ -34,8 +34,8 @@ def unsafe(path: str) -> str:
     --------
     >>> unsafe("weights/model-00001-of-00002.safetensors")
     ''
-    >>> unsafe("nul.txt")
-    "Windows takes 'nul.txt' for a device"
+    >>> unsafe("data/aux")
+    "Windows takes 'aux' for a device"
     """
     if len(path) > MAX_PATH:
         return f"it has {len(path):,} characters; at most {MAX_PATH:,} are allowed"

@@ -15,7 +15,7 @@ from registry_nb.domain import lifecycle
 from registry_nb.domain.lifecycle import Stamp
 from registry_nb.domain.records import ModelVersion, RegisteredModel, SavedModel, changed, frozen
 from registry_nb.domain.validation import MAX_VERSION, checked_facts, checked_name, checked_tags, checked_text
-from registry_nb.errors import AlreadyExists, Invalid, Refused
+from registry_nb.errors import AlreadyExists, Invalid, Refused, shown
 from registry_nb.operations import follow, queries, resolve
 from registry_nb.schema.signature import Signature
 from registry_nb.trust.seals import Sealer
@@ -235,6 +235,11 @@ def register_files(
     name = checked_name(name)
     facts = checked_facts(description, tags, metrics, params, aliases, run_id)
     stamp, under = context.stamp(because), _base(context, base)
+    inside = os.path.join(os.path.realpath(os.path.expanduser(path)), "")
+    if (place := context.store.location) is not None and os.path.join(os.path.realpath(place), "").startswith(inside):
+        raise Invalid(
+            f"{shown(str(path), 300)} holds this registry itself, {shown(place, 300)}; name a folder beside it"
+        )
     from registry_nb.packaging import contents
     from registry_nb.packaging.saving import save_files
     from registry_nb.provenance.capture import captured

@@ -63,8 +63,8 @@ _SETTLED = 3 * 10**9
 _PATIENCE = 30.0
 #: Drafts that wait for the disk at once, while the next ones are read.
 _SYNCED = 4
-#: Bytes from which a file of the user's is hashed before it is copied, if it may be stored already.
-_HASHED_FIRST = 1 << 16
+#: Bytes from which a file of the user's is compared with what may be the same; smaller ones are hashed, then copied.
+_COMPARED = 1 << 16
 
 #: The files that this process verified, and their digests. Not an ``lru_cache``: a verification is entered only if
 #: the conditions above hold, and a failed one removes its entry. Each use is a single operation on a dict: at a fork,
@@ -140,21 +140,19 @@ class Folder:
         stored, files, drafts = streams.Stored(self.path), list[File](), dict[str, tuple[str, File]]()
         with self.drafting() as folder:
             with streams.progress(sources) as advance, _background() as pool:
-                large = [source for source in sources if source.size >= _HASHED_FIRST]
+                large = [source for source in sources if source.size >= _COMPARED]
                 if sum(each.size for each in large if not stored.names(each.size)) > shutil.disk_usage(self.path).free:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 waiting = []
                 for number, source in enumerate(sources):
-                    if source.size >= _HASHED_FIRST and stored.may_have(source):
-                        file = streams.hashed(source)
-                        if self._keeps(file, synced=False):
-                            files.append(file)
-                            advance(source.size)
-                            continue
+                    if (there := self._there(source, stored)) is not None:
+                        files.append(there)
+                        advance(source.size)
+                        continue
                     draft = os.path.join(folder, str(number))
                     file = streams.written(source, draft, advance)
                     files.append(file)
-                    if file.digest in drafts or self._keeps(file, synced=False):
+                    if file.digest in drafts:
                         os.unlink(draft)
                     else:
                         drafts[file.digest] = draft, file
@@ -167,6 +165,17 @@ class Folder:
                     self._name(draft, file)
                 disk.sync_folder(self.path)
         return files
+
+    def _there(self, source: streams.Source, stored: streams.Stored) -> File | None:
+        """Return a file of the user's as it is stored already, verified by reading it, if it is."""
+        if source.size < _COMPARED:
+            file = streams.hashed(source)
+            return file if self._keeps(file, synced=False) else None
+        for name in stored.like(source):
+            same = streams.same(source, os.path.join(self.path, name))
+            if same is not None and same.digest == f"sha256:{name}" and self._stays(same, synced=False):
+                return same
+        return None
 
     def open(self, file: File) -> IO[bytes]:
         """Verify the stored bytes, then return the original ones for reading."""
@@ -277,8 +286,10 @@ class Folder:
 
         Unless `synced`, the caller makes the disk keep the folder's entries.
         """
-        if not self._holds(file):
-            return False
+        return self._holds(file) and self._stays(file, synced=synced)
+
+    def _stays(self, file: File, *, synced: bool) -> bool:
+        """Make stored bytes young."""
         with Shield(), suppress(OSError):  # another account's file keeps its time: ours replaces it
             if self._is_old(file.digest, _GRACE / 2):
                 os.utime(self._path(file))

@@ -264,7 +264,11 @@ class Store(Reader, Protocol):
 
 
 class Artifacts(Protocol):
-    """The bytes of a registry, addressed by their digests."""
+    """The bytes of a registry, addressed by their digests.
+
+    An adapter may also have ``put_all(sources, confirm)``, which stores many files of the user's as they are: see
+    `registry_nb.stores.streams.put_all`, which otherwise puts them one by one.
+    """
 
     def drafting(self) -> AbstractContextManager[str]:
         """Make a folder for a flavor to save into; it is removed afterwards, or later if the process is killed."""

@@ -245,6 +245,10 @@ def _make_draft(folder: str) -> tuple[str, int]:
 
 def _remove_draft(path: str, fd: int) -> None:
     if fd < 0:
+        for place, _, names in os.walk(path):
+            for name in names:
+                with suppress(OSError):
+                    os.chmod(os.path.join(place, name), 0o600)  # Windows removes no file that is read-only
         shutil.rmtree(path, ignore_errors=True)
         return
     try:

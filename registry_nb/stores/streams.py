@@ -64,21 +64,52 @@ def progress(sources: Sequence[Source]) -> AbstractContextManager[Callable[[int]
 def written(source: Source, target: str, advance: Callable[[int], None]) -> File:
     """Copy a file into a new one, while it is hashed."""
     with open(target, "xb") as copy:
-        return _followed(source, advance, copy)
+        return _followed(source, advance, copy.write)
 
 
 def hashed(source: Source) -> File:
     """Hash a file."""
-    return _followed(source, lambda _: None)
+    return _followed(source, lambda _: None, lambda _: None)
 
 
-def _followed(source: Source, advance: Callable[[int], None], copy: IO[bytes] | None = None) -> File:
+def same(source: Source, place: str) -> File | None:
+    """Compare a file with another one, and hash what both have; None if they differ.
+
+    Hashing both would take twice the time.
+    """
+    try:
+        other = disk.open_regular(place)
+    except OSError:  # removed meanwhile
+        return None
+
+    def compare(piece: bytes) -> None:
+        if _read(other, len(piece)) != piece:
+            raise _Different
+
+    with other:
+        try:
+            return _followed(source, lambda _: None, compare)
+        except _Different:
+            return None
+
+
+class _Different(Exception):  # no error: it ends a comparison
+    """Two files differ."""
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError:
+        raise _Different from None
+
+
+def _followed(source: Source, advance: Callable[[int], None], take: Callable[[bytes], object]) -> File:
     digest, left = hashlib.sha256(), source.size + 1
     with source.reading() as file:
         while piece := _piece(file, min(hashing.CHUNK, left), source):
             digest.update(piece)
-            if copy is not None:
-                copy.write(piece)
+            take(piece)
             left -= len(piece)
             advance(len(piece))
     if left != 1:  # the size of a file below /proc is 0, whatever it has
@@ -106,7 +137,7 @@ class Stored:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._names: dict[int, list[str]] | None = None
-        self._ends = dict[int, set[bytes]]()
+        self._ends = dict[int, dict[bytes, list[str]]]()
 
     def names(self, size: int) -> list[str]:
         """Return the files of a size."""
@@ -118,18 +149,18 @@ class Stored:
                         self._names.setdefault(entry.stat(follow_symlinks=False).st_size, []).append(entry.name)
         return self._names.get(size, [])
 
-    def may_have(self, source: Source) -> bool:
-        """Whether it is worth hashing a file before it is copied."""
+    def like(self, source: Source) -> list[str]:
+        """Return the files that are worth comparing with another one, before it is copied."""
         names = self.names(source.size)
         if not names:
-            return False
+            return []
         if source.size not in self._ends:
-            known = self._ends[source.size] = set()
+            known = self._ends[source.size] = {}
             for name in names:
                 with suppress(OSError), disk.open_regular(os.path.join(self._folder, name)) as file:
-                    known.add(_ends(file, source.size))
+                    known.setdefault(_ends(file, source.size), []).append(name)
         with source.reading() as file:
-            return _ends(file, source.size) in self._ends[source.size]
+            return self._ends[source.size].get(_ends(file, source.size), [])
 
 
 def _ends(file: IO[bytes], size: int) -> bytes:

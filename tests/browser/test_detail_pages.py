@@ -157,6 +157,7 @@ def test_registering_sends_the_form_tells_the_progress_and_opens_the_new_version
     assert shown.sent("register") == [
         {
             "variable": "linear",
+            "path": "",
             "name": "Iris",
             "example": "X",
             "metrics": "accuracy=0.98",
@@ -173,6 +174,15 @@ def test_registering_sends_the_form_tells_the_progress_and_opens_the_new_version
     shown.answer("register", good({"sentence": "Registered Iris 4", "model": "Iris", "version": 4}))
     expect(shown.page.get_by_role("heading", name="Iris 4", exact=True)).to_be_visible()
     expect(shown.said).to_have_text("Registered Iris 4")
+
+
+def test_a_file_or_folder_is_registered_without_a_variable(panel):
+    shown = panel(variables=[])
+    shown.button("Register…").click()
+    shown.page.get_by_label("Or a file or folder").fill("model.onnx")
+    shown.button("Register").click()
+    (sent,) = shown.sent("register")
+    assert (sent["path"], sent["variable"], sent["name"]) == ("model.onnx", "", "Iris")
 
 
 def test_an_error_while_registering_keeps_what_was_typed(panel):

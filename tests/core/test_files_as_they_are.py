@@ -297,6 +297,14 @@ def test_what_is_no_file_is_refused_by_its_path(folder, nothing_is_left, tmp_pat
         nothing_is_left(Invalid, "net/odd' is a socket", folder)
 
 
+def test_a_folder_around_the_registry_is_refused(registry, folder, nothing_is_left):
+    inside = rn.Registry(folder / "registry", user="ada")
+    for path in (folder, folder / "registry"):
+        with pytest.raises(Invalid, match=r"holds this registry itself, .*; name a folder beside it"):
+            inside.register(path, "Net")
+    assert not (folder / "registry").exists()
+
+
 def test_names_that_some_system_cannot_write_are_refused(folder, nothing_is_left):
     for name, part in {
         "nul.txt": "Windows takes 'nul.txt' for a device",
@@ -492,6 +500,27 @@ def test_what_a_killed_process_left_goes_with_the_next_repair(registry, folder, 
     assert len(list(stored.iterdir())) == 1
     assert len(registry.check(repair=True).removed) == 1
     assert list(stored.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_folder_of_a_killed_process_goes_when_the_next_one_is_made(registry, folder, tmp_path, python, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(private.tempfile, "tempdir", None)
+    (tmp_path / "temporary").mkdir()
+    registry.register(folder, "Net")
+    script = """
+        import os, sys
+        import registry_nb as rn
+        loaded = rn.Registry(sys.argv[1]).load("models:/Net/1")
+        print(loaded.path)
+        sys.stdout.flush()
+        os._exit(0)
+    """
+    left = Path(python(script, registry.uri).strip())
+    assert contents(left) == contents(folder)
+    loaded = registry.load("models:/Net/1")
+    assert not left.exists()
+    assert loaded.path.parents[1] == left.parents[1] == tmp_path / "temporary"
 
 
 @pytest.mark.slow

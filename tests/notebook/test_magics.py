@@ -68,7 +68,7 @@ def test_register_takes_a_path_in_place_of_a_variable(notebook, tmp_path, monkey
     (tmp_path / ".hidden").touch()
     assert completions(notebook, "%registry register --path ") == ['"a net/"', "registry/"]
     assert completions(notebook, "%registry register --path .h") == [".hidden"]
-    assert completions(notebook, "%registry register --path 'a net/") == ['"a net/w.bin"']
+    assert completions(notebook, '%registry register --path "a net/') == ['"a net/w.bin"']
     assert completions(notebook, "%registry register --path nowhere/") == []
     assert completions(notebook, "%registry register --path x ") == ["as", "Net"]
 
