@@ -13,7 +13,7 @@ import functools
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -147,20 +147,28 @@ class Unit:
         return self.state.heads[name]
 
     def version(self, name: str, number: int) -> ModelVersion | None:
-        """Return a version; the few that hold a stage are read with it, for they will be asked for next."""
+        """Return a version."""
+        return next(self.versions(name, [number]), None)
+
+    def versions(self, name: str, numbers: Iterable[int]) -> Iterator[ModelVersion]:
+        """Return the versions with these numbers that exist; the few that hold a stage are read with them.
+
+        They will be asked for next.
+        """
         head = self.head(name)
         known = self.state.versions
-        if head.history is None or head.aliases is None or not is_number(number):
-            return None
-        if (name, number) not in known:
+        asked = [number for number in numbers if is_number(number)]
+        if head.history is None or head.aliases is None or not asked:
+            return iter(())
+        if any((name, number) not in known for number in asked):
             held = [each for holders in head.held.values() if len(holders) <= _FEW for each in holders]
-            wanted = {number, *(each for each in held if (name, each) not in known)}
+            wanted = {each for each in (*asked, *held) if (name, each) not in known}
             query = "SELECT version, doc FROM {s}.versions WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
             found = dict(self.rows(query, (head.history, sorted(wanted))))
             for each in wanted:
                 doc = found.get(each)
                 known[name, each] = None if doc is None else self.decoder.version(name, each, head.aliases, doc)
-        return known[name, number]
+        return (record for number in asked if (record := known[name, number]) is not None)
 
     def run_document(self, run_id: str) -> str | None:
         """Lock a run, and return its document; other runs and the models stay free."""
