@@ -189,11 +189,20 @@ from .operations.policies import (
 from .operations.policies import (
     Verdict as Verdict,
 )
+from .operations.retention import (
+    Candidate as Candidate,
+)
+from .operations.retention import (
+    Retention as Retention,
+)
 from .operations.runs import (
     ActiveRun as ActiveRun,
 )
 from .operations.shadow.report import (
     Comparison as Comparison,
+)
+from .operations.usage import (
+    Usage as Usage,
 )
 from .packaging.loading import (
     Inspection as Inspection,

@@ -18,6 +18,8 @@ from registry_nb.operations import (
     stages,
 )
 from registry_nb.operations import diff as comparison
+from registry_nb.operations import retention as retaining
+from registry_nb.operations import usage as costs
 from registry_nb.operations.shadow import run as shadowing
 from registry_nb.panel import show
 
@@ -115,3 +117,6 @@ class Registry(Context):
 
     # maintain
     check = integrity.check
+    usage = costs.usage
+    retention = retaining.retention
+    prune = retaining.prune

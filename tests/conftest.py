@@ -44,7 +44,8 @@ _numbers = itertools.count(1)  # of the schemas
 ROOT = Path(__file__).parents[1]
 
 #: Slow is what needs a browser, a kernel, a framework, another process, or thousands of examples:
-#: ``pytest -m "not slow"`` runs the rest, in about a minute. These are folders, modules, and fixtures.
+#: ``pytest -m "not slow"`` runs the rest, in about a minute. These are folders, modules, fixtures, and a test of each
+#: flavor; other tests are marked where they stand.
 SLOW = {"browser", "properties", "stress"}
 SLOW |= {f"test_{name}.py" for name in ("carried_code", "keras", "lightgbm", "local_modules", "onnx", "skops", "torch")}
 SLOW |= {f"test_{name}.py" for name in ("trial_load", "two_versions_in_one_process", "xgboost", "format_samples")}
@@ -55,20 +56,24 @@ SLOW |= {
     for name in ("large_files", "several_processes", "atomically_in_processes", "tinydb_upstream", "mlflow_flavors")
 }
 SLOW |= {f"test_{name}.py" for name in ("hostile_pickles", "hostile_files", "untrusted_models", "edition_1")}
-SLOW |= {f"test_{name}.py" for name in ("reclaim", "tools")}
-SLOW |= {"python", "process", "outcome"}
+SLOW |= {f"test_{name}.py" for name in ("reclaim", "tools", "signals", "suggestions", "index_damage", "objects")}
+SLOW |= {"python", "process", "outcome", "postgres", "test_a_fresh_process_predicts_the_same"}
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not SLOW.isdisjoint((*item.path.parts, *getattr(item, "fixturenames", ()))):
+        if not SLOW.isdisjoint(
+            (*item.path.parts, *getattr(item, "fixturenames", ()), getattr(item, "originalname", ""))
+        ):
             item.add_marker("slow")
 
 
 def pytest_generate_tests(metafunc):
     """Run the tests that look at no file on a folder, in memory, and on PostgreSQL."""
     if metafunc.definition.get_closest_marker("every_store") and "registry" in metafunc.fixturenames:
-        metafunc.parametrize("registry", ["folder", "memory", "postgres"], indirect=True)
+        metafunc.parametrize(
+            "registry", ["folder", "memory", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+        )
 
 
 @pytest.fixture

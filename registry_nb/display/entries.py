@@ -8,6 +8,7 @@ from registry_nb.display.cells import (
     Cell,
     number_cell,
     pairs,
+    size_cell,
     stage_cell,
     text_cell,
     time_cell,
@@ -16,6 +17,8 @@ from registry_nb.display.cells import (
 from registry_nb.display.markdown import plain
 from registry_nb.domain.records import Event, RegisteredModel, Run, Stage
 from registry_nb.operations.approvals import Request
+from registry_nb.operations.retention import Candidate
+from registry_nb.operations.usage import Usage
 
 
 def request_row(request: Request) -> Sequence[Cell]:
@@ -46,6 +49,24 @@ def model_row(model: RegisteredModel) -> Sequence[Cell]:
         text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
         text_cell(plain(model.description)),
         time_cell(model.updated_at),
+    )
+
+
+def usage_row(usage: Usage) -> Sequence[Cell]:
+    """Show what a model or a version costs."""
+    sizes = (usage.size, usage.own, usage.shared)
+    return (text_cell(usage.uri), number_cell(usage.versions), number_cell(usage.files), *map(size_cell, sizes))
+
+
+def candidate_row(candidate: Candidate) -> Sequence[Cell]:
+    """Show a version that goes, or why it is kept."""
+    return (
+        text_cell(candidate.name),
+        number_cell(candidate.version),
+        stage_cell(candidate.stage),
+        size_cell(candidate.size),
+        Cell("goes", kind="bad") if candidate.goes else Cell(""),
+        text_cell(candidate.kept),
     )
 
 

@@ -23,7 +23,7 @@ from registry_nb.display.cells import (
     visible,
 )
 from registry_nb.display.charts import timeline_picture
-from registry_nb.display.entries import event_row, model_row, or_none, request_row, run_row
+from registry_nb.display.entries import candidate_row, event_row, model_row, or_none, request_row, run_row, usage_row
 from registry_nb.display.markdown import plain
 from registry_nb.display.sheets import Sheet, with_columns, without_empty_columns
 from registry_nb.domain.listing import Listing
@@ -31,6 +31,8 @@ from registry_nb.domain.records import Event, ModelVersion, RegisteredModel, Run
 from registry_nb.operations.approvals import Request
 from registry_nb.operations.asof import Stint
 from registry_nb.operations.diff import Diff, Difference, between, is_size, sides_of
+from registry_nb.operations.retention import Candidate
+from registry_nb.operations.usage import Usage
 from registry_nb.rules import Rule
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
@@ -76,6 +78,12 @@ def _columns(first: object, shown: Sequence[Any]) -> tuple[str, Sequence[str], l
         case Request():
             head = ("model", "version", "to", "asked", "by", "because", "approved by")
             return "request", head, [request_row(request) for request in shown]
+        case Usage():
+            head = ("of", "versions", "files", "size", "its own", "shared")
+            return "row", head, [usage_row(one) for one in shown]
+        case Candidate():
+            head = ("model", "version", "stage", "size", "goes", "kept, because")
+            return "version", head, [candidate_row(one) for one in shown]
         case Rule():
             return "rule", ("rule",), [(rule_cell(rule),) for rule in shown]
         case Run():

@@ -224,8 +224,8 @@ def trusted(version: ModelVersion, seals: Sequence[Seal], stamp: Stamp, *, signe
     return Change(version.name, (event,), versions=(sealed,) if seals else ())
 
 
-def guarded(model: RegisteredModel, stage: Stage, rules: Sequence[str], stamp: Stamp) -> Change:
-    """Set the policy of a stage; no rules remove it."""
+def guarded(model: RegisteredModel, stage: Stage | str, rules: Sequence[str], stamp: Stamp) -> Change:
+    """Set the policy of a stage, or the one of retention; no rules remove it."""
     before = model.policies.get(str(stage), ())
     if tuple(rules) == tuple(before):
         return Change(model.name)
@@ -322,11 +322,8 @@ def deleted_version(model: RegisteredModel, version: ModelVersion, stamp: Stamp)
     return replace(change, events=(*change.events, event), removed=(version.version,))
 
 
-def deleted_model(model: RegisteredModel, versions: Iterable[ModelVersion], stamp: Stamp) -> Change:
-    """Delete a model with all its versions; its history stays, and its numbers are not used again.
-
-    If a version is in Production or Staging, it is refused with `HoldsStage`.
-    """
+def deleted_versions(model: RegisteredModel, versions: Iterable[ModelVersion], stamp: Stamp) -> Change:
+    """Delete several versions of a model, as `deleted_version` does one."""
     events, removed = list[Event](), list[int]()
     without = model
     for version in versions:  # lists, not `_then`: it would copy all that came before, for each version
@@ -334,9 +331,18 @@ def deleted_model(model: RegisteredModel, versions: Iterable[ModelVersion], stam
         events += change.events
         removed += change.removed
         without = change.model or without
+    return Change(model.name, tuple(events), None if without is model else without, removed=tuple(removed))
+
+
+def deleted_model(model: RegisteredModel, versions: Iterable[ModelVersion], stamp: Stamp) -> Change:
+    """Delete a model with all its versions; its history stays, and its numbers are not used again.
+
+    If a version is in Production or Staging, it is refused with `HoldsStage`.
+    """
+    first = deleted_versions(model, versions, stamp)
     before = {"description": model.description, "tags": model.tags}
-    events.append(_event(stamp, "deleted", model.name, before=before))
-    return Change(model.name, tuple(events), removed=tuple(removed), removes_model=True)
+    events = (*first.events, _event(stamp, "deleted", model.name, before=before))
+    return Change(model.name, events, removed=first.removed, removes_model=True)
 
 
 def _then(first: Change, second: Change) -> Change:

@@ -59,7 +59,7 @@ class File(Shown):
     size : int
         Stored bytes.
     codec : str
-        ``"gzip"`` where the stored bytes are compressed, else ``""``.
+        ``"zstd"``, or ``"gzip"`` in those of earlier releases, where the stored bytes are compressed, else ``""``.
     """
 
     path: str

@@ -12,7 +12,7 @@ from registry_nb.errors import listed
 from registry_nb.flavors.failures import damaged
 
 #: A file of unknown origin may unpack to this many times its stored size, or to this many bytes: gzip's own limit is a
-#: thousand times, and a few megabytes would fill any memory.
+#: thousand times, Zstandard has none, and a few megabytes would fill any memory.
 EXPANSION, SMALL = 200, 1 << 26
 #: Values in one description in JSON: no real model has as many, and each takes up to fifty times its bytes in memory.
 _VALUES = 5_000_000

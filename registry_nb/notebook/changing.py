@@ -27,6 +27,7 @@ from registry_nb.notebook.grammar import (
     argument,
     is_which,
     is_whole,
+    named,
     numbers,
     pairs,
     reference,
@@ -308,6 +309,20 @@ def _delete(notebook: Notebook, registry: Registry, given: argparse.Namespace) -
         return _message(f"{what} was not deleted")
     registry.delete(name, version=number, because=given.because)
     return _message(f"{what} is deleted; its history stays")
+
+
+@verb(
+    "prune",
+    "Describe",
+    "the old versions that their models' rules let go, listed or, with --yes, deleted",
+    "prune Iris --yes",
+    argument("name", nargs="?", metavar="NAME", type=named, help="the default is all models that have a rule"),
+    BECAUSE,
+    argument("--yes", action="store_true", help="delete them"),
+    changes=True,
+)
+def _prune(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.prune(given.name, dry_run=not given.yes, because=given.because)
 
 
 # -- Use -------------------------------------------------------------------------------------------------------------

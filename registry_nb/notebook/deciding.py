@@ -91,6 +91,24 @@ def _rules(words: Sequence[str]) -> list[str]:
     return rules
 
 
+@verb(
+    "retention",
+    "Decide",
+    "which versions are kept; the verb prune deletes the others",
+    "retention Iris --keep-last 10 --keep-days 90",
+    NAME,
+    argument("--keep-last", type=int, metavar="N", help="so many of the newest versions"),
+    argument("--keep-days", type=float, metavar="DAYS", help="those that were registered in the last days"),
+    argument("--keep-where", metavar="FILTER", help="those that a filter finds"),
+    argument("--keep-all", action="store_true", help="remove the rule"),
+    BECAUSE,
+    changes=True,
+)
+def _retention(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    rule = {key: getattr(given, key) for key in ("keep_last", "keep_days", "keep_where", "keep_all")}
+    return registry.retention(given.name, **rule, because=given.because)
+
+
 @verb("evaluate", "Decide", "whether a version meets the policy of a stage, rule by rule", "evaluate Iris 3", REF, TO)
 def _evaluate(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     ref, to = staged(given.ref, given.to)

@@ -142,6 +142,17 @@ def _check(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.check(deep=given.deep, repair=given.repair, **({"older_than": timedelta(0)} if given.now else {}))
 
 
+@verb(
+    "usage",
+    "Look",
+    "the stored bytes of each model, or of each version of one",
+    "usage Iris",
+    argument("name", nargs="?", metavar="NAME", type=named),
+)
+def _usage(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    return registry.usage(given.name)
+
+
 @verb("cells", "Look", "the cells that made a version", "cells Iris 3", REF)
 def _cells(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     name, which = reference(given.ref, needs="cells Iris 3")

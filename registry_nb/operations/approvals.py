@@ -127,7 +127,7 @@ def inbox(context: Context, name: str | None = None) -> Listing[Request]:
     """
     store = context.store
     name = name if name is None else resolve.known(store, name)
-    requests = store.consistent(lambda: _all_waiting(store, name))
+    requests = store.consistent(lambda: all_waiting(store, name))
     of = "" if name is None else f" for {name!r}"
     empty = f"there are no open requests{of}; request(name, version) asks for a version to get a stage"
     return Listing(sorted(requests, key=lambda one: one.at), empty=empty)
@@ -195,7 +195,8 @@ def _expect_something_to_reject(reader: Reader, record: ModelVersion, stage: Sta
         )
 
 
-def _all_waiting(reader: Reader, name: str | None) -> list[Request]:
+def all_waiting(reader: Reader, name: str | None) -> list[Request]:
+    """Return the open requests about a model, or about all."""
     every = reader.chronicles(_DECIDING) if name is None else [(name, reader.events(name, actions=_DECIDING))]
     return _folded(reader, every)
 

@@ -221,7 +221,7 @@ class Folder:
             return replace(known, path=path)
         stored = f"{source}{disk.DRAFT}"
         digest = compression.compress(source, stored)
-        file = File(path, f"sha256:{digest}", os.path.getsize(stored), "gzip")
+        file = File(path, f"sha256:{digest}", os.path.getsize(stored), compression.CODEC)
         if not self._keeps(file):
             self._settle(stored, file)
         if len(_packed) >= _MOST:
@@ -270,7 +270,7 @@ class Folder:
 
     def _open(self, file: File) -> int:
         path = self._path(file)
-        if file.codec not in {"", "gzip"}:
+        if file.codec not in compression.KNOWN:
             raise self._corrupted(file, f"its record has the codec {shown(file.codec)}, which is unknown")
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -323,7 +323,8 @@ class Folder:
     def _unpacked(self, stored: IO[bytes], file: File) -> IO[bytes]:
         if not file.codec:
             return stored
-        return compression.unpacked(stored, lambda error: self._corrupted(file, f"it cannot be unpacked ({error})"))
+        damage = lambda error: self._corrupted(file, f"it cannot be unpacked ({error})")  # noqa: E731
+        return compression.unpacked(stored, file.codec, damage)
 
     def _corrupted(self, file: File, reason: str) -> Corrupted:
         path = self._entry(file.digest)

@@ -266,6 +266,7 @@ def test_a_backup_that_is_put_back_is_read_anew(story, constant, clock, tmp_path
     assert story.at(clock.moment).version("Iris", 1).stage == "Production"
 
 
+@pytest.mark.slow
 def test_many_threads_look_back_while_others_write(story, constant):
     def look():
         while not done.is_set():

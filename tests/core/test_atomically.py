@@ -174,6 +174,7 @@ def test_warnings_are_given_as_ever(pair):
     assert warned[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_many_versions_are_registered_and_tagged_at_once(registry, constant):
     with registry.atomically() as batch:
         for number in range(20):

@@ -90,6 +90,7 @@ def test_what_a_model_predicts_for_its_probe_rows_is_the_same_later(registry):
         assert (behaviour.changed, behaviour.deterministic) == (0, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [make for kind, make in ROWS.items() if kind != "a mapping of arrays"])
 def test_shadow_gives_both_the_same_rows_and_keeps_the_callers(registry, make):
     rows = make()

@@ -303,6 +303,7 @@ def test_a_model_of_a_run_has_no_description_to_compare(registry, fitted, told):
     assert "a model of a run" in diff(registry, registry.version("Iris", 1).saved, "models:/Iris/1").a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("thing", "part"),
     [
@@ -423,6 +424,7 @@ def test_settings_that_have_no_end_are_not_walked_through(told, make):
     assert (row.compared, "was set to more than 50,000 parts" in row.a) == (False, True)
 
 
+@pytest.mark.slow
 def test_estimators_in_estimators_that_have_no_end_are_not_walked_through_also_when_they_are_ones_own(registry, told):
     registry.register(in_estimators(3), "Deep")
     registry.register(in_estimators(60), "Deep", params={"random_state": 0})

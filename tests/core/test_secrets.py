@@ -311,6 +311,7 @@ STARTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", HOSTILE)
 def test_a_hundred_thousand_characters_take_no_longer_than_their_number_allows(part):
     for start in STARTS:

@@ -26,6 +26,7 @@ def through_json(value):
     return sidecar.restored(json.loads(json.dumps(sidecar.encoded(value), allow_nan=False)))
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_plain_data_comes_back_as_it_was(value):
     assert repr(through_json(value)) == repr(value)  # NaN differs from itself, but reads the same

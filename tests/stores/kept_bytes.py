@@ -5,6 +5,7 @@ from pathlib import Path
 
 PLAIN = os.urandom(10_000)
 DULL = b"the same again, " * 10_000
+VARIED = b", ".join(b"%d" % n**3 for n in range(10_000))
 
 
 def store(folder, data, name="model.pkl"):

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from kept_bytes import DULL, PLAIN, altered, read, store, stored, truncated
+from kept_bytes import DULL, PLAIN, VARIED, altered, read, store, stored, truncated
 
 import registry_nb as rn
 from registry_nb.errors import Corrupted, StorageError
 from registry_nb.stores import disk, hashing
+from registry_nb.stores.compression import zstd
 from registry_nb.stores.folder import Folder
 
 
@@ -31,9 +32,9 @@ def test_bytes_come_back_and_sha256sum_can_check_what_lies_there(folder, way, da
 
 def test_it_compresses_pickles_where_it_pays_and_nowhere_else(folder):
     dull, plain, small = store(folder, DULL), store(folder, PLAIN), store(folder, b"a" * 1000)
-    assert (dull.codec, plain.codec, small.codec) == ("gzip", "", "")
+    assert (dull.codec, plain.codec, small.codec) == ("zstd", "", "")
     assert dull.size < len(DULL) / 50
-    assert gzip.decompress(stored(folder, dull).read_bytes()) == DULL
+    assert zstd().decompress(stored(folder, dull).read_bytes()) == DULL
 
 
 NATIVE = ["model.ubj", "model.txt", "model.keras", "model.onnx", "a.safetensors", "params.json", "model.pt2", "m.skops"]
@@ -47,9 +48,10 @@ def test_a_frameworks_own_file_lies_there_as_the_framework_wrote_it(folder, name
     assert read(folder, file) == DULL
 
 
-def test_a_frameworks_file_that_an_earlier_release_compressed_still_opens(folder, way):
+@pytest.mark.parametrize("name", ["model.ubj", "model.pkl"])
+def test_a_file_that_an_earlier_release_compressed_still_opens(folder, way, name):
     packed = gzip.compress(DULL, 1)
-    file = replace(store(folder, packed, "model.ubj"), codec="gzip")
+    file = replace(store(folder, packed, name), codec="gzip")
     assert read(folder, file) == DULL
     folder.verify(file)
 
@@ -220,15 +222,21 @@ def test_registering_the_same_bytes_again_heals_them(folder, damage):
     assert read(folder, file) == PLAIN
 
 
-def test_an_unknown_packing_and_bytes_that_are_not_packed_are_damage(folder, way):
-    unknown = replace(store(folder, PLAIN), codec="zstd")
+def test_an_unknown_packing_is_damage(folder, way):
+    unknown = replace(store(folder, PLAIN), codec="lzma")
     for use in (folder.open, folder.verify):
-        with pytest.raises(Corrupted, match=r"has the codec 'zstd', which is unknown; .*nothing was loaded"):
+        with pytest.raises(Corrupted, match=r"has the codec 'lzma', which is unknown; .*nothing was loaded"):
             use(unknown)
-    packed = gzip.compress(DULL, 1)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_bytes_that_are_not_packed_as_their_record_says_are_damage(folder, way, codec):
+    summed = {zstd().CompressionParameter.checksum_flag: 1}
+    packed = gzip.compress(VARIED, 1) if codec == "gzip" else zstd().compress(VARIED, options=summed)
     broken = packed[:50] + b"\xff" * 50 + packed[100:]
-    for data in (PLAIN, packed[: len(packed) // 2], packed[:-1], broken, packed + b"tail"):
-        file = replace(store(folder, data, "model.txt"), codec="gzip")
+    other = gzip.compress(VARIED) if codec == "zstd" else zstd().compress(VARIED)
+    for data in (PLAIN, packed[: len(packed) // 2], packed[:-1], broken, packed + b"tail", other):
+        file = replace(store(folder, data, "model.txt"), codec=codec)
         with pytest.raises(Corrupted, match="cannot be unpacked") as caught, folder.open(file) as opened:
             opened.read()
         assert caught.value.digest == file.digest
@@ -446,5 +454,5 @@ def test_large_files_show_a_bar_and_small_ones_do_not(folder, monkeypatch, capsy
     ]
     assert all(total == done for _, total, done in shown)
     assert [bar[1] for bar in shown[1:3]] == [len(DULL)] * 2
-    assert packed.codec == "gzip"
+    assert packed.codec == "zstd"
     assert capsys.readouterr().out == ""

@@ -273,6 +273,7 @@ def test_what_is_read_one_by_one_is_the_same_object_and_what_is_scanned_is_not_k
     assert not table.docs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_happens_to_the_index_the_journal_equals_a_plain_dictionary(path, seed, monkeypatch):
     chance = random.Random(seed)

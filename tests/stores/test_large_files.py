@@ -74,8 +74,8 @@ else:
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of a process is asked of Linux")
 @pytest.mark.parametrize(
     ("kind", "whole", "codec"),
-    [("random", 64 * MB, "plain"), ("dull", 64 * MB, "gzip"), ("dull", 0, "gzip")],
-    ids=["plain", "gzip-that-is-small", "gzip-in-pieces"],
+    [("random", 64 * MB, "plain"), ("dull", 64 * MB, "zstd"), ("dull", 0, "zstd")],
+    ids=["plain", "packed-and-small", "packed-in-pieces"],
 )
 def test_saving_verifying_and_loading_need_the_model_itself_and_a_constant(python, tmp_path, kind, whole, codec):
     given = tmp_path, kind, SIZE, whole

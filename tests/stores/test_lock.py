@@ -266,6 +266,7 @@ def at(monkeypatch, module, name, act):
     monkeypatch.setattr(module, name, acting)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name"), [(os, "write"), (disk, "sync"), (format, "sealed"), (os, "dup"), (os, "close")]
 )

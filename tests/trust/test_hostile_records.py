@@ -396,6 +396,7 @@ KILLED = """if True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
 @pytest.mark.parametrize("moment", [1, 2, 3])
 def test_a_process_that_is_killed_while_it_saves_leaves_no_version_and_what_it_left_is_removed(

@@ -168,6 +168,7 @@ def test_odd_metrics_and_many_tags(opened, registry, constant):
     assert len(exact["tags"]) == 200
 
 
+@pytest.mark.slow
 def test_ten_thousand_versions_are_sent_in_less_than_300_kb_and_a_click_in_less_than_four(opened, registry, crowd):
     crowd(registry, 10_000)
     browser = opened(registry, "Iris")
