@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -28,10 +29,10 @@ def embedded():
 
 
 class Server:
-    """A server with a folder and a socket of its own, and no port."""
+    """A server with a folder and a socket of its own; without passwords it has no port."""
 
     def __init__(self, programs, account=None, **settings):
-        self.programs, self.settings = programs, settings
+        self.programs, self.settings, self.port = programs, settings, None
         self.account = account or (_account() if os.geteuid() == 0 else None)
         self.folder = Path(tempfile.mkdtemp(prefix="registry_nb-pg-", dir="/tmp"))  # the path of a socket is short
         self.give(self.folder)
@@ -61,7 +62,27 @@ class Server:
     def start(self, **settings):
         self.settings |= settings
         options = " ".join(f"-c {name}={value}" for name, value in self.settings.items())
-        self._run("pg_ctl", "-w", "-l", self.folder / "log", "-o", f"-h '' -k {self.folder} {options}", "start")
+        self._run("pg_ctl", "-w", "-l", self.folder / "log", "-o", f"{self._where} -k {self.folder} {options}", "start")
+
+    @property
+    def _where(self):
+        return "-h ''" if self.port is None else f"-h 127.0.0.1 -p {self.port}"
+
+    def ask_for_password(self, user, password):
+        """Listen on a port of this machine, where this user needs a password."""
+        import psycopg
+        from psycopg import sql
+
+        with psycopg.connect(self.get_uri(), autocommit=True) as conn:
+            create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(password))
+            conn.execute(create)
+            conn.execute(sql.SQL("GRANT CREATE ON DATABASE postgres TO {}").format(sql.Identifier(user)))
+        (self.folder / "data" / "pg_hba.conf").write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.stop()
+        self.start()
 
     def stop(self, how="fast"):
         self._run("pg_ctl", "-w", "-m", how, "stop")
