@@ -127,3 +127,18 @@ def test_the_past_is_read_once_and_then_only_what_is_new(full, trips):
     full.tag("M3", {"c": "d"})
     assert trips(lambda: full.at(full.store.now()).models()) <= 4
     assert trips(lambda: full.at(full.store.now()).version("M2", "Production")) <= 4
+
+
+def test_what_reads_many_versions_of_a_model_asks_once(full, trips, monkeypatch):
+    from registry_nb.notebook.known import Known
+    from registry_nb.panel import badges
+
+    for _ in range(3):
+        full.copy("models:/M1/1", "M1")
+    monkeypatch.setattr(badges, "AT_ONCE", 5)
+    shown = badges.Badges(full)
+    shown.of_all("M1", list(full.versions("M1")))
+    assert trips(shown.check_next) <= 2
+    known = Known(full)
+    assert trips(lambda: known.metrics("M1")) <= 2
+    assert known.numbers("M1") == ["6", "5", "4", "3", "2", "1"]
