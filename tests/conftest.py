@@ -69,11 +69,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    """Run the tests that look at no file on a folder, in memory, and on PostgreSQL."""
-    if metafunc.definition.get_closest_marker("every_store") and "registry" in metafunc.fixturenames:
-        metafunc.parametrize(
-            "registry", ["folder", "memory", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
-        )
+    """Run the tests that look at no file on a folder, in memory, and on PostgreSQL, or on those that are named."""
+    mark = metafunc.definition.get_closest_marker("every_store")
+    if mark and "registry" in metafunc.fixturenames:
+        kinds = [kind for kind in mark.args or ("folder", "memory", "postgres") if kind != "postgres"]
+        metafunc.parametrize("registry", [*kinds, pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 
 
 @pytest.fixture

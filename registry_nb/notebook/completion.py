@@ -253,6 +253,5 @@ def _metrics(registry: Registry) -> list[str]:
 
 def _recent(registry: Registry, name: str) -> Iterator[ModelVersion]:
     newest = registry.store.newest(name)
-    for number in range(newest, max(newest - _RECENT, 0), -1):
-        if (version := registry.store.version(name, number)) is not None:
-            yield version
+    recent = registry.store.picked([(name, number) for number in range(max(newest - _RECENT, 0) + 1, newest + 1)])
+    return reversed(list(recent))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any
 
+from registry_nb.domain.records import ModelVersion
 from registry_nb.registry import Registry
 
 #: Models, and versions of each, that are searched for keys.
@@ -57,9 +56,11 @@ class Known:
 
     def numbers(self, name: str) -> list[str]:
         """Return some numbers of versions, the newest first."""
-        newest = self._store.newest(name)
-        return [str(n) for n in range(newest, max(newest - 20, 0), -1) if self._store.version(name, n)]
+        return [str(version.version) for version in self._recent(name)]
 
-    def _newest(self, name: str) -> Iterator[Any]:
-        for number in self.numbers(name)[:_VERSIONS]:
-            yield self._store.version(name, int(number))
+    def _newest(self, name: str) -> list[ModelVersion]:
+        return self._recent(name)[:_VERSIONS]
+
+    def _recent(self, name: str) -> list[ModelVersion]:
+        newest = self._store.newest(name)
+        return list(self._store.picked([(name, number) for number in range(max(newest - 20, 0) + 1, newest + 1)]))[::-1]

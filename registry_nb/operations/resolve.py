@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ from registry_nb.errors import (
 from registry_nb.stores import Reader, Store, Transaction
 from registry_nb.stores.location import described
 
-#: Versions among which one with the same bytes is looked for.
+#: Versions among which one with the same bytes is looked for, and that are looked up at once.
 _LATEST = 20
 #: A serving process loads the same few URIs again and again.
 _parsed = functools.lru_cache(maxsize=1024)(parse_uri)
@@ -200,16 +201,30 @@ def version_of(store: Store, uri: str) -> ModelVersion:
 
 
 def each(reader: Reader, name: str, numbers: Iterable[int]) -> list[ModelVersion]:
-    """Return the versions with these numbers."""
-    return [record for number in numbers if (record := reader.version(name, number)) is not None]
+    """Return the versions with these numbers, those that exist, ascending; over a network, they are one question."""
+    return list(reader.picked([(name, number) for number in numbers]))
 
 
 def earlier_holder(reader: Reader, name: str, stage: Stage, to: int | None) -> ModelVersion:
     """Return the version that a rollback of a stage restores: its last holder before, or `to` if it ever held it."""
     name = known(reader, name)
     stack = holder_stack(reader.events(name, newest_first=True), stage)
-    holders = reader.holders(name, stage)
-    return version(reader, name, lifecycle.rollback_target(name, stage, stack, holders, _Existing(reader, name), to))
+    holders, found = reader.holders(name, stage), dict[int, ModelVersion]()
+    looked_up = _looked_up(reader, name, stack, found)
+    return found[lifecycle.rollback_target(name, stage, looked_up, holders, found, to)]
+
+
+def _looked_up(reader: Reader, name: str, stack: Iterator[int], found: dict[int, ModelVersion]) -> Iterator[int]:
+    """Yield a stack whose versions were looked up before, two together: mostly the present holder and the target.
+
+    If that was not enough, more at a time: over a network each look-up takes milliseconds. All of them at once were the
+    alternative, which would read every history to its end.
+    """
+    window = 2
+    while numbers := list(itertools.islice(stack, window)):
+        found.update((one.version, one) for one in each(reader, name, set(numbers) - found.keys()))
+        yield from numbers
+        window = _LATEST
 
 
 def twin(reader: Reader, name: str, files: Sequence[File]) -> int:
@@ -218,12 +233,9 @@ def twin(reader: Reader, name: str, files: Sequence[File]) -> int:
     An index over all versions would cost each process its memory, and a scan each registration its time, only to
     recognise a cell that was run twice.
     """
-    newest = reader.newest(name)
-    for number in range(newest, max(newest - _LATEST, 0), -1):
-        record = reader.version(name, number)
-        if record is not None and record.files == tuple(files):
-            return number
-    return 0
+    last = reader.next_version(name) - 1
+    records = each(reader, name, range(max(last - _LATEST, 0) + 1, last + 1))
+    return next((one.version for one in reversed(records) if one.files == tuple(files)), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +262,9 @@ class Holder:
 def holders(reader: Reader, record: ModelVersion, stage: Stage) -> tuple[Holder, ...]:
     """Return all other versions in a stage; if there are none, the one that held it last; if none ever did, nothing."""
     name = record.name
-    others = sorted((number for number in reader.holders(name, stage) if number != record.version), reverse=True)
+    others = [number for number in reader.holders(name, stage) if number != record.version]
     if others:
-        return tuple(Holder(number, version(reader, name, number)) for number in others)
+        return tuple(Holder(one.version, one) for one in reversed(each(reader, name, others)))
     gone = dict[int, Event]()
 
     def history() -> Iterator[Event]:
@@ -283,13 +295,3 @@ def _as_deleted(event: Event | None) -> ModelVersion | None:
         return ModelVersion.from_dict(event.name, event.version, (), event.before)
     except (LookupError, TypeError, ValueError):  # written by an older release, or damaged
         return None
-
-
-class _Existing:
-    """The versions that exist, looked up one at a time."""
-
-    def __init__(self, reader: Reader, name: str) -> None:
-        self._has = functools.partial(reader.version, name)
-
-    def __contains__(self, version: object) -> bool:
-        return isinstance(version, int) and self._has(version) is not None

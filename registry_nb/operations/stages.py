@@ -192,17 +192,16 @@ def rollback(
     target, stamp = resolve.serving(stage, "roll back"), context.stamp(because)
     wanted = None if to is None else resolve.number(to)
     believed = None if expected is None else resolve.expected_holder(expected)
-    revision = context.revision
     record = resolve.earlier_holder(context.store, name, target, wanted)
     # Not under the lock, where hashing gigabytes would keep the other writers waiting.
     integrity.verify(context.artifacts, record, thorough=False)
     if dry_run:
         return record
     with context.store.transaction(name) as tx:
-        if context.revision != revision:  # something was committed meanwhile
-            verified, record = record.files, resolve.earlier_holder(tx, name, target, wanted)
-            if record.files != verified:
-                integrity.verify(context.artifacts, record, thorough=False)
+        # Again: something may have been committed meanwhile. To compare revisions first costs a question as well.
+        verified, record = record.files, resolve.earlier_holder(tx, name, target, wanted)
+        if record.files != verified:
+            integrity.verify(context.artifacts, record, thorough=False)
         numbers = tx.holders(record.name, target)
         lifecycle.expect_holder(record.name, target, numbers, believed)
         holders = resolve.each(tx, record.name, numbers)

@@ -52,10 +52,8 @@ class Badges:
         if not self._unchecked:
             return {}
         batch, self._unchecked = self._unchecked[:AT_ONCE], self._unchecked[AT_ONCE:]
-        for number in batch:
-            version = self._context.store.version(self._name, number)
-            if version is not None:
-                self.of(version)
+        for version in self._context.store.picked([(self._name, number) for number in batch]):
+            self.of(version)
         if self._unchecked:
             return {}
         by_badge = dict[str, list[int]]()

@@ -22,6 +22,9 @@ from registry_nb.errors import (
     VersionNotFound,
 )
 
+#: In memory there is no URI, which some of them open.
+pytestmark = pytest.mark.every_store("folder", "postgres")
+
 
 @pytest.fixture
 def client(mlflow, iris):

@@ -6,6 +6,9 @@ import registry_nb as rn
 
 NAME = "Petals"
 
+#: In memory there is no URI, which some of them open.
+pytestmark = pytest.mark.every_store("folder", "postgres")
+
 
 @pytest.fixture(scope="module")
 def split(flowers):

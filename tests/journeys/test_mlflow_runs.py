@@ -12,6 +12,9 @@ import pytest
 import registry_nb as rn
 from registry_nb.errors import BadFilter, BadName, BadValue, RunNotFound
 
+#: In memory there is no URI, which some of them open.
+pytestmark = pytest.mark.every_store("folder", "postgres")
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -7,6 +7,9 @@ from registry_nb.errors import PolicyFailed
 from registry_nb.panel import actions
 from registry_nb.rules import approved_by, metric
 
+#: In memory there is no URI, which some of them open.
+pytestmark = pytest.mark.every_store("folder", "postgres")
+
 
 @pytest.fixture
 def guarded(iris):

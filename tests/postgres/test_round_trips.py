@@ -54,7 +54,7 @@ def test_a_change_asks_three_times_and_a_look_up_once_or_twice(full, trips, cons
         "alias": (trips(lambda: full.alias("M1", "live", 2)), 4),
         "archive": (trips(lambda: full.archive("M2", 3)), 3),
         "rename": (trips(lambda: full.rename("M1", "N1")), 6),
-        "roll back": (trips(lambda: full.rollback("N1")), 10),
+        "roll back": (trips(lambda: full.rollback("N1")), 8),
         "delete": (trips(lambda: full.delete("N1", version=1)), 3),
         "by number": (trips(lambda: full.version("N1", 3)), 1),
         "by stage": (trips(lambda: full.version("N1", "Production")), 2),
@@ -63,6 +63,33 @@ def test_a_change_asks_three_times_and_a_look_up_once_or_twice(full, trips, cons
         "load": (trips(lambda: full.load("models:/M0/1")), 1),
     }
     assert {what: count for what, (count, most) in counts.items() if count > most} == {}
+
+
+@pytest.mark.filterwarnings("ignore::registry_nb.CrowdedStage")
+def test_versions_that_were_deleted_or_share_a_stage_are_looked_up_together(full, trips, constant):
+    for number in range(4, 12):
+        full.register(constant(1), "M1")
+        full.promote("M1", number)
+    for number in range(5, 10):
+        full.delete("M1", version=number)
+    assert trips(lambda: full.rollback("M1", to=4)) <= 10
+    assert full.version("M1", "Production").version == 4
+    for number in (1, 2, 3, 10, 11):
+        full.transition("M1", number, "Production")
+    assert trips(lambda: full.promote("M1", 11)) <= 4, "five are too many to be read with the one that is promoted"
+    assert full.store.holders("M1", rn.Stage.PRODUCTION) == (11,)
+
+
+def test_the_latest_versions_with_the_same_bytes_are_looked_for_in_one_question(full, trips, constant):
+    from registry_nb.operations import resolve
+
+    for _ in range(25):
+        record = full.register(constant(2), "M1")
+    with full.store.transaction("M1") as tx:
+        assert trips(lambda: resolve.twin(tx, "M1", record.files)) == 1
+        assert resolve.twin(tx, "M1", record.files) == record.version
+        assert resolve.twin(tx, "M1", full.version("M1", 1).files) == 0, "it is not among the latest"
+    assert trips(lambda: list(full.store.picked([]))) == 0
 
 
 def test_a_listing_asks_at_most_four_times_however_many_models_there_are(full, trips):
@@ -100,3 +127,18 @@ def test_the_past_is_read_once_and_then_only_what_is_new(full, trips):
     full.tag("M3", {"c": "d"})
     assert trips(lambda: full.at(full.store.now()).models()) <= 4
     assert trips(lambda: full.at(full.store.now()).version("M2", "Production")) <= 4
+
+
+def test_what_reads_many_versions_of_a_model_asks_once(full, trips, monkeypatch):
+    from registry_nb.notebook.known import Known
+    from registry_nb.panel import badges
+
+    for _ in range(3):
+        full.copy("models:/M1/1", "M1")
+    monkeypatch.setattr(badges, "AT_ONCE", 5)
+    shown = badges.Badges(full)
+    shown.of_all("M1", list(full.versions("M1")))
+    assert trips(shown.check_next) <= 2
+    known = Known(full)
+    assert trips(lambda: known.metrics("M1")) <= 2
+    assert known.numbers("M1") == ["6", "5", "4", "3", "2", "1"]

@@ -63,3 +63,18 @@ def test_two_people_and_a_job_work_on_one_registry(uri, machine, constant):
     assert [event.user for event in job.history("Churn", limit=2)] == ["ada", "ada"]
     assert job.at(job.history("Churn")[-1].at).version("Churn", "@champion").version == 1
     assert job.check(deep=True).ok
+
+
+def test_what_another_process_promotes_is_served_within_a_moment(uri, constant, python):
+    job = rn.Registry(uri, user="serving")
+    for number in (1, 2):
+        job.register(constant(number), "Churn")
+    job.promote("Churn", 1)
+    with job.follow("models:/Churn/Production") as model:
+        assert list(model.predict([0])) == [1]
+        promote = "import sys, registry_nb as rn\nrn.Registry(sys.argv[1], user='grace').promote('Churn', 2)"
+        python(promote, uri)
+        while list(model.predict([0])) != [2]:
+            pass
+        assert job.history("Churn", limit=1)[0].user == "grace"
+    job.store.close()

@@ -11,6 +11,13 @@ UNCHANGED = "nothing was changed"
 #: How the errors of a pooler in transaction mode look, which mixes up the prepared statements of its clients.
 _POOLER = (errors.DuplicatePreparedStatement, errors.InvalidSqlStatementName)
 
+#: How a server, or a pooler, says that it has no connection left. A refused connection has no code, only its sentence.
+_CROWDED = ("too many", "remaining connection slots", "no more connections")
+_CROWDED_REMEDY = (
+    "end kernels that nobody uses, or let the server's administrator raise max_connections or add a pooler, "
+    "then try again"
+)
+
 
 class Unreachable(StorageError):
     """The server cannot be reached."""
@@ -31,14 +38,25 @@ def failure(error: psycopg.Error, where: str, seconds: float) -> RegistryError:
     if isinstance(error, _POOLER):
         remedy = "a pooler in transaction mode needs ?prepare=off in the registry's URI"
         return StorageError(f"{where}: {_said(error)}; {UNCHANGED}; {remedy}")
+    if isinstance(error, errors.DiskFull):
+        remedy = "make room there, then try again"
+        return StorageError(f"{where}: the server's disk is full ({_said(error)}); {UNCHANGED}; {remedy}")
     if isinstance(error, (errors.UndefinedTable, errors.InvalidSchemaName)):
         return StorageError(f"{where}: the registry's tables were removed meanwhile ({_said(error)}); {UNCHANGED}")
     return StorageError(f"{where}: PostgreSQL failed ({_said(error)}); {UNCHANGED}")
 
 
+def timed_out(where: str, seconds: float) -> StorageError:
+    """Say that a transaction did nothing for too long."""
+    text = f"{where}: nothing happened in a transaction for {seconds:g} s, and the server ended it"
+    return StorageError(f"{text}; {UNCHANGED}; do before it what takes long, then try again")
+
+
 def unreachable(error: psycopg.Error, where: str) -> Unreachable:
-    """Say why there is no connection."""
-    return Unreachable(f"{where} cannot be reached ({_said(error)}); {UNCHANGED}")
+    """Say why there is no connection, and what to do if all are taken."""
+    said = _said(error)
+    remedy = f"; {_CROWDED_REMEDY}" if any(part in said for part in _CROWDED) else ""
+    return Unreachable(f"{where} cannot be reached ({said}); {UNCHANGED}{remedy}")
 
 
 def _said(error: psycopg.Error) -> str:

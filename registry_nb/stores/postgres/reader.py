@@ -128,6 +128,10 @@ class PostgresReader:
         """Return the versions with these names and numbers, those that exist, by name and number."""
         pairs = sorted({pair for pair in wanted if askable(pair[0]) and is_number(pair[1])})
         names, numbers = [name for name, _ in pairs], [number for _, number in pairs]
+        if not pairs:
+            return iter(())
+        if self._unit is not None and len(set(names)) == 1:
+            return self._unit.versions(names[0], numbers)
         return self._versions(
             f"{_VERSIONS} JOIN unnest(%s::text[], %s::bigint[]) w (name, version) "
             "ON w.name = n.name AND w.version = v.version ORDER BY n.name, v.version",

@@ -12,21 +12,23 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import time
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import psycopg
 
 from registry_nb.domain.records import SERVING, ModelVersion
-from registry_nb.errors import StorageError
+from registry_nb.errors import RegistryError, StorageError
 from registry_nb.stores.postgres.connection import Connection, keep_forever, send_unread
+from registry_nb.stores.postgres.failures import timed_out
 from registry_nb.stores.postgres.link import Cursor, Link, Statement
 from registry_nb.stores.postgres.rows import Decoder, askable, is_number
 
-#: How long a transaction may do nothing before the server ends it, so that a hanging kernel does not lock a model.
-IDLE = "60s"
+#: Seconds that a transaction may do nothing before the server ends it, so that a hanging kernel does not lock a model.
+IDLE = 60.0
 _TIMEOUT = "idle_in_transaction_session_timeout"
 #: Versions that hold a stage are read together with the one that is asked for, unless there are many.
 _FEW = 4
@@ -121,6 +123,7 @@ class Unit:
         self.pending: list[Statement] = []
         self.connection: Connection | None = None
         self.pid = os.getpid()
+        self._asked = time.monotonic()
         self._named = bool(names)
         self._savepoints = 0
         if names:
@@ -147,20 +150,28 @@ class Unit:
         return self.state.heads[name]
 
     def version(self, name: str, number: int) -> ModelVersion | None:
-        """Return a version; the few that hold a stage are read with it, for they will be asked for next."""
+        """Return a version."""
+        return next(self.versions(name, [number]), None)
+
+    def versions(self, name: str, numbers: Iterable[int]) -> Iterator[ModelVersion]:
+        """Return the versions with these numbers that exist; the few that hold a stage are read with them.
+
+        They will be asked for next.
+        """
         head = self.head(name)
         known = self.state.versions
-        if head.history is None or head.aliases is None or not is_number(number):
-            return None
-        if (name, number) not in known:
+        asked = [number for number in numbers if is_number(number)]
+        if head.history is None or head.aliases is None or not asked:
+            return iter(())
+        if any((name, number) not in known for number in asked):
             held = [each for holders in head.held.values() if len(holders) <= _FEW for each in holders]
-            wanted = {number, *(each for each in held if (name, each) not in known)}
+            wanted = {each for each in (*asked, *held) if (name, each) not in known}
             query = "SELECT version, doc FROM {s}.versions WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
             found = dict(self.rows(query, (head.history, sorted(wanted))))
             for each in wanted:
                 doc = found.get(each)
                 known[name, each] = None if doc is None else self.decoder.version(name, each, head.aliases, doc)
-        return known[name, number]
+        return (record for number in asked if (record := known[name, number]) is not None)
 
     def run_document(self, run_id: str) -> str | None:
         """Lock a run, and return its document; other runs and the models stay free."""
@@ -190,9 +201,16 @@ class Unit:
         try:
             cursors = self.link.trip(self.connection, *statements)
         except psycopg.Error as error:
-            raise self.link.failed(error) from error
+            raise self.failed(error) from error
         self._start_clock()
         return cursors
+
+    def failed(self, error: psycopg.Error) -> RegistryError:
+        """Translate an error; the server's reason for ending an idle session is one that a pipeline does not hear."""
+        closed = self.connection is None or self.connection.closed
+        if closed and time.monotonic() - self._asked >= IDLE:
+            return timed_out(self.link.address.shown, IDLE)
+        return self.link.failed(error)
 
     def expect_own_process(self) -> None:
         """Refuse to go on in a child: the connection is the parent's."""
@@ -209,7 +227,7 @@ class Unit:
                 params.insert(0, lock_key(self.link.address.schema, ""))
             waits = f"{int(self.link.lock_timeout * 1000)}ms"
             calls[:0] = ["set_config('lock_timeout', %s, true)", f"set_config('{_TIMEOUT}', %s, true)"]
-            params[:0] = [waits, IDLE]
+            params[:0] = [waits, f"{int(IDLE * 1000)}ms"]
             self.expect_own_process()
             begin = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", ())
             self.connection, cursors = self.link.first(begin, (_select(calls), params), *then)
@@ -224,6 +242,7 @@ class Unit:
     def _start_clock(self) -> None:
         """Let the server watch for idleness: it forgets to after the message with which psycopg ends a pipeline."""
         assert self.connection is not None
+        self._asked = time.monotonic()
         send_unread(self.connection, b"")
 
     def _keep(self, names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -125,7 +125,7 @@ def commit(unit: Unit) -> int | None:
         unit.link.pool.clear()
         if (unit.state.told or unit.state.runs) and _happened(unit, error):
             return None
-        raise unit.link.failed(error) from error
+        raise unit.failed(error) from error
     unit.connection = None
     unit.link.pool.give(conn)
     if cursors[-1].statusmessage != "COMMIT":  # a statement failed before, and the error was caught
