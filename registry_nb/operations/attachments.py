@@ -47,10 +47,10 @@ def attach(context: Context, uri: str, files: Mapping[str, Any], *, because: str
     >>> from tempfile import mkdtemp
     >>> from registry_nb import Registry
     >>> registry = Registry(mkdtemp())
-    >>> _ = registry.register(lambda X: [0 for _ in X], "Zero", files={"report.md": "# It is always 0"})
+    >>> _ = registry.register(lambda X: [0 for _ in X], "Zero", files={"notes.txt": "# It is always 0"})
     >>> sorted(registry.attach("models:/Zero/1", {"confusion.json": [[9, 1], [2, 8]]}).attachments)
-    ['confusion.json', 'report.md']
-    >>> registry.attachment("models:/Zero/1", "report.md").read()
+    ['confusion.json', 'notes.txt']
+    >>> registry.attachment("models:/Zero/1", "notes.txt").read()
     b'# It is always 0'
     """
     from registry_nb.packaging import contents
