@@ -76,9 +76,15 @@ class Frozen(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def frozen(value: Any) -> Any:
     """Make a JSON value immutable, all the way down."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind in _PLAIN:  # most are: an abstract class costs ten times as much to ask
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return Frozen({key: frozen(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
         return tuple(map(frozen, value))

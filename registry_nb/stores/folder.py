@@ -19,8 +19,8 @@ Files are read in pieces: saving and loading need a constant amount of memory be
 A verified file is not hashed again in the same process as long as its descriptor has the same device, inode, size,
 time of modification and time of change. A user without privileges can set all of them but the last. This holds only
 
-- if the file had not changed for a while when it was verified: two changes within one tick of the file system's clock
-  leave the same time (git calls such entries racy);
+- if the file had not changed for a while when its verification began: two changes within one tick of the file system's
+  clock leave the same time (git calls such entries racy). A download waits for that before it is verified;
 - if no other account can write the file or has it open for writing (`private`): a write through shared memory updates
   the time later;
 - on a local disk: on others another machine sets the times. Windows keeps no time of change.
@@ -32,11 +32,13 @@ not change its times.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import io
 import os
 import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +59,11 @@ _OURS = ".pkl"
 _GRACE = GRACE.total_seconds()
 #: The folder may have a hundred thousand names: it is searched for abandoned drafts once in so many seconds.
 _SWEEP = 60.0
-#: How old the last change must be before equal times mean an unchanged file: FAT counts in steps of 2 s.
-_SETTLED = 3 * 10**9
+#: How old the last change must be before equal times mean an unchanged file: FAT counts in steps of 2 s. Where a time
+#: has a fraction of a second, the file system keeps the kernel's own, whose steps are at most 10 ms.
+_SETTLED, _SETTLED_FINE = 3 * 10**9, 5 * 10**7
+#: The clock from which Linux takes the times of files (CLOCK_REALTIME_COARSE); the precise one is ahead of it.
+_now: Callable[[], int] = functools.partial(time.clock_gettime_ns, 5) if sys.platform == "linux" else time.time_ns
 #: Seconds that a writer waits for a process that removes unused bytes.
 _PATIENCE = 30.0
 #: Drafts that wait for the disk at once, while the next ones are read.
@@ -184,10 +189,10 @@ class Folder:
             if file.size > hashing.LARGE:
                 return self._unpacked(stored if _is_known(stored, file) else self._verified_bytes(stored, file), file)
             with stored:
-                before, alone = os.fstat(stored.fileno()), private.is_ours_alone(stored.fileno())
+                before, tells = _observed(stored)
                 data = stored.read(file.size)  # without a size, the reader's own buffer would double it
                 if not _is_known(stored, file):  # after reading: a change before it would show
-                    self._compare(file, hashlib.sha256(data).hexdigest(), before, alone)
+                    self._compare(file, hashlib.sha256(data).hexdigest(), before, tells)
             return self._unpacked(io.BytesIO(data), file)
         except BaseException:
             stored.close()
@@ -298,9 +303,22 @@ class Folder:
             return True
         return False
 
-    def keep(self, draft: str, file: File) -> None:
-        """Take a draft, from `drafting`, that the caller has verified."""
+    def take(self, draft: str, file: File) -> IO[bytes]:
+        """Keep a draft, from `drafting`, under the digest that it should have; verify it, and open it.
+
+        A large file is verified when its times tell of later changes, so that it need not be hashed once more.
+        """
         self._settle(draft, file)
+        try:
+            if file.size > hashing.LARGE:
+                changed = os.stat(self._path(file))
+                if settles_in(changed) == _SETTLED_FINE:
+                    time.sleep(max(0, changed.st_ctime_ns + _SETTLED_FINE + 10**7 - _now()) / 1e9)
+            return self.open(file)
+        except Corrupted:  # nobody took it for right meanwhile: whoever opens it verifies it
+            with suppress(OSError):
+                os.unlink(self._path(file))
+            raise
 
     def _settle(self, stored: str, file: File) -> None:
         """Sync a draft, and give it its name."""
@@ -350,8 +368,8 @@ class Folder:
         return descriptor
 
     def _verify(self, stored: IO[bytes], file: File) -> None:
-        before, alone = os.fstat(stored.fileno()), private.is_ours_alone(stored.fileno())
-        self._compare(file, hashing.digest(stored, file.size, "verifying"), before, alone)
+        before, tells = _observed(stored)
+        self._compare(file, hashing.digest(stored, file.size, "verifying"), before, tells)
 
     def _verified_bytes(self, stored: IO[bytes], file: File) -> IO[bytes]:
         """Verify a large file; return it, or the copy that was hashed, at its beginning."""
@@ -364,12 +382,12 @@ class Folder:
             self._compare(file, hashing.digest(stored, file.size, "verifying", copy), before, False)
         return copy
 
-    def _compare(self, file: File, digest: str, before: os.stat_result, alone: bool) -> None:
-        """Compare a digest, and remember it for as long as the file stays as it was before it was read."""
+    def _compare(self, file: File, digest: str, before: os.stat_result, tells: bool) -> None:
+        """Compare a digest, and remember it for as long as the file is as it was before it was read, if that shows."""
         if f"sha256:{digest}" != file.digest:
             _verified.pop(_identity(before), None)
             raise self._corrupted(file, f"its SHA-256 is {digest[:12]}…, not {file.digest[7:19]}…")
-        if alone and before.st_ctime_ns < time.time_ns() - _SETTLED and not self._is_strict():
+        if tells and not self._is_strict():
             if len(_verified) >= _MOST:
                 _verified.clear()
             _verified[_identity(before)] = file.digest
@@ -411,6 +429,17 @@ def _sync(path: str) -> None:
 def is_digest(name: str) -> bool:
     """Whether a file is named by a SHA-256."""
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
+def settles_in(status: os.stat_result) -> int:
+    """Return after how many nanoseconds another change of a file shows in its times."""
+    return _SETTLED_FINE if status.st_ctime_ns % 10**9 else _SETTLED
+
+
+def _observed(stored: IO[bytes]) -> tuple[os.stat_result, bool]:
+    """Return what is known of an open file before it is read, and whether any later change would show in it."""
+    status, alone = os.fstat(stored.fileno()), private.is_ours_alone(stored.fileno())
+    return status, alone and status.st_ctime_ns < _now() - settles_in(status)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

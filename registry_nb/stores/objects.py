@@ -20,8 +20,8 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
 from registry_nb.domain.records import File
-from registry_nb.errors import Corrupted, LibraryMissing, StorageError, pass_signals, sentence_of
-from registry_nb.stores import GRACE, Artifacts, Orphan, disk, hashing
+from registry_nb.errors import Corrupted, LibraryMissing, StorageError, pass_signals
+from registry_nb.stores import GRACE, Artifacts, Orphan, disk, hashing, services
 from registry_nb.stores.folder import Folder, is_digest
 from registry_nb.stores.streams import Source
 
@@ -76,6 +76,7 @@ class Objects:
         self.url = url.rstrip("/")
         self.cache = Folder(cache)
         self._opened: tuple[int, Any, str] = (-1, None, "")
+        self._takes_sums = True  # until the service refuses one
         self._swept = -_SWEEP
 
     # -- Artifacts ---------------------------------------------------------------------------------------------------
@@ -110,10 +111,12 @@ class Objects:
         """Upload what lies here, unless it is there and young."""
         with self._errors("saving a model to"):
             fs, key = self._located(file)
-            age = self._age(self._info(key), file.size)
+            try:
+                age = self._age(self._info(key), file.size)
+            except PermissionError:  # S3 says so of an object that is not there, to a role that may not list
+                age = None
             if age is None or age > GRACE / 2:
-                with hashing.progress(file.size, "uploading") as advance:
-                    fs.put_file(self._kept(file), key, callback=_callback(advance), **self._upload(file))
+                self._transfer(fs, key, file)
                 if self._age(self._info(key), file.size) is None:
                     raise StorageError(f"{self._name(file)} was uploaded and is not there; nothing was registered")
 
@@ -142,13 +145,16 @@ class Objects:
                 raise self._corrupted(file, f"it has {info['size']} bytes, not {file.size}")
             if not thorough and self._is_attested(fs, key, file):
                 return
-            with fs.open(key, "rb", block_size=8 * hashing.CHUNK, cache_type="readahead") as stored:
-                digest = hashing.digest(stored, file.size, "verifying")
-        self._compare(file, digest)
+            self._read(fs, key, file)
+
+    def _read(self, fs: Any, key: str, file: File) -> None:
+        """Read what lies behind the URL, and compare it."""
+        with fs.open(key, "rb", block_size=8 * hashing.CHUNK, cache_type="readahead") as stored:
+            self._compare(file, hashing.digest(stored, file.size, "verifying"))
 
     def orphans(self, used: set[str]) -> list[Orphan]:
         """Return unused objects."""
-        with self._errors("reading"):
+        with self._errors("listing"):
             fs, root = self._file_system()
             try:
                 found = fs.ls(root, detail=True, refresh=True)
@@ -227,11 +233,28 @@ class Objects:
         if not self._is_s3():
             return {}
         part = max(_PART, -(-file.size // _PARTS))
-        attested = {"ChecksumAlgorithm": "SHA256"} if file.size < 2 * part else {}
+        attested = {"ChecksumAlgorithm": "SHA256"} if file.size < 2 * part and self._takes_sums else {}
         return {"chunksize": part, "max_concurrency": _AT_ONCE, **attested}
 
+    def _transfer(self, fs: Any, key: str, file: File) -> None:
+        """Upload a file; one whose sum the service does not take is read back instead."""
+        options = self._upload(file)
+        try:
+            self._put(fs, key, file, options)
+        except (OSError, NotImplementedError) as error:
+            if "ChecksumAlgorithm" not in options or not services.refuses_checksums(error):
+                raise
+            self._takes_sums = False
+            self._put(fs, key, file, self._upload(file))
+        if not self._takes_sums:
+            self._read(fs, key, file)
+
+    def _put(self, fs: Any, key: str, file: File, options: dict[str, Any]) -> None:
+        with hashing.progress(file.size, "uploading") as advance:
+            fs.put_file(self._kept(file), key, callback=_callback(advance), **options)
+
     def _is_attested(self, fs: Any, key: str, file: File) -> bool:
-        if not self._is_s3():
+        if not self._is_s3() or not self._takes_sums:
             return False
         bucket, _, name = key.partition("/")
         head = fs.call_s3("head_object", Bucket=bucket, Key=name, ChecksumMode="ENABLED")
@@ -241,7 +264,7 @@ class Objects:
         return self.url.startswith(("s3:", "s3a:"))
 
     def _fetch(self, file: File) -> IO[bytes]:
-        """Download an object, verify it, keep it here, and open it."""
+        """Download an object, keep it here, verify it, and open it."""
         self._make_cache()
         with self.cache.drafting() as folder:
             draft = os.path.join(folder, "download")
@@ -254,10 +277,11 @@ class Objects:
                     raise self._missing_object(fs, key, file) from None
             if (size := os.path.getsize(draft)) != file.size:
                 raise self._corrupted(file, f"it has {size} bytes, not {file.size}")
-            self._compare(file, hashing.hash_file(draft))
-            self.cache.keep(draft, file)
-        opened = self.cache.open(file)  # first: one that is larger than the limit goes at once, and is read on
-        self._trim()
+            try:
+                opened = self.cache.take(draft, file)
+            except Corrupted as error:
+                raise self._corrupted(file, error.reason) from None
+        self._trim()  # after it was opened: one that is larger than the limit goes at once, and is read on
         return opened
 
     def _compare(self, file: File, digest: str) -> None:
@@ -293,19 +317,13 @@ class Objects:
             yield
         except (Corrupted, StorageError, LibraryMissing):
             raise
-        except FileNotFoundError as error:
-            reason = "there is no such bucket or folder"
-            raise StorageError(f"{doing} {self.url} failed: {reason}", path=self.url, reason=reason) from error
-        except PermissionError as error:
-            reason = f"the service refuses it ({sentence_of(error)}); look at the keys and their permissions"
-            raise StorageError(f"{doing} {self.url} failed: {reason}", path=self.url, reason=reason) from error
         except Exception as error:
             pass_signals(error)
             if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
                 with disk.storage_errors(self.cache.path, doing):
                     raise
-            reason = sentence_of(error)
-            raise StorageError(f"{doing} {self.url} failed: {reason}", path=self.url, reason=reason) from error
+            failed = services.failure(doing, self.url, error)
+            raise failed from failed.__cause__
 
     def _missing(self) -> LibraryMissing:
         scheme = self.url.partition(":")[0]

@@ -24,6 +24,7 @@ from tests.bench import (
     reads,
     shadow,
     signatures,
+    team,
     writes,
 )
 from tests.bench.fixtures import Bench, file_system, machine
@@ -50,6 +51,8 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "follow": follow.following,
     "shadow": shadow.shadowing,
     "large": large_models.large_models,
+    "team": team.team,
+    "bucket": team.bucket,
 }
 
 

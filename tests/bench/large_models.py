@@ -103,7 +103,7 @@ def again(registry: Registry, kind: str, size: int) -> dict[str, list[list[float
     """Load what was verified, and unpickle the same file; register what is there, and do what cannot be saved."""
     (file,) = registry.version(NAME, 1).files
     path = Path(registry.uri, "artifacts", file.digest.removeprefix("sha256:"))
-    time.sleep(max(0.0, path.stat().st_ctime + folders._SETTLED / 1e9 + 0.1 - time.time()))
+    time.sleep(max(0.0, path.stat().st_ctime + folders.settles_in(path.stat()) / 1e9 + 0.1 - time.time()))
 
     def unpickle() -> None:
         with folders.Folder(registry.uri)._unpacked(path.open("rb"), file) as opened:

@@ -410,7 +410,7 @@ def test_damage_in_the_tables_is_described(registry, sql, schema):
         "is not what this version writes",
     ):
         assert part in found
-    sql(f"UPDATE {schema}.versions SET doc = '[]'")
+    sql(f"UPDATE {schema}.records SET doc = '[]'")
     sql(f"UPDATE {schema}.events SET doc = 'no JSON'")
     sql(f"UPDATE {schema}.histories SET model = '{{}}'")
     assert len(store.problems(repair=False)) == 6
@@ -443,10 +443,13 @@ def test_an_answer_that_was_not_waited_for_is_read_before_the_next_question(regi
     connection.send_unread(conn, b"COMMIT")  # it is lost, which the next one finds out
 
 
-def test_a_row_that_was_removed_by_hand_is_a_problem(registry, sql, schema):
+@pytest.mark.parametrize(
+    ("table", "sentence"), [("records", "has no record"), ("versions", "has a record, and no row in versions")]
+)
+def test_a_row_that_was_removed_by_hand_is_a_problem(table, sentence, registry, sql, schema):
     assert registry.check().ok
-    sql(f"DELETE FROM {schema}.versions")
-    assert any("version 1" in problem or "models:/Iris/1" in problem for problem in registry.check().problems)
+    sql(f"DELETE FROM {schema}.{table}")
+    assert f"version 1 of 'Iris' {sentence}" in registry.check().problems
 
 
 def test_what_is_not_there_is_missed_in_the_registry_that_was_asked(registry):

@@ -15,6 +15,7 @@ from registry_nb.domain.records import File, Run, SavedModel
 from registry_nb.errors import Conflict, Invalid, LockTimeout, NewerFormat, Refused, StorageError
 from registry_nb.stores.ports import History
 from registry_nb.stores.postgres import connection, reader, rows
+from registry_nb.stores.postgres import store as store_module
 from registry_nb.stores.postgres.address import parsed
 from registry_nb.stores.postgres.store import PostgresStore
 
@@ -259,7 +260,7 @@ def test_the_first_user_says_where_the_bytes_are(uri, tmp_path, constant):
 def test_a_newer_registry_and_an_older_server_are_refused(store, uri, sql, schema, monkeypatch):
     write(store, "A")
     sql(f"UPDATE {schema}.registry SET format = 99")
-    with pytest.raises(NewerFormat, match=r"has format 99, and this registry_nb knows formats up to 1"):
+    with pytest.raises(NewerFormat, match=r"has format 99, and this registry_nb knows formats up to 2"):
         PostgresStore(parsed(uri)).model_names()
     sql(f"DELETE FROM {schema}.registry")
     assert not PostgresStore(parsed(uri)).exists
@@ -267,6 +268,46 @@ def test_a_newer_registry_and_an_older_server_are_refused(store, uri, sql, schem
     store.close()
     with pytest.raises(StorageError, match="a registry needs 14 or later"):
         PostgresStore(parsed(uri)).model_names()
+
+
+@pytest.fixture
+def of_format_1(uri, sql, schema, constant):
+    """A registry as the first edition made it: a version's record lies in its row."""
+    first = rn.Registry(uri, user="ada")
+    for number in range(3):
+        first.register(constant(number), "Iris", tags={"n": str(number)})
+    first.promote("Iris", 2)
+    first.store.close()
+    sql(f"ALTER TABLE {schema}.versions ADD COLUMN doc text")
+    sql(
+        f"UPDATE {schema}.versions v SET doc = (SELECT doc FROM {schema}.records r "
+        "WHERE (r.history, r.version) = (v.history, v.version))"
+    )
+    sql(f"DROP TABLE {schema}.records")
+    sql(f"UPDATE {schema}.registry SET format = 1")
+    return uri
+
+
+def test_a_registry_of_the_first_edition_is_brought_up_by_whoever_opens_it_first(of_format_1, sql, schema, constant):
+    opened = [rn.Registry(of_format_1, user=f"user {number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: [(v.version, v.stage, v.tags) for v in one.versions("Iris")], opened))
+    assert found == [[(n, "Production" if n == 2 else "None", {"n": str(n - 1)}) for n in (1, 2, 3)]] * 4
+    assert sql(f"SELECT format FROM {schema}.registry").fetchone() == (2,)
+    assert opened[0].register(constant(3), "Iris").version == 4
+    assert opened[1].rename("Iris", "Flower").name == "Flower"
+    assert opened[2].check().ok
+    for one in opened:
+        one.store.close()
+
+
+def test_who_may_only_read_a_registry_of_the_first_edition_is_told_who_brings_it_up(of_format_1, monkeypatch):
+    asked = store_module._REGISTRY.replace("has_table_privilege('{s}.events', 'INSERT')", "false")
+    monkeypatch.setattr(store_module, "_REGISTRY", asked)
+    with pytest.raises(
+        Refused, match="has format 1, which an earlier release made; whoever owns its tables opens it once"
+    ):
+        rn.Registry(of_format_1).versions()
 
 
 def test_a_database_that_cannot_hold_every_name_is_refused(server, sql, uri):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import uuid
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from registry_nb.stores.journal import Journal
 sys.path.insert(0, str(Path(__file__).parent))  # for kept_bytes and indexes
 
 # The light lane has no S3 server. Where the whole is proved, that is an error.
-collect_ignore = [] if find_spec("moto") or os.environ.get("REGISTRY_NB_CI") else ["test_objects.py"]
+_SERVED = ["test_objects.py", "test_services.py", "test_clouds.py"]
+collect_ignore = [] if find_spec("moto") or os.environ.get("REGISTRY_NB_CI") else _SERVED
 
 #: Run the tests of small journals with an index: ``TEST_INDEX_WORTH=1 pytest tests/stores``.
 journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))
@@ -127,3 +129,32 @@ def given_up(monkeypatch):
     monkeypatch.setattr(indexed.Base, "give_up", give_up)
     yield reasons
     assert not reasons, "no answer came from the index"
+
+
+@pytest.fixture(scope="session")
+def server():
+    """An S3 server of this session."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """The URL of a bucket of the test's own."""
+    import boto3
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "a secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    name = f"b{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return f"s3://{name}/prefix"

@@ -7,18 +7,18 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import boto3
 import fsspec
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from moto.server import ThreadedMotoServer
+from buckets import change, put, read, remote
 
 import registry_nb as rn
 from registry_nb.domain.records import File
 from registry_nb.errors import Corrupted, LibraryMissing, StorageError
-from registry_nb.stores import GRACE, objects
+from registry_nb.stores import GRACE, hashing, objects
+from registry_nb.stores import folder as folders
 from registry_nb.stores.folder import Folder
 from registry_nb.stores.objects import Objects, cache_folder, open_artifacts
 from registry_nb.testing import ArtifactsContract, MemoryStore
@@ -31,64 +31,11 @@ def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture(scope="session")
-def server():
-    """An S3 server of this session."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server, monkeypatch):
-    """The URL of a bucket of the test's own."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "a secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    name = f"b{uuid.uuid4().hex}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return f"s3://{name}/prefix"
-
-
 @pytest.fixture
 def memory():
     url = f"memory://{uuid.uuid4().hex}"
     yield url
     fsspec.filesystem("memory").store.clear()
-
-
-def put(artifacts, data, path="model.bin"):
-    with artifacts.drafting() as folder:
-        Path(folder, "draft").write_bytes(data)
-        return artifacts.put(os.path.join(folder, "draft"), path)
-
-
-def read(artifacts, file):
-    with artifacts.open(file) as opened:
-        return opened.read()
-
-
-def remote(artifacts):
-    """The file system and the names of the objects."""
-    fs, root = artifacts._file_system()
-    return fs, root, sorted(name.rsplit("/", 1)[-1] for name in (fs.ls(root, detail=False) if fs.exists(root) else ()))
-
-
-def change(artifacts, digest, data):
-    """Change, or with None remove, an object; nothing of it stays here."""
-    fs, root, _ = remote(artifacts)
-    name = digest.removeprefix("sha256:")
-    (Path(artifacts.cache.path) / name).unlink(missing_ok=True)
-    if data is not None:
-        fs.pipe_file(f"{root}/{name}", data)
-    elif fs.exists(f"{root}/{name}"):
-        fs.rm_file(f"{root}/{name}")
 
 
 @pytest.fixture
@@ -308,6 +255,34 @@ def test_a_download_that_fails_says_which_side_failed(error, sentence, memory, m
     with pytest.raises(StorageError) as caught:
         there.open(file)
     assert str(caught.value).startswith(sentence.format(url=memory, cache=there.cache.path))
+    assert os.listdir(there.cache.path) == []
+
+
+def test_a_large_download_is_hashed_once(memory, monkeypatch, tmp_path):
+    monkeypatch.setattr(hashing, "LARGE", 1000)
+    monkeypatch.setattr(folders, "_verified", {})
+    file = put(open_artifacts(memory), b"x" * 5000)
+    monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "another machine"))
+    there, compare, hashed = open_artifacts(memory), Folder._compare, []
+    monkeypatch.setattr(Folder, "_compare", lambda self, *given: (hashed.append(1), compare(self, *given)))
+    assert read(there, file) == read(there, file) == b"x" * 5000
+    if folders._verified:  # the file system of this machine tells
+        assert len(hashed) == 1
+
+
+def test_a_large_download_that_is_damaged_is_not_kept_and_no_wait_helps_where_times_are_coarse(
+    memory, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(hashing, "LARGE", 1000)
+    file = put(open_artifacts(memory), b"x" * 5000)
+    monkeypatch.setenv("REGISTRY_NB_CACHE", str(tmp_path / "another machine"))
+    monkeypatch.setattr(folders, "settles_in", lambda _: folders._SETTLED)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
+    there = open_artifacts(memory)
+    fs, root, (name,) = remote(there)
+    fs.pipe_file(f"{root}/{name}", b"y" * 5000)
+    with pytest.raises(Corrupted, match=r"memory://.*its SHA-256 is"):
+        there.open(file)
     assert os.listdir(there.cache.path) == []
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -35,7 +34,7 @@ def hashed(monkeypatch):
     monkeypatch.setattr(folders, "_verified", {})
     monkeypatch.delenv("REGISTRY_NB_STRICT", raising=False)
     monkeypatch.setattr(disk, "is_network", lambda _: False)
-    monkeypatch.setattr(time, "time_ns", lambda real=time.time_ns: real() + 10**10)
+    monkeypatch.setattr(folders, "_now", lambda real=folders._now: real() + 10**10)
     compare, seen = Folder._compare, []
     monkeypatch.setattr(Folder, "_compare", lambda self, *given: (seen.append(given[0].digest), compare(self, *given)))
     if not hasattr(os, "geteuid"):
@@ -94,11 +93,30 @@ def test_a_file_that_was_just_written_is_hashed_each_time_since_its_time_does_no
 ):
     file = store(folder, PLAIN)
     changed = stored(folder, file).stat().st_ctime_ns
-    for since in (0, 10**9, 2 * 10**9, -(10**12)):  # the last: a clock that was set back
-        monkeypatch.setattr(time, "time_ns", lambda since=since: changed + since)
+    for since in (0, 10**6, 4 * 10**7, -(10**12)):  # the last: a clock that was set back
+        monkeypatch.setattr(folders, "_now", lambda since=since: changed + since)
         assert read(folder, file) == PLAIN
     assert hashed == [file.digest] * 4
     assert folders._verified == {}
+
+
+def test_where_times_are_whole_seconds_it_takes_longer_until_they_tell(folder, way, hashed, monkeypatch):
+    file, fstat = store(folder, PLAIN), os.fstat
+    second = stored(folder, file).stat().st_ctime_ns // 10**9
+
+    class Coarse:
+        def __init__(self, found):
+            self.found, self.st_ctime_ns = found, second * 10**9
+
+        def __getattr__(self, name):
+            return getattr(self.found, name)
+
+    monkeypatch.setattr(os, "fstat", lambda descriptor: Coarse(fstat(descriptor)))
+    for since in (10**8, 2 * 10**9, 4 * 10**9):
+        assert folders._verified == {}
+        monkeypatch.setattr(folders, "_now", lambda since=since: second * 10**9 + since)
+        assert read(folder, file) == PLAIN
+    assert len(folders._verified) == 1
 
 
 def of_somebody_else(monkeypatch, path):

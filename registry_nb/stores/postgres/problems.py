@@ -22,12 +22,17 @@ def _unreadable(rows: Rows, decoder: Decoder) -> Iterator[str]:
         "SELECT n.name, h.model FROM {s}.names n JOIN {s}.histories h ON h.id = n.history AND h.model IS NOT NULL"
     )
     versions = rows(
-        "SELECT n.name, v.version, h.aliases, v.doc, v.stage FROM {s}.names n JOIN {s}.histories h ON h.id = n.history "
-        "JOIN {s}.versions v ON v.history = h.id ORDER BY n.name, v.version"
+        "SELECT n.name, version, h.aliases, r.doc, v.stage FROM {s}.versions v FULL JOIN {s}.records r "
+        "USING (history, version) JOIN {s}.histories h ON h.id = history JOIN {s}.names n ON n.history = h.id "
+        "ORDER BY n.name, version"
     )
     for name, doc in models:
         yield from _said(lambda name=name, doc=doc: decoder.model(name, doc))  # type: ignore[misc]
     for name, number, aliases, doc, stage in versions:
+        if doc is None or stage is None:
+            found = "no record" if doc is None else "a record, and no row in versions"
+            yield f"version {number} of {name!r} has {found}"
+            continue
         try:
             record = decoder.version(name, number, aliases or "{}", doc)
         except Corrupted as error:

@@ -17,11 +17,16 @@ from registry_nb.stores.postgres.unit import Unit
 
 _MODELS = "{s}.names n JOIN {s}.histories h ON h.id = n.history AND h.model IS NOT NULL"
 _LATEST = f"""
-    SELECT n.name, h.model, h.last_at, h.aliases, l.version, l.doc FROM {_MODELS}
+    SELECT n.name, h.model, h.last_at, h.aliases, l.version, r.doc FROM {_MODELS}
     CROSS JOIN (VALUES ('None'), ('Staging'), ('Production'), ('Archived')) s (stage)
-    LEFT JOIN LATERAL (SELECT v.version, v.doc FROM {{s}}.versions v WHERE v.history = h.id AND v.stage = s.stage
-                       ORDER BY v.version DESC LIMIT 1) l ON true"""
-_VERSIONS = f"SELECT n.name, v.version, h.aliases, v.doc FROM {_MODELS} JOIN {{s}}.versions v ON v.history = h.id"
+    LEFT JOIN LATERAL (SELECT v.version FROM {{s}}.versions v WHERE v.history = h.id AND v.stage = s.stage
+                       ORDER BY v.version DESC LIMIT 1) l ON true
+    LEFT JOIN {{s}}.records r ON r.history = h.id AND r.version = l.version"""
+_VERSIONS = f"SELECT n.name, v.version, h.aliases, v.doc FROM {_MODELS} JOIN {{s}}.records v ON v.history = h.id"
+#: Judged by the narrow rows. OFFSET 0 keeps the planner from reading all records: it cannot estimate how many pass.
+_CHOSEN = f"""
+    SELECT n.name, v.version, h.aliases, r.doc FROM {_MODELS} JOIN {{s}}.versions v ON v.history = h.id
+    CROSS JOIN LATERAL (SELECT doc FROM {{s}}.records WHERE history = v.history AND version = v.version OFFSET 0) r"""
 _HIGHEST = """
     SELECT v.version FROM {s}.names n, LATERAL (
         SELECT version FROM {s}.versions WHERE history = n.history %s ORDER BY version DESC LIMIT 1) v
@@ -121,7 +126,8 @@ class PostgresReader:
             params += pushed[1]
         # Whoever filters or sorts needs all: what a condition keeps may be too much.
         most = limit if (where is None or where.tree is None) and not order_by else None
-        text = f"{_VERSIONS} WHERE {' AND '.join(conditions)} ORDER BY n.name, v.version LIMIT %s"
+        query = _VERSIONS if stage is None and pushed is None else _CHOSEN
+        text = f"{query} WHERE {' AND '.join(conditions)} ORDER BY n.name, v.version LIMIT %s"
         return self._versions(text, (*params, most))
 
     def picked(self, wanted: Collection[tuple[str, int]]) -> Iterator[ModelVersion]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
 from registry_nb.domain.records import ModelVersion, RegisteredModel
 from registry_nb.errors import Corrupted
-from registry_nb.stores.format import decode, encode
+from registry_nb.stores.format import encode
 
 T = TypeVar("T")
 
 #: Decoded versions that are kept; one is decoded again if its text changed.
 _REMEMBERED = 4096
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError)
 
 
 def askable(text: object) -> bool:
@@ -77,10 +79,11 @@ class Decoder:
         known = self._remembered.get((name, number))
         if known is not None and known[0] == doc and known[1] == aliases:
             return known[2]
-        own = sorted(alias for alias, version in _parsed(aliases).items() if version == number)
-        record = self.decoded(
-            f"version {number} of {name!r}", doc, lambda data: ModelVersion.from_dict(name, number, own, data)
-        )
+        own = sorted([alias for alias, version in _parsed(aliases).items() if version == number])
+        try:
+            record = ModelVersion.from_dict(name, number, own, _loads(doc))
+        except _DAMAGE as error:
+            raise self._damaged(f"version {number} of {name!r}", error) from error
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[name, number] = doc, aliases, record
@@ -102,14 +105,14 @@ class Decoder:
         """Decode a document, or say which one is damaged."""
         try:
             return decode_it(_loads(doc))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"{what} is not what this version writes ({error!r})"
-            raise Corrupted(path=self._where, position=None, reason=reason, remedy="look at it with SQL") from error
+        except _DAMAGE as error:
+            raise self._damaged(what, error) from error
+
+    def _damaged(self, what: str, error: Exception) -> Corrupted:
+        reason = f"{what} is not what this version writes ({error!r})"
+        return Corrupted(path=self._where, position=None, reason=reason, remedy="look at it with SQL")
 
 
-def _loads(doc: str) -> Any:
-    return decode(doc.encode())
-
-
+_loads = json.JSONDecoder().decode
 #: Most models have no aliases, or few.
 _parsed = functools.lru_cache(maxsize=256)(_loads)

@@ -120,6 +120,13 @@ class PostgresStore(PostgresReader):
         found, artifacts, may_write, is_replica = rows[0]
         if found > FORMAT:
             raise NewerFormat(path=self.address, found=found, known=FORMAT)
+        if found < FORMAT:
+            if not may_write or is_replica:
+                raise Refused(
+                    f"{self.address} has format {found}, which an earlier release made; whoever owns its tables opens it "
+                    f"once with this release, which brings it to format {FORMAT}"
+                )
+            self._bring_up(artifacts)
         given = self._link.address.artifacts
         if given and given != artifacts:
             text = f"{self.address} keeps its bytes in {artifacts}, not in {given}; leave artifacts= out of the URI"
@@ -270,8 +277,12 @@ class PostgresStore(PostgresReader):
         """Make the tables before the first write; of several at once, one makes them."""
         if self.exists:
             return
+        self._bring_up(self.artifacts)
+        _ = self.exists  # and whether the first one said the same about the bytes
+
+    def _bring_up(self, artifacts: str) -> None:
+        """Make the tables, or bring those of an earlier release to this format; of several at once, one does."""
         address = self._link.address
-        artifacts = self.artifacts
         lock = ("SELECT pg_advisory_xact_lock(%s::bigint)", (lock_key(address.schema, "/tables"),))
         # Not to_regclass: its cache is stale after the wait.
         look = ("SELECT count(*) FROM pg_tables WHERE schemaname = %s AND tablename = 'registry'", (address.schema,))
@@ -281,9 +292,14 @@ class PostgresStore(PostgresReader):
                 raise StorageError(f"the database of {self.address} is not in UTF8, and names are; make another one")
             settle(conn)
             row = cursors[-1].fetchone()
-            if row is not None and not row[0]:
-                for step in STEPS:
-                    conn.execute(self._link.sql(step), prepare=False)
+            there = row is not None and bool(row[0])
+            now = conn.execute(self._link.sql("SELECT format FROM {s}.registry")).fetchone() if there else None
+            found = now[0] if now else 0
+            for step in STEPS[found:]:
+                conn.execute(self._link.sql(step), prepare=False)
+            if there:
+                conn.execute(self._link.sql("UPDATE {s}.registry SET format = %s"), (FORMAT,))
+            else:
                 first = "INSERT INTO {s}.registry (format, artifacts, revision) VALUES (%s, %s, 0)"
                 conn.execute(self._link.sql(first), (FORMAT, artifacts))
             conn.execute("COMMIT")
@@ -294,4 +310,3 @@ class PostgresStore(PostgresReader):
             conn.close()
             raise
         self._link.pool.give(conn)
-        _ = self.exists  # and whether the first one said the same about the bytes

@@ -166,7 +166,7 @@ class Unit:
         if any((name, number) not in known for number in asked):
             held = [each for holders in head.held.values() if len(holders) <= _FEW for each in holders]
             wanted = {each for each in (*asked, *held) if (name, each) not in known}
-            query = "SELECT version, doc FROM {s}.versions WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
+            query = "SELECT version, doc FROM {s}.records WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
             found = dict(self.rows(query, (head.history, sorted(wanted))))
             for each in wanted:
                 doc = found.get(each)

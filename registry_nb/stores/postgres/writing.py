@@ -32,19 +32,27 @@ _CONTINUED = """
     UPDATE {s}.histories SET model = %s, aliases = %s, seq = %s, last_id = %s, last_hash = %s,
         last_at = coalesce(nullif(%s, ''), last_at)
     WHERE id = %s::uuid"""
-_ADDED = """
-    INSERT INTO {s}.versions (doc, facts, updated_at, created_at, history, version)
-    VALUES (%s, %s::jsonb, %s, %s, %s::uuid, %s)"""
-_ADDED_IN = """
-    INSERT INTO {s}.versions (doc, facts, updated_at, stage, created_at, history, version)
-    VALUES (%s, %s::jsonb, %s, %s, %s, %s::uuid, %s)"""
-_EDITED = (
-    "UPDATE {s}.versions SET doc = %s, facts = %s::jsonb, updated_at = %s WHERE history = %s::uuid AND version = %s"
-)
-_MOVED = """
-    UPDATE {s}.versions SET doc = %s, facts = %s::jsonb, updated_at = %s, stage = %s
+_RECORD_ADDED = "WITH r AS (INSERT INTO {s}.records (doc, history, version) VALUES (%s, %s::uuid, %s))"
+_RECORD_EDITED = "WITH r AS (UPDATE {s}.records SET doc = %s WHERE history = %s::uuid AND version = %s)"
+_ADDED = f"""
+    {_RECORD_ADDED} INSERT INTO {{s}}.versions (history, version, facts, updated_at, created_at)
+    VALUES (%s::uuid, %s, %s::jsonb, %s, %s)"""
+_ADDED_IN = f"""
+    {_RECORD_ADDED} INSERT INTO {{s}}.versions (history, version, facts, updated_at, created_at, stage)
+    VALUES (%s::uuid, %s, %s::jsonb, %s, %s, %s)"""
+_EDITED = f"""
+    {_RECORD_EDITED} UPDATE {{s}}.versions SET facts = %s::jsonb, updated_at = %s
     WHERE history = %s::uuid AND version = %s"""
-_REMOVED = "DELETE FROM {s}.versions WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
+_MOVED = f"""
+    {_RECORD_EDITED} UPDATE {{s}}.versions SET facts = %s::jsonb, updated_at = %s, stage = %s
+    WHERE history = %s::uuid AND version = %s"""
+_REMOVED = """
+    WITH gone AS (DELETE FROM {s}.versions WHERE history = %s::uuid AND version = ANY(%s::bigint[])
+                  RETURNING history, version)
+    DELETE FROM {s}.records r USING gone WHERE r.history = gone.history AND r.version = gone.version"""
+_ALL_REMOVED = """
+    WITH gone AS (DELETE FROM {s}.versions WHERE history = %s::uuid RETURNING history, version)
+    DELETE FROM {s}.records r USING gone WHERE r.history = gone.history AND r.version = gone.version"""
 _RUN = "INSERT INTO {s}.runs (run_id, doc) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET doc = excluded.doc"
 
 
@@ -92,7 +100,7 @@ def adopt(unit: Unit, history: History) -> None:
     expect_to_follow(history.events, head.last)
     head = replace(head, model=None, aliases=None) if history.model is None else _with_model(head, history.model)
     head = _continue(unit, head, history.events, max(head.next_version, history.next_version))
-    unit.pending.append(("DELETE FROM {s}.versions WHERE history = %s::uuid", (head.history,)))
+    unit.pending.append((_ALL_REMOVED, (head.history,)))
     head = replace(head, held={})
     for version in history.versions:
         _put_version(unit, head, version, new=True, moved=False)
@@ -210,17 +218,17 @@ def _continue(unit: Unit, head: Head, events: Sequence[Event], next_version: int
 
 def _put_version(unit: Unit, head: Head, version: ModelVersion, *, new: bool, moved: bool) -> None:
     """Write a record; only a move touches the stage, which the database may leave to approvers."""
-    doc = encode(version.to_dict()).decode()
-    facts = (doc, facts_of(version), version.updated_at)
-    more = (version.created_at, head.history, version.version)
+    key = (head.history, version.version)
+    record = (encode(version.to_dict()).decode(), *key)
+    facts = (facts_of(version), version.updated_at)
     if new and version.stage is Stage.NONE:
-        unit.pending.append((_ADDED, (*facts, *more)))
+        unit.pending.append((_ADDED, (*record, *key, *facts, version.created_at)))
     elif new:
-        unit.pending.append((_ADDED_IN, (*facts, str(version.stage), *more)))
+        unit.pending.append((_ADDED_IN, (*record, *key, *facts, version.created_at, str(version.stage))))
     elif moved:
-        unit.pending.append((_MOVED, (*facts, str(version.stage), head.history, version.version)))
+        unit.pending.append((_MOVED, (*record, *facts, str(version.stage), *key)))
     else:
-        unit.pending.append((_EDITED, (*facts, head.history, version.version)))
+        unit.pending.append((_EDITED, (*record, *facts, *key)))
 
 
 def _forget_versions(unit: Unit, name: str, kept: Iterable[int]) -> None:
