@@ -305,7 +305,7 @@ def test_who_may_only_read_a_registry_of_the_first_edition_is_told_who_brings_it
     asked = store_module._REGISTRY.replace("has_table_privilege('{s}.events', 'INSERT')", "false")
     monkeypatch.setattr(store_module, "_REGISTRY", asked)
     with pytest.raises(
-        Refused, match="has format 1, which an earlier release made; whoever owns its tables opens it once"
+        Refused, match="has format 1, of an earlier release; whoever owns its tables opens it"
     ):
         rn.Registry(of_format_1).versions()
 
