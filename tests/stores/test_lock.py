@@ -351,6 +351,21 @@ def test_an_interrupt_in_our_own_code_comes_at_the_end_of_the_savepoint_and_not_
     put(Journal(path, lock_timeout=0.2), 3)
 
 
+def test_an_interrupt_in_our_own_code_comes_at_the_next_question_of_a_transaction_that_only_reads(path, interrupts):
+    journal, done = Journal(path), []
+    ours = eval(compile("lambda act: act()", sys.modules[Journal.__module__].__file__, "eval"))
+    put(journal, 1)
+    with pytest.raises(KeyboardInterrupt), journal.transaction():
+        journal.overlay("t")[2] = {}
+        ours(functools.partial(signal.raise_signal, signal.SIGINT))
+        done.append("the answer")
+        journal.docs("t")
+        done.append("another answer")
+    assert done == ["the answer"]
+    assert sorted(journal.docs("t")) == numbers(path) == [1]
+    put(Journal(path, lock_timeout=0.2), 3)
+
+
 def test_an_interrupt_in_the_middle_of_a_compaction_comes_after_it(path, monkeypatch, interrupts):
     journal = Journal(path)
     put(journal, 1)
