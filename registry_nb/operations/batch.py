@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from registry_nb.context import Context, recorded
 from registry_nb.errors import Refused
@@ -94,9 +94,9 @@ def is_open(store: Store) -> bool:
 
 
 def refuse_inside(context: Context, what: str, why: str) -> None:
-    """Refuse what a batch could not undo."""
-    if isinstance(context.store, Pending):
-        _refuse(what, why)
+    """Refuse what a batch could not undo, also of the registry itself while this thread has a batch of it open."""
+    if isinstance(context.store, Pending) or is_open(context.store):
+        raise Refused(f"{what} cannot be part of a batch, since {why}; call it on the registry, outside of the block")
 
 
 class Pending:
@@ -158,13 +158,6 @@ class Pending:
         """Return that everything has to be read again, unless nothing was written since."""
         return News(self.revision, (), complete=revision == self.revision)
 
-    def problems(self, *, repair: bool) -> list[str]:
-        """Describe the damage; nothing is repaired."""
-        self._expect_here()
-        if repair:
-            _refuse("check(repair=True)", "removed files do not come back")
-        return self._store.problems(repair=False)
-
     def close(self) -> None:
         """Do nothing: the store stays open."""
 
@@ -179,7 +172,3 @@ class Pending:
             raise Refused("this batch has ended, and with it what it can do; registry.atomically() begins another one")
         if threading.get_ident() != self._thread:
             raise Refused("a batch belongs to the thread that began it; call its verbs there, or use the registry here")
-
-
-def _refuse(what: str, why: str) -> NoReturn:
-    raise Refused(f"{what} cannot be part of a batch, since {why}; call it on the registry, outside of the block")

@@ -22,6 +22,7 @@ from registry_nb.errors import (
     sentence_of,
     shown,
 )
+from registry_nb.operations import batch
 from registry_nb.packaging import loading, probes
 from registry_nb.showing import Shown
 from registry_nb.stores import GRACE, Artifacts, Orphan, Reader, Store
@@ -115,12 +116,16 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
     ------
     Invalid
         If `older_than` is not a duration, or is given without `repair`.
+    Refused
+        If it is to repair, inside a batch.
     """
     store, artifacts = context.store, context.artifacts
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")
     if older_than != GRACE and not repair:
         raise Invalid("older_than is only for a repair; give repair=True with it")
+    if repair:
+        batch.refuse_inside(context, "check(repair=True)", "removed files do not come back")
     problems, notes = list(map(Problem, store.problems(repair=repair))), list[str]()
     try:
         files = {one.file.digest: one for one in store.files()}

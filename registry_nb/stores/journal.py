@@ -216,6 +216,7 @@ class Journal(JournalFile):
 
     def _view(self, name: str) -> Overlay | Table | None:
         if self._owner == threading.get_ident():
+            self._shield.check()  # a signal that waited: a batch that only reads comes to no savepoint's end
             mine = self._overlays.get(name)
             return mine if mine is not None else self._contents.tables.get(name)
         self.refresh()
@@ -290,6 +291,8 @@ class Journal(JournalFile):
         Returns the positions of the lost lines in the damaged file; None if nothing was damaged. A file of which no
         line can be kept is another kind of file: it stays as it is, and is refused (Corrupted).
         """
+        if self.in_transaction:  # which would go on with what it had read before
+            raise StorageError(f"{self.path} is not repaired inside a transaction; end it first", path=self.path)
         with Shield(_OURS) as shield:
             self._acquire(shield)
             self._indexed = False  # every line is read
@@ -307,7 +310,9 @@ class Journal(JournalFile):
                 self._lock.release()
 
     def close(self) -> None:
-        """Close the descriptors; the journal opens them again when it needs them."""
+        """Close the descriptors, unless a transaction needs them; the journal opens them again when it needs them."""
+        if self.in_transaction:
+            return
         self._lock.close()
         with self._mutex:
             self._let_go()

@@ -29,6 +29,8 @@ Signature = tuple[int, int, int]
 #: before it is written again: so at most 16 bytes of index are written for each byte of the journal.
 WORTH = 1 << 20
 _PART = 16
+#: New bytes that are indexed at once, so that nobody is told what they are; fewer are read into memory before.
+_MUCH = 1 << 20
 
 
 class JournalFile:
@@ -125,6 +127,8 @@ class JournalFile:
                         else:  # all of it was read for the first time, or by an index
                             self._contents.touched.clear()
                             self._forget()
+                    if self._is_long(self._contents.end):
+                        self._index_known(file.fileno(), signature[0])
             except StorageError as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return self._vanished()
@@ -151,7 +155,7 @@ class JournalFile:
         if not self._contents.end and self._may_index and signature[1] >= WORTH:
             self._open_index(fd, signature)
         before = self._contents.end
-        if self._is_long(signature[1]):
+        if self._is_long(signature[1]) and not (before and signature[1] - before < _MUCH):
             with suppress(Unusable):
                 self._index(fd, signature[0])
                 return self._contents.end > before
@@ -256,15 +260,18 @@ class JournalFile:
             contents = self._contents
             if self._signature is None or not self._is_long(contents.end):
                 return
-            try:
-                with disk.open_regular(self.path) as file:
-                    if os.fstat(file.fileno()).st_ino == self._inode:
-                        self._index(file.fileno(), self._inode)
-            except (OSError, Unusable, Damage, Corrupted):
-                return
-            if self._contents.end != contents.end:  # another process has written meanwhile
-                self._signature = None
-                self._forget()
+            with suppress(OSError, Damage, Corrupted), disk.open_regular(self.path) as file:
+                if os.fstat(file.fileno()).st_ino == self._inode:
+                    self._index_known(file.fileno(), self._inode)
+
+    def _index_known(self, fd: int, inode: int) -> None:
+        """Index the open journal, of which everything was read; what another process writes meanwhile is unknown."""
+        end = self._contents.end
+        with suppress(Unusable):
+            self._index(fd, inode)
+        if self._contents.end != end:
+            self._signature = None
+            self._forget()
 
     def _salvage(self, damage: Corrupted) -> list[int]:
         """Rewrite the file with its intact transactions; return the positions of the others."""

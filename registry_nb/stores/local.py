@@ -364,9 +364,13 @@ class LocalStore:
         for kind in ("versions", "events"):
             source, target = self._journal.overlay(f"{kind}:{old}"), self._journal.overlay(f"{kind}:{new}")
             target.next_id = max(target.next_id, source.next_id)
-            for number in list(source):
-                target[number] = source[number]
-                del source[number]
+            for number, raw in source.raw().items():
+                target[number] = raw
+            # Events count from 1 again; a version's number is not used again. Removing them one by one was the
+            # alternative: then a new history would begin far below its table's next id, and its end be searched for.
+            used = source.next_id if kind == "versions" else 1
+            source.clear()
+            source.next_id = used
 
     def _last_event(self, name: str) -> Event | None:
         table = f"events:{name}"

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-from registry_nb.errors import LockTimeout
+from registry_nb.errors import LockTimeout, Refused
 
 fcntl: Any
 try:
@@ -29,7 +29,8 @@ except ImportError:  # Windows
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 #: Longest pause between two attempts, in seconds: the fairness of the kernel's own queue costs the time limit.
 _MAX_PAUSE = 0.01
-
+#: The threads of this process that hold locks, by the path.
+_holders: dict[str, int] = {}
 
 #: Signals whose handlers usually raise: the interrupt button, time-outs, the end of a job. Others are not postponed.
 _RAISING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGALRM", "SIGTERM") if hasattr(signal, name))
@@ -125,7 +126,7 @@ class FileLock:
         self._mutex = threading.RLock()
 
     def acquire(self, shield: Shield) -> None:
-        """Wait for the lock, up to the time limit (LockTimeout)."""
+        """Wait for the lock, up to the time limit (LockTimeout); for this very thread it would be in vain (Refused)."""
         deadline = time.monotonic() + self.timeout
         while not self._mutex.acquire(timeout=0.1):
             shield.check()
@@ -134,6 +135,7 @@ class FileLock:
         try:
             if self._depth == 0:
                 self._acquire(shield, deadline)
+                _holders[self.path] = threading.get_ident()
             self._depth += 1
         except BaseException:
             if self._depth == 0:
@@ -148,6 +150,7 @@ class FileLock:
         self._depth -= 1
         try:
             if self._depth == 0:
+                _holders.pop(self.path, None)
                 _unlock(self._fd)
         finally:
             self._mutex.release()
@@ -177,6 +180,9 @@ class FileLock:
                     return
                 self._forget()  # the lock file was removed: other processes use a new one
                 continue
+            if _holders.get(self.path) == threading.get_ident():
+                doing = "this thread is changing the registry by another object already"
+                raise Refused(f"{doing}: use the one that has the open batch or transaction, or end its block first")
             if time.monotonic() > deadline:
                 raise LockTimeout(path=self.path, seconds=self.timeout)
             shield.check()
@@ -201,6 +207,7 @@ class FileLock:
     def forked(self) -> None:
         """In a child process: the parent's descriptor and threads do not exist here."""
         self._forget()  # closing does not unlock as long as the parent has it open
+        _holders.pop(self.path, None)  # it was the parent's thread, whose number is this one's, too
         self._mutex = threading.RLock()
         self._depth = 0
 

@@ -355,8 +355,8 @@ class Contents:
             name = self._names[key] = format.decode(key)
         overhead = OVERHEAD + len(key)
         if kind == b"drop":
-            self.touched.append((name, number, Written.GONE))
             if (gone := self.tables.pop(name, None)) is not None:
+                self.touched.extend((name, each, Written.GONE) for each in gone.numbers())
                 self.live -= sum(length + overhead for length in gone.lengths())
             return
         table = self.tables[name]

@@ -344,6 +344,9 @@ def test_what_cannot_be_undone_is_refused(pair, refused):
         with refused(pair, rn.Refused, f"{what} cannot be part of a batch, since "), pair.atomically() as batch:
             batch.promote("Encoder", 2)
             call(batch)
+        with refused(pair, rn.Refused, f"{what} cannot be part of a batch, since "), pair.atomically() as batch:
+            batch.promote("Encoder", 2)
+            call(pair)
 
 
 def test_a_second_batch_in_a_first_one_is_refused(pair):

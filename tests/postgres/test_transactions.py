@@ -304,9 +304,7 @@ def test_a_registry_of_the_first_edition_is_brought_up_by_whoever_opens_it_first
 def test_who_may_only_read_a_registry_of_the_first_edition_is_told_who_brings_it_up(of_format_1, monkeypatch):
     asked = store_module._REGISTRY.replace("has_table_privilege('{s}.events', 'INSERT')", "false")
     monkeypatch.setattr(store_module, "_REGISTRY", asked)
-    with pytest.raises(
-        Refused, match="has format 1, of an earlier release; whoever owns its tables opens it"
-    ):
+    with pytest.raises(Refused, match="has format 1, of an earlier release; whoever owns its tables opens it"):
         rn.Registry(of_format_1).versions()
 
 

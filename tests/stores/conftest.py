@@ -32,8 +32,6 @@ _WITHOUT = {
     "test_an_interrupt_in_the_middle_of_a_compaction_comes_after_it": "there is one more file",
     "test_an_interrupt_while_reading_comes_when_the_memory_is_whole": "nothing is put into the memory",
     "test_an_error_while_reading_keeps_nothing_half_read": "nothing is put into the memory",
-    "test_runs_do_not_raise_the_revision": "what was taken in by an index is unknown news",
-    "test_what_is_new_is_told_once": "what was taken in by an index is unknown news",
 }
 
 

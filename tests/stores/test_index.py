@@ -11,6 +11,7 @@ from indexes import FIELDS, answers, document, fill, truth, used
 
 from registry_nb.stores import format, index, indexed, journal_file, tables
 from registry_nb.stores.journal import Journal
+from registry_nb.stores.tables import Contents, Written
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="without an index on Windows"),
@@ -348,3 +349,53 @@ def test_the_records_of_a_run_are_found_from_both_ends():
         below = index.ID.pack(3 * number + 1)
         assert list(run.backwards(index.ID.pack(number), below)) == [one for one in found[::-1] if one[4:] < below]
     assert b"".join(run.blocks()) == packed.data
+
+
+def test_a_process_that_reads_on_is_told_what_is_new_also_when_it_indexes_it(journal, path, index_small):
+    with journal.transaction():
+        journal.overlay("t")[1] = {}
+    reader = Journal(path)
+    reader.refresh()
+    for number in (2, 3):
+        with journal.transaction():
+            journal.overlay("t")[number] = {}
+        revision = reader.revision
+        assert reader.refresh()
+        assert reader.written_since(revision) == [("t", number, Written.NEW)]
+        assert reader._contents.base.directory.end == reader._contents.end, "it was indexed"
+
+
+def test_what_is_written_while_a_reader_indexes_is_unknown_news(journal, path, index_small, monkeypatch):
+    with journal.transaction():
+        journal.overlay("t")[1] = {}
+    reader, real = Journal(path), Journal._index
+    reader.refresh()
+    with journal.transaction():
+        journal.overlay("t")[2] = {}
+
+    def while_another_writes(self, *arguments):
+        monkeypatch.setattr(Journal, "_index", real)
+        with journal.transaction():
+            journal.overlay("t")[3] = {}
+        real(self, *arguments)
+
+    monkeypatch.setattr(Journal, "_index", while_another_writes)
+    revision = reader.revision
+    reader.refresh()
+    assert reader.written_since(revision) is None
+    assert list(reader.docs("t")) == [1, 2, 3]
+
+
+def test_much_that_is_new_is_indexed_at_once_and_not_read_into_memory(journal, path, index_small, monkeypatch):
+    with journal.transaction():
+        journal.overlay("t")[1] = {}
+    reader = Journal(path)
+    reader.refresh()
+    with journal.transaction():
+        journal.overlay("t")[2] = {}
+    monkeypatch.setattr(journal_file, "_MUCH", 1)
+    monkeypatch.setattr(Contents, "load", None)
+    revision = reader.revision
+    reader.refresh()
+    assert reader.written_since(revision) is None
+    assert list(reader.docs("t")) == [1, 2]

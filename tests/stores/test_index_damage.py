@@ -100,6 +100,36 @@ def test_the_index_of_another_journal_an_older_or_a_newer_one_is_not_used(journa
     assert answers(restored) == answers(Journal(path)) == truth(path)
 
 
+@pytest.mark.parametrize("place", ["the same file", "another file"])
+@pytest.mark.parametrize("what", ["older", "another registry's"])
+@pytest.mark.parametrize("left", ["the newer index", "its own index", "no index"])
+def test_a_backup_that_is_put_back_under_a_running_process_is_what_it_reads_and_extends(
+    journal, path, tmp_path, place, what, left
+):
+    other = str(tmp_path / "other.jsonl")
+    fill(Journal(other, durable=False), seed=3, transactions=30)
+    fill(journal, transactions=3)
+    source = path if what == "older" else other
+    data, its_index = Path(source).read_bytes(), Path(f"{source}.index").read_bytes()
+    fill(journal, seed=2, transactions=6)
+    reader = Journal(path, durable=False)
+    answers(reader)
+    revision = reader.revision
+    if place == "another file":
+        os.unlink(path)
+    Path(path).write_bytes(data)
+    if left == "its own index":
+        Path(f"{path}.index").write_bytes(its_index)
+    elif left == "no index":
+        os.unlink(f"{path}.index")
+    assert answers(reader) == answers(journal) == truth(path)
+    assert reader.revision > revision
+    assert reader.written_since(revision) is None
+    for one in (reader, journal):
+        fill(one, seed=4, transactions=1)
+        assert answers(reader) == answers(journal) == answers(Journal(path)) == truth(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 def test_an_index_that_another_account_laid_into_a_sticky_folder_is_not_used(journal, path):
     fill(journal)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from registry_nb.errors import LockTimeout, StorageError
-from registry_nb.stores import disk, format
+from registry_nb.errors import LockTimeout, Refused, StorageError
+from registry_nb.stores import disk, format, journal_file
 from registry_nb.stores import lock as locks
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.lock import Shield
@@ -83,7 +83,7 @@ def test_a_lock_file_that_somebody_removes_splits_no_writers(path):
     put(one, 1)
     put(two, 2)
     os.unlink(f"{path}.lock")
-    with one.transaction(), pytest.raises(LockTimeout), two.transaction():
+    with one.transaction(), pytest.raises(Refused), two.transaction():
         pytest.fail("one writer at a time")
     put(two, 3)
     assert numbers(path) == [1, 2, 3]
@@ -144,7 +144,7 @@ def test_closing_inside_a_transaction_lets_nobody_in(path):
     journal = Journal(path)
     with journal.transaction():
         journal.close()
-        with pytest.raises(LockTimeout), Journal(path, lock_timeout=0.1).transaction():
+        with pytest.raises(Refused), Journal(path, lock_timeout=0.1).transaction():
             pytest.fail("one writer at a time")
         journal.overlay("t")[1] = {}
     journal.close()
@@ -153,6 +153,45 @@ def test_closing_inside_a_transaction_lets_nobody_in(path):
 
 
 # -- forks
+
+
+def test_closing_inside_a_transaction_waits_for_its_end(path, monkeypatch):
+    monkeypatch.setattr(journal_file, "WORTH", 1)  # what an index covers is in the file, which closing forgets
+    journal = Journal(path)
+    put(journal, 1)
+    with journal.transaction():
+        journal.overlay("t")[2] = {}
+        journal.close()
+        assert list(journal.docs("t")) == [1, 2]
+    journal.close()
+    assert numbers(path) == [1, 2]
+
+
+def test_nothing_is_repaired_inside_a_transaction_which_would_take_the_file_for_a_new_one(path):
+    journal = Journal(path)
+    put(journal, 1)
+    with journal.transaction():
+        journal.overlay("t")[2] = {}
+        with pytest.raises(StorageError, match="is not repaired inside a transaction; end it first"):
+            journal.repair()
+    assert numbers(path) == [1, 2]
+
+
+def test_a_thread_that_would_wait_for_itself_is_refused_at_once(path, in_child):
+    journal, another = Journal(path), Journal(path, lock_timeout=1000)
+    with journal.transaction():
+        journal.overlay("t")[1] = {}
+        with pytest.raises(Refused, match="changing the registry by another object already: use the one that has"):
+            put(another, 2)
+
+        def child():
+            brief = Journal(path, lock_timeout=0)
+            with pytest.raises(LockTimeout):  # it is another process that waits
+                put(brief, 3)
+
+        in_child(child)
+    put(another, 2)
+    assert numbers(path) == [1, 2]
 
 
 def test_a_child_that_was_forked_after_opening_works_beside_its_parent(path, in_child):
@@ -309,6 +348,21 @@ def test_an_interrupt_in_our_own_code_comes_at_the_end_of_the_savepoint_and_not_
             done.append("the savepoint")
         done.append("the transaction")
     assert done == ["the savepoint"]
+    assert sorted(journal.docs("t")) == numbers(path) == [1]
+    put(Journal(path, lock_timeout=0.2), 3)
+
+
+def test_an_interrupt_in_our_own_code_comes_at_the_next_question_of_a_transaction_that_only_reads(path, interrupts):
+    journal, done = Journal(path), []
+    ours = eval(compile("lambda act: act()", sys.modules[Journal.__module__].__file__, "eval"))
+    put(journal, 1)
+    with pytest.raises(KeyboardInterrupt), journal.transaction():
+        journal.overlay("t")[2] = {}
+        ours(functools.partial(signal.raise_signal, signal.SIGINT))
+        done.append("the answer")
+        journal.docs("t")
+        done.append("another answer")
+    assert done == ["the answer"]
     assert sorted(journal.docs("t")) == numbers(path) == [1]
     put(Journal(path, lock_timeout=0.2), 3)
 

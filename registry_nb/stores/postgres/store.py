@@ -123,8 +123,8 @@ class PostgresStore(PostgresReader):
         if found < FORMAT:
             if not may_write or is_replica:
                 raise Refused(
-                    f"{self.address} has format {found}, of an earlier release; whoever owns its tables opens it once with "
-                    f"this release, which brings it to format {FORMAT}"
+                    f"{self.address} has format {found}, of an earlier release; whoever owns its tables opens it once "
+                    f"with this release, which brings it to format {FORMAT}"
                 )
             self._bring_up(artifacts)
         given = self._link.address.artifacts
