@@ -118,6 +118,9 @@ from .tracking.uris import (
     get_tracking_uri as get_tracking_uri,
 )
 from .tracking.uris import (
+    is_tracking_uri_set as is_tracking_uri_set,
+)
+from .tracking.uris import (
     set_registry_uri as set_registry_uri,
 )
 from .tracking.uris import (

@@ -15,6 +15,7 @@ from registry_nb.mlflow.entities.runs import NOTE_TAG, attributes_of, experiment
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
 from registry_nb.mlflow.tracking.runs import described, find_runs
+from registry_nb.mlflow.tracking.uris import current
 from registry_nb.operations import runs as tracking
 from registry_nb.operations.runs import PARENT_TAG
 
@@ -63,7 +64,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
     if experiment_id is not None:
         experiment_name = MlflowClient().get_experiment(experiment_id).name
     assert experiment_name is not None
-    return described(session.get_registry(), session.get_tracking().set_experiment(experiment_name))
+    return described(current(), session.get_tracking(current()).set_experiment(experiment_name))
 
 
 def get_experiment(experiment_id: str) -> Experiment:
@@ -117,7 +118,7 @@ def start_run(
     labels = {} if description is None else {NOTE_TAG: description}
     if parent_run_id is not None:
         labels[PARENT_TAG] = client.get_run(parent_run_id).info.run_id
-    run = session.get_tracking().start_run(
+    run = session.get_tracking(current()).start_run(
         run_id,
         run_name=run_name,
         nested=nested,
@@ -129,30 +130,30 @@ def start_run(
 
 def active_run() -> ActiveRun | None:
     """Return this thread's run, or None."""
-    run = session.get_tracking().active_run()
+    run = session.get_tracking(current()).active_run()
     return None if run is None else ActiveRun(run)
 
 
 def last_active_run() -> Run | None:
     """Return the run that this thread started last, also if it has ended; or None."""
-    run_id = session.get_tracking().last_run()
+    run_id = session.get_tracking(current()).last_run()
     return None if run_id is None else get_run(run_id)
 
 
 def end_run(status: str = "FINISHED") -> None:
     """End this thread's run; without one, nothing happens."""
-    session.get_tracking().end_run(status)
+    session.get_tracking(current()).end_run(status)
 
 
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     """Record a parameter, and return its value; it keeps its first one."""
-    session.get_tracking().log_params({key: value})
+    session.get_tracking(current()).log_params({key: value})
     return value
 
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     """Record parameters; each keeps its first value."""
-    session.get_tracking().log_params(params, run_id=run_id)
+    session.get_tracking(current()).log_params(params, run_id=run_id)
 
 
 def log_metric(
@@ -164,7 +165,7 @@ def log_metric(
     run_id: str | None = None,
 ) -> None:
     """Record a metric; the latest value is kept, without its step and time."""
-    session.get_tracking().log_metrics({key: value}, run_id=run_id)
+    session.get_tracking(current()).log_metrics({key: value}, run_id=run_id)
 
 
 def log_metrics(
@@ -175,17 +176,17 @@ def log_metrics(
     timestamp: int | None = None,
 ) -> None:
     """Record metrics; the latest value of each is kept, without its step and time."""
-    session.get_tracking().log_metrics(metrics, run_id=run_id)
+    session.get_tracking(current()).log_metrics(metrics, run_id=run_id)
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
     """Set a tag."""
-    session.get_tracking().set_tags({key: value})
+    session.get_tracking(current()).set_tags({key: value})
 
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     """Set tags."""
-    session.get_tracking().set_tags(tags)
+    session.get_tracking(current()).set_tags(tags)
 
 
 # -- queries --------------------------------------------------------------------------------------------------------
@@ -261,8 +262,8 @@ def search_runs(
     if names is None and experiment_ids is not None:
         names = {experiment_name(identifier) for identifier in _several(experiment_ids) or ()}
     elif names is None and not search_all_experiments:
-        names = {session.get_tracking().experiment}
-    runs = find_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
+        names = {session.get_tracking(current()).experiment}
+    runs = find_runs(current(), filter_string, order_by, names, run_view_type)
     page = list(paged(runs, max_results, None))
     return page if output_format == "list" else _frame(page)
 
