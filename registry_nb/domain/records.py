@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from registry_nb.domain.events import Event
+from registry_nb.domain.files import File, Seal, file_dict
+from registry_nb.domain.measurements import Points, points_dict, points_of
 from registry_nb.domain.values import (
     SERVING,
     Frozen,
@@ -44,47 +46,6 @@ __all__ = [
     "frozen",
     "json_number",
 ]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class File(Shown):
-    """One stored file of a model.
-
-    Attributes
-    ----------
-    path : str
-        Its name within the model, chosen by the flavor.
-    digest : str
-        ``sha256:`` and 64 hexadecimal digits, of the bytes as they are stored.
-    size : int
-        Stored bytes.
-    codec : str
-        ``"zstd"``, or ``"gzip"`` in those of earlier releases, where the stored bytes are compressed, else ``""``.
-    """
-
-    path: str
-    digest: str
-    size: int
-    codec: str = ""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Seal(Shown):
-    """A key's statement that a model is unchanged: see `trust`.
-
-    Attributes
-    ----------
-    by : str
-        The key: ``hmac-sha256:`` and its id, or ``ed25519:`` and the public key, in hexadecimal digits.
-    of : str
-        The URI that was sealed, together with the contents of the model.
-    value : str
-        Hexadecimal digits.
-    """
-
-    by: str
-    of: str
-    value: str
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -340,7 +301,7 @@ class Run(Shown):
     status : RunStatus
         Readers see ``KILLED`` if the process of the run ended without closing it.
     params, metrics, tags : mapping
-        The latest value of each.
+        The latest value of each; of a metric, that of its highest step.
     started_at : datetime
     ended_at : datetime or None
     user, host : str
@@ -348,6 +309,16 @@ class Run(Shown):
         The identity of the process on `host`.
     models : mapping of str to SavedModel
         The models that the run logged, by the path that ``runs:/run_id/path`` names.
+    artifacts : tuple of File
+        The files that it logged, by their paths in the run.
+    points : mapping of str to tuple of Point
+        The measurements of each metric, in the order in which they were logged, without those in `measured`.
+    measured : tuple of File
+        Earlier measurements, see `measurements`.
+    deleted_at : datetime or None
+        None unless it was deleted; it can be restored.
+    kind : str
+        ``"experiment"`` for the record of an experiment, which is no run, else empty.
     """
 
     run_id: str
@@ -363,12 +334,25 @@ class Run(Shown):
     host: str = ""
     process: str = ""
     models: Mapping[str, SavedModel] = field(default_factory=Frozen)
+    artifacts: tuple[File, ...] = ()
+    points: Points = field(default_factory=Frozen)
+    measured: tuple[File, ...] = ()
+    deleted_at: datetime | None = None
+    kind: str = ""
     _brief = "run_id", "name", "experiment", "status", "params", "metrics"
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON."""
+        """Write it as plain JSON. What an earlier release does not know is left out if it is empty."""
+        later = {
+            "artifacts": [file_dict(file) for file in self.artifacts],
+            "points": points_dict(self.points),
+            "measured": [file_dict(file) for file in self.measured],
+            "deleted_at": self.deleted_at and self.deleted_at.isoformat(),
+            "kind": self.kind,
+        }
         return {
-            **{f.name: getattr(self, f.name) for f in fields(self)},
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in later},
+            **{name: value for name, value in later.items() if value},
             "status": str(self.status),
             "metrics": {key: json_number(value) for key, value in self.metrics.items()},
             "started_at": self.started_at.isoformat(),
@@ -387,6 +371,10 @@ class Run(Shown):
             "started_at": datetime.fromisoformat(data["started_at"]),
             "ended_at": datetime.fromisoformat(data["ended_at"]) if data["ended_at"] else None,
             "models": Frozen({path: SavedModel.from_dict(saved) for path, saved in data["models"].items()}),
+            "artifacts": tuple(File(**file) for file in data.get("artifacts", ())),
+            "points": points_of(data.get("points", {})),
+            "measured": tuple(File(**file) for file in data.get("measured", ())),
+            "deleted_at": datetime.fromisoformat(data["deleted_at"]) if "deleted_at" in data else None,
         }
         return cls(**{**data, **values})
 
@@ -408,12 +396,12 @@ def _saved(record: SavedModel | ModelVersion) -> dict[str, Any]:
 def _loaded_fields(record: SavedModel | ModelVersion) -> dict[str, Any]:
     return {
         "flavor": record.flavor,
-        "files": [_file(file) for file in record.files],
+        "files": [file_dict(file) for file in record.files],
         "signature": record.signature.to_dict() if record.signature else None,
         "requirements": list(record.requirements),
         "python_version": record.python_version,
         "environment": dict(record.environment),
-        "probe": _file(record.probe) if record.probe else None,
+        "probe": file_dict(record.probe) if record.probe else None,
     }
 
 
@@ -428,7 +416,3 @@ def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "probe": File(**data["probe"]) if data.get("probe") else None,
         "seals": tuple(Seal(*seal) for seal in data.get("seals", ())),
     }
-
-
-def _file(file: File) -> dict[str, Any]:
-    return {"path": file.path, "digest": file.digest, "size": file.size, "codec": file.codec}

@@ -244,7 +244,7 @@ def test_the_client_writes_to_a_run_that_is_not_active(mlflow, registry, refused
 
 
 def test_experiments_are_what_runs_say_that_they_belong_to(mlflow, three_runs):
-    assert [e.name for e in mlflow.search_experiments()] == ["Default", "one", "two"]
+    assert [e.name for e in mlflow.search_experiments()] == ["two", "one", "Default"]
     one = mlflow.get_experiment_by_name("one")
     started = [mlflow.get_run(three_runs[name]).info.start_time for name in "ab"]
     assert [one.creation_time, one.last_update_time] == started
