@@ -40,6 +40,9 @@ from . import (
     tracking as tracking,
 )
 from . import (
+    types as types,
+)
+from . import (
     xgboost as xgboost,
 )
 from .exceptions import (
