@@ -51,6 +51,11 @@ def get_registry() -> Registry:
     return registry_at(None) if _chosen is None else _chosen
 
 
+def is_chosen() -> bool:
+    """Return whether `set_registry` or ``$REGISTRY_NB_URI`` chose a registry."""
+    return _chosen is not None or bool(os.environ.get("REGISTRY_NB_URI"))
+
+
 def registry_at(uri: str | os.PathLike[str] | None) -> Registry:
     """Return the one object that this process has for a URI: its active runs and its open file are shared."""
     place, fresh = located(uri), Registry(uri)  # two passwords are two objects: one may be wrong

@@ -14,7 +14,7 @@ from typing import Any
 from registry_nb.domain.digits import aligned, short
 from registry_nb.domain.records import Stage
 from registry_nb.errors import in_bytes, printable
-from registry_nb.schema.signature import Signature
+from registry_nb.schema.signature import Schema, Signature
 
 #: Metric columns of a listing; the others are in ``to_frame()``.
 _METRICS = 4
@@ -93,7 +93,7 @@ def signature_cell(signature: Signature | None) -> Cell:
     if signature is None:
         return Cell("")
     inputs, outputs = (
-        str(Signature(side[:_COLUMNS])).partition(" -> ")[0][1:-1]
+        str(Signature(Schema(side[:_COLUMNS]))).partition(" -> ")[0][1:-1]
         + (f", … ({len(side)} in all)" if len(side) > _COLUMNS else "")
         for side in (signature.inputs, signature.outputs)
     )

@@ -155,17 +155,33 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
         "created": _milliseconds("started_at"),
         "end_time": _milliseconds("ended_at"),
     },
+    "experiment": {
+        "name": _attribute("text", "name"),
+        "creation_time": _milliseconds("created_at"),
+        "last_update_time": _milliseconds("updated_at"),
+        "created_at": _attribute("time", "created_at"),
+        "updated_at": _attribute("time", "updated_at"),
+    },
 }
 
 _MLFLOWS = {
     *("version_number", "current_stage", "user_id", "source_path", "run_name", "run name", "artifact_uri", "timestamp"),
-    *("start_time", "end_time", "created", "creation_timestamp", "last_updated_timestamp"),
+    *(
+        "creation_time",
+        "last_update_time",
+        "start_time",
+        "end_time",
+        "created",
+        "creation_timestamp",
+        "last_updated_timestamp",
+    ),
 }
 _PREFIXES = {"tag": "tags", "metric": "metrics", "param": "params", "parameter": "params", "parameters": "params"}
 _MAPPINGS: Mapping[str, Sequence[str]] = {
     "model": ("tags",),
     "version": ("tags", "metrics", "params"),
     "run": ("tags", "metrics", "params"),
+    "experiment": ("tags",),
 }
 
 
@@ -197,7 +213,7 @@ def parse_filter(text: str, noun: str) -> Filter:
     ----------
     text : str
         Empty for everything.
-    noun : {"model", "version", "run"}
+    noun : {"model", "version", "run", "experiment"}
         The kind of record, which decides the fields.
 
     Raises

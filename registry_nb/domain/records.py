@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from registry_nb.domain.events import Event
+from registry_nb.domain.files import File, Seal
+from registry_nb.domain.measurements import Points, points_dict, points_of
 from registry_nb.domain.values import (
     SERVING,
     Frozen,
@@ -44,51 +46,6 @@ __all__ = [
     "frozen",
     "json_number",
 ]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class File(Shown):
-    """One stored file of a model.
-
-    Attributes
-    ----------
-    path : str
-        Its name within the model, chosen by the flavor.
-    digest : str
-        ``sha256:`` and 64 hexadecimal digits, of the bytes as they are stored.
-    size : int
-        Stored bytes.
-    codec : str
-        ``"zstd"``, or ``"gzip"`` in those of earlier releases, where the stored bytes are compressed, else ``""``.
-    """
-
-    path: str
-    digest: str
-    size: int
-    codec: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON."""
-        return {"path": self.path, "digest": self.digest, "size": self.size, "codec": self.codec}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Seal(Shown):
-    """A key's statement that a model is unchanged: see `trust`.
-
-    Attributes
-    ----------
-    by : str
-        The key: ``hmac-sha256:`` and its id, or ``ed25519:`` and the public key, in hexadecimal digits.
-    of : str
-        The URI that was sealed, together with the contents of the model.
-    value : str
-        Hexadecimal digits.
-    """
-
-    by: str
-    of: str
-    value: str
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -348,7 +305,7 @@ class Run(Shown):
     status : RunStatus
         Readers see ``KILLED`` if the process of the run ended without closing it.
     params, metrics, tags : mapping
-        The latest value of each.
+        The latest value of each; of a metric, that of its highest step.
     started_at : datetime
     ended_at : datetime or None
     user, host : str
@@ -356,6 +313,16 @@ class Run(Shown):
         The identity of the process on `host`.
     models : mapping of str to SavedModel
         The models that the run logged, by the path that ``runs:/run_id/path`` names.
+    artifacts : tuple of File
+        The files that it logged, by their paths in the run.
+    points : mapping of str to tuple of Point
+        The measurements of each metric, in the order in which they were logged, without those in `measured`.
+    measured : tuple of File
+        Earlier measurements, see `measurements`.
+    deleted_at : datetime or None
+        None unless it was deleted; it can be restored.
+    kind : str
+        ``"experiment"`` for the record of an experiment, which is no run, else empty.
     """
 
     run_id: str
@@ -371,12 +338,25 @@ class Run(Shown):
     host: str = ""
     process: str = ""
     models: Mapping[str, SavedModel] = field(default_factory=Frozen)
+    artifacts: tuple[File, ...] = ()
+    points: Points = field(default_factory=Frozen)
+    measured: tuple[File, ...] = ()
+    deleted_at: datetime | None = None
+    kind: str = ""
     _brief = "run_id", "name", "experiment", "status", "params", "metrics"
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it as plain JSON."""
+        """Write it as plain JSON. What an earlier release does not know is left out if it is empty."""
+        later = {
+            "artifacts": [file.to_dict() for file in self.artifacts],
+            "points": points_dict(self.points),
+            "measured": [file.to_dict() for file in self.measured],
+            "deleted_at": self.deleted_at and self.deleted_at.isoformat(),
+            "kind": self.kind,
+        }
         return {
-            **{f.name: getattr(self, f.name) for f in fields(self)},
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in later},
+            **{name: value for name, value in later.items() if value},
             "status": str(self.status),
             "metrics": {key: json_number(value) for key, value in self.metrics.items()},
             "started_at": self.started_at.isoformat(),
@@ -395,6 +375,10 @@ class Run(Shown):
             "started_at": datetime.fromisoformat(data["started_at"]),
             "ended_at": datetime.fromisoformat(data["ended_at"]) if data["ended_at"] else None,
             "models": Frozen({path: SavedModel.from_dict(saved) for path, saved in data["models"].items()}),
+            "artifacts": tuple(File(**file) for file in data.get("artifacts", ())),
+            "points": points_of(data.get("points", {})),
+            "measured": tuple(File(**file) for file in data.get("measured", ())),
+            "deleted_at": datetime.fromisoformat(data["deleted_at"]) if "deleted_at" in data else None,
         }
         return cls(**{**data, **values})
 

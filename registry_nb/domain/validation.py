@@ -182,6 +182,35 @@ def checked_key(key: object, what: str) -> str:
     return key
 
 
+def checked_path(path: object, what: str) -> str:
+    """Return the path of a file within a run: names divided by slashes, each of which every system takes as one name.
+
+    Raises
+    ------
+    BadName
+        If it is absolute, leads out of the run, or could be written in another way.
+    """
+    text = checked_key(path, what)
+    if any(part in {"", ".", ".."} for part in text.split("/")):
+        raise BadName(what=what, given=path, reason="names are divided by single slashes, and none is '.' or '..'")
+    if "\\" in text or ":" in text:
+        raise BadName(what=what, given=path, reason="a backslash or a colon would be a path of Windows")
+    return text
+
+
+def checked_step(step: object, what: str = "step") -> int:
+    """Return a step, or a time in milliseconds, as an int.
+
+    Raises
+    ------
+    BadValue
+        If it is no whole number that JSON's readers hold exactly.
+    """
+    if not isinstance(step, numbers.Integral) or isinstance(step, bool) or abs(int(step)) > MAX_VERSION:
+        raise BadValue(what=what, reason=f"must be a whole number, not {step!r}")
+    return int(step)
+
+
 def checked_tags(tags: Mapping[str, Any] | None, already: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return tags as text; a value that is not text becomes ``str(value)``, as in MLflow.
 

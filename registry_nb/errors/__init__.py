@@ -256,7 +256,10 @@ class AlreadyExists(Refused):
     code = "RESOURCE_ALREADY_EXISTS"
     name: str
     reason: str
-    _template = "a registered model {name!r} {reason}"
+    what: str = "a registered model"
+
+    def _sentence(self) -> str:
+        return f"{self.what} {self.name!r} {self.reason}"
 
 
 class HoldsStage(Refused):

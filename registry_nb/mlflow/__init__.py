@@ -18,6 +18,9 @@ from registry_nb.errors import close
 
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
+#: The release whose names are translated. A plain number, because code compares it, and splits it into integers.
+__version__ = "3.17.0"
+
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:

@@ -1,6 +1,9 @@
 # The public names and the module of each: `__init__.py` imports them on first use.
 
 from . import (
+    artifacts as artifacts,
+)
+from . import (
     client as client,
 )
 from . import (
@@ -37,6 +40,9 @@ from . import (
     tracking as tracking,
 )
 from . import (
+    types as types,
+)
+from . import (
     xgboost as xgboost,
 )
 from .exceptions import (
@@ -45,11 +51,38 @@ from .exceptions import (
 from .tracking.client import (
     MlflowClient as MlflowClient,
 )
+from .tracking.file_functions import (
+    get_artifact_uri as get_artifact_uri,
+)
+from .tracking.file_functions import (
+    log_artifact as log_artifact,
+)
+from .tracking.file_functions import (
+    log_artifacts as log_artifacts,
+)
+from .tracking.file_functions import (
+    log_dict as log_dict,
+)
+from .tracking.file_functions import (
+    log_figure as log_figure,
+)
+from .tracking.file_functions import (
+    log_text as log_text,
+)
 from .tracking.fluent import (
     ActiveRun as ActiveRun,
 )
 from .tracking.fluent import (
     active_run as active_run,
+)
+from .tracking.fluent import (
+    create_experiment as create_experiment,
+)
+from .tracking.fluent import (
+    delete_run as delete_run,
+)
+from .tracking.fluent import (
+    delete_tag as delete_tag,
 )
 from .tracking.fluent import (
     end_run as end_run,
@@ -91,6 +124,9 @@ from .tracking.fluent import (
     set_experiment as set_experiment,
 )
 from .tracking.fluent import (
+    set_experiment_tag as set_experiment_tag,
+)
+from .tracking.fluent import (
     set_tag as set_tag,
 )
 from .tracking.fluent import (
@@ -116,6 +152,9 @@ from .tracking.uris import (
 )
 from .tracking.uris import (
     get_tracking_uri as get_tracking_uri,
+)
+from .tracking.uris import (
+    is_tracking_uri_set as is_tracking_uri_set,
 )
 from .tracking.uris import (
     set_registry_uri as set_registry_uri,

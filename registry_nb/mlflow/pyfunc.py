@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from registry_nb import session
 from registry_nb.domain.records import ModelVersion
 from registry_nb.domain.uris import RunURI, parse_uri
 from registry_nb.errors import Invalid
 from registry_nb.mlflow.models import doors
 from registry_nb.mlflow.models.model import ModelInfo
+from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
 from registry_nb.registry import Registry
 
@@ -90,7 +90,7 @@ def load_model(
         Refused.
     """
     doors.refuse(model_config=model_config)
-    registry = session.get_registry()
+    registry = current()
     loaded = registry.load(model_uri)
     return PyFuncModel(loaded, _info(registry, loaded, model_uri))
 

@@ -153,16 +153,17 @@ def run(context: Context, run_id: str) -> Run:
     RunNotFound
     """
     run = context.store.run(run_id)
-    if run is None:
+    if run is None or run.kind:
         raise RunNotFound(run_id=run_id, path=None, paths=(), place=resolve.place(context.store))
     return resolve.with_current_status(run)
 
 
 def runs(context: Context, filter: str = "", *, order_by: Keys = (), limit: int | None = None) -> Listing[Run]:
-    """List runs, in the order in which they started unless ordered otherwise."""
+    """List runs, without the deleted ones, in the order in which they started unless ordered otherwise."""
     store = context.store
     chosen = parse_filter(filter, "run")
-    found = [run for run in map(resolve.with_current_status, store.runs(chosen)) if chosen.matches(run)]
+    there = (run for run in store.runs(chosen) if run.deleted_at is None and not run.kind)
+    found = [run for run in map(resolve.with_current_status, there) if chosen.matches(run)]
     found = ordered(found, order_by, "run")[: checked_limit(limit)]
     return Listing(found, empty="" if found else _no_runs(store, filter))
 
@@ -195,7 +196,7 @@ def _no_events(store: Store, name: str | None) -> str:
 
 
 def _no_runs(store: Store, filter: str) -> str:
-    if next(store.runs(), None) is not None:
+    if any(run.deleted_at is None and not run.kind for run in store.runs()):
         return f"no run {_fits(filter)}"
     return f"there are no runs{_in(store)}; 'with registry_nb.start_run():' around a training makes one"
 

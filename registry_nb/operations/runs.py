@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from registry_nb import process
+from registry_nb.domain.measurements import Point, milliseconds
 from registry_nb.domain.records import Frozen, Run, RunStatus, SavedModel
 from registry_nb.domain.validation import (
     checked_key,
@@ -23,8 +24,9 @@ from registry_nb.domain.validation import (
     checked_tags,
     checked_text,
 )
-from registry_nb.errors import Invalid, Refused, RegistryError, RunNotFound, close, listed
-from registry_nb.operations.resolve import place
+from registry_nb.errors import Invalid, NotFound, Refused, RegistryError, RunNotFound, close, listed
+from registry_nb.operations import measurements
+from registry_nb.operations.resolve import place, with_current_status
 from registry_nb.packaging.saving import save_model
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
@@ -34,7 +36,8 @@ from registry_nb.trust.seals import Sealer
 #: MLflow's name for the run around a nested one.
 PARENT_TAG = "mlflow.parentRunId"
 DEFAULT_EXPERIMENT = "Default"
-_EXPERIMENT = "the name of an experiment"
+#: How messages call the name of an experiment.
+EXPERIMENT = "the name of an experiment"
 
 
 class ActiveRun(Shown):
@@ -80,9 +83,9 @@ class Tracking:
     """
 
     def __init__(self, store: Store, artifacts: Artifacts, user: str) -> None:
-        self._store = store
-        self._artifacts = artifacts
-        self._user = user
+        self.store = store
+        self.artifacts = artifacts
+        self.user = user
         self._experiment = DEFAULT_EXPERIMENT
         self._local = threading.local()
         self._open: dict[str, int] = {}
@@ -95,7 +98,7 @@ class Tracking:
 
     def set_experiment(self, name: str) -> str:
         """Choose the experiment that new runs belong to."""
-        self._experiment = checked_name(name, _EXPERIMENT)
+        self._experiment = checked_name(name, EXPERIMENT)
         return self._experiment
 
     def start_run(
@@ -124,7 +127,7 @@ class Tracking:
             within = {} if parent is None else {PARENT_TAG: parent[0]}
             run = self.create_run(run_name=run_name, tags={**within, **labels}, experiment=experiment)
         else:
-            run = self._change(
+            run = self.change(
                 run_id,
                 lambda run: replace(
                     run,
@@ -148,14 +151,14 @@ class Tracking:
         run = Run(
             run_id=uuid.uuid4().hex,
             name=name,
-            experiment=self._experiment if experiment is None else checked_name(experiment, _EXPERIMENT),
+            experiment=self._experiment if experiment is None else checked_name(experiment, EXPERIMENT),
             tags=Frozen(checked_tags(tags)),
             started_at=datetime.now(UTC),
-            user=self._user,
+            user=self.user,
             host=process.host(),
             process=process.process_id(),
         )
-        with self._store.transaction() as tx:
+        with self.store.transaction() as tx:
             tx.put_run(run)
         return run
 
@@ -176,14 +179,26 @@ class Tracking:
         stack[:] = [entry for entry in stack if entry[0] != ending]  # even if the disk refuses: the block is over
         self._open.pop(ending, None)
         now = datetime.now(UTC)
-        self._change(ending, lambda run: replace(run, status=last, ended_at=now))
+        self.change(ending, lambda run: replace(run, status=last, ended_at=now))
 
     def run(self, run_id: str) -> Run:
         """Return a run."""
-        run = self._store.run(run_id)
-        if run is None:
-            raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
+        run = self.store.run(run_id)
+        if run is None or run.kind:
+            raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self.store))
         return run
+
+    def change(self, run_id: str, change: Callable[[Run], Run], *, deleted: bool = False) -> Run:
+        """Replace the record of a run by what `change` makes of it; a deleted one is refused unless `deleted`."""
+        with self.store.transaction() as tx:
+            run = tx.run(run_id)
+            if run is None or run.kind:
+                raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self.store))
+            if run.deleted_at is not None and not deleted:
+                raise Refused(f"run {run_id} was deleted; restore it with MlflowClient().restore_run({run_id!r})")
+            changed = change(run)
+            tx.put_run(changed)
+        return changed
 
     def log(
         self,
@@ -192,13 +207,33 @@ class Tracking:
         metrics: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
         run_id: str | None = None,
+        step: int | None = None,
+        at: int | None = None,
+        points: Iterable[tuple[str, Any, int | None, int | None]] = (),
     ) -> None:
         """Record parameters, metrics and tags of a run in one commit.
 
-        Metrics and tags keep their latest value, and parameters their first: a run has one configuration.
+        Tags keep their latest value, metrics that of their highest step, and parameters their first: a run has one
+        configuration. Every measurement is kept in its history.
+
+        Parameters
+        ----------
+        params, metrics, tags : mapping, optional
+        run_id : str, optional
+            The active run if not given.
+        step : int, optional
+            Of the metrics; without it, they are the latest.
+        at : int, optional
+            When they were measured, in milliseconds since 1970; now if not given.
+        points : iterable of tuple, optional
+            More metrics: name, value, time, step.
         """
         texts = {key: str(value) for key, value in checked_params(params).items()}
-        measured, labels = checked_metrics(metrics), checked_tags(tags)
+        labels = checked_tags(tags)
+        measured = measurements.checked(
+            [*((key, value, at, step) for key, value in checked_metrics(metrics).items()), *points]
+        )
+        now = milliseconds(datetime.now(UTC))
 
         def change(run: Run) -> Run:
             for key, value in texts.items():
@@ -206,21 +241,59 @@ class Tracking:
                     was = f"parameter {key!r} of run {run.run_id} is {run.params[key]!r} already"
                     raise Refused(f"{was}, and does not change to {value!r}; start another run, or log a metric")
             return replace(
-                run,
+                measurements.with_points(run, measured, now),
                 params=Frozen({**run.params, **texts}),
-                metrics=Frozen({**run.metrics, **measured}),
                 tags=Frozen({**run.tags, **checked_tags(labels, run.tags)}),
             )
 
-        self._change(self._current(run_id), change)
+        run = self.change(self.current(run_id), change)
+        if measurements.is_full(run):
+            measurements.move(self.store, self.artifacts, run.run_id)
+
+    def runs(self) -> list[Run]:
+        """Return every run, also the deleted ones, in the order in which they started."""
+        return [with_current_status(run) for run in self.store.runs() if not run.kind]
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run: searches leave it out, and nothing more is logged to it. Its bytes stay: see `restore_run`."""
+        now = datetime.now(UTC)
+        self.change(run_id, lambda run: replace(run, deleted_at=run.deleted_at or now), deleted=True)
+
+    def restore_run(self, run_id: str) -> None:
+        """Undo `delete_run`."""
+        self.change(run_id, lambda run: replace(run, deleted_at=None), deleted=True)
+
+    def update_run(self, run_id: str, *, status: RunStatus | str | None = None, name: str | None = None) -> None:
+        """Change the status or the name of a run; what is not given stays."""
+        facts: dict[str, Any] = {} if name is None else {"name": checked_text(name, "the name of a run")}
+        if status is not None:
+            last = _status(status)
+            facts |= {"status": last, "ended_at": None if last is RunStatus.RUNNING else datetime.now(UTC)}
+        self.change(run_id, lambda run: replace(run, **facts))
+
+    def untag(self, run_id: str, key: str) -> None:
+        """Remove a tag of a run."""
+
+        def change(run: Run) -> Run:
+            if key not in run.tags:
+                raise NotFound(f"run {run_id} has no tag {key!r}{close(key, run.tags)} (tags: {listed(run.tags)})")
+            return replace(run, tags=Frozen({name: text for name, text in run.tags.items() if name != key}))
+
+        self.change(run_id, change)
 
     def log_params(self, params: Mapping[str, Any], *, run_id: str | None = None) -> None:
         """Record parameters; see `log`."""
         self.log(params=params, run_id=run_id)
 
-    def log_metrics(self, metrics: Mapping[str, Any], *, run_id: str | None = None) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, Any], *, run_id: str | None = None, step: int | None = None, at: int | None = None
+    ) -> None:
         """Record metrics; see `log`."""
-        self.log(metrics=metrics, run_id=run_id)
+        self.log(metrics=metrics, run_id=run_id, step=step, at=at)
+
+    def history(self, run_id: str, key: str) -> tuple[Point, ...]:
+        """Return every measurement of a metric, in the order in which they were logged."""
+        return measurements.history(self.artifacts, self.run(run_id), key)
 
     def set_tags(self, tags: Mapping[str, Any], *, run_id: str | None = None) -> None:
         """Set tags; see `log`."""
@@ -243,10 +316,10 @@ class Tracking:
         """
         what = "the path of a model"
         path = checked_key(checked_key(path, what).strip("/"), what)
-        with self._run_of_its_own() as run_id, self._artifacts.writing():
+        with self._run_of_its_own() as run_id, self.artifacts.writing():
             saved = save_model(
                 model,
-                self._artifacts,
+                self.artifacts,
                 flavor=flavor,
                 example=example,
                 signature=signature,
@@ -254,7 +327,7 @@ class Tracking:
                 code_paths=code_paths,
             )
             saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
-            run = self._change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
+            run = self.change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
         return run, saved
 
     @property
@@ -272,7 +345,8 @@ class Tracking:
             with suppress(RegistryError):
                 self.end_run(status, run_id=run_id)
 
-    def _current(self, run_id: str | None) -> str:
+    def current(self, run_id: str | None) -> str:
+        """Return the run to log to: this one, or the active one, or a new one."""
         if run_id is not None:
             return run_id
         active = self.active_run() or self.start_run(implicit=True)
@@ -286,15 +360,6 @@ class Tracking:
         else:
             with self.start_run() as own:
                 yield own.run_id
-
-    def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
-        with self._store.transaction() as tx:
-            run = tx.run(run_id)
-            if run is None:
-                raise RunNotFound(run_id=run_id, path=None, paths=(), place=place(self._store))
-            changed = change(run)
-            tx.put_run(changed)
-        return changed
 
 
 def _status(status: str) -> RunStatus:

@@ -76,6 +76,11 @@ class Column(Shown):
     digest: str = ""
     label: str = ""
 
+    @property
+    def type(self) -> str:
+        """MLflow's name for `dtype`."""
+        return self.dtype
+
     def to_dict(self) -> dict[str, Any]:
         """Write it as MLflow's JSON."""
         inner = json.loads(self.nested) if self.nested else {}
@@ -115,6 +120,16 @@ class Tensor(Shown):
     form: str = ""
     columns: tuple[str, ...] = ()
 
+    @property
+    def type(self) -> str:
+        """MLflow's name for `dtype`; equal to numpy's dtype."""
+        return self.dtype
+
+    @property
+    def required(self) -> bool:
+        """Always true: an input must have every tensor."""
+        return True
+
     def to_dict(self) -> dict[str, Any]:
         """Write it as MLflow's JSON."""
         named = {} if self.name is None else {"name": self.name}
@@ -129,6 +144,65 @@ class Tensor(Shown):
 
 
 Spec: TypeAlias = Column | Tensor
+
+
+class Schema(tuple[Spec, ...]):
+    """One side of a signature: a tuple of columns or of tensors, with the questions that MLflow's schemas answer.
+
+    Examples
+    --------
+    >>> schema = Schema([Column("age", "long"), Column("city", "string", required=False)])
+    >>> schema.input_names(), schema.required_input_names(), schema[0].type
+    (['age', 'city'], ['age'], 'long')
+    """
+
+    __slots__ = ()
+
+    @property
+    def inputs(self) -> list[Spec]:
+        """The columns or tensors as a list."""
+        return list(self)
+
+    def input_names(self) -> list[str | int]:
+        """Return the names; the place of a column or tensor that has none."""
+        return [spec.name or place for place, spec in enumerate(self)]
+
+    def required_input_names(self) -> list[str | int]:
+        """Return the names of what an input must have."""
+        return [spec.name or place for place, spec in enumerate(self) if spec.required]
+
+    def optional_input_names(self) -> list[str | int]:
+        """Return the names of what an input may have."""
+        return [spec.name or place for place, spec in enumerate(self) if not spec.required]
+
+    def has_input_names(self) -> bool:
+        """Return whether the columns or tensors have names."""
+        return bool(self) and self[0].name is not None
+
+    def input_types(self) -> list[Any]:
+        """Return the types, each as MLflow's or numpy's word."""
+        return [spec.type for spec in self]
+
+    def input_dict(self) -> dict[str | None, Spec]:
+        """Return the columns or tensors by name."""
+        return {spec.name: spec for spec in self}
+
+    def is_tensor_spec(self) -> bool:
+        """Return whether it consists of tensors."""
+        return bool(self) and isinstance(self[0], Tensor)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Write it as MLflow's JSON."""
+        return [spec.to_dict() for spec in self]
+
+    def to_json(self) -> str:
+        """Write it as the text of MLflow's JSON."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Schema:
+        """Read what `to_json` or MLflow wrote."""
+        return cls(spec_of(data, {}) for data in json.loads(text))
 
 
 def spec_of(data: Mapping[str, Any], facts: Mapping[str, Any]) -> Spec:

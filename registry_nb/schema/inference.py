@@ -35,7 +35,7 @@ from registry_nb.schema.forms import (
     type_of,
     zone_of,
 )
-from registry_nb.schema.signature import Signature
+from registry_nb.schema.signature import Schema, Signature
 
 #: Levels of a category that a record keeps; of more, it keeps a digest.
 _MOST_LEVELS = 1000
@@ -136,7 +136,7 @@ def _signature(inputs: _Side, outputs: _Side) -> Signature:
         else replace(spec, storage="", cells="", missing="", digest="")
         for spec in outputs.specs
     )
-    return Signature(inputs.specs, tuple(plain_outputs), form=inputs.form, axis=inputs.axis)
+    return Signature(Schema(inputs.specs), Schema(plain_outputs), form=inputs.form, axis=inputs.axis)
 
 
 def _side(what: str, data: Any, predictions: Any = None) -> _Side:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry_nb.errors import Invalid
-from registry_nb.schema.columns import Column, Spec, Tensor, spec_of
+from registry_nb.schema.columns import Column, Schema, Spec, Tensor, spec_of
 from registry_nb.showing import Shown
 
-__all__ = ["Column", "Signature", "Spec", "Tensor"]
+__all__ = ["Column", "Schema", "Signature", "Spec", "Tensor"]
 
 #: The key of the facts that MLflow's JSON has no word for. MLflow's reader ignores it.
 _FACTS = "registry_nb"
+_UNKNOWN = Schema()
 #: Characters of a signature in a line.
 _WIDE = 200
 
@@ -26,8 +27,8 @@ class Signature(Shown):
 
     Attributes
     ----------
-    inputs, outputs : tuple of Column or Tensor
-        Empty if unknown.
+    inputs, outputs : Schema
+        A tuple of `Column` or `Tensor`, empty if unknown.
     form : str
         The container of the model's example, in which it gets its input: ``pandas.DataFrame``, ``numpy.ndarray``,
         ``list[list[float]]``, … Empty if unknown, as in signatures that MLflow wrote; then the model gets columns as a
@@ -48,11 +49,17 @@ class Signature(Shown):
     True
     """
 
-    inputs: tuple[Spec, ...] = ()
-    outputs: tuple[Spec, ...] = ()
+    inputs: Schema = _UNKNOWN
+    outputs: Schema = _UNKNOWN
     form: str = field(default="", kw_only=True)
     axis: tuple[Any, ...] = field(default=(), kw_only=True)
     params: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs"):
+            side = getattr(self, name)
+            if type(side) is not Schema:
+                object.__setattr__(self, name, Schema(side or ()))  # frozen; and MLflow's None means unknown
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as MLflow does in an ``MLmodel`` file: each side a JSON string."""
@@ -88,8 +95,8 @@ class Signature(Shown):
 def _parsed(inputs: str, outputs: str, params: str, facts: str) -> Signature:
     ours = json.loads(facts) if facts else {}
     return Signature(
-        _specs(inputs, ours.get("inputs", {})),
-        _specs(outputs, ours.get("outputs", {})),
+        Schema(_specs(inputs, ours.get("inputs", {}))),
+        Schema(_specs(outputs, ours.get("outputs", {}))),
         form=str(ours.get("form", "")),
         axis=tuple(ours.get("axis", ())),
         params=params,

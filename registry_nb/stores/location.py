@@ -9,7 +9,8 @@ from pathlib import Path
 from registry_nb.errors import Invalid, printable
 from registry_nb.stores.postgres.address import without_secrets
 
-_FOLDER = ".registry_nb"
+#: The folder of a registry, where nobody names another.
+FOLDER = ".registry_nb"
 #: The file of the records: a folder that has it is a registry.
 RECORDS = "registry.jsonl"
 #: Entries of a folder that are compared with a mistyped name.
@@ -42,9 +43,9 @@ def located(uri: str | os.PathLike[str] | None) -> str:
 def _nearest() -> str:
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / _FOLDER).is_dir():
-            return str(folder / _FOLDER)
-    return str(here / _FOLDER)
+        if (folder / FOLDER).is_dir():
+            return str(folder / FOLDER)
+    return str(here / FOLDER)
 
 
 def described(folder: str | None, *, exists: bool) -> str:

@@ -21,12 +21,13 @@ def by_version(version: ModelVersion) -> Iterator[Used]:
 
 
 def by_run(run: Run) -> Iterator[Used]:
-    """Return what the models of a run use."""
+    """Return what a run uses: the files and measurements that it logged, and its models."""
+    yield from (Used(f"runs:/{run.run_id}/{file.path}", "", 0, file) for file in (*run.artifacts, *run.measured))
     for path, saved in run.models.items():
         yield from (Used(f"runs:/{run.run_id}/{path}", "", 0, file) for file in files_of(saved))
 
 
 def by_all(versions: Iterable[ModelVersion], runs: Iterable[Run]) -> Iterator[Used]:
-    """Return what all these versions and the models of these runs use."""
+    """Return what all these versions and runs use."""
     yield from (file for version in versions for file in by_version(version))
     yield from (file for run in runs for file in by_run(run))

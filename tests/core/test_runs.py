@@ -54,7 +54,7 @@ def test_a_block_that_raises_ends_its_run_as_failed_and_shows_its_own_error(runs
         raise rn.StorageError("the disk is full")
 
     with pytest.raises(ZeroDivisionError), rn.start_run():
-        monkeypatch.setattr(runs, "_change", full)
+        monkeypatch.setattr(runs, "change", full)
         _ = 1 / 0
     assert runs.active_run() is None
 

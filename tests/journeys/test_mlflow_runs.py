@@ -247,7 +247,7 @@ def test_the_client_writes_to_a_run_that_is_not_active(mlflow, registry, refused
 
 
 def test_experiments_are_what_runs_say_that_they_belong_to(mlflow, three_runs):
-    assert [e.name for e in mlflow.search_experiments()] == ["Default", "one", "two"]
+    assert [e.name for e in mlflow.search_experiments()] == ["two", "one", "Default"]
     one = mlflow.get_experiment_by_name("one")
     started = [mlflow.get_run(three_runs[name]).info.start_time for name in "ab"]
     assert [one.creation_time, one.last_update_time] == started
@@ -259,3 +259,77 @@ def test_experiments_are_what_runs_say_that_they_belong_to(mlflow, three_runs):
         assert run.info.experiment_id == "one"
     with mlflow.start_run(experiment_id="0") as run:
         assert (run.info.experiment_id, mlflow.get_experiment("0").creation_time) == ("0", run.info.start_time)
+
+
+class Figure:
+    """A figure as matplotlib has them."""
+
+    def savefig(self, place, **how):
+        Path(place).write_text(f"{place.rpartition('.')[2]} {how}")
+
+
+class Plot:
+    """A figure as plotly has them."""
+
+    __module__ = "plotly.graph_objs"
+
+    def write_html(self, place, **how):
+        Path(place).write_text(str(how["include_plotlyjs"]))
+
+    def write_image(self, place, **how):
+        Path(place).write_text("picture")
+
+
+def test_figures_are_kept_as_their_library_writes_them(mlflow, registry, refused):
+    with mlflow.start_run() as run:
+        mlflow.log_figure(Figure(), "plots/a.svg", save_kwargs={"dpi": 5})
+        mlflow.log_figure(Plot(), "b.html")
+        mlflow.log_figure(Plot(), "b.png")
+        with refused(registry, rn.Invalid, "takes a figure of matplotlib or plotly, not int"):
+            mlflow.log_figure(3, "c.png")
+        assert mlflow.get_artifact_uri() == run.info.artifact_uri
+    base = run.info.artifact_uri
+    texts = [mlflow.artifacts.load_text(f"{base}/{path}") for path in ("plots/a.svg", "b.html", "b.png")]
+    assert texts == ["svg {'dpi': 5}", "cdn", "picture"]
+
+
+def test_files_of_a_run_are_named_by_uri_or_by_run_and_path_and_nothing_else(mlflow, registry, refused, tmp_path):
+    client = mlflow.MlflowClient()
+    run = client.create_run("0")
+    (tmp_path / "a.txt").write_text("words")
+    client.log_artifact(run.info.run_id, tmp_path / "a.txt", "in")
+    mlflow.log_artifact(str(tmp_path / "a.txt"), run_id=run.info.run_id)
+    mlflow.log_text("no JSON", "b.json", run_id=run.info.run_id)
+    uri = f"runs:/{run.info.run_id}"
+    assert [file.path for file in mlflow.artifacts.list_artifacts(uri)] == ["a.txt", "b.json", "in"]
+    assert (
+        Path(mlflow.artifacts.download_artifacts(uri, dst_path=tmp_path / "all"), "in", "a.txt").read_text() == "words"
+    )
+    for part, call in [
+        ("is not JSON", lambda: mlflow.artifacts.load_dict(f"{uri}/b.json")),
+        ("either artifact_uri= or run_id=", mlflow.artifacts.list_artifacts),
+        ("has the whole path", lambda: mlflow.artifacts.list_artifacts(uri, artifact_path="in")),
+        ("does not begin with runs:/", lambda: mlflow.artifacts.download_artifacts("models:/Iris/1")),
+        ("does not begin with runs:/", lambda: mlflow.artifacts.download_artifacts("s3://bucket/x")),
+    ]:
+        with refused(registry, rn.Invalid, part):
+            call()
+
+
+def test_yaml_needs_its_package_and_the_message_says_so(mlflow, registry, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with mlflow.start_run(), refused(registry, rn.errors.LibraryMissing, "pip install pyyaml"):
+        mlflow.log_dict({}, "a.yaml")
+
+
+def test_an_experiment_keeps_tags_and_says_where_its_files_are_not(mlflow):
+    with pytest.warns(rn.errors.RegistryWarning, match="artifact_location= is not used"):
+        assert mlflow.create_experiment("one", artifact_location="s3://bucket") == "one"
+    mlflow.set_experiment("one")
+    mlflow.set_experiment_tag("team", "vision")
+    assert mlflow.get_experiment_by_name("one").tags == {"team": "vision"}
+    assert mlflow.MlflowClient().search_experiments(view_type=2) == []
+    with mlflow.start_run(tags={"a": 1}):
+        mlflow.delete_tag("a")
+        assert "a" not in mlflow.active_run().data.tags
+    assert mlflow.search_runs(["one"], run_view_type=3)["experiment_id"].tolist() == ["one"]

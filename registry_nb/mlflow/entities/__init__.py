@@ -2,9 +2,19 @@
 
 from registry_nb.domain.records import RunStatus
 from registry_nb.mlflow.entities.base import Entity
-from registry_nb.mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from registry_nb.mlflow.entities.model_registry import (
+    ModelVersion,
+    ModelVersionStatus,
+    ModelVersionTag,
+    RegisteredModel,
+    RegisteredModelAlias,
+    RegisteredModelTag,
+)
 from registry_nb.mlflow.entities.runs import (
     Experiment,
+    ExperimentTag,
+    FileInfo,
+    LifecycleStage,
     Metric,
     Param,
     Run,
@@ -17,10 +27,17 @@ from registry_nb.mlflow.entities.runs import (
 __all__ = [
     "Entity",
     "Experiment",
+    "ExperimentTag",
+    "FileInfo",
+    "LifecycleStage",
     "Metric",
     "ModelVersion",
+    "ModelVersionStatus",
+    "ModelVersionTag",
     "Param",
     "RegisteredModel",
+    "RegisteredModelAlias",
+    "RegisteredModelTag",
     "Run",
     "RunData",
     "RunInfo",

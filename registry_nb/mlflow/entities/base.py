@@ -5,10 +5,11 @@ from __future__ import annotations
 import pprint
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from registry_nb.domain.measurements import milliseconds
+
+__all__ = ["Entity", "milliseconds"]
 
 
 class Entity:
@@ -24,8 +25,3 @@ class Entity:
             for name, value in self
         )
         return f"<{type(self).__name__}: {shown}>"
-
-
-def milliseconds(at: datetime) -> int:
-    """Return a time in MLflow's unit, with whole numbers: a float would lose a millisecond now and then."""
-    return (at - _EPOCH) // timedelta(milliseconds=1)

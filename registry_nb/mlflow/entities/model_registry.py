@@ -10,7 +10,46 @@ from registry_nb.mlflow.entities.base import Entity, milliseconds
 from registry_nb.mlflow.entities.runs import Metric, Param
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
+@dataclass(frozen=True, repr=False)
+class ModelVersionTag(Entity):
+    """A tag of a version."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, repr=False)
+class RegisteredModelTag(Entity):
+    """A tag of a registered model."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, repr=False)
+class RegisteredModelAlias(Entity):
+    """An alias of a registered model, and the version that it points to."""
+
+    alias: str
+    version: int
+
+
+class ModelVersionStatus:
+    """The states of a version in MLflow; here each is ``READY``."""
+
+    PENDING_REGISTRATION = "PENDING_REGISTRATION"
+    FAILED_REGISTRATION = "FAILED_REGISTRATION"
+    READY = "READY"
+
+
+def _keep_tags(entity: Any) -> None:
+    """Make a dict of the tags, which MLflow's constructors take as a list of entities, as its stores have them."""
+    tags = entity.tags or {}
+    named = tags if isinstance(tags, dict) else {tag.key: tag.value for tag in tags}
+    object.__setattr__(entity, "tags", named)  # the entity is frozen
+
+
+@dataclass(frozen=True, repr=False)
 class ModelVersion(Entity):
     """One version of a registered model.
 
@@ -35,23 +74,26 @@ class ModelVersion(Entity):
     status_message, run_link, model_id : None
     """
 
-    aliases: list[str] = field(default_factory=list)
-    creation_timestamp: int
-    current_stage: str
-    description: str | None = None
-    last_updated_timestamp: int
-    metrics: list[Metric] = field(default_factory=list)
-    model_id: str | None = None
     name: str
-    params: list[Param] = field(default_factory=list)
+    version: int
+    creation_timestamp: int
+    last_updated_timestamp: int | None = None
+    description: str | None = None
+    user_id: str | None = None
+    current_stage: str | None = None
+    source: str | None = None
     run_id: str | None = None
-    run_link: str | None = None
-    source: str
     status: str = "READY"
     status_message: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    user_id: str
-    version: int
+    run_link: str | None = None
+    aliases: list[str] = field(default_factory=list)
+    model_id: str | None = None
+    params: list[Param] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _keep_tags(self)
 
     @classmethod
     def of(cls, record: records.ModelVersion) -> Self:
@@ -75,7 +117,7 @@ class ModelVersion(Entity):
         )
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
+@dataclass(frozen=True, repr=False)
 class RegisteredModel(Entity):
     """A name under which versions are kept.
 
@@ -92,13 +134,19 @@ class RegisteredModel(Entity):
         For each stage that is held, the highest version number in it.
     """
 
-    aliases: dict[str, int] = field(default_factory=dict)
-    creation_timestamp: int
-    description: str | None = None
-    last_updated_timestamp: int
-    latest_versions: list[ModelVersion] = field(default_factory=list)
     name: str
-    tags: dict[str, Any] = field(default_factory=dict)
+    creation_timestamp: int | None = None
+    last_updated_timestamp: int | None = None
+    description: str | None = None
+    latest_versions: list[ModelVersion] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _keep_tags(self)
+        aliases: Any = self.aliases or {}
+        named = aliases if isinstance(aliases, dict) else {alias.alias: alias.version for alias in aliases}
+        object.__setattr__(self, "aliases", named)
 
     @classmethod
     def of(cls, record: records.RegisteredModel) -> Self:

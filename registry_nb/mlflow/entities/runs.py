@@ -20,11 +20,35 @@ USER_TAG = "mlflow.user"
 
 
 class ViewType(IntEnum):
-    """Which runs a search returns. Runs are never deleted here: none is ``DELETED_ONLY``."""
+    """Which runs a search returns."""
 
     ACTIVE_ONLY = 1
     DELETED_ONLY = 2
     ALL = 3
+
+
+class LifecycleStage:
+    """Whether a run was deleted."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, repr=False)
+class FileInfo(Entity):
+    """A file or a folder of a run; `file_size` is None for a folder, and for a model's file that is compressed."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class ExperimentTag(Entity):
+    """A tag of an experiment."""
+
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,9 +89,9 @@ class RunInfo(Entity):
     start_time, end_time : int
         Milliseconds since 1970; the latter None while it runs.
     lifecycle_stage : str
-        Always ``active``.
+        ``active`` or ``deleted``.
     artifact_uri : str
-        The base of its models' paths.
+        The base of the paths of its files and models.
     """
 
     artifact_uri: str
@@ -125,7 +149,8 @@ class Experiment(Entity):
     artifact_location : str
         The registry.
     creation_time, last_update_time : int or None
-        When its first run began and its last one did; None before that.
+        When it was created, or else its first run began, and when it last changed; None before that.
+    tags : dict of str to str
     """
 
     artifact_location: str
@@ -148,6 +173,7 @@ def attributes_of(record: records.Run) -> tuple[RunInfo, RunData]:
         artifact_uri=f"runs:/{record.run_id}",
         end_time=milliseconds(record.ended_at) if record.ended_at else None,
         experiment_id=experiment_id(record.experiment),
+        lifecycle_stage=LifecycleStage.ACTIVE if record.deleted_at is None else LifecycleStage.DELETED,
         run_id=record.run_id,
         run_name=record.name,
         start_time=milliseconds(record.started_at),

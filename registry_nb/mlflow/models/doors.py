@@ -20,6 +20,7 @@ from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, l
 from registry_nb.flavors import flavor_of
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.messages import registered
+from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
 
 
@@ -300,7 +301,7 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
     path = names[0] if names else "model"
     if (registered_name := options["registered_model_name"]) is not None:
         checked_name(registered_name)  # before anything is written
-    registry = session.get_registry()
+    registry = current()
     signature = options["signature"]
     save = functools.partial(
         session.get_tracking(registry).log_model,
@@ -327,7 +328,7 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
 
 def load(door: str, uri: str) -> Any:
     """Load a model of a door's library, as it was logged."""
-    loaded = session.load_model(uri)
+    loaded = current().load(uri)
     model = loaded.unwrap()
     if not _belongs(model, door):
         library, flavor = DOORS[door].library, loaded.version.flavor

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from registry_nb import session
+from registry_nb.mlflow.tracking.files import FileCalls
 from registry_nb.mlflow.tracking.model_registry import ModelRegistryCalls
 from registry_nb.mlflow.tracking.runs import RunCalls
-from registry_nb.mlflow.tracking.uris import opened
+from registry_nb.mlflow.tracking.uris import current, opened
 
 
-class MlflowClient(ModelRegistryCalls, RunCalls):
+class MlflowClient(ModelRegistryCalls, RunCalls, FileCalls):
     """A client of the current registry, or of the one at a URI.
 
     Parameters
@@ -25,7 +26,7 @@ class MlflowClient(ModelRegistryCalls, RunCalls):
         registry_uri: str | os.PathLike[str] | None = None,
     ) -> None:
         uri = registry_uri or tracking_uri
-        self._registry = opened(uri) if uri else session.get_registry()
+        self._registry = opened(uri) if uri else current()
         self._tracking = session.get_tracking(self._registry)
 
     @property

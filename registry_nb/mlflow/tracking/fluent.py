@@ -15,6 +15,8 @@ from registry_nb.mlflow.entities.runs import NOTE_TAG, attributes_of, experiment
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
 from registry_nb.mlflow.tracking.runs import described, find_runs
+from registry_nb.mlflow.tracking.uris import current
+from registry_nb.operations import experiments
 from registry_nb.operations import runs as tracking
 from registry_nb.operations.runs import PARENT_TAG
 
@@ -50,6 +52,10 @@ class ActiveRun(Run):
         self._run.__exit__(kind, *rest)
 
 
+def _tracking() -> tracking.Tracking:
+    return session.get_tracking(current())
+
+
 # -- experiments ----------------------------------------------------------------------------------------------------
 
 
@@ -63,7 +69,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
     if experiment_id is not None:
         experiment_name = MlflowClient().get_experiment(experiment_id).name
     assert experiment_name is not None
-    return described(session.get_registry(), session.get_tracking().set_experiment(experiment_name))
+    return described(current(), experiments.Experiment(_tracking().set_experiment(experiment_name)))
 
 
 def get_experiment(experiment_id: str) -> Experiment:
@@ -76,9 +82,24 @@ def get_experiment_by_name(name: str) -> Experiment | None:
     return MlflowClient().get_experiment_by_name(name)
 
 
-def search_experiments() -> list[Experiment]:
-    """Return all experiments, by name."""
-    return MlflowClient().search_experiments()
+def create_experiment(name: str, artifact_location: str | None = None, tags: Mapping[str, Any] | None = None) -> str:
+    """Create an experiment, and return its identifier; see the client's method."""
+    return MlflowClient().create_experiment(name, artifact_location, tags)
+
+
+def set_experiment_tag(key: str, value: Any) -> None:
+    """Set a tag of the experiment that new runs belong to."""
+    experiments.tag(_tracking(), _tracking().experiment, {key: value})
+
+
+def search_experiments(
+    view_type: int = ViewType.ACTIVE_ONLY,
+    max_results: int | None = None,
+    filter_string: str | None = None,
+    order_by: str | Sequence[str] | None = None,
+) -> list[Experiment]:
+    """Find experiments; see the client's method."""
+    return list(MlflowClient().search_experiments(view_type, max_results, filter_string, order_by))
 
 
 # -- the active run -------------------------------------------------------------------------------------------------
@@ -117,7 +138,7 @@ def start_run(
     labels = {} if description is None else {NOTE_TAG: description}
     if parent_run_id is not None:
         labels[PARENT_TAG] = client.get_run(parent_run_id).info.run_id
-    run = session.get_tracking().start_run(
+    run = _tracking().start_run(
         run_id,
         run_name=run_name,
         nested=nested,
@@ -129,30 +150,30 @@ def start_run(
 
 def active_run() -> ActiveRun | None:
     """Return this thread's run, or None."""
-    run = session.get_tracking().active_run()
+    run = _tracking().active_run()
     return None if run is None else ActiveRun(run)
 
 
 def last_active_run() -> Run | None:
     """Return the run that this thread started last, also if it has ended; or None."""
-    run_id = session.get_tracking().last_run()
+    run_id = _tracking().last_run()
     return None if run_id is None else get_run(run_id)
 
 
 def end_run(status: str = "FINISHED") -> None:
     """End this thread's run; without one, nothing happens."""
-    session.get_tracking().end_run(status)
+    _tracking().end_run(status)
 
 
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     """Record a parameter, and return its value; it keeps its first one."""
-    session.get_tracking().log_params({key: value})
+    _tracking().log_params({key: value})
     return value
 
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     """Record parameters; each keeps its first value."""
-    session.get_tracking().log_params(params, run_id=run_id)
+    _tracking().log_params(params, run_id=run_id)
 
 
 def log_metric(
@@ -163,8 +184,8 @@ def log_metric(
     timestamp: int | None = None,
     run_id: str | None = None,
 ) -> None:
-    """Record a metric; the latest value is kept, without its step and time."""
-    session.get_tracking().log_metrics({key: value}, run_id=run_id)
+    """Record a metric; the run shows the value of the highest step, its history has all."""
+    _tracking().log_metrics({key: value}, run_id=run_id, step=step or 0, at=timestamp)
 
 
 def log_metrics(
@@ -174,18 +195,28 @@ def log_metrics(
     run_id: str | None = None,
     timestamp: int | None = None,
 ) -> None:
-    """Record metrics; the latest value of each is kept, without its step and time."""
-    session.get_tracking().log_metrics(metrics, run_id=run_id)
+    """Record metrics; of each the run shows the value of the highest step, its history has all."""
+    _tracking().log_metrics(metrics, run_id=run_id, step=step or 0, at=timestamp)
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
     """Set a tag."""
-    session.get_tracking().set_tags({key: value})
+    _tracking().set_tags({key: value})
 
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     """Set tags."""
-    session.get_tracking().set_tags(tags)
+    _tracking().set_tags(tags)
+
+
+def delete_tag(key: str) -> None:
+    """Remove a tag of the active run."""
+    _tracking().untag(_tracking().current(None), key)
+
+
+def delete_run(run_id: str) -> None:
+    """Delete a run: searches leave it out; the client's `restore_run` brings it back."""
+    MlflowClient().delete_run(run_id)
 
 
 # -- queries --------------------------------------------------------------------------------------------------------
@@ -261,8 +292,8 @@ def search_runs(
     if names is None and experiment_ids is not None:
         names = {experiment_name(identifier) for identifier in _several(experiment_ids) or ()}
     elif names is None and not search_all_experiments:
-        names = {session.get_tracking().experiment}
-    runs = find_runs(session.get_registry(), filter_string, order_by, names, run_view_type)
+        names = {_tracking().experiment}
+    runs = find_runs(_tracking(), filter_string, order_by, names, run_view_type)
     page = list(paged(runs, max_results, None))
     return page if output_format == "list" else _frame(page)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from registry_nb import session
 from registry_nb.mlflow.entities import ModelVersion, RegisteredModel
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.messages import registered
+from registry_nb.mlflow.tracking.uris import current
 
 
 def register_model(
@@ -30,7 +30,7 @@ def register_model(
         Ignored: a version is ready at once.
     tags : mapping, optional
     """
-    registry = session.get_registry()
+    registry = current()
     version = registry.copy(model_uri, name, tags=tags)
     registered(registry, version)
     return ModelVersion.of(version)

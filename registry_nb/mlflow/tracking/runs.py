@@ -8,12 +8,13 @@ from typing import Any
 
 from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.domain.records import RunStatus
-from registry_nb.errors import Invalid, NotFound, close, listed
+from registry_nb.errors import Invalid, NotFound, RegistryWarning, close, listed, warn
 from registry_nb.mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from registry_nb.mlflow.entities.base import milliseconds
 from registry_nb.mlflow.entities.runs import experiment_id, experiment_name, labelled
 from registry_nb.mlflow.tracking.paging import PagedList, paged
-from registry_nb.operations.runs import DEFAULT_EXPERIMENT, PARENT_TAG, Tracking
+from registry_nb.operations import experiments
+from registry_nb.operations.runs import PARENT_TAG, Tracking
 from registry_nb.registry import Registry
 
 
@@ -59,6 +60,18 @@ class RunCalls:
         """End a run, now; `end_time` is ignored."""
         self._tracking.end_run(RunStatus.FINISHED if status is None else status, run_id=run_id)
 
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run: searches leave it out; `restore_run` brings it back."""
+        self._tracking.delete_run(run_id)
+
+    def restore_run(self, run_id: str) -> None:
+        """Undo `delete_run`."""
+        self._tracking.restore_run(run_id)
+
+    def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
+        """Change the status or the name of a run."""
+        self._tracking.update_run(run_id, status=status, name=name)
+
     def search_runs(
         self,
         experiment_ids: str | int | Iterable[str | int],
@@ -73,7 +86,7 @@ class RunCalls:
             raise Invalid("search_runs() needs experiment_ids=, such as ['0'] for the default one")
         identifiers = [experiment_ids] if isinstance(experiment_ids, (str, int, Integral)) else experiment_ids
         names = {experiment_name(str(identifier)) for identifier in identifiers}
-        runs = find_runs(self._registry, filter_string, order_by, names, run_view_type)
+        runs = find_runs(self._tracking, filter_string, order_by, names, run_view_type)
         return paged(runs, max_results, page_token)
 
     # -- logging --------------------------------------------------------------------------------------------------
@@ -92,12 +105,20 @@ class RunCalls:
         step: int | None = None,
         synchronous: bool | None = None,
     ) -> None:
-        """Record a metric of a run; the latest value is kept, without its step and time."""
-        self._tracking.log_metrics({key: value}, run_id=run_id)
+        """Record a metric of a run; the run shows the value of the highest step, its history has all."""
+        self._tracking.log_metrics({key: value}, run_id=run_id, step=step or 0, at=timestamp)
+
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """Return every value of a metric, in the order in which they were logged; none for an unknown metric."""
+        return [Metric(key, *point) for point in self._tracking.history(run_id, key)]
 
     def set_tag(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> None:
         """Set a tag of a run."""
         self._tracking.set_tags({key: value}, run_id=run_id)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag of a run."""
+        self._tracking.untag(run_id, key)
 
     def log_batch(
         self,
@@ -110,8 +131,8 @@ class RunCalls:
         """Record metrics, parameters and tags of a run in one commit."""
         self._tracking.log(
             params={param.key: param.value for param in params},
-            metrics={metric.key: metric.value for metric in metrics},
             tags={tag.key: tag.value for tag in tags},
+            points=[(metric.key, metric.value, metric.timestamp, metric.step) for metric in metrics],
             run_id=run_id,
         )
 
@@ -123,7 +144,7 @@ class RunCalls:
         Raises
         ------
         NotFound
-            If no run belongs to it, and it was not chosen by `set_experiment` in this process.
+            If it was not created, no run belongs to it, and `set_experiment` did not choose it in this process.
         """
         known = self._experiments()
         name = experiment_name(str(experiment_id))
@@ -136,22 +157,59 @@ class RunCalls:
         """Return an experiment, or None."""
         return self._experiments().get(name)
 
-    def search_experiments(self) -> list[Experiment]:
-        """Return all experiments, by name."""
-        return [experiment for _, experiment in sorted(self._experiments().items())]
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: Mapping[str, Any] | None = None
+    ) -> str:
+        """Create an experiment, and return its identifier.
+
+        Parameters
+        ----------
+        name : str
+        artifact_location
+            Not used, with a warning: all bytes live in the registry.
+        tags : mapping, optional
+        """
+        name = experiments.create(self._tracking, name, tags)
+        if artifact_location is not None:
+            warn(RegistryWarning, f"artifact_location= is not used: all files are kept in {self._registry.uri}")
+        return experiment_id(name)
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
+        """Set a tag of an experiment."""
+        experiments.tag(self._tracking, experiment_name(str(experiment_id)), {key: value})
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int | None = 1000,
+        filter_string: str | None = None,
+        order_by: str | Sequence[str] | None = None,
+        page_token: str | bytes | None = None,
+    ) -> PagedList[Experiment]:
+        """Find experiments; the last created first by default. None is ever deleted.
+
+        Parameters
+        ----------
+        view_type : ViewType
+        max_results : int
+        filter_string : str, optional
+            By ``name``, ``creation_time``, ``last_update_time`` and ``tags.…``.
+        order_by : str or sequence of str, optional
+        page_token : str, optional
+        """
+        chosen = parse_filter(filter_string or "", "experiment")
+        keys = [order_by] if isinstance(order_by, str) else list(order_by or ())
+        there = () if view_type == ViewType.DELETED_ONLY else experiments.experiments(self._tracking).values()
+        found = ordered(filter(chosen.matches, there), [*keys, "created_at DESC"], "experiment")
+        return paged([described(self._registry, one) for one in found], max_results, page_token)
 
     def _experiments(self) -> dict[str, Experiment]:
-        never: tuple[int | None, int | None] = (None, None)
-        began = dict.fromkeys((DEFAULT_EXPERIMENT, self._tracking.experiment), never)
-        for run in self._registry.runs():  # in the order in which they started
-            first, _ = began.get(run.experiment, never)
-            at = milliseconds(run.started_at)
-            began[run.experiment] = (at if first is None else first, at)
-        return {name: described(self._registry, name, *times) for name, times in began.items()}
+        known = experiments.experiments(self._tracking)
+        return {name: described(self._registry, one) for name, one in known.items()}
 
 
 def find_runs(
-    registry: Registry,
+    tracking: Tracking,
     filter_string: str | None,
     order_by: str | Sequence[str] | None,
     experiments: set[str] | None,
@@ -160,19 +218,19 @@ def find_runs(
     """Find runs of some experiments, given by name, or of all; the last started first by default."""
     chosen = parse_filter(filter_string or "", "run")
     order = [order_by] if isinstance(order_by, str) else list(order_by or ())
-    if view == ViewType.DELETED_ONLY:
-        return []
-    runs = map(labelled, registry.runs())
+    wanted = {ViewType.ACTIVE_ONLY: {True}, ViewType.DELETED_ONLY: {False}}.get(ViewType(view), {True, False})
+    runs = (labelled(run) for run in tracking.runs() if (run.deleted_at is None) in wanted)
     matching = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
     return [Run.of(run) for run in ordered(matching, [*order, "started_at DESC"], "run")]
 
 
-def described(registry: Registry, name: str, first: int | None = None, last: int | None = None) -> Experiment:
+def described(registry: Registry, known: experiments.Experiment) -> Experiment:
     """Describe an experiment, whether or not a run belongs to it yet."""
     return Experiment(
         artifact_location=registry.uri,
-        creation_time=first,
-        experiment_id=experiment_id(name),
-        last_update_time=last,
-        name=name,
+        creation_time=None if known.created_at is None else milliseconds(known.created_at),
+        experiment_id=experiment_id(known.name),
+        last_update_time=None if known.updated_at is None else milliseconds(known.updated_at),
+        name=known.name,
+        tags=dict(known.tags),
     )
