@@ -166,15 +166,8 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, Getter]]] = {
 
 _MLFLOWS = {
     *("version_number", "current_stage", "user_id", "source_path", "run_name", "run name", "artifact_uri", "timestamp"),
-    *(
-        "creation_time",
-        "last_update_time",
-        "start_time",
-        "end_time",
-        "created",
-        "creation_timestamp",
-        "last_updated_timestamp",
-    ),
+    *("start_time", "end_time", "created", "creation_timestamp", "last_updated_timestamp"),
+    *("creation_time", "last_update_time"),
 }
 _PREFIXES = {"tag": "tags", "metric": "metrics", "param": "params", "parameter": "params", "parameters": "params"}
 _MAPPINGS: Mapping[str, Sequence[str]] = {

@@ -65,6 +65,15 @@ def sync(fd: int) -> None:
         os.fsync(fd)
 
 
+def sync_file(path: str) -> None:
+    """Make the disk keep what was written to a file."""
+    fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        sync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path: str) -> None:
     """Make the disk keep a folder's entries: otherwise a renamed file may be gone after a power failure."""
     if os.name == "nt":
@@ -102,6 +111,29 @@ def read_at(fd: int, size: int, position: int) -> bytes:
         return os.pread(fd, size, position)
     os.lseek(fd, position, os.SEEK_SET)
     return os.read(fd, size)
+
+
+def size_below(path: str) -> int:
+    """Return the size of all files below a folder."""
+    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(path) for name in names)
+
+
+def read_from(fd: int, position: int) -> bytes:
+    """Read all from a position to the end."""
+    os.lseek(fd, position, os.SEEK_SET)
+    parts = []
+    while part := os.read(fd, 1 << 26):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def free_path(path: str) -> str:
+    """Return a path at which no file exists yet."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = f"{path}-{number}"
+    return free
 
 
 def make_folder(path: str) -> None:

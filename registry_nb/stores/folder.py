@@ -42,7 +42,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -66,8 +65,6 @@ _SETTLED, _SETTLED_FINE = 3 * 10**9, 5 * 10**7
 _now: Callable[[], int] = functools.partial(time.clock_gettime_ns, 5) if sys.platform == "linux" else time.time_ns
 #: Seconds that a writer waits for a process that removes unused bytes.
 _PATIENCE = 30.0
-#: Drafts that wait for the disk at once, while the next ones are read.
-_SYNCED = 4
 #: Bytes from which a file of the user's is compared with what may be the same; smaller ones are hashed, then copied.
 _COMPARED = 1 << 16
 
@@ -144,7 +141,7 @@ class Folder:
         """
         stored, files, drafts = streams.Stored(self.path), list[File](), dict[str, tuple[str, File]]()
         with self.drafting() as folder:
-            with streams.progress(sources) as advance, _background() as pool:
+            with streams.progress(sources) as advance, streams.background() as pool:
                 large = [source for source in sources if source.size >= _COMPARED]
                 if sum(each.size for each in large if not stored.names(each.size)) > shutil.disk_usage(self.path).free:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -161,7 +158,7 @@ class Folder:
                         os.unlink(draft)
                     else:
                         drafts[file.digest] = draft, file
-                        waiting.append(pool.submit(_sync, draft))
+                        waiting.append(pool.submit(disk.sync_file, draft))
                 for each in waiting:
                     each.result()
             confirm()
@@ -225,8 +222,8 @@ class Folder:
             if not name.startswith(disk.DRAFT):
                 return None
             if locks and private.is_held(name):
-                return Orphan(name, _size(path), due - GRACE) if private.is_abandoned(path) else None
-            return Orphan(name, _size(path), due) if due <= datetime.now(UTC) else None
+                return Orphan(name, disk.size_below(path), due - GRACE) if private.is_abandoned(path) else None
+            return Orphan(name, disk.size_below(path), due) if due <= datetime.now(UTC) else None
         except (OSError, OverflowError, ValueError):  # removed meanwhile, or without a valid time
             return None
 
@@ -323,7 +320,7 @@ class Folder:
     def _settle(self, stored: str, file: File) -> None:
         """Sync a draft, and give it its name."""
         with Shield():
-            _sync(stored)
+            disk.sync_file(stored)
             self._name(stored, file)
             disk.sync_folder(self.path)
 
@@ -398,32 +395,16 @@ class Folder:
     def _unpacked(self, stored: IO[bytes], file: File) -> IO[bytes]:
         if not file.codec:
             return stored
-        damage = lambda error: self._corrupted(file, f"it cannot be unpacked ({error})")  # noqa: E731
+
+        def damage(error: Exception) -> Corrupted:
+            return self._corrupted(file, f"it cannot be unpacked ({error})")
+
         return compression.unpacked(stored, file.codec, damage)
 
     def _corrupted(self, file: File, reason: str) -> Corrupted:
         path = self._entry(file.digest)
         remedy = "restore it from a backup, or register the model again; nothing was loaded"
         return Corrupted(path=path, position=None, reason=reason, remedy=remedy, digest=file.digest)
-
-
-@contextmanager
-def _background() -> Iterator[ThreadPoolExecutor]:
-    """Run threads; after an exception, what they have not begun is left out."""
-    with ThreadPoolExecutor(_SYNCED) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-    try:
-        disk.sync(fd)
-    finally:
-        os.close(fd)
 
 
 def is_digest(name: str) -> bool:
@@ -463,8 +444,3 @@ class _Writers(threading.local):
         if fd >= 0:
             # In a child process that was forked meanwhile, the lock is the parent's.
             (private.unlock if self.pid == os.getpid() else os.close)(fd)
-
-
-def _size(path: str) -> int:
-    """Return the size of all files below a path."""
-    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(path) for name in names)

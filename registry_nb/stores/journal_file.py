@@ -159,7 +159,7 @@ class JournalFile:
             with suppress(Unusable):
                 self._index(fd, signature[0])
                 return self._contents.end > before
-        return self._contents.load(_read_from(fd, before))
+        return self._contents.load(disk.read_from(fd, before))
 
     def _continues(self, fd: int, signature: Signature) -> bool:
         """Whether the open file still begins with what was read: by its inode, its length and the last seal."""
@@ -208,11 +208,11 @@ class JournalFile:
         base = self._contents.base
         if base is not None and base.plain is None:
             with suppress(Unusable):
-                found = Contents.indexed(self.path, base, _read_from(fd, base.directory.end))
+                found = Contents.indexed(self.path, base, disk.read_from(fd, base.directory.end))
                 self._contents = self._over(fd, found, inode)
                 return
         try:
-            found = Contents.indexed(self.path, None, _read_from(fd, 0))
+            found = Contents.indexed(self.path, None, disk.read_from(fd, 0))
         except Unusable:
             self._indexed = False
             raise
@@ -281,7 +281,7 @@ class JournalFile:
         if data and not data.startswith(b'{"registry_nb":') and not operations:
             remedy = "no line of it can be kept; move it away if it is not a registry's"
             raise Corrupted(path=self.path, position=damage.position, reason=damage.reason, remedy=remedy)
-        with disk.draft(_free(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")) as copy:
+        with disk.draft(disk.free_path(f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")) as copy:
             copy.write(data)
         self._reset()
         if header is not None:
@@ -382,7 +382,7 @@ class JournalFile:
     def _cut(self) -> None:
         fd = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
-            torn = _read_from(fd, self._contents.end)
+            torn = disk.read_from(fd, self._contents.end)
             if b"\n" in torn:  # keep a copy of whole lines
                 with open(f"{self.path}.torn", "ab") as copy:
                     copy.write(torn)
@@ -417,7 +417,7 @@ class JournalFile:
                 if contents.base is not None:
                     self._contents = Contents(self.path)
                     with disk.open_regular(self.path) as file:
-                        self._contents.load(_read_from(file.fileno(), 0))
+                        self._contents.load(disk.read_from(file.fileno(), 0))
                 else:
                     contents.replaced(size, seal)
             else:
@@ -436,22 +436,5 @@ def _corrupted(path: str, damage: Damage) -> Corrupted:
     return Corrupted(path=path, position=damage.position, reason=damage.reason, remedy=remedy)
 
 
-def _free(path: str) -> str:
-    """Return a path at which no file exists yet."""
-    number, free = 1, path
-    while os.path.lexists(free):
-        number += 1
-        free = f"{path}-{number}"
-    return free
-
-
 #: Returns what changes whenever the file does.
 signature_of: Callable[[os.stat_result], Signature] = operator.attrgetter("st_ino", "st_size", "st_mtime_ns")
-
-
-def _read_from(fd: int, position: int) -> bytes:
-    os.lseek(fd, position, os.SEEK_SET)
-    parts = []
-    while part := os.read(fd, 1 << 26):
-        parts.append(part)
-    return b"".join(parts)

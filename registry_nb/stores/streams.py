@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import IO, NamedTuple
 
@@ -14,6 +15,8 @@ from registry_nb.errors import Invalid, shown
 from registry_nb.stores import disk, hashing
 from registry_nb.stores.ports import Artifacts
 
+#: Drafts that wait for the disk at once, while the next ones are read.
+_SYNCED = 4
 #: Bytes at either end of a file, by which most files of equal size are told apart.
 _END = 4096
 
@@ -59,6 +62,17 @@ def put_all(artifacts: Artifacts, sources: Sequence[Source], confirm: Callable[[
 def progress(sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], None]]:
     """Show a bar for all files together, if it takes long."""
     return hashing.progress(sum(source.size for source in sources), "storing")
+
+
+@contextmanager
+def background() -> Iterator[ThreadPoolExecutor]:
+    """Run threads; after an exception, what they have not begun is left out."""
+    with ThreadPoolExecutor(_SYNCED) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def written(source: Source, target: str, advance: Callable[[int], None]) -> File:
