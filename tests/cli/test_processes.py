@@ -26,7 +26,7 @@ def test_a_look_up_imports_no_framework_and_no_notebook(python, iris):
         print("late", "registry_nb.notebook.remedies" in sys.modules, "argcomplete" in sys.modules)
         """,
         iris.uri,
-        *("pandas", "numpy", "sklearn", "IPython", "ipywidgets", "cloudpickle", "ssl", "xml"),
+        *("pandas", "numpy", "sklearn", "IPython", "ipywidgets", "cloudpickle", "ssl", "email", "xml"),
     )
     assert told.startswith("Iris 2\n")
     assert told.splitlines()[-2:] == ["loaded []", "late False False"]
