@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from registry_nb.context import Context
 from registry_nb.display.cells import counted, local_time, visible
@@ -194,7 +194,7 @@ def _words(x: float, y: float, text: object, anchor: str, colour: str = svg.GREY
 
 
 def _title(text: str) -> str:
-    return f"<title>{escape(visible(text, 300))}</title>"
+    return f"<title>{escape(visible(text, 300), quote=False)}</title>"
 
 
 def _document(heading: str, text: str, parts: Iterable[str], tall: float, *, legend: bool = False) -> str:

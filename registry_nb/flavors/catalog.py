@@ -19,10 +19,9 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import PurePath
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry_nb.errors import (
     Invalid,
@@ -36,6 +35,9 @@ from registry_nb.errors import (
     warn,
 )
 from registry_nb.flavors.port import Flavor
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 GROUP = "registry_nb.flavors"
 #: The order of the search for an object's owner; then come the flavors of other packages, and `pyfunc` last.
@@ -101,6 +103,8 @@ def _in_order() -> Iterator[str]:
 @functools.cache
 def _added() -> Mapping[str, metadata.EntryPoint]:
     """Return the flavors of other packages by their names."""
+    from importlib import metadata  # not at the top: it imports email, csv and zipfile, and a look-up does without
+
     added: dict[str, metadata.EntryPoint] = {}
     for point in metadata.entry_points(group=GROUP):
         if point.name in _OURS:

@@ -16,10 +16,12 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
-from importlib import metadata
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 __all__ = ["is_installed", "loaded", "location", "root_of"]
 
@@ -111,6 +113,8 @@ def _standard() -> tuple[str, ...]:
 @functools.lru_cache(maxsize=64)
 def _distributed_in(folder: str) -> frozenset[str]:
     """Return the top-level names of the distributions whose metadata lies in a folder, beside their modules."""
+    from importlib import metadata  # not at the top: it imports email, csv and zipfile, and a look-up does without
+
     return frozenset(
         name for distribution in metadata.distributions(path=[folder]) for name in _top_level(distribution)
     )
@@ -137,6 +141,8 @@ def _editable(_: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
     are the distribution's own, and those in the folder that they put on the path, unless that is the whole project:
     there, the helpers of a notebook are beside the package, and are not installed.
     """
+    from importlib import metadata
+
     installs = []
     for distribution in metadata.distributions():
         origin = distribution.read_text("direct_url.json")

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from IPython.core.error import UsageError
-
 from registry_nb.display.cells import visible
 from registry_nb.display.provenance import cells_of, source_of
 from registry_nb.display.sheets import Page, Sheet
@@ -25,6 +23,7 @@ from registry_nb.notebook.grammar import (
     YES,
     Misread,
     Notebook,
+    Unusable,
     argument,
     is_which,
     is_whole,
@@ -195,7 +194,7 @@ def _rollback(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any
 )
 def _atomically(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     registry.atomically(because=given.because)
-    raise UsageError("atomically is written as %%registry atomically, with a verb in each line of the cell below it")
+    raise Unusable("atomically is written as %%registry atomically, with a verb in each line of the cell below it")
 
 
 # -- Describe --------------------------------------------------------------------------------------------------------

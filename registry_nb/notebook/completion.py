@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from registry_nb import session
 from registry_nb.domain import filters
 from registry_nb.domain.records import ModelVersion, Stage
 from registry_nb.errors import RegistryError
-from registry_nb.notebook.grammar import FILTERED
-from registry_nb.notebook.namespace import Here
+from registry_nb.notebook.grammar import FILTERED, Place
 from registry_nb.notebook.verbs import VERBS, Verb
 from registry_nb.registry import Registry
 from registry_nb.rules import RULES
@@ -39,19 +37,19 @@ _RECENT = 20
 _MOST_PATHS = 500
 
 
-def completed(line: str, shell: Any) -> tuple[str, list[str]]:
+def completed(line: str, here: Place, registry_of: Callable[[], Registry]) -> tuple[str, list[str]]:
     """Return the word before the cursor and its completions; `line` is the text from ``%registry`` to the cursor."""
     words = _WORD.findall(line)
     typed = words.pop() if words and line.endswith(words[-1]) else ""
     before = list(map(_unquoted, words))
     try:
-        registry = session.get_registry()
+        registry = registry_of()
         if (place := _in_a_filter(before)) and not typed.startswith("-"):
             begins = typed  # a word, or a part of a quoted one
             typed, found = _in_filter(place, before, typed, registry)
             found += [] if begins else _left(VERBS[before[0]], before)
         else:
-            found = list(_offered(before, _unquoted(typed), Here(shell, None), registry))
+            found = list(_offered(before, _unquoted(typed), here, registry))
     except RegistryError:  # running the line reports it
         found = []
     begun = typed.casefold()
@@ -99,7 +97,7 @@ def _fields(noun: str, words: Sequence[str], registry: Registry) -> list[str]:
     return [*plain, *filters.fields(noun)]
 
 
-def _offered(words: Sequence[str], typed: str, here: Here, registry: Registry) -> Iterable[str]:
+def _offered(words: Sequence[str], typed: str, here: Place, registry: Registry) -> Iterable[str]:
     """Return the completions of `typed` after `words`."""
     if not words:
         return [*VERBS, "help"]
@@ -167,7 +165,7 @@ def _rules(registry: Registry, name: str) -> list[str]:
     return [*(f'metric("{key}")' for key in metrics), *(f'tag("{key}")' for key in _tags(registry, name)), *RULES]
 
 
-def _values(verb: Verb, option: str, words: Sequence[str], here: Here, registry: Registry) -> Iterable[str]:
+def _values(verb: Verb, option: str, words: Sequence[str], here: Place, registry: Registry) -> Iterable[str]:
     if option in {"--example", "--data", "--metrics", "--truth"}:
         return here.names()
     if option == "--stage" or (option == "--to" and verb.name != "rollback"):

@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol, Self
 
-from IPython.core.error import UsageError
-
 from registry_nb.domain.records import Stage
 from registry_nb.domain.uris import ModelURI, Which, parse_uri, parse_which
 from registry_nb.errors import Invalid, UnknownStage, shown
 from registry_nb.registry import Registry
 
 
-class Misread(UsageError):
+class Unusable(Exception):
+    """A line that cannot be run as it is written: IPython's UsageError in a notebook, exit code 2 in a terminal.
+
+    It is not a subclass of IPython's, which the command line would have to import for it.
+    """
+
+
+class Misread(Unusable):
     """A line that cannot be parsed; its message gets a corrected line."""
 
 
@@ -99,6 +104,22 @@ class Notebook(Protocol):
 
     def use(self, uri: str) -> Registry:
         """Make a registry the current one; an empty URI means the default one."""
+
+
+class Place(Protocol):
+    """The place of a line, as completions and corrections ask about it: a notebook or a terminal."""
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a variable."""
+
+    def names(self) -> list[str]:
+        """Name the variables."""
+
+    def models(self) -> list[str]:
+        """Name the variables that could be registered."""
+
+    def registries(self) -> list[tuple[str, Registry]]:
+        """Return the variables that are registries."""
 
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]

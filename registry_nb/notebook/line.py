@@ -6,27 +6,21 @@ import argparse
 import contextlib
 import functools
 import re
-import sys
-import threading
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
-
-from IPython.core.error import UsageError
 
 from registry_nb import session
 from registry_nb.context import recorded
 from registry_nb.display.cells import visible
 from registry_nb.display.provenance import same_bytes
-from registry_nb.display.sentences import sentence
 from registry_nb.domain.listing import Listing
-from registry_nb.domain.records import SERVING, Event, Stage
 from registry_nb.domain.secrets import masked
-from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, RegistryWarning, shown
+from registry_nb.errors import Invalid, ModelNotFound, NotFound, RegistryError, shown
 from registry_nb.notebook import remedies
 from registry_nb.notebook.changing import what_is_registered
-from registry_nb.notebook.grammar import DASHED, Misread, Shielded, parsed, shielded
+from registry_nb.notebook.grammar import DASHED, Misread, Place, Shielded, Unusable, parsed, shielded
 from registry_nb.notebook.namespace import BRACES, BRACKETS, QUOTED, Echo, Here
+from registry_nb.notebook.outcome import in_one_line, one_line_warnings, outcome
 from registry_nb.notebook.verbs import VERBS, Verb, overview, page
 from registry_nb.operations.diff import Diff
 from registry_nb.provenance import capture
@@ -57,12 +51,12 @@ def _worded(line: str, here: Here, before: str = "", after: str = "") -> Iterato
     """Raise the errors of a line with messages of one line; one that has such a message keeps it."""
     try:
         yield
-    except UsageError as error:
-        text = advised(error, line, here) if isinstance(error, Misread) else str(error)
-        raise UsageError(_one_line(f"{before}{text}{after}")) from None
+    except Unusable as error:
+        text = advised(error, line, here, session.get_registry()) if isinstance(error, Misread) else str(error)
+        raise Unusable(in_one_line(f"{before}{text}{after}")) from None
     except RegistryError as error:
         if not hasattr(error, "_render_traceback_"):
-            error.args = (_one_line(f"{before}{advised(error, line, here)}{after}"),)
+            error.args = (in_one_line(f"{before}{advised(error, line, here, session.get_registry())}{after}"),)
             if isinstance(error, ImportError):  # which also keeps the message here
                 error.msg = error.args[0]
             text = f"{type(error).__name__}: {error}"
@@ -76,14 +70,14 @@ def use(shell: Any, uri: str) -> None:
     Here(shell, None).use(uri)
 
 
-def advised(error: Exception, line: str, here: Here) -> str:
+def advised(error: Exception, line: str, here: Place, registry: Registry) -> str:
     """Say what is wrong with a line, and the line as it would be right, in words of ``%registry``."""
     text = remedies.in_a_line(str(error))
     if isinstance(error, ModelNotFound):
-        text = _elsewhere(text, error.name, here)
+        text = _elsewhere(text, error.name, here, registry)
     assigned = _ASSIGNED.match(line)
     words = _loosely(line[assigned.end() :] if assigned else line)
-    registry, target = session.get_registry(), assigned[1] if assigned else ""
+    target = assigned[1] if assigned else ""
     mends = isinstance(error, (Misread, Invalid, NotFound))
     found = remedies.meant(words, registry, here.has, target) if mends else None
     if found is not None and len(found.line) <= _LONGEST:
@@ -102,12 +96,11 @@ def advised(error: Exception, line: str, here: Here) -> str:
     return f"{text}; {step}" if step else text
 
 
-def _elsewhere(text: str, name: str, here: Here) -> str:
+def _elsewhere(text: str, name: str, here: Place, current: Registry) -> str:
     """Name the variable that is another registry and has the model, if there is one."""
-    current = session.get_registry().uri
     for variable, registry in here.registries():
         with contextlib.suppress(RegistryError):
-            if registry.uri != current and name in registry.store.model_names():
+            if registry.uri != current.uri and name in registry.store.model_names():
                 there = f"the registry of the variable {variable} has it: `%registry use {{{variable}.uri}}`"
                 return f"{text.removesuffix(remedies.ELSEWHERE).rstrip('; ')}; {there}"
     return text
@@ -117,7 +110,7 @@ def _loosely(line: str) -> list[str]:
     """Split a line into words, also if its quotes are not balanced."""
     try:
         return [f"{DASHED}{word.word}" if isinstance(word, Shielded) else word for word in _split(line.rstrip(" ;"))]
-    except UsageError:
+    except Unusable:
         return [word.strip("'\"") or word for word in line.split()]
 
 
@@ -140,7 +133,7 @@ def _result(magics: Any, line: str, cell: str | None, here: Here) -> Any:
     given = parsed(verb, words[1:])
     registry = session.get_registry()
     body = contextlib.nullcontext() if cell is None else capture.cell(cell)
-    with body, _one_line_warnings():
+    with body, one_line_warnings():
         text, result = _answer(magics, here, registry, verb, given)
     if text and not written.endswith(";"):
         magics.shell.display_pub.publish({"text/plain": text})
@@ -160,7 +153,7 @@ def _answer(
     if verb.changes and magics.echo and called.lines:
         twin = same_bytes(cast("Any", result)) if verb.name == "register" else ""
         python = visible(masked("; ".join(called.lines))[0])
-        text = "   ".join(filter(None, [_outcome(registry, verb, given, events), twin, python]))
+        text = "   ".join(filter(None, [outcome(registry, verb, given, events), twin, python]))
     if isinstance(result, Listing) and not isinstance(result, Diff) and not result:
         result = Listing(empty=remedies.in_a_line(result.empty))
     return text, result.to_frame() if magics.display == "frame" and isinstance(result, Listing) else result
@@ -184,13 +177,13 @@ def _atomically(magics: Any, words: Sequence[str], cell: str, here: Here, *, sil
     because = parsed(VERBS["atomically"], [here.expanded(word) for word in words]).because
     lines = [(number, line) for number, text in enumerate(cell.split("\n"), start=2) if (line := _plain(text))]
     if not lines:
-        raise UsageError("%%registry atomically runs the lines of its cell, and there are none; write a verb in each")
+        raise Unusable("%%registry atomically runs the lines of its cell, and there are none; write a verb in each")
     steps = []
     for number, line in lines:
         with _in_line(number, line, here):
             steps.append((number, line, *_read(magics, line, here)))
     answers = list[tuple[str, tuple[Any, Any]]]()
-    with _one_line_warnings(), session.get_registry().atomically(because=because) as batch:
+    with one_line_warnings(), session.get_registry().atomically(because=because) as batch:
         for number, line, verb, given in steps:
             with _in_line(number, line, here):
                 text, result = _answer(magics, here, batch, verb, given, "batch")
@@ -230,9 +223,9 @@ def _read(magics: Any, line: str, here: Here) -> tuple[Verb, argparse.Namespace]
     elif asks.get("repair"):
         why = "removed files do not come back"
     elif magics.confirm and not asks.get("yes", True):
-        raise UsageError(f"{verb.name} asks first, while all writers wait; add --yes")
+        raise Unusable(f"{verb.name} asks first, while all writers wait; add --yes")
     if why:
-        raise UsageError(f"{verb.name} cannot be part of a batch, since {why}; write it in a cell of its own")
+        raise Unusable(f"{verb.name} cannot be part of a batch, since {why}; write it in a cell of its own")
     return verb, given
 
 
@@ -243,7 +236,7 @@ def _in_line(number: int, line: str, here: Here) -> Iterator[None]:
     try:
         with _worded(line, here, f"{place}: ", "; nothing was changed"):
             yield
-    except (UsageError, RegistryError):
+    except (Unusable, RegistryError):
         raise
     except Exception as error:
         error.add_note(f"{place}; nothing was changed")
@@ -253,15 +246,15 @@ def _in_line(number: int, line: str, here: Here) -> Iterator[None]:
 def _run_cell(shell: Any, words: Sequence[str], cell: str) -> None:
     """Run a cell after its line was parsed; ``$name`` and ``{expression}`` are filled in after it ran."""
     if words[:1] != ["register"]:
-        raise UsageError(
+        raise Unusable(
             "%%registry runs a cell and registers what it made: %%registry register model as Iris; "
             "%%registry atomically runs its lines in one commit"
         )
     what_is_registered(parsed(VERBS["register"], words[1:]))
     if _awaits(shell, cell):
-        raise UsageError("%%registry cannot run a cell that awaits; run it by itself, then %registry register …")
+        raise Unusable("%%registry cannot run a cell that awaits; run it by itself, then %registry register …")
     if not shell.run_cell(cell, store_history=False).success:
-        raise UsageError("the cell failed, so nothing was registered")
+        raise Unusable("the cell failed, so nothing was registered")
 
 
 def _awaits(shell: Any, cell: str) -> bool:
@@ -296,58 +289,3 @@ def _known(name: str) -> Verb:
     if name not in VERBS:
         raise Misread(f"there is no verb {shown(name)}")
     return VERBS[name]
-
-
-# -- messages ------------------------------------------------------------------------------------------------------
-
-
-def _one_line(error: object) -> str:
-    return " ".join(visible(error).split())
-
-
-@contextlib.contextmanager
-def _one_line_warnings() -> Iterator[None]:
-    """Show the registry's warnings in one line, without the source line in IPython.
-
-    Only in the main thread: `warnings` catches those of all threads, and two that catch at once may leave the process
-    without warnings for good.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with warnings.catch_warnings(record=True) as caught:
-        yield
-    for warning in caught:
-        if issubclass(warning.category, RegistryWarning):
-            sys.stderr.write(f"{warning.category.__name__}: {warning.message}\n")
-        else:
-            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _outcome(registry: Registry, verb: Verb, given: argparse.Namespace, events: Sequence[Event]) -> str:
-    """Describe what a line changed, by the events that it wrote."""
-    if events:
-        return _stage_moves(registry, events) or visible(masked(sentence(events))[0])
-    return "" if verb.asks(given) else f"Nothing changed: {verb.idle}"
-
-
-def _stage_moves(registry: Registry, events: Sequence[Event]) -> str:
-    """Describe moves between stages: ``Production: 2 → 3; 2 is archived``."""
-    moves = [
-        (event.version or 0, event.from_stage, event.to_stage)
-        for event in events
-        if event.from_stage and event.to_stage
-    ]
-    parts = []
-    for stage in reversed(SERVING):
-        left = {number for number, old, _ in moves if old == stage}
-        joined = {number for number, _, new in moves if new == stage}
-        if left or joined:
-            holders = set(registry.store.holders(events[0].name, stage))
-            parts.append(f"{stage}: {_listed(holders - joined | left)} → {_listed(holders)}")
-    archived = sorted(number for number, old, new in moves if old in SERVING and new == Stage.ARCHIVED)
-    return "; ".join([*parts, *(f"{number} is archived" for number in archived)])
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(numbers))) or "–"

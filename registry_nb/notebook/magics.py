@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.error import UsageError
 from IPython.core.magic import (
     Magics,
     line_cell_magic,
@@ -49,9 +50,13 @@ class RegistryMagics(Magics):
     @line_cell_magic
     def registry(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Work with the model registry: ``%registry`` alone lists the verbs, ``%registry help VERB`` explains one."""
+        from registry_nb.notebook.grammar import Unusable
         from registry_nb.notebook.line import run
 
-        return run(self, line, cell, local_ns)
+        try:
+            return run(self, line, cell, local_ns)
+        except Unusable as error:
+            raise UsageError(str(error)) from None
 
     @observe("uri")
     def _choose(self, change: Mapping[str, Any]) -> None:
@@ -66,8 +71,10 @@ class RegistryMagics(Magics):
         line = _LINE.match(before) or (_BODY.match(before) if _TOGETHER.match(context.full_text) else None)
         if line is None:
             return {"completions": []}
+        from registry_nb import session
         from registry_nb.notebook.completion import completed
+        from registry_nb.notebook.namespace import Here
 
-        typed, found = completed(line[1], self.shell)
+        typed, found = completed(line[1], Here(self.shell, None), session.get_registry)
         matches = [SimpleCompletion(word, type="param") for word in found]
         return {"completions": matches, "matched_fragment": typed, "suppress": bool(matches), "ordered": True}

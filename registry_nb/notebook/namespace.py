@@ -10,14 +10,12 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from IPython.core.error import StdinNotImplementedError, UsageError
-
 from registry_nb import session
 from registry_nb.display import variables
 from registry_nb.display.variables import is_expression
 from registry_nb.domain.records import Stage
 from registry_nb.errors import Invalid
-from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Word, shielded
+from registry_nb.notebook.grammar import Expanded, Misread, Shielded, Unusable, Word, shielded
 from registry_nb.registry import Registry
 
 QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
@@ -98,8 +96,8 @@ class Here:
             return True
         try:
             return input(f"{question} [y/N] ").strip().casefold() in {"y", "yes"}
-        except (StdinNotImplementedError, EOFError, OSError):
-            raise UsageError(f"{question} Nobody can answer here: add --yes") from None
+        except (NotImplementedError, EOFError, OSError):  # the first is also what a kernel without input raises
+            raise Unusable(f"{question} Nobody can answer here: add --yes") from None
 
     def next_cell(self, source: str) -> None:
         """Put source into the next cell."""
@@ -167,7 +165,7 @@ class Here:
         except Invalid as error:
             # Code that ran and failed was meant as code; anything else may be a line that was meant in another way.
             ran = error.__cause__ is not None and not isinstance(error.__cause__, SyntaxError)
-            raise (UsageError if ran else Misread)(str(error)) from None
+            raise (Unusable if ran else Misread)(str(error)) from None
         return self._seen(value, text)
 
     def _seen(self, value: Any, source: str) -> Any:

@@ -6,15 +6,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
-from IPython.core.error import UsageError
-
 from registry_nb.display.variables import is_expression
 from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.domain.records import Stage
 from registry_nb.domain.uris import parse_uri
 from registry_nb.domain.validation import checked_alias, checked_name, checked_tags
 from registry_nb.errors import RegistryError
-from registry_nb.notebook.grammar import parsed, shielded
+from registry_nb.notebook.grammar import Unusable, parsed, shielded
 from registry_nb.notebook.verbs import VERBS
 from registry_nb.operations.resolve import serving
 from registry_nb.operations.times import moment
@@ -36,7 +34,7 @@ def rehearsed(words: Sequence[str], knows: Callable[[str], bool]) -> object:
         verb.action(cast("Any", _EmptyNotebook(knows)), cast("Any", _EmptyRegistry()), parsed(verb, plain))
     except _Reached as reached:
         return reached.args
-    except (UsageError, RegistryError):
+    except (Unusable, RegistryError):
         return None
     return verb.name
 
@@ -98,13 +96,13 @@ class _EmptyNotebook:
     def variable(self, name: str) -> str:
         """Return the name of a variable, if there is one."""
         if name.isidentifier() and not self._knows(name):
-            raise UsageError(name)
+            raise Unusable(name)
         return name
 
     def value(self, expression: str) -> Any:
         """Return a mapping, which every use accepts, if the text is an expression."""
         if not is_expression(expression):
-            raise UsageError(expression)
+            raise Unusable(expression)
         return {expression: 1.0}
 
     def use(self, uri: str) -> NoReturn:

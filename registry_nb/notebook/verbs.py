@@ -17,9 +17,10 @@ __all__ = ["GROUPS", "VERBS", "Verb", "overview", "page"]
 GROUPS = ("Look", "Register", "Move", "Decide", "Describe", "Use")
 
 
-def overview() -> Page:
-    """List the verbs in groups, each with a line and an example."""
-    lines, rows = [_TITLE, ""], []
+def overview(title: str = "", close: str = "") -> Page:
+    """List the verbs in groups, each with a line and an example; title and close are by default those of the magic."""
+    title, close = title or _TITLE, close or _CLOSE
+    lines, rows = [title, ""], []
     for group in GROUPS:
         verbs = [verb for verb in VERBS.values() if verb.group == group]
         firsts = [group, *("" for _ in verbs[1:])]
@@ -28,9 +29,7 @@ def overview() -> Page:
             for first, verb in zip(firsts, verbs, strict=True)
         ]
         lines += [group, *(f"  {verb.name:<9} {verb.summary}\n{'':12}{_line(verb).text}" for verb in verbs), ""]
-    return Page(
-        "\n".join([*lines, _CLOSE]), Sheet(_TITLE, head=("to", "verb", "does", "example"), rows=rows, note=_CLOSE)
-    )
+    return Page("\n".join([*lines, close]), Sheet(title, head=("to", "verb", "does", "example"), rows=rows, note=close))
 
 
 def page(verb: Verb) -> Page:

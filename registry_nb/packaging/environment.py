@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from importlib import metadata, util
+from importlib import util
 from itertools import islice
 from typing import Any
 
@@ -134,6 +134,8 @@ def _is_installed(root: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _of_root(root: str) -> tuple[str, ...]:
+    from importlib import metadata  # not at the top: it imports email, csv and zipfile, and a look-up does without
+
     try:
         return (f"{_KNOWN.get(root, root)}=={metadata.version(_KNOWN.get(root, root))}",)
     except metadata.PackageNotFoundError:
@@ -143,4 +145,6 @@ def _of_root(root: str) -> tuple[str, ...]:
 
 @functools.cache
 def _distributions() -> dict[str, list[str]]:
+    from importlib import metadata
+
     return {root: sorted(set(names)) for root, names in metadata.packages_distributions().items()}

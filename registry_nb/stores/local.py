@@ -25,7 +25,6 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from registry_nb.domain.events import chained, expect_to_follow
 from registry_nb.domain.filters import Filter
@@ -54,7 +53,12 @@ def local_path(uri: str) -> str:
         parts = urlsplit(uri)
         if parts.netloc not in {"", "localhost"}:
             raise Invalid(f"{uri!r} names the machine {parts.netloc!r}; a file: URL has three slashes, file:///path")
-        return os.path.abspath(url2pathname(unquote(parts.path)) if os.name == "nt" else unquote(parts.path))
+        path = unquote(parts.path)
+        if os.name == "nt":
+            from urllib.request import url2pathname  # here, because it imports http.client and ssl
+
+            path = url2pathname(path)
+        return os.path.abspath(path)
     if "://" in uri:
         known = "give a folder, a file: URL, or postgresql://host/database"
         raise Invalid(f"{without_secrets(uri)!r} is not a registry that this version opens; {known}")

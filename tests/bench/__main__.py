@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench import (
     asof,
+    command_line,
     concurrent_writers,
     follow,
     frameworks,
@@ -45,6 +46,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "signatures": signatures.signatures,
     "frameworks": frameworks.frameworks,
     "magics": magics.magics,
+    "cli": command_line.command_line,
     "panel": panel.panel,
     "clicks": panel_clicks.clicking,
     "asof": asof.looking_back,

@@ -98,7 +98,7 @@ def test_the_errors_read_as_contributing_says(names):
 
 def test_ci_runs_the_second_command_to_the_letter():
     first, second, *_ = (block.strip() for block in blocks("bash"))
-    assert first.endswith("python -m registry_nb")
+    assert first.endswith("registry-nb demo")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     picked = re.search(r"^command=(.*)$", script, re.MULTILINE)[1]
     found = subprocess.run(

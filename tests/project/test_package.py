@@ -48,7 +48,7 @@ def test_a_name_that_is_not_there_is_missed_as_python_does():
 
 
 def test_the_main_job_runs_twice_in_one_folder(python, tmp_path):
-    job = "import runpy, sys; sys.argv[:1] = ['registry_nb']; runpy.run_module('registry_nb', run_name='__main__')"
+    job = "from registry_nb.cli import main; assert main(['demo']) == 0"
     first = python(job, cwd=tmp_path)
     assert "version 3: LogisticRegression, accuracy" in first
     assert "Production: 2 -> 1" in first
