@@ -38,7 +38,7 @@ COMMANDS = {
 _TITLE = "registry-nb VERB … [--registry URI] [--json]: the model registry, in a terminal"
 _CLOSE = (
     "registry-nb help VERB explains one; exit codes: 0 done, 1 refused, 2 a wrong line; "
-    "register, shadow, panel, atomically and 'load … as' need Python or a notebook"
+    "a variable to register, shadow, panel, atomically and 'load … as' need Python or a notebook"
 )
 #: What the texts of the magic say, and what it is here. Each text with the name of its door was the alternative: that
 #: name would pass through every function that suggests a line.

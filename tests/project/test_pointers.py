@@ -18,6 +18,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MADE = {
     "nul.txt",
     "report.html",
+    "notes.txt",
     "roc.png",
     "registry.jsonl",
     "registry.jsonl.lock",
