@@ -26,6 +26,7 @@ from registry_nb.domain.values import (
     changed,
     frozen,
     json_number,
+    with_new_fields,
 )
 from registry_nb.schema.signature import Signature
 from registry_nb.showing import Shown
@@ -155,6 +156,8 @@ class ModelVersion(Shown):
     seals: tuple[Seal, ...] = ()
     attachments: Mapping[str, File] = field(default_factory=Frozen)
     _brief = "name", "version", "stage", "aliases", "metrics", "flavor", "user"
+
+    __setstate__ = with_new_fields
 
     @property
     def uri(self) -> str:
@@ -381,6 +384,9 @@ class Run(Shown):
             "deleted_at": datetime.fromisoformat(data["deleted_at"]) if "deleted_at" in data else None,
         }
         return cls(**{**data, **values})
+
+
+Run.__setstate__ = with_new_fields  # type: ignore[attr-defined]  # not in the class: the first 3.11 replaces it there
 
 
 def _metric(value: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
@@ -86,9 +87,17 @@ def frozen(value: Any) -> Any:
         return value
     if kind is dict or isinstance(value, Mapping):
         return Frozen({key: frozen(item) for key, item in value.items()})
-    if isinstance(value, (list, tuple)):
-        return tuple(map(frozen, value))
-    return value
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def with_new_fields(record: Any, state: Any) -> None:
+    """Restore a pickled record; fields that it did not have when it was pickled get their defaults."""
+    known = state if isinstance(state, dict) else dict(zip([one.name for one in fields(record)], state, strict=False))
+    for one in fields(record):
+        if one.name not in known:
+            known[one.name] = one.default if one.default_factory is MISSING else one.default_factory()
+    for name, value in known.items():
+        object.__setattr__(record, name, value)
 
 
 #: The fields that a record's `essence` is computed from.

@@ -85,7 +85,7 @@ def flavor_of(model: object) -> str:
     if isinstance(model, type):
         raise NoFlavor(given=f"the class {model.__name__}", reason="it is a class; register an instance of it")
     if isinstance(model, (str, PurePath)):
-        reason = f"Path({shown(str(model))}), given to register(), means the file or folder there"
+        reason = f"it has no predict(X); Path({shown(str(model))}), given to register(), means the file or folder there"
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
     for name in _in_order():
         if flavor_named(name).owns(model) if name in _OURS else _added_owns(name, model):

@@ -216,7 +216,8 @@ class Journal(JournalFile):
 
     def _view(self, name: str) -> Overlay | Table | None:
         if self._owner == threading.get_ident():
-            self._shield.check()  # a signal that waited: a batch that only reads comes to no savepoint's end
+            if self._shield.waiting:  # a batch that only reads comes to no savepoint's end
+                self._shield.check()
             mine = self._overlays.get(name)
             return mine if mine is not None else self._contents.tables.get(name)
         self.refresh()

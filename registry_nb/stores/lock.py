@@ -49,7 +49,7 @@ class Shield:
 
     def __init__(self, ours: frozenset[str] = frozenset()) -> None:
         self._ours = ours | {__file__, contextmanager.__code__.co_filename}
-        self._pending: dict[int, FrameType | None] = {}
+        self.waiting: dict[int, FrameType | None] = {}
         self._before: dict[int, Any] = {}
         self._lowered = False
 
@@ -71,7 +71,7 @@ class Shield:
             return
         self._restore(list(self._before))
         if kind is not None and issubclass(kind, KeyboardInterrupt):  # one is enough
-            self._pending.pop(signal.SIGINT, None)
+            self.waiting.pop(signal.SIGINT, None)
         self.check()
 
     def _restore(self, numbers: list[int]) -> None:
@@ -94,15 +94,15 @@ class Shield:
 
     def check(self) -> None:
         """Deliver the signals that waited."""
-        while self._pending:
-            number, frame = self._pending.popitem()
+        while self.waiting:
+            number, frame = self.waiting.popitem()
             self._before[number](number, frame)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._lowered and frame is not None and frame.f_code.co_filename not in self._ours:
             self._before[number](number, frame)
         else:
-            self._pending[number] = frame
+            self.waiting[number] = frame
 
 
 class FileLock:

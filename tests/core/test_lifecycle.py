@@ -538,7 +538,7 @@ def test_the_history_describes_the_model_as_its_changes_left_it():
     assert (state.aliases, state.policies) == ({"live": 2}, {"Production": ["has_description()"]})
     assert list(state.versions) == [2]
     version = history.versions[2]
-    facts = {"stage": "Production", "description": "Best", "tags": {"a": "1"}}
+    facts = {"stage": "Production", "description": "Best", "tags": {"a": "1"}, "attachments": {}}
     assert state.versions[2] == {**facts, "digest": version.digest, "record": version.record_digest}
 
 
@@ -563,7 +563,7 @@ def test_a_deleted_model_leaves_nothing_and_a_new_one_begins_anew():
 def test_events_of_an_unknown_version_do_not_stop_the_replay():
     (event,) = lifecycle.moved(a_version(9), Stage.STAGING, (), STAMP, action="promoted", alone=True).events
     (gone,) = lifecycle.deleted_version(a_model(), a_version(8), STAMP).events
-    assert replay([event, gone]).versions == {9: {"tags": {}, "stage": "Staging"}}
+    assert replay([event, gone]).versions == {9: {"tags": {}, "attachments": {}, "stage": "Staging"}}
 
 
 def test_a_record_that_differs_from_its_event_was_altered():

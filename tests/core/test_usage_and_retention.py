@@ -223,6 +223,15 @@ def test_a_wrong_rule_is_refused_and_changes_nothing(five, rule, text):
     assert five.revision == before
 
 
+def test_a_model_that_is_deleted_meanwhile_is_left_out(five, monkeypatch):
+    five.retention("Iris", keep_last=1)
+    known = list(five.store.models())
+    five.delete("Iris")
+    monkeypatch.setattr(five.store, "models", lambda: iter(known))
+    assert list(five.prune()) == []
+    assert list(five.prune(dry_run=False)) == []
+
+
 def test_a_rule_for_an_unknown_model_is_refused(five):
     for call in (five.retention, five.prune, lambda name: five.retention(name, keep_last=1)):
         with pytest.raises(rn.ModelNotFound, match="'Irsi'"):

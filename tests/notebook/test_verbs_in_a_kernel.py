@@ -14,6 +14,31 @@ ROOT = Path(__file__).parents[2]
 
 #: verb: a line that works and a part of what it shows; what is typed and what it becomes; a line that fails, and how.
 EVERY = {
+    "usage": ("usage Iris", "models:/Iris/2", "usage Ir", "Iris", "usage Irs", "did you mean 'Iris'?"),
+    "retention": (
+        "retention Iris --keep-last 1",
+        "Set the policy of Iris for retention",
+        "retention Iris --keep-d",
+        "--keep-days",
+        "retention Iris --keep-last -1",
+        "keep_last=-1 is no number of versions",
+    ),
+    "prune": (
+        "prune Iris",
+        "its model has no rule",
+        "prune Iris --d",
+        "--delete",
+        "prune Irs",
+        "did you mean 'Iris'?",
+    ),
+    "attach": (
+        "attach Iris 2 --file notes.txt",
+        "notes.txt (3 B)",
+        "attach Iris 2 --f",
+        "--file",
+        "attach Iris 2 --file gone.txt",
+        "'gone.txt', given for 'gone.txt', cannot be read",
+    ),
     "models": ("models", "1 model", "models --ord", "--order-by", "models \"nam = 'x'\"", "BadFilter: "),
     "versions": ("versions Iris", "2 versions of Iris", "versions Ir", "Iris", "versions Irs", "did you mean 'Iris'?"),
     "show": ("show Iris@champion", "Iris 2", "show Iris@", "Iris@champion", "show Iris/7", "has no version 7"),
@@ -227,6 +252,7 @@ def running(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGISTRY_NB_USER": "ada"}
     manager, client = start_new_kernel(startup_timeout=300, cwd=str(folder), kernel_name="python3", env=environment)
     kernel = Kernel(client)
+    (folder / "notes.txt").write_text("yes", encoding="utf-8")
     first = kernel.run(
         "%load_ext registry_nb\n%config IPCompleter.use_jedi = False\n"
         "class Model:\n    def predict(self, X):\n        return [0 for _ in X]\nmodel = Model()"

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -112,8 +113,10 @@ def test_what_windows_lacks_is_not_needed(path, monkeypatch):
         put(one, 1, {"turn": turn})
         put(two, 2, {"turn": turn})
     assert content(path) == {1: {"turn": 49}, 2: {"turn": 49}}
-    with one.transaction(), pytest.raises(rn.RegistryError, match="another process"), two.transaction():
+    with one.transaction(), pytest.raises(rn.Refused, match="this thread is changing"), two.transaction():
         pytest.fail("one writer at a time")
+    with one.transaction(), ThreadPoolExecutor(1) as aside, pytest.raises(rn.RegistryError, match="another process"):
+        aside.submit(put, two, 2, {"turn": 50}).result()
     assert held == {}
 
 

@@ -51,16 +51,16 @@ UNRECORDED = """
 LOGGED = """
     import sys, registry_nb as rn
     from registry_nb.operations import runs
-    change = runs.Tracking._change
+    change = runs.Tracking.change
     def change_later(self, *given):
         print("put", flush=True)
         sys.stdin.readline()
         return change(self, *given)
     rn.set_registry(sys.argv[1])
     with rn.start_run():
-        runs.Tracking._change = change_later
+        runs.Tracking.change = change_later
         print(rn.log_model(lambda X: [2 for _ in X]), flush=True)
-        runs.Tracking._change = change
+        runs.Tracking.change = change
 """
 
 

@@ -22,7 +22,8 @@ class Button:
         self.landed = 0
 
     def __call__(self, number, frame):
-        if self.armed:
+        # What lands in a destructor, Python itself drops, and the destructor with it: nobody can hold that against us.
+        if self.armed and frame.f_code.co_name != "__del__":
             self.armed = False
             self.landed += 1
             raise KeyboardInterrupt
