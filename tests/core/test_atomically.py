@@ -88,10 +88,10 @@ def test_inside_every_query_reads_what_is_pending(pair, constant):
         assert batch.inspect("models:/New/1").origin == "local"
         assert batch.diff("models:/New/1", "models:/New/2")
         assert [stint.version for stint in batch.timeline("New")] == [1]
-        now = batch.at(datetime.now(UTC))
+        now = batch.at(pair.store.now())
         assert now.version("New", "Production").version == 1
         batch.promote("New", 2)
-        assert batch.at(datetime.now(UTC)).version("New", "Production").version == 2, "nothing old is remembered"
+        assert batch.at(pair.store.now()).version("New", "Production").version == 2, "nothing old is remembered"
         assert now.version("New", "Production").version == 1, "a moment stays that moment"
         assert batch.at("-1d").models() == []
         assert batch.check(deep=True).ok
@@ -375,7 +375,7 @@ def test_batches_of_two_registries_are_independent(pair, tmp_path, constant):
 
 def test_after_its_block_a_batch_does_nothing(pair, constant, refused):
     with pair.atomically() as batch:
-        past = batch.at(datetime.now(UTC))
+        past = batch.at(pair.store.now())
     with pytest.raises(Stop), pair.atomically() as undone:
         raise Stop
     for ended in (batch, undone):
