@@ -9,7 +9,6 @@ import io
 import json
 import os
 import shutil
-import stat
 import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -155,18 +154,10 @@ def _plain(value: Any) -> Any:
 
 def _read(name: str, source: str) -> bytes:
     """Read a file, and no more of it than may be kept; a pipe or a device is not waited for."""
-    given = f"{shown(source)}, given for {name!r},"
     try:
-        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Invalid(f"{given} is no file; give a file, or its contents")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_SIZE + 1)
-        finally:
-            os.close(descriptor)
+        with disk.open_regular(source) as file:
+            return file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with NUL
-        if isinstance(error, Invalid):
-            raise
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or ("it is no file" if isinstance(error, OSError) else error)
+        given = f"{shown(source)}, given for {name!r},"
         raise Invalid(f"{given} cannot be read ({reason}); give a file, or its contents") from None

@@ -242,8 +242,8 @@ def load_model(
         warn(EnvironmentChanged, f"{text}; its predictions may differ")
     folder = ModelFolder(files, version.size)
     loaded = LoadedModel(folder.path if version.flavor == FILES else model, version, origin, folder)
-    if isinstance(version, ModelVersion) and version.base is not None:
-        base_uri, base = version.base
+    if isinstance(version, ModelVersion) and (under := version.base) is not None:
+        base_uri, base = under
         loaded._load_base = functools.partial(load_model, context, base, base_uri)
     return loaded
 

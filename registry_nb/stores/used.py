@@ -10,9 +10,11 @@ from registry_nb.stores.ports import Used
 
 def files_of(saved: SavedModel | ModelVersion) -> tuple[File, ...]:
     """Return the files of a saved model, that of its probe rows, and what a version stands on and has beside it."""
-    beside = saved.attachments.values() if isinstance(saved, ModelVersion) else ()
-    base = saved.base[1].files if isinstance(saved, ModelVersion) and saved.base else ()
-    return (*saved.files, *((saved.probe,) if saved.probe else ()), *beside, *base)
+    own = saved.files if saved.probe is None else (*saved.files, saved.probe)
+    if not isinstance(saved, ModelVersion):
+        return own
+    under = saved.base
+    return (*own, *saved.attachments.values(), *(under[1].files if under else ()))
 
 
 def by_version(version: ModelVersion) -> Iterator[Used]:
