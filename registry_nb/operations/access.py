@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_nb.context import Context
 from registry_nb.domain import lifecycle
-from registry_nb.domain.records import ModelVersion
+from registry_nb.domain.records import ModelVersion, SavedModel
 from registry_nb.domain.validation import checked_name, checked_tags, checked_text
 from registry_nb.errors import Invalid
 from registry_nb.operations import batch, integrity, registering, resolve
@@ -274,8 +274,7 @@ def copy(
     facts["attachments"] = record.attachments if record else {}
     if record and record.base:
         facts["provenance"]["base"] = record.provenance["base"]
-    # Not if only the whole registry is trusted: that can be taken back, and a seal would outlive it.
-    vouched = origin(target.saved, target.uri, there.store) in {Origin.LOCAL, Origin.KNOWN}
+    vouched = _is_vouched(there, target.saved, target.uri)
     if there.artifacts is context.artifacts:
         return registering.add(context, name, saved, stamp, facts, vouched=vouched, sources=[target.uri])
     from registry_nb.packaging import contents
@@ -287,6 +286,15 @@ def copy(
         facts["attachments"] = contents.brought(facts["attachments"], there.artifacts, context.artifacts)
         if record and record.base:
             base_uri, base = record.base
-            base = brought(base, there.artifacts, context.artifacts, foreign=not vouched)
+            stranger = not _is_vouched(there, base, base_uri)
+            base = brought(base, there.artifacts, context.artifacts, foreign=stranger)
             facts["provenance"]["base"] = {"uri": base_uri, **base.to_dict()}
         return registering.add(context, name, saved, stamp, facts, vouched=vouched)
+
+
+def _is_vouched(context: Context, saved: ModelVersion | SavedModel, uri: str) -> bool:
+    """Whether the user, or a known signer, vouches for a model.
+
+    Not if only the whole registry is trusted: that can be taken back, and a seal would outlive it.
+    """
+    return origin(saved, uri, context.store) in {Origin.LOCAL, Origin.KNOWN}

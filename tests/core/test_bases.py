@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 import registry_nb as rn
+from registry_nb.packaging import loading
 
 
 def constant(number):
@@ -122,3 +123,15 @@ def test_out_of_a_pickle_comes_the_adapter_alone(registry):
     assert back.predict([0]) == [2]
     with pytest.raises(rn.Invalid, match="loaded in another process"):
         back.base
+
+
+def test_a_strangers_base_is_brought_with_the_care_for_a_strangers_bytes(registry, stranger, tmp_path, monkeypatch):
+    with stranger():
+        rn.Registry(registry.uri, user="eve").register(constant(b"a" * 100_000), "Base")
+    registry.register(constant(b"b" * 100_000), "Adapter", base="models:/Base/1")
+    monkeypatch.setattr(loading, "SMALL", 1000)
+    monkeypatch.setattr(loading, "EXPANSION", 2)
+    other = rn.Registry(tmp_path / "other", user="ada")
+    with pytest.raises(rn.Corrupted, match="times as large as what is stored"):
+        other.copy("models:/Adapter/1", "Adapter", source=registry)
+    assert other.models() == []
