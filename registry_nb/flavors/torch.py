@@ -350,7 +350,7 @@ def _inputs(model: Any, data: Any) -> tuple[bool, tuple[Any, ...], dict[str, Any
 
     data = data if isinstance(data, Mapping) else framed(data)
     keys = _columns(data)
-    if keys and set(keys) <= _parameters(model):
+    if keys and _takes(model, set(keys)):
         native = all(isinstance(data[key], torch.Tensor) for key in keys)
         return native, (), {key: tensor(data[key]) for key in keys}
     return False, (tensor(data),), {}
@@ -364,11 +364,16 @@ def _columns(data: Any) -> list[str]:
     return columns if len(columns) > 1 and all(isinstance(name, str) for name in columns) else []
 
 
-def _parameters(model: Any) -> set[str]:
+def _takes(model: Any, keys: set[str]) -> bool:
+    """Whether ``forward`` takes arguments of these names; ``**kwargs`` takes any, after those that it needs."""
     try:
-        return set(inspect.signature(model.forward).parameters)
+        parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):
-        return {argument.name for argument in model.forward.schema.arguments}
+        return keys <= {argument.name for argument in model.forward.schema.arguments}
+    named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    needed = {each.name for each in named if each.default is each.empty}
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    return keys <= {each.name for each in named} or (open_ended and needed <= keys)
 
 
 def _tensor(value: Any, dtype: Any, looks_up: bool) -> Any:
