@@ -18,7 +18,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from registry_nb.errors import Corrupted, EnvironmentMismatch, Invalid, Untrusted, listed, shown
+from registry_nb.errors import (
+    Corrupted,
+    EnvironmentMismatch,
+    Invalid,
+    RegistryError,
+    Untrusted,
+    listed,
+    pass_signals,
+    sentence_of,
+    shown,
+)
 from registry_nb.flavors import (
     Files,
     keras,
@@ -58,13 +68,15 @@ _PICKLES, _SKOPS = ("pickle", "cloudpickle"), "skops"
 class _Held:
     """What a folder holds.
 
-    `read` and `audit` are functions of a flavor; `files` are as it reads them. `method` predicts.
+    `read` and `audit` are functions of a flavor; `files` are as it reads them. `method` predicts. If `read` explains,
+    what it raises is the author's own.
     """
 
     files: Files
     audit: Callable[[Files], Audit]
     read: Callable[..., Any]
     method: str = "predict"
+    explains: bool = False
 
 
 def owns(model: object) -> bool:
@@ -92,7 +104,15 @@ def load(files: Files, *, restricted: bool) -> Any:
     _expect_python(files, held)
     if restricted and (found := audit(files)).kind != "data":
         raise Untrusted(what="this model", reason=found.objection, remedy="ask its author")
-    model = held.read(held.files, restricted=restricted)
+    try:
+        model = held.read(held.files, restricted=restricted)
+    except (RegistryError, ImportError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        pass_signals(error)
+        if held.explains:
+            raise
+        raise damaged(f"its model does not load ({sentence_of(error)})", FILE, _REMEDY) from error
     return model if held.method == "predict" else PythonFunction(model, held.method)
 
 
@@ -261,7 +281,7 @@ def _python(files: Files, function: Mapping[str, Any]) -> _Held:
     held = _renamed(files, {**names, pickling.FILE: path, **_code(files, {}, function)})
     compression = function.get("python_model_compression")
     read = functools.partial(mlmodel_python.load, artifacts=artifacts, config=config, compression=compression)
-    return _Held(held, mlmodel_python.audit, read)
+    return _Held(held, mlmodel_python.audit, read, explains=True)
 
 
 _LIBRARIES: Mapping[str, Callable[[Files, Mapping[str, Any], Mapping[str, Any]], _Held]] = {

@@ -19,7 +19,7 @@ from importlib import util
 from types import SimpleNamespace
 from typing import Any
 
-from registry_nb.errors import Invalid, Untrusted, listed, shown
+from registry_nb.errors import Invalid, RegistryError, Untrusted, listed, pass_signals, sentence_of, shown
 from registry_nb.flavors import Files, pickling
 from registry_nb.flavors.failures import damaged
 from registry_nb.flavors.importer import importer_of
@@ -78,6 +78,13 @@ class PythonFunction:
         self.method = method
         self.context = context
 
+    def __reduce__(self) -> Any:
+        """Refuse to pickle it with artifacts: the files would not be in the pickle."""
+        if getattr(self.context, "artifacts", None):
+            what = f"this {type(self.native).__name__} stands on files of the folder that it was loaded from"
+            raise Invalid(f"{what}; register the folder, or log its unwrap_python_model() with artifacts=")
+        return type(self), (self.native, self.method, self.context)
+
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Apply the model; `params` are for a method that takes them.
 
@@ -130,10 +137,18 @@ def load(
         raise Untrusted(what="this model", reason="it is a pickle, which is code", remedy="ask its author")
     if compression is not None and compression not in _COMPRESSIONS:
         raise damaged(f"its python_model_compression is {shown(compression)}, which is unknown", "MLmodel")
-    importer = importer_of(files)
-    with files.open(pickling.FILE) as packed:
-        file: Any = packed if compression is None else _COMPRESSIONS[compression].open(packed)
-        native = _Unpickler(file, importer).load()
+    try:
+        importer = importer_of(files)
+        with files.open(pickling.FILE) as packed:
+            file: Any = packed if compression is None else _COMPRESSIONS[compression].open(packed)
+            native = _Unpickler(file, importer).load()
+    except (RegistryError, ImportError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        pass_signals(error)
+        raise damaged(
+            f"the pickle does not load ({sentence_of(error)})", pickling.FILE, "save the model again"
+        ) from error
     method = next((name for name in ("predict", "__call__") if callable(getattr(native, name, None))), None)
     if method is None:
         raise damaged(f"it holds a {type(native).__name__}, which has no predict()", pickling.FILE)

@@ -232,8 +232,10 @@ def _varint(file: IO[bytes], begin: int, end: int) -> tuple[int, int]:
 def _of_folder(files: Files) -> Found:
     if _GRAPH in files.names and _is_graph(files):
         return _graph(files)
+    if _MLMODEL in files.names and mlmodel.is_read(files):
+        return _mlflow(files)
     if _MLMODEL in files.names and b"\nflavors:" in b"\n" + _begins(files, _MLMODEL, _MOST):
-        return _mlflow(files) if mlmodel.is_read(files) else Found(FILES, holds="an MLflow model")
+        return Found(FILES, holds="an MLflow model")
     config = _json(files, _CONFIG) if _CONFIG in files.names else None
     weights = any("/" not in name and name.endswith(_WEIGHTS) for name in files.names)
     if isinstance(config, dict) and weights and {"model_type", "architectures", "auto_map"} & set(config):

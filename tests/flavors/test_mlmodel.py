@@ -215,13 +215,42 @@ def test_a_description_that_mlflow_does_not_write_is_refused_and_nothing_runs(re
     assert not (tmp_path / "canary").exists()
 
 
+def test_a_broken_pickle_is_said_to_be_broken(mlflow, tmp_path):
+    folder = folder_with(tmp_path, sklearn_of())
+    for content in (b"", b"\x80\x05", pickle.dumps([1])[:-2], b"c__main__\nno_such_name\n."):
+        (folder / "model.pkl").write_bytes(content)
+        with pytest.raises(Corrupted, match="its model does not load"):
+            mlflow.sklearn.load_model(folder)
+    (folder / "MLmodel").write_text(function_of("mlflow.pyfunc.model", python_model="model.pkl"), encoding="utf-8")
+    with pytest.raises(Corrupted, match="the pickle does not load"):
+        mlflow.pyfunc.load_model(folder)
+    (folder / "model.pkl").write_bytes(pickle.dumps([1]))
+    with pytest.raises(Corrupted, match=r"it holds a list, which has no predict\(\)"):
+        mlflow.pyfunc.load_model(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_a_folder_with_a_link_is_not_read_and_a_link_to_a_folder_is(mlflow, tmp_path):
+    sample = frameworks.FORMATS / "mlflow-3.17" / "sklearn_cloudpickle" / "model"
+    (tmp_path / "latest").symlink_to(sample)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert type(mlflow.sklearn.load_model(tmp_path / "latest")).__name__ == "LogisticRegression"
+    folder = tmp_path / "model"
+    shutil.copytree(sample, folder)
+    (folder / "model.pkl").unlink()
+    (folder / "model.pkl").symlink_to(sample / "model.pkl")
+    with pytest.raises(rn.Invalid, match="is a link; links are not followed"):
+        mlflow.sklearn.load_model(folder)
+
+
 def test_a_signature_that_does_not_read_is_refused(mlflow, tmp_path):
     folder = folder_with(tmp_path, json.dumps({**json.loads(sklearn_of()), "signature": {"inputs": "[{]"}}))
     with pytest.raises(Corrupted, match="its signature does not read"):
         mlflow.sklearn.load_model(folder)
     with pytest.raises(Corrupted, match="its signature does not read"):
         mlflow.models.Model.load(folder)
-    assert recognition.recognised(Files.of_folder(str(folder))).holds == "an MLflow model"
+    assert recognition.recognised(Files.of_folder(str(folder))).flavor == "files"
     assert not (tmp_path / "canary").exists()
 
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -453,12 +454,28 @@ def test_artifacts_may_be_folders_of_one_name_and_params_reach_the_model(mlflow,
     ]
     assert loaded.predict(X[:1], params={"factor": 2.0}).tolist() == [X["a"][0] * 2 + 0.5]
     assert type(loaded.unwrap_python_model()).__name__ == "Offset"
+    with pytest.raises(rn.Invalid, match="stands on files of the folder that it was loaded from"):
+        pickle.dumps(loaded)
     held = context.artifacts["one"]
     del loaded
     with pytest.raises(rn.Invalid, match="takes no params="):
         mlflow.sklearn.save_model(linear(), tmp_path / "l")
         mlflow.pyfunc.load_model(tmp_path / "l").predict(X, params={"a": 1})
     assert not os.path.exists(held), "the copies go with the model"
+
+
+def test_what_load_context_raises_is_raised(mlflow, tmp_path):
+    (tmp_path / "offset.txt").write_text("no number", encoding="utf-8")
+    artifacts = {"offset": tmp_path / "offset.txt"}
+    mlflow.pyfunc.save_model(tmp_path / "m", python_model=offset_model(), artifacts=artifacts)
+    with pytest.raises(ValueError, match="could not convert string to float: 'no number'"):
+        mlflow.pyfunc.load_model(tmp_path / "m")
+
+
+def test_a_python_model_of_a_folder_is_saved_again(mlflow, tmp_path):
+    mlflow.pyfunc.save_model(tmp_path / "m", python_model=Plain())
+    mlflow.pyfunc.save_model(tmp_path / "n", python_model=mlflow.pyfunc.load_model(tmp_path / "m"))
+    assert mlflow.pyfunc.load_model(tmp_path / "n").predict(X[:1]).tolist() == [X["a"][0] * 2]
 
 
 def test_code_that_a_model_imports_later_travels_with_it(tmp_path):
