@@ -52,7 +52,7 @@ from registry_nb.flavors.mlmodel_text import FILE, described, options_of
 from registry_nb.flavors.untrusted.audit import Audit
 from registry_nb.schema.signature import Signature
 
-__all__ = ["FILE", "audit", "content_of", "is_read", "load", "owns", "predict", "save", "signature_of"]
+__all__ = ["FILE", "answer", "audit", "content_of", "is_read", "load", "owns", "predict", "save", "signature_of"]
 
 #: Bytes of the description that are read at most; it is refused if it is larger.
 _MOST = 1 << 23
@@ -123,6 +123,13 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
     if params:
         raise Invalid(f"predict() of this {type(model).__name__} takes no params= (given: {listed(map(repr, params))})")
     return flavor_named(flavor_of(model)).predict(model, data)
+
+
+def answer(model: Any, data: Any) -> Any:
+    """Apply the model as its registration does: a scaler, which does not predict, transforms."""
+    if isinstance(model, PythonFunction):
+        return model.predict(data)
+    return flavor_named(flavor_of(model)).answer(model, data)
 
 
 def is_read(files: Files) -> bool:

@@ -10,8 +10,9 @@ from registry_nb.errors import Invalid
 from registry_nb.flavors.mlmodel_python import PythonFunction
 from registry_nb.mlflow.layout import dependencies, places, saving
 from registry_nb.mlflow.models import doors
-from registry_nb.mlflow.models.mlmodel import get_model_info
+from registry_nb.mlflow.models.mlmodel import info_of, info_of_folder
 from registry_nb.mlflow.models.model import ModelInfo
+from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
 
 __all__ = ["PyFuncModel", "PythonModel", "get_model_dependencies", "load_model", "log_model", "save_model"]
@@ -97,7 +98,10 @@ def load_model(
     """
     doors.refuse(model_config=model_config)
     loaded = places.loaded(model_uri)
-    return PyFuncModel(loaded, get_model_info(model_uri))
+    own = places.folder_of(model_uri) is not None
+    # Of the version that was loaded: a stage may have changed hands.
+    known = info_of_folder(model_uri) if own else info_of(current(), loaded.version, str(model_uri))
+    return PyFuncModel(loaded, known)
 
 
 def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip") -> str:

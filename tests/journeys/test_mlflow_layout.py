@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import registry_nb as rn
-from registry_nb.errors import AlreadyExists, LibraryMissing, NoFlavor, NotFound, NotSerializable
+from registry_nb.errors import AlreadyExists, BadExample, LibraryMissing, NoFlavor, NotFound, NotSerializable
 
 X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)).round(3), columns=list("abc"))
 Y = (X["a"] + X["b"] > 0).astype(int)
@@ -434,6 +434,57 @@ def test_a_model_that_does_not_predict_is_saved_without_python_function(mlflow, 
     assert mlflow.sklearn.load_model(tmp_path / "m").mean_.shape == (3,)
 
 
+def test_a_class_of_the_users_own_is_refused_where_only_its_name_would_be_kept(mlflow, tmp_path):
+    xgb = installed("xgboost")
+
+    class Mine(xgb.XGBClassifier):
+        pass
+
+    with pytest.raises(NotSerializable, match=r"save it by mlflow\.sklearn, which pickles"):
+        mlflow.xgboost.save_model(Mine(n_estimators=1).fit(X, Y), tmp_path / "m")
+    mlflow.sklearn.save_model(Mine(n_estimators=1).fit(X, Y), tmp_path / "m")
+    assert mlflow.pyfunc.load_model(tmp_path / "m").predict(X).shape == (30,)
+
+
+def test_a_scaler_in_a_folder_is_registered_and_transforms_once_it_is_trusted(mlflow, registry, tmp_path):
+    from sklearn.preprocessing import StandardScaler
+
+    mlflow.sklearn.save_model(StandardScaler().fit(X), tmp_path / "m")
+    registry.register(tmp_path / "m", "Scaler")
+    registry.trust("models:/Scaler/1", because="mine")
+    assert registry.load("models:/Scaler/1").answer(X).shape == (30, 3)
+    assert registry.load("models:/Scaler/1").transform(X).shape == (30, 3)
+    with pytest.raises(rn.Invalid, match="has no predict"):
+        registry.load("models:/Scaler/1").predict(X)
+
+
+def test_tensors_are_examples_of_a_module(mlflow, tmp_path):
+    torch = installed("torch")
+    example = torch.tensor(FLOATS[:2])
+    mlflow.pytorch.save_model(module(), tmp_path / "a", input_example=example)
+    assert np.allclose(mlflow.models.Model.load(tmp_path / "a").load_input_example(tmp_path / "a"), FLOATS[:2])
+    assert mlflow.models.get_model_info(tmp_path / "a").signature.inputs
+    mlflow.pytorch.save_model(module(), tmp_path / "b", input_example=(example,), serialization_format="pt2")
+    assert mlflow.pytorch.load_model(tmp_path / "b")(example).shape == (2, 2)
+    with pytest.raises(BadExample, match="follows the module on an input_example= of arrays"):
+        mlflow.pytorch.save_model(module(), tmp_path / "c", serialization_format="pt2")
+    with pytest.raises(NotSerializable, match=r"torch\.export does not follow it"):
+        mlflow.pytorch.save_model(branching(), tmp_path / "c", serialization_format="pt2", input_example=FLOATS[:2])
+    with pytest.raises(rn.Invalid, match="is 'pickle' or 'pt2'"):
+        mlflow.pytorch.save_model(module(), tmp_path / "c", serialization_format="onnx")
+    assert not (tmp_path / "c").exists()
+
+
+def branching():
+    torch = installed("torch")
+
+    class Branching(torch.nn.Module):
+        def forward(self, x):
+            return x if x.sum().item() > 0 else -x
+
+    return Branching()
+
+
 def test_artifacts_may_be_folders_of_one_name_and_params_reach_the_model(mlflow, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name / "data").mkdir(parents=True)
@@ -473,6 +524,11 @@ def test_what_load_context_raises_is_raised(mlflow, tmp_path):
 
 
 def test_a_python_model_of_a_folder_is_saved_again(mlflow, tmp_path):
+    (tmp_path / "offset.txt").write_text("0.5", encoding="utf-8")
+    options = {"artifacts": {"offset": tmp_path / "offset.txt"}, "model_config": {"more": 1}}
+    mlflow.pyfunc.save_model(tmp_path / "a", python_model=offset_model(), **options)
+    mlflow.pyfunc.save_model(tmp_path / "b", python_model=mlflow.pyfunc.load_model(tmp_path / "a"))
+    assert mlflow.pyfunc.load_model(tmp_path / "b").predict(X[:1]).tolist() == [X["a"][0] + 1.5]
     mlflow.pyfunc.save_model(tmp_path / "m", python_model=Plain())
     mlflow.pyfunc.save_model(tmp_path / "n", python_model=mlflow.pyfunc.load_model(tmp_path / "m"))
     assert mlflow.pyfunc.load_model(tmp_path / "n").predict(X[:1]).tolist() == [X["a"][0] * 2]
@@ -502,7 +558,16 @@ def test_code_that_a_model_imports_later_travels_with_it(tmp_path):
 def test_examples_of_every_form_come_back(mlflow, tmp_path):
     from registry_nb.mlflow.layout import examples
 
-    for example in ({"a": np.arange(3)}, np.ones((2, 2)), [{"a": 1}], {"a": "x"}, "text", 3, X[:2]):
+    for example in (
+        {"a": np.arange(3)},
+        np.ones((2, 2)),
+        [{"a": 1}],
+        {"a": "x"},
+        "text",
+        3,
+        X[:2],
+        X[:1].assign(a=None, d="x", e=1),
+    ):
         back = examples.read(str(tmp_path), examples.write(str(tmp_path), example))
         assert str(back) == str(example)
     assert examples.read(str(tmp_path), examples.write(str(tmp_path), [b"x", np.int64(3)])) == ["eA==\n", 3]

@@ -33,9 +33,12 @@ def write(folder: str, example: Any) -> dict[str, Any]:
 
     info = {"artifact_path": FILE, "serving_input_path": SERVING}
     content: Any
+    if hasattr(example, "detach"):  # a tensor of PyTorch
+        example = example.detach().cpu().numpy()
     if isinstance(example, pd.DataFrame):
         info |= {"type": "dataframe", "pandas_orient": "split"}
-        content = {"columns": list(example.columns), "data": example.to_numpy(dtype=object).tolist()}
+        rows = example.astype(object).where(example.notna(), None)
+        content = {"columns": list(example.columns), "data": rows.to_numpy(dtype=object).tolist()}
         serving = {"dataframe_split": content}
     elif isinstance(example, np.ndarray) or _is_of_arrays(example):
         info |= {"type": "ndarray"}

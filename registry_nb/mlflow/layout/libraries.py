@@ -48,6 +48,8 @@ def xgboost(model: Any, folder: str, options: Mapping[str, Any]) -> Written:
     kind, form = type(model), options.get("model_format") or "ubj"
     if form not in {"ubj", "json"}:
         raise Invalid(f"model_format= is 'ubj' or 'json', not {shown(form)}")
+    if kind.__module__ not in {"xgboost.core", "xgboost.sklearn"}:
+        raise cannot_save(model, "MLmodel names a class of XGBoost's own", "save it by mlflow.sklearn, which pickles")
     name = f"model.{form}"
     model.save_model(os.path.join(folder, name))
     known = {"model_class": f"{kind.__module__}.{kind.__qualname__}", "model_format": form}

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from importlib import metadata
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import IO, Any
 
 from registry_nb.domain.paths import unsafe
@@ -31,7 +31,11 @@ def written(model: Any, folder: str, options: Mapping[str, Any], base: type) -> 
     if isinstance(model, (str, os.PathLike)):
         raise Invalid("python_model= is a script, which MLflow would run; give the object that it makes")
     flavor_of(model)  # whose errors say what predicts
-    model = model.native if isinstance(model, PythonFunction) else model
+    if isinstance(model, PythonFunction):  # out of such a folder: with what it stood on there
+        beside = model.context or SimpleNamespace(artifacts={}, model_config={})
+        given = {"artifacts": beside.artifacts, "model_config": beside.model_config}
+        options = {**options, **{name: options.get(name) or given[name] for name in given}}
+        model = model.native
     if not isinstance(model, base):
         model = _Adapted(model)
     artifacts = _copied(folder, options.get("artifacts") or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from typing import Any
@@ -127,10 +127,10 @@ def _save(door: str, model: Any, options: Mapping[str, Any]) -> None:
     parent = os.path.dirname(path)
     with disk.storage_errors(path, "writing"):
         os.makedirs(parent, exist_ok=True)
-        draft = tempfile.mkdtemp(prefix=".saving-", dir=parent)  # in the same file system, to become the folder at once
+        draft = os.path.join(parent, f".saving-{uuid.uuid4().hex}")  # beside it, to become the folder at once
+        os.mkdir(draft)
         try:
             _write(door, model, draft, options)
-            os.chmod(draft, 0o777 & ~_umask())
             if os.path.isdir(path):
                 os.rmdir(path)
             os.rename(draft, path)
@@ -160,7 +160,7 @@ def _write(door: str, model: Any, folder: str, options: Mapping[str, Any]) -> No
     example, signature = options["input_example"], options["signature"]
     if signature is not None and signature is not False and not isinstance(signature, ModelSignature):
         raise Invalid(f"a signature is what infer_signature returns, not {type(signature).__name__}")
-    if example is not None:
+    if example is not None and not (door == "pytorch" and isinstance(example, (tuple, list))):  # several tensors
         described.saved_input_example_info = examples.write(folder, example)
         signature = _inferred(model, example) if signature is None else signature
     described.signature = signature or described.signature
@@ -186,9 +186,3 @@ def _inferred(model: Any, example: Any) -> ModelSignature | None:
             f"saved without a signature: the model does not predict input_example= ({sentence_of(error)})",
         )
         return None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -25,7 +25,7 @@ from registry_nb.registry import Registry
 from registry_nb.schema.signature import Signature, Spec
 from registry_nb.stores import disk
 
-__all__ = ["Model", "get_model_info", "info_of", "set_signature"]
+__all__ = ["Model", "get_model_info", "info_of", "info_of_folder", "set_signature"]
 
 #: What a description has besides the parameters of `Model`, as MLflow writes it for every signature.
 _OF_SIGNATURE = {"is_signature_from_type_hint": False, "type_hint_from_example": False}
@@ -118,7 +118,8 @@ class Model:
         """
         place = places.folder_of(path)
         if place is None:
-            return cls._of_registry(current(), str(path))
+            registry = current()
+            return cls._of_registry(registry, resolve.target(registry.store, str(path)).saved, str(path))
         with disk.storage_errors(place, "reading"):
             return cls.from_dict(described(_text_at(place)))
 
@@ -136,8 +137,7 @@ class Model:
         return cls(**{**known, "signature": signature_of(known)})
 
     @classmethod
-    def _of_registry(cls, registry: Registry, uri: str) -> Self:
-        record = resolve.target(registry.store, uri).saved
+    def _of_registry(cls, registry: Registry, record: ModelVersion | SavedModel, uri: str) -> Self:
         if record.flavor == MLFLOW and (file := next((one for one in record.files if one.path == FILE), None)):
             with registry.artifacts.open(file) as content:
                 written = described(content.read())
@@ -257,7 +257,7 @@ def info_of(registry: Registry, record: ModelVersion | SavedModel, uri: str) -> 
         assert isinstance(parsed, RunURI)
         run = registry.run(parsed.run_id)
         info = ModelInfo.of(record, uri, path=parsed.path, run_id=run.run_id, at=run.ended_at or run.started_at)
-    return info if record.flavor != MLFLOW else _with_its_own(info, Model._of_registry(registry, uri))
+    return info if record.flavor != MLFLOW else _with_its_own(info, Model._of_registry(registry, record, uri))
 
 
 def set_signature(model_uri: str | os.PathLike[str], signature: Signature) -> None:
