@@ -6,16 +6,13 @@ that a model whose own code needs nothing of MLflow predicts without it.
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import importlib.util
 import inspect
-import lzma
 import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
-from importlib import util
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,8 +26,8 @@ __all__ = ["LOADER", "PythonFunction", "PythonModel", "audit", "load"]
 
 #: MLflow's module that loads them.
 LOADER = "mlflow.pyfunc.model"
-#: The modules that open what MLflow compresses.
-_COMPRESSIONS = {"bzip2": bz2, "gzip": gzip, "lzma": lzma}
+#: The modules that open what MLflow compresses; a Python may be built without one.
+_COMPRESSIONS = {"bzip2": "bz2", "gzip": "gzip", "lzma": "lzma"}
 
 
 class PythonModel:
@@ -140,7 +137,9 @@ def load(
     try:
         importer = importer_of(files)
         with files.open(pickling.FILE) as packed:
-            file: Any = packed if compression is None else _COMPRESSIONS[compression].open(packed)
+            file: Any = (
+                packed if compression is None else importlib.import_module(_COMPRESSIONS[compression]).open(packed)
+            )
             native = _Unpickler(file, importer).load()
     except (RegistryError, ImportError, OSError, MemoryError):
         raise
@@ -173,6 +172,6 @@ def _is_in(name: str, path: str) -> bool:
 class _Unpickler(pickling.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         stand_in = _STAND_INS.get((module, name))
-        if stand_in is not None and util.find_spec("mlflow") is None:
+        if stand_in is not None and importlib.util.find_spec("mlflow") is None:
             return stand_in
         return super().find_class(module, name)

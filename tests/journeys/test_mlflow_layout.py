@@ -408,6 +408,7 @@ def test_a_folder_is_registered_by_its_path(mlflow, registry, tmp_path):
     [
         (NotFound, "does not exist, so it is no folder", "./nothing/here"),
         (NotFound, "does not exist", Path("nothing")),
+        (NotFound, "'my_model' does not exist", "my_model"),
         (rn.Invalid, "is a file of the machine 'elsewhere'", "file://elsewhere/m"),
         (rn.errors.BadURI, "its scheme is missing", "Iris/Production"),
         (rn.errors.BadURI, "does not begin with", "s3://bucket/model"),

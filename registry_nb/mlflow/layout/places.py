@@ -37,7 +37,7 @@ def folder_of(uri: object) -> str | None:
         if parts.netloc not in {"", "localhost"}:
             raise Invalid(f"{shown(uri, 300)} is a file of the machine {shown(parts.netloc)}; copy the folder to here")
         return url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
-    is_path = uri.startswith(("/", "./", "../", "~")) or (os.sep in uri and os.path.isabs(uri))
+    is_path = uri.startswith(("/", "./", "../", "~")) or os.path.isabs(uri) or not re.search("[/:@]", uri)
     return uri if is_path or os.path.exists(uri) else None
 
 
