@@ -44,11 +44,11 @@ GROUP = "registry_nb.flavors"
 #: The order of the search for an object's owner; then come the flavors of other packages, and `pyfunc` last. A network
 #: of transformers is a module of PyTorch as well, so that the libraries of the table come first.
 SPECIFIC, GENERAL = (*LIBRARIES, "xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn"), "pyfunc"
-#: Those that own no object unless a user names them. ``files`` are bytes as they are.
-ON_REQUEST, FILES = ("skops", "files"), "files"
+#: Those that own no object unless a user names them. ``files`` are bytes as they are; ``mlflow`` is MLflow's layout.
+ON_REQUEST, FILES, MLFLOW = ("skops", "files", "mlflow"), "files", "mlflow"
 _OURS = (*SPECIFIC, GENERAL, *ON_REQUEST)
 #: Modules with another name than their flavor.
-_MODULES = {FILES: "as_files"}
+_MODULES = {FILES: "as_files", MLFLOW: "mlmodel"}
 _REQUIRED, _OPTIONAL = ("owns", "save", "audit", "load", "predict"), ("answer", "is_prepared_by_loading")
 
 

@@ -68,7 +68,7 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     with open(os.path.join(folder, ABOUT), "w", encoding="utf-8") as file:
         json.dump(about, file)
     if isinstance(model, torch.jit.ScriptModule):
-        _kept(model, lambda: _of_jit("save", model, os.path.join(folder, SCRIPT)))
+        _kept(model, lambda: of_jit("save", model, os.path.join(folder, SCRIPT)))
         return None
     if isinstance(model, torch.export.ExportedProgram):
         _kept(model, lambda: torch.export.save(model, os.path.join(folder, EXPORTED)))
@@ -112,7 +112,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     if SCRIPT in files.names:
         # An accelerator here need not be the one on which it was saved.
         home = None if torch.accelerator.is_available() else "cpu"
-        return _read(files, SCRIPT, lambda file: _of_jit("load", file, map_location=home))
+        return _read(files, SCRIPT, lambda file: of_jit("load", file, map_location=home))
     if pickling.FILE not in files.names:
         return _read(files, EXPORTED, torch.export.load)
     if EXPORTED in files.names and python != _python():
@@ -281,7 +281,7 @@ def _device(name: str) -> Any:
 # -- other files -----------------------------------------------------------------------------------------------------
 
 
-def _of_jit(name: str, *arguments: Any, **options: Any) -> Any:
+def of_jit(name: str, *arguments: Any, **options: Any) -> Any:
     """Call a function of `torch.jit` without its advice to use another format."""
     import warnings
 
