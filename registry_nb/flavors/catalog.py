@@ -62,7 +62,9 @@ def flavor_named(name: str) -> Flavor:
         If there is none of that name, or its package is broken.
     """
     if name in LIBRARIES:
-        return importlib.import_module("registry_nb.flavors.native").flavor(name)
+        from registry_nb.flavors.native import Native  # which is built on this module
+
+        return Native(LIBRARIES[name])
     if name in _OURS:
         return _completed(importlib.import_module(f"registry_nb.flavors.{_MODULES.get(name, name)}"))
     added = _added()

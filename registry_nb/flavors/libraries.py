@@ -9,10 +9,12 @@ import functools
 import importlib
 import json
 import os
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry_nb.errors import RegistryWarning, warn
 from registry_nb.flavors.failures import cannot_save
 from registry_nb.flavors.inputs import arrayed, framed
 
@@ -80,6 +82,43 @@ def _save_prophet(model: Any, folder: str) -> None:
 def _load_prophet(_: Any, folder: str) -> Any:
     with open(_in(folder, "model.json"), encoding="utf-8") as file:
         return importlib.import_module("prophet.serialize").model_from_json(file.read())
+
+
+# -- statsmodels and pmdarima: pickles, applied as MLflow does -------------------------------------------------------
+
+
+def _save_statsmodels(model: Any, folder: str) -> None:
+    path = _in(folder, _PICKLE)
+    model.save(path)
+    size = os.path.getsize(path)
+    if size > _LARGE and callable(getattr(model, "remove_data", None)):
+        rest = f"{type(model).__name__} keeps the rows that it was fitted on ({size / 1e6:,.0f} MB)"
+        warn(RegistryWarning, f"{rest}; call its remove_data() before you register it, if it need not have them")
+
+
+def _save_pickle(model: Any, folder: str) -> None:
+    with open(_in(folder, _PICKLE), "xb") as file:
+        pickle.dump(model, file, protocol=5)
+
+
+def _load_pickle(_: Any, folder: str) -> Any:
+    with open(_in(folder, _PICKLE), "rb") as file:
+        return pickle.load(file)
+
+
+def _apply_statsmodels(model: Any, data: Any) -> Any:
+    """Predict rows, or the span that a frame with the columns ``start`` and ``end`` names."""
+    rows = framed(data)
+    if {"start", "end"} <= set(getattr(rows, "columns", ())):
+        return model.predict(start=rows["start"].iloc[0], end=rows["end"].iloc[0])
+    return model.predict(rows)
+
+
+def _apply_pmdarima(model: Any, data: Any) -> Any:
+    """Forecast so many periods: a number, or the column ``n_periods`` of a frame."""
+    rows = framed(data)
+    periods = rows["n_periods"].iloc[0] if "n_periods" in getattr(rows, "columns", ()) else data
+    return model.predict(n_periods=int(periods))
 
 
 # -- spaCy -----------------------------------------------------------------------------------------------------------
@@ -204,7 +243,9 @@ def _apply_spark(model: Any, data: Any) -> Any:
     return model.transform(_spark().createDataFrame(framed(data))).toPandas()["prediction"]
 
 
-_TASK, _BASE = "task.json", "base_class.json"
+_TASK, _BASE, _PICKLE = "task.json", "base_class.json", "model.pkl"
+#: Bytes of a pickle from which it is worth a word that rows are in it.
+_LARGE = 1 << 20
 
 #: By the name of the flavor, which is that of MLflow's module.
 LIBRARIES: Mapping[str, Library] = {
@@ -245,6 +286,15 @@ LIBRARIES: Mapping[str, Library] = {
         ("pandas",),
     ),
     "peft": Library("PEFT", "peft", _is("PeftModel"), _save_peft, _load_peft, _forward, ("torch", "transformers")),
+    "pmdarima": Library(
+        "pmdarima",
+        "pmdarima",
+        lambda model: hasattr(model, "predict"),
+        _save_pickle,
+        _load_pickle,
+        _apply_pmdarima,
+        ("numpy", "statsmodels"),
+    ),
     "prophet": Library(
         "Prophet",
         "prophet",
@@ -279,6 +329,15 @@ LIBRARIES: Mapping[str, Library] = {
         _load_spark,
         _apply_spark,
         ("pandas",),
+    ),
+    "statsmodels": Library(
+        "statsmodels",
+        "statsmodels",
+        lambda model: hasattr(model, "predict") and hasattr(model, "save"),
+        _save_statsmodels,
+        _load_pickle,
+        _apply_statsmodels,
+        ("numpy", "pandas"),
     ),
     "transformers": Library(
         "Transformers",

@@ -20,11 +20,11 @@ from typing import Any
 from registry_nb.errors import Invalid, Untrusted, shown
 from registry_nb.flavors.failures import damaged
 from registry_nb.flavors.files import Files, parsed
-from registry_nb.flavors.libraries import LIBRARIES, Library
+from registry_nb.flavors.libraries import Library
 from registry_nb.flavors.port import Flavor
 from registry_nb.flavors.untrusted.audit import Audit
 
-__all__ = ["ABOUT", "Native", "flavor"]
+__all__ = ["ABOUT", "Native"]
 
 ABOUT = "native.json"
 _FORMAT = 1
@@ -101,8 +101,3 @@ class Native(Flavor):
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise damaged(f"{ABOUT} does not read ({type(error).__name__}: {error})") from error
         return module, kind
-
-
-def flavor(name: str) -> Native:
-    """Return the flavor of a library."""
-    return Native(LIBRARIES[name])

@@ -6,6 +6,9 @@ from . import (
     artifacts as artifacts,
 )
 from . import (
+    catboost as catboost,
+)
+from . import (
     client as client,
 )
 from . import (
@@ -13,6 +16,9 @@ from . import (
 )
 from . import (
     exceptions as exceptions,
+)
+from . import (
+    h2o as h2o,
 )
 from . import (
     keras as keras,
@@ -27,19 +33,40 @@ from . import (
     onnx as onnx,
 )
 from . import (
+    pmdarima as pmdarima,
+)
+from . import (
+    prophet as prophet,
+)
+from . import (
     pyfunc as pyfunc,
 )
 from . import (
     pytorch as pytorch,
 )
 from . import (
+    sentence_transformers as sentence_transformers,
+)
+from . import (
     sklearn as sklearn,
+)
+from . import (
+    spacy as spacy,
+)
+from . import (
+    spark as spark,
+)
+from . import (
+    statsmodels as statsmodels,
 )
 from . import (
     tensorflow as tensorflow,
 )
 from . import (
     tracking as tracking,
+)
+from . import (
+    transformers as transformers,
 )
 from . import (
     types as types,

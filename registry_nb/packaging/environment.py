@@ -137,10 +137,16 @@ def _of_root(root: str) -> tuple[str, ...]:
     from importlib import metadata  # not at the top: it imports email, csv and zipfile, and a look-up does without
 
     try:
-        return (f"{_KNOWN.get(root, root)}=={metadata.version(_KNOWN.get(root, root))}",)
+        return (_pinned(_KNOWN.get(root, root)),)
     except metadata.PackageNotFoundError:
-        names = _distributions().get(root, ())
-        return tuple(f"{name}=={metadata.version(name)}" for name in names)
+        return tuple(map(_pinned, _distributions().get(root, ())))
+
+
+def _pinned(name: str) -> str:
+    """Return a requirement of this release, without a label such as ``+cpu``: no index has builds with one."""
+    from importlib import metadata
+
+    return f"{name}=={metadata.version(name).partition('+')[0]}"
 
 
 @functools.cache

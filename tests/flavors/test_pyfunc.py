@@ -1,11 +1,13 @@
 """Anything that predicts: what is defined in a notebook, a script or a local module travels with the model."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
 import registry_nb as rn
+from registry_nb.errors import Invalid, NoFlavor
 from registry_nb.flavors import flavor_of, pyfunc
 from registry_nb.mlflow.pyfunc import PythonModel
 from registry_nb.testing import FlavorContract
@@ -411,3 +413,48 @@ class Base(Answers):
 def test_data_may_be_called_context(registry, model, expected):
     registry.register(model, "M", example=["ab", "c"])
     assert registry.load("models:/M/1").predict(["ab", "c"]) == expected
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A library with objects that do something like predicting."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "near_library.py").write_text(
+        "class Online:\n    def predict_one(self, row): return 1\n\n"
+        "class Study:\n    @property\n    def best_value(self): raise RuntimeError('asked')\n\n"
+        "class Table:\n    def transform(self): ...\n    def __array__(self): ...\n\n"
+        "class Nothing: ...\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    import near_library
+
+    yield near_library
+    sys.modules.pop("near_library")
+
+
+@pytest.mark.parametrize(("kind", "methods"), [("Online", r"predict_one\(\)"), ("Study", r"best_value\(\)")])
+def test_an_object_of_a_library_that_does_something_else_is_kept_for_its_own_methods(
+    registry, installed, kind, methods
+):
+    model = getattr(installed, kind)()
+    version = registry.register(model, "Near", example=[1])
+    assert version.flavor == "pyfunc"
+    loaded = registry.load(version.uri)
+    assert type(loaded.unwrap()) is type(model)
+    with pytest.raises(Invalid, match=rf"a {kind} has no predict\(\); unwrap\(\) has {methods}"):
+        loaded.predict([1])
+
+
+@pytest.mark.parametrize("kind", ["Table", "Nothing"])
+def test_data_and_what_does_nothing_like_it_are_no_models(registry, installed, kind):
+    with pytest.raises(NoFlavor, match=f"an object of type {kind}"):
+        registry.register(getattr(installed, kind)(), "Near")
+
+
+def test_an_own_class_that_only_transforms_is_no_model(registry):
+    class Own:
+        def transform(self, rows): ...
+
+    with pytest.raises(NoFlavor, match="wrap it in an object that has one"):
+        registry.register(Own(), "Near")

@@ -639,3 +639,24 @@ def test_files_of_format_1_still_open(name):
     expected = json.loads((DATA / "expected.json").read_text())
     found = flavor.load(Files.of_folder(str(DATA / name)), restricted=False)
     assert np.allclose(flavor.predict(found, expected["inputs"]), expected["outputs"], atol=1e-5)
+
+
+class Named(nn.Module):
+    """As the networks of transformers and PEFT: one input has a name, the others are passed on."""
+
+    def forward(self, left, **more):
+        return left + sum(more.values())
+
+
+def test_a_forward_with_open_arguments_takes_a_mapping(registry):
+    given = {"left": np.ones((2, 3), np.float32), "right": np.full((2, 3), 2, np.float32)}
+    version = registry.register(Named(), "Named", example=given)
+    assert np.array_equal(registry.load(version.uri).predict(given), np.full((2, 3), 3, np.float32))
+
+
+def test_columns_that_a_forward_with_open_arguments_does_not_name_are_one_matrix():
+    class Summed(nn.Module):
+        def forward(self, rows, **_):
+            return rows.sum()
+
+    assert flavor.predict(Summed(), pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})) == 10

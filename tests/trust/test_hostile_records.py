@@ -265,17 +265,17 @@ def test_code_that_takes_a_secret_along_is_told(registry, captured):
 
 
 def test_a_missing_library_is_named_with_how_to_install_it_and_the_record_can_be_looked_at(registry):
-    wants = {"environment": {"modules": {"catboost": "1.2"}}, "requirements": ("catboost==1.2.7",)}
+    wants = {"environment": {"modules": {"cuml": "1.2"}}, "requirements": ("cuml==1.2.7",)}
     uri = plant(registry, {"model.pkl": HARMLESS}, "sklearn", **wants)
     with pytest.raises(rn.errors.LibraryMissing) as caught:
         registry.load(uri)
-    assert "pip install 'catboost==1.2.7'" in str(caught.value)
+    assert "pip install 'cuml==1.2.7'" in str(caught.value)
     assert isinstance(caught.value, ImportError)
-    assert caught.value.name == "catboost"
-    assert registry.inspect(uri).missing == "catboost"
+    assert caught.value.name == "cuml"
+    assert registry.inspect(uri).missing == "cuml"
     registry.promote("Gift", 1)
-    assert registry.versions().to_frame()["requirements"][0] == ("catboost==1.2.7",)
-    assert "catboost" in render.text(registry.version("Gift"))
+    assert registry.versions().to_frame()["requirements"][0] == ("cuml==1.2.7",)
+    assert "cuml" in render.text(registry.version("Gift"))
 
 
 @pytest.mark.parametrize("module", ["foo", "xgboost_", "$(touch x)", "a';touch x;'", "a\nb", "a\x1b[2Jb"])

@@ -15,6 +15,7 @@ from registry_nb.flavors.importer import FOLDER
 from registry_nb.mlflow.layout import environments, examples
 from registry_nb.mlflow.layout.places import expect_free
 from registry_nb.mlflow.models import doors
+from registry_nb.mlflow.models.door_table import DOORS
 from registry_nb.mlflow.models.mlmodel import Model
 from registry_nb.packaging import environment
 from registry_nb.packaging.copying import copied
@@ -66,7 +67,7 @@ _DEFAULTS: Mapping[str, Any] = {
 
 def save_model(door: str) -> Callable[..., None]:
     """Make the ``save_model`` of one of MLflow's modules."""
-    row, names = doors.DOORS[door], _PARAMETERS[door].split()
+    row, names = DOORS[door], _PARAMETERS[door].split()
     signature = _signature(names, row.model)
 
     def save_model(*positional: Any, **options: Any) -> None:

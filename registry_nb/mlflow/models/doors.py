@@ -1,7 +1,7 @@
 """MLflow's modules for one library each: ``log_model`` and ``load_model``, made from one table of signatures.
 
-MLflow writes eight functions whose signatures differ in order and in a few options. Here each is a row of `DOORS`; its
-signature and its docstring are built from the row, so that ``help`` and completion show what MLflow's have.
+MLflow writes a function for each library; their signatures differ in order and in a few options. Here each is a row
+of `DOORS`; its signature and its docstring are built from it, so that ``help`` and completion show what MLflow's have.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from inspect import Parameter, Signature
-from typing import Any, NamedTuple
+from typing import Any
 
 from registry_nb import session
 from registry_nb.domain.validation import checked_name
@@ -21,118 +21,11 @@ from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, l
 from registry_nb.flavors import flavor_of
 from registry_nb.flavors.mlmodel_python import PythonFunction
 from registry_nb.mlflow.layout import places
+from registry_nb.mlflow.models.door_table import DOOR_OF, DOORS, Door
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.messages import registered
 from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
-
-
-class Door(NamedTuple):
-    """A module of MLflow that logs and loads the models of one library."""
-
-    library: str
-    #: Roots of the modules of its classes: a model belongs to a door if its class, or one of its bases, does.
-    roots: frozenset[str]
-    #: The parameter that takes the model, and what it may be.
-    model: str
-    kinds: str
-    #: The parameters of ``log_model`` and ``load_model``, in MLflow's order.
-    log: str
-    load: str = "model_uri dst_path"
-    note: str = ""
-    #: What it does with options that the others ignore.
-    own: Mapping[str, str] = {}
-
-
-#: By the name of MLflow's module. XGBoost's estimators are scikit-learn's too: both modules take them.
-DOORS = {
-    "keras": Door(
-        "Keras",
-        frozenset({"keras"}),
-        "model",
-        "keras.Model",
-        "model artifact_path save_exported_model conda_env signature input_example registered_model_name "
-        "await_registration_for pip_requirements extra_pip_requirements save_model_kwargs metadata name params tags "
-        "model_type step model_id",
-        "model_uri dst_path custom_objects load_model_kwargs",
-        "Modules in which classes are registered with Keras are imported when the model is loaded.",
-    ),
-    "lightgbm": Door(
-        "LightGBM",
-        frozenset({"lightgbm"}),
-        "lgb_model",
-        "Booster or estimator",
-        "lgb_model artifact_path conda_env code_paths registered_model_name signature input_example "
-        "await_registration_for pip_requirements extra_pip_requirements metadata extra_files name params tags "
-        "model_type step model_id serialization_format skops_trusted_types",
-        note="Trees are written as text.",
-    ),
-    "onnx": Door(
-        "ONNX",
-        frozenset({"onnx", "onnxruntime"}),
-        "onnx_model",
-        "ModelProto or InferenceSession",
-        "onnx_model artifact_path conda_env code_paths registered_model_name signature input_example "
-        "await_registration_for pip_requirements extra_pip_requirements onnx_execution_providers onnx_session_options "
-        "metadata save_as_external_data extra_files name params tags model_type step model_id",
-        note="A model is one file, without external data.",
-    ),
-    "pyfunc": Door(
-        "Python",
-        frozenset(),
-        "python_model",
-        "PythonModel, object with ``predict(X)``, or callable",
-        "artifact_path loader_module data_path code_paths infer_code_paths conda_env python_model artifacts "
-        "registered_model_name signature input_example await_registration_for pip_requirements extra_pip_requirements "
-        "metadata model_config streamable resources auth_policy uv_project_path uv_groups uv_extras prompts name "
-        "params tags model_type step model_id",
-    ),
-    "pytorch": Door(
-        "PyTorch",
-        frozenset({"torch"}),
-        "pytorch_model",
-        "torch.nn.Module, torch.jit.ScriptModule or torch.export.ExportedProgram",
-        "pytorch_model artifact_path conda_env code_paths pickle_module registered_model_name signature input_example "
-        "await_registration_for extra_files pip_requirements extra_pip_requirements metadata name params tags "
-        "model_type step model_id export_model serialization_format **kwargs",
-        "model_uri dst_path **kwargs",
-        "A module is pickled without its weights, and exported where that helps. It is loaded onto the device that it "
-        "was on\n    if there is one here, else onto the CPU; move it with ``.to(device)``.",
-    ),
-    "sklearn": Door(
-        "scikit-learn",
-        frozenset({"sklearn"}),
-        "sk_model",
-        "estimator that predicts, transforms or clusters",
-        "sk_model artifact_path conda_env code_paths serialization_format registered_model_name signature "
-        "input_example await_registration_for pip_requirements extra_pip_requirements pyfunc_predict_fn metadata "
-        "extra_files params tags model_type step model_id name skops_trusted_types",
-        own={"serialization_format": "``skops`` for that format, where it keeps the estimator; all else is pickled."},
-    ),
-    "tensorflow": Door(
-        "TensorFlow",
-        frozenset({"keras", "tensorflow"}),
-        "model",
-        "keras.Model or tf.Module",
-        "model artifact_path custom_objects conda_env code_paths signature input_example registered_model_name "
-        "await_registration_for pip_requirements extra_pip_requirements saved_model_kwargs keras_model_kwargs metadata "
-        "extra_files name params tags model_type step model_id **kwargs",
-        "model_uri dst_path saved_model_kwargs keras_model_kwargs",
-        "Register your own classes with ``@keras.saving.register_keras_serializable()``. A module comes back with its\n"
-        "    functions and variables, and not as its class.",
-    ),
-    "xgboost": Door(
-        "XGBoost",
-        frozenset({"xgboost"}),
-        "xgb_model",
-        "Booster or estimator",
-        "xgb_model artifact_path conda_env code_paths registered_model_name signature input_example "
-        "await_registration_for pip_requirements extra_pip_requirements model_format metadata extra_files name params "
-        "tags model_type step model_id",
-        note="Trees are written as UBJSON.",
-    ),
-}
-_DOOR_OF = {"torch": "pytorch"}  # where the flavor and MLflow's module have different names
 
 #: Options that are not ``option: Any = None``: their annotations and defaults.
 _OPTIONS: dict[str, tuple[str, Any]] = {
@@ -329,7 +222,7 @@ def expect_of(door: str, model: Any) -> str:
     """Return the flavor of a model, or raise `NoFlavor` if it is of another library than the door's."""
     flavor = flavor_of(model)
     if door != "pyfunc" and not _belongs(model, door):
-        other = _DOOR_OF.get(flavor, flavor)
+        other = DOOR_OF.get(flavor, flavor)
         use = f"registry_nb.mlflow.{other}" if other in DOORS else "registry_nb.register()"
         reason = f"it is not {DOORS[door].library}'s, but {flavor}'s; use {use}"
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
