@@ -45,6 +45,9 @@ from . import (
 from . import (
     xgboost as xgboost,
 )
+from .autologging.switching import (
+    autolog as autolog,
+)
 from .exceptions import (
     MlflowException as MlflowException,
 )

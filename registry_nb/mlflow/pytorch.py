@@ -1,7 +1,9 @@
 """``mlflow.pytorch``: log and load PyTorch modules."""
 
+from registry_nb.mlflow.autologging import switching
 from registry_nb.mlflow.models import doors
 
-__all__ = ["load_model", "log_model"]
+__all__ = ["autolog", "load_model", "log_model"]
 
 log_model, load_model = doors.log_model("pytorch"), doors.load_model("pytorch")
+autolog = switching.autolog_of("pytorch")

@@ -1,7 +1,9 @@
 """``mlflow.xgboost``: log and load XGBoost's boosters and estimators."""
 
+from registry_nb.mlflow.autologging import switching
 from registry_nb.mlflow.models import doors
 
-__all__ = ["load_model", "log_model"]
+__all__ = ["autolog", "load_model", "log_model"]
 
 log_model, load_model = doors.log_model("xgboost"), doors.load_model("xgboost")
+autolog = switching.autolog_of("xgboost")

@@ -309,14 +309,15 @@ class Tracking:
         signature: Signature | None = None,
         requirements: Iterable[str] | None = None,
         code_paths: Iterable[str | os.PathLike[str]] = (),
+        run_id: str | None = None,
     ) -> tuple[Run, SavedModel]:
-        """Save a model in the active run, where ``runs:/run_id/path`` finds it.
+        """Save a model in a run, where ``runs:/run_id/path`` finds it: the active one if none is given.
 
         Without an active run it gets one of its own, which ends at once.
         """
         what = "the path of a model"
         path = checked_key(checked_key(path, what).strip("/"), what)
-        with self._run_of_its_own() as run_id, self.artifacts.writing():
+        with self._run_of_its_own(run_id) as within, self.artifacts.writing():
             saved = save_model(
                 model,
                 self.artifacts,
@@ -326,8 +327,8 @@ class Tracking:
                 requirements=requirements,
                 code_paths=code_paths,
             )
-            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
-            run = self.change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
+            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{within}/{path}"))
+            run = self.change(within, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
         return run, saved
 
     @property
@@ -353,9 +354,11 @@ class Tracking:
         return active.run_id
 
     @contextmanager
-    def _run_of_its_own(self) -> Iterator[str]:
+    def _run_of_its_own(self, run_id: str | None) -> Iterator[str]:
         active = self.active_run()
-        if active is not None:
+        if run_id is not None:
+            yield run_id
+        elif active is not None:
             yield active.run_id
         else:
             with self.start_run() as own:
