@@ -58,6 +58,9 @@ from .tracking.file_functions import (
     get_artifact_uri as get_artifact_uri,
 )
 from .tracking.file_functions import (
+    load_table as load_table,
+)
+from .tracking.file_functions import (
     log_artifact as log_artifact,
 )
 from .tracking.file_functions import (
@@ -70,6 +73,12 @@ from .tracking.file_functions import (
     log_figure as log_figure,
 )
 from .tracking.file_functions import (
+    log_image as log_image,
+)
+from .tracking.file_functions import (
+    log_table as log_table,
+)
+from .tracking.file_functions import (
     log_text as log_text,
 )
 from .tracking.fluent import (
@@ -80,6 +89,9 @@ from .tracking.fluent import (
 )
 from .tracking.fluent import (
     create_experiment as create_experiment,
+)
+from .tracking.fluent import (
+    delete_experiment as delete_experiment,
 )
 from .tracking.fluent import (
     delete_run as delete_run,

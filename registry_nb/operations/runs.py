@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import sys
 import threading
@@ -97,9 +98,11 @@ class Tracking:
         return self._experiment
 
     def set_experiment(self, name: str) -> str:
-        """Choose the experiment that new runs belong to."""
-        self._experiment = checked_name(name, EXPERIMENT)
-        return self._experiment
+        """Choose the experiment that new runs belong to; a deleted one is refused."""
+        name = checked_name(name, EXPERIMENT)
+        refuse_deleted(self.store.run(experiment_record(name)))
+        self._experiment = name
+        return name
 
     def start_run(
         self,
@@ -159,6 +162,7 @@ class Tracking:
             process=process.process_id(),
         )
         with self.store.transaction() as tx:
+            refuse_deleted(tx.run(experiment_record(run.experiment)))
             tx.put_run(run)
         return run
 
@@ -373,6 +377,18 @@ def _status(status: str) -> RunStatus:
         raise Invalid(
             f"{status!r} is not how a run ends{close(str(status), known)} (statuses: {listed(known)})"
         ) from None
+
+
+def experiment_record(name: str) -> str:
+    """Return under which identifier the record of an experiment is kept among the runs, if it has one."""
+    return f"experiment-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def refuse_deleted(experiment: Run | None) -> None:
+    """Refuse to change a deleted experiment, or to log to it."""
+    if experiment is not None and experiment.deleted_at is not None:
+        remedy = "restore it with MlflowClient().restore_experiment(), or choose another name"
+        raise Refused(f"the experiment {experiment.name!r} was deleted; {remedy}")
 
 
 def _random_name() -> str:
