@@ -94,6 +94,9 @@ from .tracking.fluent import (
     delete_experiment as delete_experiment,
 )
 from .tracking.fluent import (
+    delete_experiment_tag as delete_experiment_tag,
+)
+from .tracking.fluent import (
     delete_run as delete_run,
 )
 from .tracking.fluent import (
@@ -130,6 +133,12 @@ from .tracking.fluent import (
     log_params as log_params,
 )
 from .tracking.fluent import (
+    restore_experiment as restore_experiment,
+)
+from .tracking.fluent import (
+    restore_run as restore_run,
+)
+from .tracking.fluent import (
     search_experiments as search_experiments,
 )
 from .tracking.fluent import (
@@ -140,6 +149,9 @@ from .tracking.fluent import (
 )
 from .tracking.fluent import (
     set_experiment_tag as set_experiment_tag,
+)
+from .tracking.fluent import (
+    set_experiment_tags as set_experiment_tags,
 )
 from .tracking.fluent import (
     set_tag as set_tag,

@@ -75,6 +75,19 @@ def tag(tracking: Tracking, name: str, tags: Mapping[str, Any]) -> None:
     _change(tracking, name, change)
 
 
+def untag(tracking: Tracking, name: str, key: str) -> None:
+    """Remove a tag of an experiment."""
+
+    def change(record: Run) -> Run:
+        refuse_deleted(record)
+        if key not in record.tags:
+            there = f"{close(key, record.tags)} (tags: {listed(record.tags)})"
+            raise NotFound(f"experiment {name!r} has no tag {key!r}{there}")
+        return replace(record, tags=Frozen({one: text for one, text in record.tags.items() if one != key}))
+
+    _change(tracking, name, change)
+
+
 def delete(tracking: Tracking, name: str) -> None:
     """Delete an experiment and its runs, in one commit; nothing more is logged to it until it is restored."""
     now = datetime.now(UTC)

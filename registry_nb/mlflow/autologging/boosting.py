@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import inspect
 import json
 import os
 import weakref
@@ -14,7 +13,7 @@ from typing import Any
 from registry_nb.errors import Invalid
 from registry_nb.mlflow.autologging.estimators import data_of
 from registry_nb.mlflow.autologging.patching import Patches
-from registry_nb.mlflow.autologging.training import Options, Training, head_of, under_way
+from registry_nb.mlflow.autologging.training import Options, Training, arguments, head_of, under_way, with_defaults
 
 _Switch = Callable[[], Options | None]
 #: Arguments of ``train`` that are data, or functions.
@@ -110,10 +109,10 @@ def _logged(
     log: Training, train: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Train, and log all but the model; return also the arguments by their names."""
-    bound = log.attempt("its params and metrics", _bound, train, args, kwargs)
+    bound = log.attempt("its params and metrics", arguments, train, args, kwargs)
     if bound is None:
         return train(*args, **kwargs), {}
-    given = dict(bound.arguments)
+    given = with_defaults(bound)
     own = {name: value for name, value in given.items() if name not in _NO_PARAMS}
     log.attempt("some params", log.params, {**given["params"], **own})
     rounds = list[dict[str, float]]()
@@ -123,12 +122,6 @@ def _logged(
     log.attempt("the best iteration", _log_best, log, booster, rounds, given)
     log.attempt("the importance of the features", log.files, functools.partial(_write_importance, log, booster))
     return booster, given
-
-
-def _bound(train: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
-    bound = inspect.signature(train).bind(*args, **kwargs)
-    bound.apply_defaults()
-    return bound
 
 
 def _named(results: Iterable[tuple[str, str, float]]) -> dict[str, float]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any
 
 from registry_nb.mlflow.autologging.patching import Patches
-from registry_nb.mlflow.autologging.training import Options, Training, head_of
+from registry_nb.mlflow.autologging.training import Options, Training, arguments, head_of, with_defaults
 
 _Switch = Callable[[], Options | None]
 #: Arguments of Keras' ``fit`` that are data, or functions.
@@ -42,10 +41,10 @@ def _fit_keras(options: _Switch, original: Callable[..., Any], *args: Any, **kwa
     with Training("keras", chosen, type(model).__name__) as log:
         if log is None:
             return original(*args, **kwargs)
-        bound = log.attempt("its params and metrics", _bound, original, args, kwargs)
+        bound = log.attempt("its params and metrics", arguments, original, args, kwargs)
         if bound is None:
             return original(*args, **kwargs)
-        given = dict(bound.arguments)
+        given = with_defaults(bound)
         head = log.attempt("the first rows of its data", _head, given["x"])
         log.attempt("some params", log.params, _params(given))
         bound.arguments["callbacks"] = _with(given["callbacks"], log)
@@ -53,12 +52,6 @@ def _fit_keras(options: _Switch, original: Callable[..., Any], *args: Any, **kwa
         if chosen.log_models:
             log.attempt("its model", log.model, model, head, functools.partial(model.predict, verbose=0))
         return result
-
-
-def _bound(fit: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
-    bound = inspect.signature(fit).bind(*args, **kwargs)
-    bound.apply_defaults()
-    return bound
 
 
 def _head(data: Any) -> Any:
@@ -100,8 +93,8 @@ def _with(callbacks: Any, log: Training) -> Any:
             found = {f"validation_{name}": value for name, value in (logs or {}).items()}
             log.attempt("its validation", log.measure, found, 0)
 
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(Recorder())
+    if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's own, which knows its model already
+        log.problems.append("the metrics of its epochs (callbacks= is a CallbackList)")
         return callbacks
     several = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
     return [*several, Recorder()]

@@ -6,6 +6,7 @@ Whatever fails here is said in one warning when the training is over; the traini
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 import tempfile
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from inspect import BoundArguments
 from typing import Any, Self
 
 from registry_nb import session
@@ -240,6 +242,19 @@ def tell(text: str) -> None:
 def checked(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as the runs keep them, each cut to what they take."""
     return checked_params({str(key)[:MAX_TAG_KEY]: _short(value) for key, value in params.items()})
+
+
+def arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> BoundArguments:
+    """Return what a call passes, by the names of the parameters; its `args` and `kwargs` make the same call."""
+    return inspect.signature(function).bind(*args, **kwargs)
+
+
+def with_defaults(bound: BoundArguments) -> dict[str, Any]:
+    """Return what a call passes and what it leaves at its default."""
+    every = copy.copy(bound)
+    every.arguments = dict(bound.arguments)
+    every.apply_defaults()
+    return dict(every.arguments)
 
 
 def head_of(data: Any) -> Any:

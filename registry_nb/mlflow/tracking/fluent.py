@@ -91,9 +91,24 @@ def delete_experiment(experiment_id: str) -> None:
     MlflowClient().delete_experiment(experiment_id)
 
 
+def restore_experiment(experiment_id: str) -> None:
+    """Undo `delete_experiment`."""
+    MlflowClient().restore_experiment(experiment_id)
+
+
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag of the experiment that new runs belong to."""
-    experiments.tag(_tracking(), _tracking().experiment, {key: value})
+    set_experiment_tags({key: value})
+
+
+def set_experiment_tags(tags: Mapping[str, Any]) -> None:
+    """Set tags of the experiment that new runs belong to."""
+    experiments.tag(_tracking(), _tracking().experiment, tags)
+
+
+def delete_experiment_tag(key: str) -> None:
+    """Remove a tag of the experiment that new runs belong to."""
+    experiments.untag(_tracking(), _tracking().experiment, key)
 
 
 def search_experiments(
@@ -221,6 +236,11 @@ def delete_tag(key: str) -> None:
 def delete_run(run_id: str) -> None:
     """Delete a run: searches leave it out; the client's `restore_run` brings it back."""
     MlflowClient().delete_run(run_id)
+
+
+def restore_run(run_id: str) -> None:
+    """Undo `delete_run`."""
+    MlflowClient().restore_run(run_id)
 
 
 # -- queries --------------------------------------------------------------------------------------------------------

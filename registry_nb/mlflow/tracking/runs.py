@@ -182,6 +182,10 @@ class RunCalls:
         """Set a tag of an experiment."""
         experiments.tag(self._tracking, experiment_name(str(experiment_id)), {key: value})
 
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an experiment."""
+        experiments.untag(self._tracking, experiment_name(str(experiment_id)), key)
+
     def delete_experiment(self, experiment_id: str) -> None:
         """Delete an experiment with its runs: searches leave them out; `restore_experiment` brings both back."""
         experiments.delete(self._tracking, experiment_name(str(experiment_id)))
