@@ -57,7 +57,7 @@ DIFFERS = {
 _HEAD = """# MLflow's names
 
 Every public name of `mlflow`, `MlflowClient`, `mlflow.pyfunc` and `mlflow.models` of MLflow {version}:
-{works} work, {differs} of them with a difference, and {absent} are not here. Whoever types one of these reads the reason
+{works} work, {differs} of them with a difference, and {absent} are not here. Whoever types one of these reads why
 in the error.
 
 This page is generated, and a test keeps it true: `python -m tests.project.mlflow_page` writes it anew. The general
