@@ -1,8 +1,10 @@
 """Run by the Python that has MLflow: one order a line on stdin, the seconds that it took on stdout.
 
-Orders: ``fill N`` makes a model of N versions; ``create N``, ``promote N`` and ``tag N`` write to it.
+Orders: ``fill N`` makes a model of N versions; ``create N``, ``promote N`` and ``tag N`` write to it. ``log_model 0``
+logs a small model in a run, ``fit 0`` trains it, and ``autolog 0`` and ``autolog_model 0`` do so with autologging.
 """
 
+import functools
 import itertools
 import logging
 import sqlite3
@@ -12,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import mlflow
+import mlflow.sklearn
 from mlflow.tracking import MlflowClient
 
 DATABASE = Path("mlflow.db").resolve()
@@ -54,22 +57,57 @@ def tag(client, versions):
     client.set_model_version_tag(name(versions), turn * 7 % versions + 1, "turn", str(turn))
 
 
+@functools.cache
+def training():
+    from sklearn.datasets import load_iris
+    from sklearn.tree import DecisionTreeClassifier
+
+    X, y = load_iris(return_X_y=True)
+    return DecisionTreeClassifier(max_depth=3).fit(X, y), X, y
+
+
+def log_model(*_):
+    mlflow.sklearn.log_model(training()[0], name="model")
+
+
+def fit(*_):
+    model, X, y = training()
+    model.fit(X, y)
+
+
+@functools.cache
+def switched(order):
+    """Switch autologging as an order wants it: once for many calls, which are what is measured."""
+    training()
+    mlflow.end_run()
+    switched.cache_clear()
+    mlflow.sklearn.autolog(disable=order in {"fit", "log_model"}, log_models=order == "autolog_model")
+    if order == "log_model":
+        mlflow.start_run()
+
+
 def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     answers = sys.stdout
     sys.stdout = sys.stderr  # nothing that MLflow prints may look like an answer
     uri = f"sqlite:///{DATABASE}"
+    mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     client.search_registered_models()  # makes the database
     print(mlflow.__version__, file=answers, flush=True)
     for line in sys.stdin:
         order, versions = line.split()
-        call = {"fill": fill, "create": create, "promote": promote, "tag": tag}[order]
+        call = ORDERS[order]
+        if call in {log_model, fit}:
+            switched(order)
         start = time.perf_counter()
         call(client, int(versions))
         print(time.perf_counter() - start, file=answers, flush=True)
 
+
+ORDERS = {"fill": fill, "create": create, "promote": promote, "tag": tag, "log_model": log_model, "fit": fit}
+ORDERS |= {"autolog": fit, "autolog_model": fit}
 
 if __name__ == "__main__":
     main()

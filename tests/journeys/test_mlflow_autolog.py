@@ -14,7 +14,8 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
+from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -161,6 +162,21 @@ def test_an_estimator_without_labels_logs_no_metrics(mlflow, last, flowers):
     KMeans(3, n_init=1, random_state=0).fit_predict(flowers[0])
     assert (last().data.metrics, last().data.tags["estimator_name"]) == ({}, "KMeans")
     assert len(runs_of(mlflow)) == 1
+
+
+def test_what_only_fits_is_logged_without_a_signature(mlflow, last, flowers):
+    mlflow.sklearn.autolog(log_models=True)
+    with pytest.warns(
+        RegistryWarning, match=r"the signature of its model \(Invalid: it neither predicts nor transforms"
+    ):
+        LocalOutlierFactor().fit_predict(flowers[0])
+    assert last().data.tags["estimator_name"] == "LocalOutlierFactor"
+
+
+def test_the_trainings_of_a_cross_validation_are_not_logged(mlflow, flowers):
+    mlflow.sklearn.autolog()
+    assert len(cross_val_score(LogisticRegression(max_iter=1000), *flowers, cv=2)) == 2
+    assert runs_of(mlflow) == []
 
 
 @pytest.mark.parametrize("jobs", [None, 2])

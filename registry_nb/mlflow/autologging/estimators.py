@@ -16,6 +16,7 @@ from numbers import Number
 from typing import Any
 
 from registry_nb.domain.records import RunStatus
+from registry_nb.errors import Invalid
 from registry_nb.mlflow.autologging.patching import Patches
 from registry_nb.mlflow.autologging.training import TAG, Options, Training, head_of, quietly
 from registry_nb.operations.runs import PARENT_TAG
@@ -116,7 +117,11 @@ def _is_search(estimator: Any) -> bool:
 
 
 def _apply(estimator: Any, data: Any) -> Any:
-    return estimator.predict(data) if hasattr(estimator, "predict") else estimator.transform(data)
+    if hasattr(estimator, "predict"):
+        return estimator.predict(data)
+    if hasattr(estimator, "transform"):
+        return estimator.transform(data)
+    raise Invalid("it neither predicts nor transforms new data")
 
 
 # -- metrics --------------------------------------------------------------------------------------------------------
