@@ -18,11 +18,12 @@ Timer = Callable[[], float]
 class Row:
     """One line of the table.
 
-    `value` is what is held against `bar`: a ratio if `unit` is empty, else a quantity in that unit.
+    `value` is what is held against `bar`: a ratio if `unit` is empty, else a quantity in that unit. Without a bar the
+    row only reports.
     """
 
     what: str
-    bar: float
+    bar: float | None
     value: float
     measured: str
     unit: str = ""
@@ -31,15 +32,17 @@ class Row:
 
     @property
     def holds(self) -> bool:
+        if self.bar is None:
+            return True
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
     def cells(self) -> tuple[str, ...]:
-        bar = f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit or '×'}"
+        bar = "" if self.bar is None else f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit or '×'}"
         return self.what, bar, self.measured, "" if self.unit else f"{self.value:.2f}", self.verdict
 
     @property
     def verdict(self) -> str:
-        return "holds" if self.holds else "MISSES"
+        return "reported" if self.bar is None else "holds" if self.holds else "MISSES"
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "holds": self.holds}
@@ -104,7 +107,7 @@ def summary(times: Seconds) -> dict[str, float]:
 
 def compared(
     what: str,
-    bar: float,
+    bar: float | None,
     ours: Seconds,
     other: Seconds,
     *,

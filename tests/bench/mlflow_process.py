@@ -1,4 +1,4 @@
-"""MLflow beside us: its newest release on SQLite, in an environment and a process of its own."""
+"""MLflow beside us: its newest release on SQLite or PostgreSQL, in an environment and a process of its own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _ENVIRONMENT = Path(__file__).with_name("results") / "mlflow"
 class MLflow:
     """A process with an MlflowClient in it, which does what it is told and says how long that took."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, database: str | None = None) -> None:
+        self._database = [database] if database else []
         self._python = bench.mlflow_python or _installed()
-        self._folder = bench.folder / "mlflow"
+        self._folder = bench.folder / ("mlflow-on-a-server" if database else "mlflow")
         self._process: subprocess.Popen[str]
         self.version = ""
 
@@ -31,7 +32,7 @@ class MLflow:
         # In a folder of its own, without our path: it must not import this project, nor its environment's packages.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self._process = subprocess.Popen(
-            [self._python, _SCRIPT.resolve()],
+            [self._python, _SCRIPT.resolve(), *self._database],
             cwd=self._folder,
             env=environment,
             text=True,
@@ -59,6 +60,10 @@ class MLflow:
         """Return what a training does, by the order's name."""
         return functools.partial(self._ask, order, 0)
 
+    def by_stage(self, versions: int) -> Timer:
+        """Return the question who is in Production."""
+        return functools.partial(self._ask, "stage", versions)
+
     def _ask(self, order: str, versions: int) -> float:
         assert self._process.stdin
         print(order, versions, file=self._process.stdin, flush=True)
@@ -78,5 +83,5 @@ def _installed() -> str:
     run: Any = functools.partial(subprocess.run, check=True, stdout=sys.stderr)
     if not python.exists():
         run([sys.executable, "-m", "venv", _ENVIRONMENT])
-    run([python, "-m", "pip", "install", "--quiet", "--upgrade", "mlflow"])
+    run([python, "-m", "pip", "install", "--quiet", "--upgrade", "mlflow", "psycopg[binary]"])
     return str(python)

@@ -124,7 +124,7 @@ def _live(bench: Bench, opened: Any) -> Row:
         send(content, buffers)
 
     opened.send = told
-    command = [sys.executable, "-c", _COLLEAGUE, opened._registry.uri, NAME]
+    command = [sys.executable, "-c", _COLLEAGUE, opened.uri, NAME]
     times = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as colleague:
         assert colleague.stdin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import shutil
@@ -24,6 +25,7 @@ from registry_nb.stores.objects import open_artifacts
 from registry_nb.testing import MemoryStore
 from tests.bench.fixtures import NAME, Bench, iris, small_model
 from tests.bench.measure import Row, Timer, alternately, compared, duration, seconds, summary, timed
+from tests.bench.mlflow_process import MLflow
 from tests.bench.reads import spread
 
 _PLAIN = "CREATE TABLE {s}.plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, doc text)"
@@ -131,6 +133,23 @@ def team(bench: Bench) -> Iterator[Row]:
         yield compared("PostgreSQL: look-up by number : SELECT 1", 4, *alternately(bench.times(3000), look, one))
         yield from _filters(many, bench)
         yield from _following(server, bench)
+        yield from _beside_mlflow(server, bench)
+
+
+def _beside_mlflow(server: Team, bench: Bench) -> Iterator[Row]:
+    """The same calls by MLflow, in a database of its own on the same server."""
+    server.conn.execute("CREATE DATABASE mlflow")
+    with MLflow(bench, server.uri.replace("/postgres?", "/mlflow?")) as mlflow:
+        for versions, times, bars in ((100, 400, (3, 3, 1.5, 40)), (10_000, 50, (40, 40, 1.5, 40))):
+            registry = server.filled(versions, "beside_mlflow")
+            ours: dict[str, Timer] = writes(registry, versions)
+            ours["by stage"] = timed(functools.partial(registry.version, NAME, "Production"))
+            theirs = mlflow.writes(versions)
+            theirs = {**theirs, "create": theirs["create version"], "by stage": mlflow.by_stage(versions)}
+            for what, bar in zip(("tag", "promote", "create", "by stage"), bars, strict=True):
+                pair = alternately(bench.times(times), ours[what], theirs[what], block=10)
+                named = f"PostgreSQL: {what} : MLflow {mlflow.version}, {versions:,} versions"
+                yield compared(named, bar, *pair, at_least=True)
 
 
 def _filters(registry: Registry, bench: Bench) -> Iterator[Row]:

@@ -150,6 +150,17 @@ def test_a_deleted_experiment_hides_its_runs_and_comes_back_with_them(mlflow):
         mlflow.log_metric("again", 1)
 
 
+def test_tags_of_an_experiment_are_set_and_removed(mlflow):
+    mlflow.set_experiment_tags({"team": "flora", "year": 2026})
+    mlflow.delete_experiment_tag("year")
+    assert mlflow.get_experiment("0").tags == {"team": "flora"}
+    with pytest.raises(NotFound, match=r"experiment 'Default' has no tag 'tem'; did you mean 'team'\? \(tags: team\)"):
+        mlflow.delete_experiment_tag("tem")
+    mlflow.delete_experiment("0")
+    mlflow.restore_experiment("0")
+    assert mlflow.get_experiment("0").tags == {"team": "flora"}
+
+
 def test_nothing_is_logged_to_a_deleted_experiment(mlflow):
     client = mlflow.MlflowClient()
     name = mlflow.create_experiment("old")

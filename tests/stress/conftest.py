@@ -15,7 +15,10 @@ import registry_nb
 from registry_nb.stores import journal_file
 
 #: Run as processes of their own.
-collect_ignore = ["processes.py", "interrupt_often.py", "kill_writers.py", "register_often.py", "storm_postgres.py"]
+collect_ignore = [
+    *("processes.py", "interrupt_often.py", "kill_writers.py", "lose_index.py"),
+    *("register_often.py", "storm_postgres.py"),
+]
 
 #: Run with an index of small journals: ``TEST_INDEX_WORTH=1 pytest -m stress tests/stress``.
 journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))

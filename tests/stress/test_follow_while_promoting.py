@@ -12,6 +12,8 @@ from registry_nb.operations.follow import follow
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(600)]
 
 THREADS, PROMOTIONS, VERSIONS = 4, 200, 5
+#: Each promotion writes faster than a model is loaded, so that one round may show only a few changes.
+ENOUGH, ROUNDS = 20, 20
 _PROMOTE = """
 import sys, registry_nb as rn
 registry = rn.Registry(sys.argv[1], user="another")
@@ -42,7 +44,10 @@ def test_threads_that_predict_during_promotions_by_another_process_meet_no_error
         model.on_change(lambda before, after: changes.append((before.version, after.version)))
         threads = [pool.submit(predict) for _ in range(THREADS)]
         try:
-            python(_PROMOTE, registry.uri, PROMOTIONS, VERSIONS)
+            for _ in range(ROUNDS):
+                python(_PROMOTE, registry.uri, PROMOTIONS, VERSIONS)
+                if len(changes) >= ENOUGH:
+                    break
         finally:
             done.set()
         served = [thread.result(60) for thread in threads]
@@ -51,6 +56,6 @@ def test_threads_that_predict_during_promotions_by_another_process_meet_no_error
         assert model.version.version == last
     print({"predictions": list(map(len, served)), "changes": len(changes)})
     assert all(before == after for (_, before), (after, _) in pairwise(changes)), "one at a time"
-    assert len(changes) > PROMOTIONS / 10
+    assert len(changes) >= ENOUGH
     assert all(set(one) <= set(range(1, VERSIONS + 1)) and len(set(one)) > 1 for one in served)
     assert registry.check().ok

@@ -34,6 +34,14 @@ def test_writers_that_are_killed_lose_nothing_acknowledged_and_leave_nothing_hal
     assert report["looks"] > 0
 
 
+def test_a_lost_index_gives_no_wrong_answer_while_two_writers_go_on(tmp_path, storm, amount, monkeypatch):
+    monkeypatch.setenv("TEST_INDEX_WORTH", "1")  # small journals have none
+    report = storm("lose_index.py", tmp_path / "registry", amount("SECONDS"), timeout=1700)
+    assert report["deletions"] > amount("SECONDS") / 2
+    assert report["acknowledged"] > amount("SECONDS")
+    assert report["looks"] > 0
+
+
 def test_interrupts_lose_nothing_leak_no_lock_and_no_descriptor(tmp_path, storm, amount):
     report = storm("interrupt_often.py", tmp_path / "registry", amount("INTERRUPTS"), timeout=1700)
     assert report["landed"] >= amount("INTERRUPTS")

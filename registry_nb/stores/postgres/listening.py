@@ -15,6 +15,8 @@ from registry_nb.stores.postgres.connection import Connection, Pool, keep_foreve
 
 #: Seconds after which it asks although nothing was heard: a pooler, or a dead network, tells nothing.
 PATIENCE = 2.0
+#: Seconds for which an answer stands: looking whether the server has said something costs more than a small prediction.
+_STANDS = 0.001
 
 
 class Listener:
@@ -39,16 +41,20 @@ class Listener:
         self._conn: Connection | None = None
         self._heard: Callable[[float], bool] = bool
         self._asked = 0.0
+        self._looked = 0.0
         self._revision = 0
         self._lock = threading.Lock()
 
     def glance(self) -> int:
         """Return the last known revision; ask only if there is news, or after a while of silence."""
+        now = time.monotonic()
+        if now - self._looked < _STANDS:
+            return self._revision
         with self._lock:
-            now = time.monotonic()
             if self._conn is None or now - self._asked > PATIENCE or self._heard(0):
                 self._ask()
                 self._asked = now
+            self._looked = now
             return self._revision
 
     def told(self, revision: int) -> None:
@@ -64,7 +70,7 @@ class Listener:
         """In a child process: the parent listens on."""
         if self._conn is not None:
             keep_forever(self._conn)
-        self._conn, self._lock = None, threading.Lock()
+        self._conn, self._lock, self._looked = None, threading.Lock(), 0.0
 
     def _ask(self) -> None:
         if self._conn is not None:
@@ -93,7 +99,7 @@ class Listener:
         self._revision = row[0] if row else 0
 
     def _drop(self) -> None:
-        conn, self._conn = self._conn, None
+        conn, self._conn, self._looked = self._conn, None, 0.0
         if conn is not None:
             conn.close()
 

@@ -30,21 +30,23 @@ from registry_nb.stores.postgres.rows import Decoder, askable, is_number
 #: Seconds that a transaction may do nothing before the server ends it, so that a hanging kernel does not lock a model.
 IDLE = 60.0
 _TIMEOUT = "idle_in_transaction_session_timeout"
-#: Versions that hold a stage are read together with the one that is asked for, unless there are many.
+#: Versions that hold a stage are read together with the one that is asked for, unless there are many. So many values
+#: are parameters of their own: an array is planned anew each time, and its quotes cost the driver time.
 _FEW = 4
 
 _HEADS = """
     SELECT n.name, n.next_version, h.id::text, h.model, h.aliases, h.seq, h.last_id, h.last_hash,
            (SELECT json_agg(json_build_array(v.stage, v.version) ORDER BY v.version) FROM {s}.versions v
             WHERE v.history = h.id AND v.stage IN ('Production', 'Staging'))
-    FROM {s}.names n LEFT JOIN {s}.histories h ON h.id = n.history WHERE n.name = ANY(%s::text[])"""
+    FROM {s}.names n LEFT JOIN {s}.histories h ON h.id = n.history WHERE """
 
-TELL = """
+_TELL = """
     WITH r AS (UPDATE {s}.registry SET revision = revision + 1 RETURNING revision),
          e AS (INSERT INTO {s}.events (history, seq, version, action, id, doc, revision)
-               SELECT u.*, r.revision FROM r, unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
-                                                     %s::text[]) u)
-    SELECT revision, pg_notify('{s}', '') FROM r"""
+               SELECT u.*, r.revision FROM r, """
+_TOLD = " u) SELECT revision, pg_notify('{s}', '') FROM r"
+_ONE = "%s::uuid, %s::bigint, %s::bigint, %s::text, %s::text, %s::text"
+_MANY = f"unnest({_ONE.replace(',', '[],')}[])"
 
 
 class LastEvent(NamedTuple):
@@ -135,7 +137,7 @@ class Unit:
         """Wait for whoever changes these models, then read what is there."""
         spelled = {name for name in names if askable(name)}
         keys = {lock_key(self.link.address.schema, unicodedata.normalize("NFC", name)) for name in spelled}
-        heads = self._locking(sorted(keys), whole=False, then=[(_HEADS, (sorted(spelled),))])
+        heads = self._locking(sorted(keys), whole=False, then=[_heads(spelled)])
         self._keep(spelled, heads[0].fetchall())
 
     def head(self, name: str) -> Head:
@@ -146,7 +148,7 @@ class Unit:
             if self._named and not self.state.whole:
                 self.lock([name])
             else:
-                self._keep({name}, self.rows(_HEADS, ([name],)))
+                self._keep({name}, self.rows(*_heads([name])))
         return self.state.heads[name]
 
     def version(self, name: str, number: int) -> ModelVersion | None:
@@ -166,8 +168,9 @@ class Unit:
         if any((name, number) not in known for number in asked):
             held = [each for holders in head.held.values() if len(holders) <= _FEW for each in holders]
             wanted = {each for each in (*asked, *held) if (name, each) not in known}
-            query = "SELECT version, doc FROM {s}.records WHERE history = %s::uuid AND version = ANY(%s::bigint[])"
-            found = dict(self.rows(query, (head.history, sorted(wanted))))
+            among, numbers = _among("version", "bigint", wanted)
+            query = f"SELECT version, doc FROM {{s}}.records WHERE history = %s::uuid AND {among}"
+            found = dict(self.rows(query, (head.history, *numbers)))
             for each in wanted:
                 doc = found.get(each)
                 known[name, each] = None if doc is None else self.decoder.version(name, each, head.aliases, doc)
@@ -292,15 +295,31 @@ class Unit:
         return [*before, self._telling()] if self.state.untold else before
 
     def _telling(self) -> Statement:
-        columns = [list(column) for column in zip(*self.state.untold, strict=True)]
-        self.state.untold = []
-        return TELL, columns
+        """Return the statement that counts the change and adds its events; many as arrays, whose quotes cost time."""
+        events, self.state.untold = self.state.untold, []
+        if len(events) <= _FEW:
+            rows = ", ".join([f"({_ONE})"] * len(events))
+            return f"{_TELL}(VALUES {rows}){_TOLD}", [value for event in events for value in event]
+        return f"{_TELL}{_MANY}{_TOLD}", [list(column) for column in zip(*events, strict=True)]
 
 
 @functools.lru_cache(maxsize=1024)
 def lock_key(schema: str, name: str) -> int:
     """Return the number of the lock of a name; that of the registry has none."""
     return int.from_bytes(hashlib.sha256(f"{schema}/{name}".encode()).digest()[:8], "big", signed=True)
+
+
+def _heads(names: Iterable[str]) -> Statement:
+    among, params = _among("n.name", "text", names)
+    return _HEADS + among, params
+
+
+def _among(column: str, kind: str, values: Iterable[Any]) -> tuple[str, list[Any]]:
+    """Return a condition and its parameters: the column has one of these values."""
+    wanted = sorted(values)
+    if 1 <= len(wanted) <= _FEW:
+        return f"{column} IN ({', '.join([f'%s::{kind}'] * len(wanted))})", wanted
+    return f"{column} = ANY(%s::{kind}[])", [wanted]
 
 
 def _select(calls: Sequence[str]) -> str:
