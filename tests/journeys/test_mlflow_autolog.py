@@ -320,6 +320,19 @@ def test_an_error_of_the_training_is_raised_as_it_is_and_fails_the_run(mlflow, l
     assert mlflow.active_run() is None
 
 
+def test_ctrl_c_before_the_run_begins_leaves_later_trainings_logged(mlflow, flowers, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    mlflow.sklearn.autolog(log_models=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("registry_nb.operations.runs.Tracking.start_run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            LogisticRegression(max_iter=1000).fit(*flowers)
+    LogisticRegression(max_iter=1000).fit(*flowers)
+    assert len(runs_of(mlflow)) == 1
+
+
 @pytest.mark.parametrize("where", ["predict", "fit"])
 def test_ctrl_c_goes_through(mlflow, last, flowers, monkeypatch, where):
     def interrupt(*_, **__):

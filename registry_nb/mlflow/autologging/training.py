@@ -97,7 +97,11 @@ class Training:
         if under_way() is not None:
             return None
         self._token = _under_way.set(self)
-        self.attempt("anything", self.begin)
+        try:
+            self.attempt("anything", self.begin)
+        except BaseException:  # Ctrl-C: `__exit__` is not called, and later trainings are to be logged
+            _under_way.reset(self._token)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
