@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import NoReturn
 
 from registry_nb.errors import close
 
@@ -85,3 +86,12 @@ def sentence(owner: str, name: str, there: Iterable[str]) -> str:
     if (why := reason(name)) is not None:
         return f"{missing}: {why}"
     return f"{missing}; it translates MLflow's model registry and runs{close(name, there)}"
+
+
+def refusal(module: str, there: Collection[str]) -> Callable[[str], NoReturn]:
+    """Make the ``__getattr__`` of a module."""
+
+    def refuse(name: str) -> NoReturn:
+        raise AttributeError(sentence(f"module {module!r}", name, there), name=name)
+
+    return refuse

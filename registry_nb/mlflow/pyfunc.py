@@ -8,6 +8,7 @@ from typing import Any
 from registry_nb.domain.records import ModelVersion
 from registry_nb.domain.uris import RunURI, parse_uri
 from registry_nb.errors import Invalid
+from registry_nb.mlflow import absent
 from registry_nb.mlflow.models import doors
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.uris import current
@@ -15,6 +16,8 @@ from registry_nb.packaging.loading import LoadedModel
 from registry_nb.registry import Registry
 
 __all__ = ["PyFuncModel", "PythonModel", "load_model", "log_model"]
+
+__getattr__ = absent.refusal(__name__, __all__)
 
 
 class PythonModel(ABC):

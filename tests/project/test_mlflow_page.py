@@ -49,6 +49,14 @@ def test_whoever_types_a_name_that_is_not_here_reads_why(registry):
         AttributeError, match=r"has no attribute 'evaluate': models are judged by rules: write a policy"
     ):
         mlflow.evaluate
+    with pytest.raises(
+        AttributeError, match=r"'registry_nb\.mlflow\.models' has no attribute 'evaluate': models are jud"
+    ):
+        mlflow.models.evaluate
+    with pytest.raises(
+        AttributeError, match=r"'registry_nb\.mlflow\.pyfunc' has no attribute 'spark_udf': models are n"
+    ):
+        mlflow.pyfunc.spark_udf
     with pytest.raises(AttributeError, match=r"'MlflowClient' object has no attribute 'rename_experiment': an experim"):
         mlflow.MlflowClient(registry.uri).rename_experiment
     with pytest.raises(AttributeError, match=r"no attribute 'get_runs'; it translates .*; did you mean 'get_run'\?"):
