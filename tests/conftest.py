@@ -49,6 +49,7 @@ ROOT = Path(__file__).parents[1]
 SLOW = {"browser", "properties", "stress"}
 SLOW |= {f"test_{name}.py" for name in ("carried_code", "keras", "lightgbm", "local_modules", "onnx", "skops", "torch")}
 SLOW |= {f"test_{name}.py" for name in ("trial_load", "two_versions_in_one_process", "xgboost", "format_samples")}
+SLOW |= {"test_mlmodel.py", "test_mlflow_layout.py"}
 SLOW |= {f"test_{name}_in_a_kernel.py" for name in ("notebooks", "panel", "provenance", "verbs")}
 SLOW |= {f"test_{name}.py" for name in ("frameworks_notebook", "line_fuzzing", "where_magics_run", "readme")}
 SLOW |= {

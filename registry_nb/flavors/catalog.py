@@ -3,11 +3,11 @@
 Another package adds a flavor with an entry point, whose name is the flavor's::
 
     [project.entry-points."registry_nb.flavors"]
-    catboost = "catboost_registry.flavor"    # a module, or module:object, with the functions of `Flavor`
+    jax = "jax_registry.flavor"    # a module, or module:object, with the functions of `Flavor`
 
 It may add a flavor, and not replace one of ours. So its name must be free (of two packages, the first on ``sys.path``
 gets it), and an object that one of ours owns stays ours, `pyfunc` apart, which owns whatever predicts and comes last:
-an installation must not change how scikit-learn's models are saved. ``register(model, flavor="catboost")`` names any
+an installation must not change how scikit-learn's models are saved. ``register(model, flavor="jax")`` names any
 flavor that owns the object.
 
 Entry points are read once a process, for the first name or object that is not one of ours; each module is imported when
@@ -34,19 +34,21 @@ from registry_nb.errors import (
     shown,
     warn,
 )
+from registry_nb.flavors.libraries import LIBRARIES
 from registry_nb.flavors.port import Flavor
 
 if TYPE_CHECKING:
     from importlib import metadata
 
 GROUP = "registry_nb.flavors"
-#: The order of the search for an object's owner; then come the flavors of other packages, and `pyfunc` last.
-SPECIFIC, GENERAL = ("xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn"), "pyfunc"
-#: Those that own no object unless a user names them. ``files`` are bytes as they are.
-ON_REQUEST, FILES = ("skops", "files"), "files"
+#: The order of the search for an object's owner; then come the flavors of other packages, and `pyfunc` last. A network
+#: of transformers is a module of PyTorch as well, so that the libraries of the table come first.
+SPECIFIC, GENERAL = (*LIBRARIES, "xgboost", "lightgbm", "torch", "keras", "onnx", "sklearn"), "pyfunc"
+#: Those that own no object unless a user names them. ``files`` are bytes as they are; ``mlflow`` is MLflow's layout.
+ON_REQUEST, FILES, MLFLOW = ("skops", "files", "mlflow"), "files", "mlflow"
 _OURS = (*SPECIFIC, GENERAL, *ON_REQUEST)
 #: Modules with another name than their flavor.
-_MODULES = {FILES: "as_files"}
+_MODULES = {FILES: "as_files", MLFLOW: "mlmodel"}
 _REQUIRED, _OPTIONAL = ("owns", "save", "audit", "load", "predict"), ("answer", "is_prepared_by_loading")
 
 
@@ -59,6 +61,8 @@ def flavor_named(name: str) -> Flavor:
     Invalid
         If there is none of that name, or its package is broken.
     """
+    if name in LIBRARIES:
+        return importlib.import_module("registry_nb.flavors.native").flavor(name)
     if name in _OURS:
         return _completed(importlib.import_module(f"registry_nb.flavors.{_MODULES.get(name, name)}"))
     added = _added()

@@ -1,5 +1,8 @@
 """Anything that predicts: an object with ``predict(X)``, a plain callable, or MLflow's ``PythonModel``.
 
+An object of an installed library that does something like it is kept as well (``predict_one`` of river,
+``predict_survival_function`` of lifelines, ``best_params`` of an Optuna study); it is used by its own methods.
+
 MLflow's contract (https://mlflow.org/docs/latest/ml/model, "Custom Python Models"): ``load_context(context)`` is called
 when the model is loaded, ``predict(context, model_input, params=None)`` for each input. `context` and `params` may be
 left out of ``predict``, and the first two may have any names.
@@ -8,22 +11,25 @@ left out of ``predict``, and the first two may have any names.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from registry_nb.errors import Invalid, listed
-from registry_nb.flavors import Files, pickling
+from registry_nb.flavors import Files, local_modules, pickling
 from registry_nb.flavors.pickling import audit
 
-__all__ = ["audit", "is_prepared_by_loading", "load", "owns", "predict", "save"]
+__all__ = ["answer", "audit", "is_prepared_by_loading", "load", "owns", "predict", "save"]
 
+#: How the methods begin by which such an object is known.
+_NEAR = ("predict_", "transform", "forecast", "best_")
 _KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def owns(model: object) -> bool:
-    """Whether the object predicts, or can be called."""
-    return callable(getattr(model, "predict", None)) or callable(model)
+    """Whether the object predicts, can be called, or is a library's that does something like it."""
+    return _predicts(model) or (bool(_methods(model)) and _is_of_a_library(model))
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
@@ -46,6 +52,9 @@ def is_prepared_by_loading(model: object) -> bool:
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
     """Apply the object; `params` are for a ``predict`` that takes them, and refused otherwise."""
+    if not _predicts(model):
+        methods = [f"{name}()" for name in _methods(model)]
+        raise Invalid(f"a {type(model).__name__} has no predict(); unwrap() has {listed(methods, 5)}")
     call = model.predict if callable(getattr(model, "predict", None)) else model
     more = {"params": dict(params)} if params else {}
     if more and not _takes_params(call):
@@ -54,6 +63,27 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
             "give it a parameter of that name, or make them attributes of the model"
         )
     return call(_context(), data, **more) if _takes_context(model) else call(data, **more)
+
+
+def answer(model: Any, data: Any) -> Any:
+    """Apply the object; None if it is used by other methods."""
+    return predict(model, data) if _predicts(model) else None
+
+
+def _predicts(model: object) -> bool:
+    return callable(getattr(model, "predict", None)) or callable(model)
+
+
+def _methods(model: object) -> list[str]:
+    """Return what the object's class has; nothing is asked of the object, whose properties may do anything."""
+    return [name for name in dir(type(model)) if name.startswith(_NEAR)]
+
+
+def _is_of_a_library(model: object) -> bool:
+    if any(hasattr(type(model), name) for name in ("__array__", "__dataframe__")):  # it is data
+        return False
+    root = local_modules.root_of(type(model).__module__)
+    return root not in sys.stdlib_module_names and local_modules.location(root) is None and root != "__main__"
 
 
 def _is_python_model(model: object) -> bool:

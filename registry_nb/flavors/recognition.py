@@ -12,7 +12,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from registry_nb.flavors import FILES, Files, keras_archive, lightgbm, onnx, pickling, saved_model, skops, xgboost
+from registry_nb.flavors import (
+    FILES,
+    MLFLOW,
+    Files,
+    keras_archive,
+    lightgbm,
+    mlmodel,
+    onnx,
+    pickling,
+    saved_model,
+    skops,
+    xgboost,
+)
+from registry_nb.schema.signature import Signature
 
 __all__ = ["Found", "code_in", "recognised"]
 
@@ -21,7 +34,7 @@ _ITS_FILE = {
     "keras": keras_archive.FILE, "lightgbm": lightgbm.FILE, "onnx": onnx.FILE, "pyfunc": pickling.FILE,
     "sklearn": pickling.FILE, "skops": skops.FILE, "xgboost": xgboost.FILE,
 }  # fmt: skip
-_MLMODEL, _CONFIG, _GRAPH = "MLmodel", "config.json", "saved_model.pb"
+_MLMODEL, _CONFIG, _GRAPH = mlmodel.FILE, "config.json", "saved_model.pb"
 #: Descriptions that are read whole, and headers: larger ones are of nothing that is known here.
 _MOST, _LONGEST_HEADER = 1 << 20, 100_000_000
 #: Parts of a message that are looked at.
@@ -45,11 +58,14 @@ class Found:
         The names by which it reads them; the others keep theirs.
     holds : str
         What they are, in words, if no flavor reads them; empty if that is unknown.
+    signature : Signature or None
+        The signature that they hold.
     """
 
     flavor: str
     names: Mapping[str, str] = field(default_factory=dict)
     holds: str = ""
+    signature: Signature | None = None
 
 
 def recognised(files: Files, flavor: str | None = None) -> Found:
@@ -57,6 +73,8 @@ def recognised(files: Files, flavor: str | None = None) -> Found:
     only = next(iter(files.names)) if len(files.names) == 1 else ""
     if flavor is None:
         return _of_file(files, only) if only else _of_folder(files)
+    if flavor == MLFLOW and mlmodel.is_read(files):
+        return _mlflow(files)
     if flavor == "keras" and _GRAPH in files.names:
         return _graph(files)
     if only and flavor == "xgboost" and _begins(files, only)[:2] in {b'{"', b"{ ", b"{\n"}:
@@ -214,6 +232,8 @@ def _varint(file: IO[bytes], begin: int, end: int) -> tuple[int, int]:
 def _of_folder(files: Files) -> Found:
     if _GRAPH in files.names and _is_graph(files):
         return _graph(files)
+    if _MLMODEL in files.names and mlmodel.is_read(files):
+        return _mlflow(files)
     if _MLMODEL in files.names and b"\nflavors:" in b"\n" + _begins(files, _MLMODEL, _MOST):
         return Found(FILES, holds="an MLflow model")
     config = _json(files, _CONFIG) if _CONFIG in files.names else None
@@ -221,6 +241,10 @@ def _of_folder(files: Files) -> Found:
     if isinstance(config, dict) and weights and {"model_type", "architectures", "auto_map"} & set(config):
         return Found(FILES, holds="a Hugging Face model" + (" with code of its own" if "auto_map" in config else ""))
     return Found(FILES)
+
+
+def _mlflow(files: Files) -> Found:
+    return Found(MLFLOW, signature=mlmodel.signature_of(mlmodel.content_of(files)))
 
 
 def _is_graph(files: Files) -> bool:

@@ -105,18 +105,18 @@ def audit(files: Files) -> Audit:
     return Audit("code", imports=named, modules=tuple(sorted({*modules, "numpy", "skops", "sklearn"})))
 
 
-def load(files: Files, *, restricted: bool) -> Any:
-    """Read the estimator, if it names accepted types only; one of unknown origin is refused."""
+def load(files: Files, *, restricted: bool, trusted: Sequence[str] = ()) -> Any:
+    """Read the estimator, if it names accepted types only, or `trusted` ones; one of unknown origin is refused."""
     if restricted:
         raise Untrusted(what="this model", reason="it is a file of skops, which is code", remedy="ask its author")
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    data = files.read(FILE)
+    data, accepted = files.read(FILE), [*TRUSTED, *trusted]
     try:
-        return skops.io.loads(data, trusted=list(TRUSTED))
+        return skops.io.loads(data, trusted=accepted)
     except UntrustedTypesFoundException as error:
-        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
+        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(accepted))
         raise _untrusted(strange) from error
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(f"skops does not read {FILE} ({type(error).__name__}: {error})") from error

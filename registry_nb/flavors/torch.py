@@ -68,7 +68,7 @@ def save(model: Any, folder: str, example: Any) -> list[FunctionType] | None:
     with open(os.path.join(folder, ABOUT), "w", encoding="utf-8") as file:
         json.dump(about, file)
     if isinstance(model, torch.jit.ScriptModule):
-        _kept(model, lambda: _of_jit("save", model, os.path.join(folder, SCRIPT)))
+        _kept(model, lambda: of_jit("save", model, os.path.join(folder, SCRIPT)))
         return None
     if isinstance(model, torch.export.ExportedProgram):
         _kept(model, lambda: torch.export.save(model, os.path.join(folder, EXPORTED)))
@@ -112,7 +112,7 @@ def load(files: Files, *, restricted: bool) -> Any:
     if SCRIPT in files.names:
         # An accelerator here need not be the one on which it was saved.
         home = None if torch.accelerator.is_available() else "cpu"
-        return _read(files, SCRIPT, lambda file: _of_jit("load", file, map_location=home))
+        return _read(files, SCRIPT, lambda file: of_jit("load", file, map_location=home))
     if pickling.FILE not in files.names:
         return _read(files, EXPORTED, torch.export.load)
     if EXPORTED in files.names and python != _python():
@@ -281,7 +281,7 @@ def _device(name: str) -> Any:
 # -- other files -----------------------------------------------------------------------------------------------------
 
 
-def _of_jit(name: str, *arguments: Any, **options: Any) -> Any:
+def of_jit(name: str, *arguments: Any, **options: Any) -> Any:
     """Call a function of `torch.jit` without its advice to use another format."""
     import warnings
 
@@ -350,7 +350,7 @@ def _inputs(model: Any, data: Any) -> tuple[bool, tuple[Any, ...], dict[str, Any
 
     data = data if isinstance(data, Mapping) else framed(data)
     keys = _columns(data)
-    if keys and set(keys) <= _parameters(model):
+    if keys and _takes(model, set(keys)):
         native = all(isinstance(data[key], torch.Tensor) for key in keys)
         return native, (), {key: tensor(data[key]) for key in keys}
     return False, (tensor(data),), {}
@@ -364,11 +364,16 @@ def _columns(data: Any) -> list[str]:
     return columns if len(columns) > 1 and all(isinstance(name, str) for name in columns) else []
 
 
-def _parameters(model: Any) -> set[str]:
+def _takes(model: Any, keys: set[str]) -> bool:
+    """Whether ``forward`` takes arguments of these names; ``**kwargs`` takes any, after those that it needs."""
     try:
-        return set(inspect.signature(model.forward).parameters)
+        parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):
-        return {argument.name for argument in model.forward.schema.arguments}
+        return keys <= {argument.name for argument in model.forward.schema.arguments}
+    named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    needed = {each.name for each in named if each.default is each.empty}
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    return keys <= {each.name for each in named} or (open_ended and needed <= keys)
 
 
 def _tensor(value: Any, dtype: Any, looks_up: bool) -> Any:

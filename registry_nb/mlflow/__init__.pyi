@@ -1,5 +1,7 @@
 # The public names and the module of each: `__init__.py` imports them on first use.
 
+__version__: str
+
 from . import (
     artifacts as artifacts,
 )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from typing import Any
 
-from registry_nb.domain.records import ModelVersion
-from registry_nb.domain.uris import RunURI, parse_uri
 from registry_nb.errors import Invalid
+from registry_nb.flavors.mlmodel_python import PythonFunction
 from registry_nb.mlflow import absent
+from registry_nb.mlflow.layout import dependencies, places, saving
 from registry_nb.mlflow.models import doors
+from registry_nb.mlflow.models.mlmodel import info_of, info_of_folder
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
-from registry_nb.registry import Registry
 
-__all__ = ["PyFuncModel", "PythonModel", "load_model", "log_model"]
+__all__ = ["PyFuncModel", "PythonModel", "get_model_dependencies", "load_model", "log_model", "save_model"]
 
 __getattr__ = absent.refusal(__name__, __all__)
 
@@ -55,6 +56,8 @@ class PyFuncModel(LoadedModel):
         Invalid
             If a framework's own module logged it.
         """
+        if isinstance(self._model, PythonFunction) and self._model.context is not None:
+            return self._model.native
         if (flavor := self.version.flavor) != "pyfunc":
             raise Invalid(f"{self.metadata.model_uri} is no Python model, but {flavor}'s; get_raw_model() returns it")
         return self.unwrap()
@@ -66,7 +69,7 @@ class PyFuncModel(LoadedModel):
     @property
     def loader_module(self) -> str:
         """The module that loads it."""
-        return f"registry_nb.flavors.{self.version.flavor}"
+        return str(self.metadata.flavors.get("python_function", {}).get("loader_module"))
 
     def _line(self) -> str:
         known = self.metadata
@@ -75,37 +78,52 @@ class PyFuncModel(LoadedModel):
         return f"registry_nb.mlflow.pyfunc.loaded_model:\n{''.join(lines)}"
 
 
-log_model = doors.log_model("pyfunc")
+log_model, save_model = doors.log_model("pyfunc"), saving.save_model("pyfunc")
 
 
 def load_model(
-    model_uri: str, suppress_warnings: bool = False, dst_path: str | None = None, model_config: Any = None
+    model_uri: str | os.PathLike[str],
+    suppress_warnings: bool = False,
+    dst_path: str | None = None,
+    model_config: Any = None,
 ) -> PyFuncModel:
     """Load a model of any flavor.
 
     Parameters
     ----------
-    model_uri : str
-        See `Registry.load`.
+    model_uri : str or path-like
+        See `Registry.load`. Or a folder in MLflow's layout: its path, or a ``file:`` URL. Like ``pickle.load``, this
+        runs what is in the folder, unless MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false.
     suppress_warnings, dst_path
         Ignored: requirements are recorded, not compared, and nothing is downloaded.
     model_config
         Refused.
     """
     doors.refuse(model_config=model_config)
-    registry = current()
-    loaded = registry.load(model_uri)
-    return PyFuncModel(loaded, _info(registry, loaded, model_uri))
+    loaded = places.loaded(model_uri)
+    own = places.folder_of(model_uri) is not None
+    # Of the version that was loaded: a stage may have changed hands.
+    known = info_of_folder(model_uri) if own else info_of(current(), loaded.version, str(model_uri))
+    return PyFuncModel(loaded, known)
 
 
-def _info(registry: Registry, loaded: LoadedModel, uri: str) -> ModelInfo:
-    record = loaded.version
-    if isinstance(record, ModelVersion):
-        source = parse_uri(record.provenance.get("source", record.uri))
-        path = source.path if isinstance(source, RunURI) else "model"
-        at, number = record.created_at, record.version
-        return ModelInfo.of(record.saved, uri, path=path, run_id=record.run_id, at=at, version=number)
-    parsed = parse_uri(uri)
-    assert isinstance(parsed, RunURI)
-    run = registry.run(parsed.run_id)
-    return ModelInfo.of(record, uri, path=parsed.path, run_id=run.run_id, at=run.ended_at or run.started_at)
+def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip") -> str:
+    """Write what a model needs into a file, or return the one beside it.
+
+    Parameters
+    ----------
+    model_uri : str or path-like
+        As for `load_model`.
+    format : {"pip", "conda"}
+
+    Returns
+    -------
+    str
+        The path of the file, for ``pip install -r`` or ``conda env create -f``.
+
+    Raises
+    ------
+    Invalid
+        For any other format.
+    """
+    return dependencies.file_of(model_uri, format)

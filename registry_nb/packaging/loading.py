@@ -39,7 +39,8 @@ from registry_nb.trust.seals import Origin
 #: Stored bytes up to which a model is loaded without a request, as for a check or a comparison; the others take memory.
 LARGE = 50 << 20
 #: Flavors whose objects have more methods than predict, and those of them that take only frames of pandas.
-_NATIVE, _FRAMES = {"sklearn", "skops", "xgboost", "lightgbm", "pyfunc"}, {"xgboost", "lightgbm"}
+_NATIVE = {"sklearn", "skops", "xgboost", "lightgbm", "catboost", "pyfunc", "mlflow"}
+_FRAMES = {"xgboost", "lightgbm", "catboost"}
 #: Usual names of a model's input; methods that take something else by such a name; methods that change the model.
 _INPUTS = {"X", "Xs", "X_test", "data", "model_input", "raw_documents"}
 _TAKES_OUTPUT = {"inverse_transform"}
@@ -120,7 +121,7 @@ class LoadedModel(Shown):
         Invalid
             If the model takes no params, or does not predict.
         """
-        if params and self.version.flavor != "pyfunc":
+        if params and self.version.flavor not in {"pyfunc", "mlflow"}:
             raise Invalid(f"a model of {self.version.flavor} takes no params=; give them to unwrap()")
         more = {"params": params} if params else {}
         return self._flavor.predict(self._model, self.enforced(data), **more)

@@ -119,6 +119,7 @@ def save_files(
         flavor_named(flavor)
     with disk.storage_errors(os.path.abspath(path), "reading"):
         what = recognised(seen, flavor)
+    signature = what.signature if signature is None else signature
     reader, files = flavor_named(what.flavor), gathering.files_of(found, what.names)
     if what.flavor == FILES:
         audit, model = Audit(kind="data"), None

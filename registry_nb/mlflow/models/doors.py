@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from registry_nb import session
 from registry_nb.domain.validation import checked_name
 from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, listed, warn
 from registry_nb.flavors import flavor_of
+from registry_nb.flavors.mlmodel_python import PythonFunction
+from registry_nb.mlflow.layout import places
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.messages import registered
 from registry_nb.mlflow.tracking.uris import current
@@ -216,8 +219,9 @@ def load_model(door: str) -> Callable[..., Any]:
 
     Parameters
     ----------
-    model_uri : str
-        See `Registry.load`.
+    model_uri : str or path-like
+        See `Registry.load`. Or a folder in MLflow's layout: its path, or a ``file:`` URL. Like ``pickle.load``, this
+        runs what is in the folder, unless MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false.
     dst_path : str, optional
         Ignored: nothing is downloaded.
 {_described(row, row.load)}
@@ -284,14 +288,9 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
     if door == "pyfunc" and model is None:
         raise Invalid("log_model() needs python_model=: an object with predict(X), or a callable")
     model = native(model)
-    flavor = flavor_of(model)
+    flavor = expect_of(door, model)
     if door == "pyfunc":
         flavor = "pyfunc"
-    elif not _belongs(model, door):
-        other = _DOOR_OF.get(flavor, flavor)
-        use = f"registry_nb.mlflow.{other}" if other in DOORS else "registry_nb.register()"
-        reason = f"it is not {DOORS[door].library}'s, but {flavor}'s; use {use}"
-        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
     elif options.get("serialization_format") == "skops":
         flavor = "skops"
     leave_out(**{name: value for name, value in options.items() if name in _LEFT_OUT})
@@ -326,10 +325,21 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo.of(saved, uri, path=path, run_id=run.run_id, at=datetime.now(UTC), version=number)
 
 
-def load(door: str, uri: str) -> Any:
-    """Load a model of a door's library, as it was logged."""
-    loaded = current().load(uri)
-    model = loaded.unwrap()
+def expect_of(door: str, model: Any) -> str:
+    """Return the flavor of a model, or raise `NoFlavor` if it is of another library than the door's."""
+    flavor = flavor_of(model)
+    if door != "pyfunc" and not _belongs(model, door):
+        other = _DOOR_OF.get(flavor, flavor)
+        use = f"registry_nb.mlflow.{other}" if other in DOORS else "registry_nb.register()"
+        reason = f"it is not {DOORS[door].library}'s, but {flavor}'s; use {use}"
+        raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
+    return flavor
+
+
+def load(door: str, uri: str | os.PathLike[str]) -> Any:
+    """Load a model of a door's library, as it was logged or saved."""
+    loaded = places.loaded(uri)
+    model = native(loaded)
     if not _belongs(model, door):
         library, flavor = DOORS[door].library, loaded.version.flavor
         raise Invalid(f"{uri} is no {library} model, but {flavor}'s; use pyfunc.load_model()")
@@ -342,7 +352,8 @@ def _belongs(model: object, door: str) -> bool:
 
 def native(model: Any) -> Any:
     """Return the object that a loaded model wraps: to log it again means to log that."""
-    return model.unwrap() if isinstance(model, LoadedModel) else model
+    model = model.unwrap() if isinstance(model, LoadedModel) else model
+    return model.native if isinstance(model, PythonFunction) and model.context is None else model
 
 
 def refuse(**options: Any) -> None:

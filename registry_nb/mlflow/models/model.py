@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from registry_nb.domain.records import SavedModel
+from registry_nb.mlflow import __version__
 from registry_nb.mlflow.entities.base import Entity
 from registry_nb.schema.signature import Signature, Spec
 
@@ -27,19 +29,23 @@ class ModelInfo(Entity):
     flavors : dict of str to dict
         The flavor that saved it, and ``python_function``, as which every model can be loaded.
     model_uuid : str
-        The digest of its bytes.
+        The digest of its bytes; of a folder, what its ``MLmodel`` says.
     utc_time_created : str
+    metadata, saved_input_example_info : dict or None
+        What its ``MLmodel`` says.
     """
 
     artifact_path: str
     flavors: dict[str, dict[str, Any]] = field(default_factory=dict)
     metadata: dict[str, Any] | None = None
+    mlflow_version: str | None = __version__
     model_id: str | None = None
     model_uri: str
     model_uuid: str
     name: str
     registered_model_version: int | None = None
     run_id: str | None = None
+    saved_input_example_info: Mapping[str, Any] | None = None
     signature: Signature | None = None
     utc_time_created: str
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from registry_nb.mlflow.entities import ModelVersion, RegisteredModel
+from registry_nb.mlflow.layout.places import folder_of
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.messages import registered
 from registry_nb.mlflow.tracking.uris import current
+from registry_nb.packaging.unregistered import files_of_folder
 
 
 def register_model(
-    model_uri: str,
+    model_uri: str | os.PathLike[str],
     name: str,
     await_registration_for: int | None = None,
     *,
@@ -22,8 +26,9 @@ def register_model(
 
     Parameters
     ----------
-    model_uri : str
-        ``runs:/run_id/path``, or any ``models:/`` URI.
+    model_uri : str or path-like
+        ``runs:/run_id/path``, any ``models:/`` URI, or a folder in MLflow's layout, as a path or a ``file:`` URL. The
+        folder's files are registered as they are: what is code in them is not loaded before `Registry.trust`.
     name : str
         The registered model; created if there is none.
     await_registration_for
@@ -31,7 +36,11 @@ def register_model(
     tags : mapping, optional
     """
     registry = current()
-    version = registry.copy(model_uri, name, tags=tags)
+    if (path := folder_of(model_uri)) is None:
+        version = registry.copy(str(model_uri), name, tags=tags)
+    else:
+        files_of_folder(path)  # whose errors say what a folder of MLflow's is
+        version = registry.register(Path(os.path.realpath(os.path.expanduser(path))), name, tags=tags)
     registered(registry, version)
     return ModelVersion.of(version)
 

@@ -1,0 +1,2 @@
+def tripled(x):
+    return x * 3
