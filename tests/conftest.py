@@ -54,7 +54,14 @@ SLOW |= {f"test_{name}_in_a_kernel.py" for name in ("notebooks", "panel", "prove
 SLOW |= {f"test_{name}.py" for name in ("frameworks_notebook", "line_fuzzing", "where_magics_run", "readme")}
 SLOW |= {
     f"test_{name}.py"
-    for name in ("large_files", "several_processes", "atomically_in_processes", "tinydb_upstream", "mlflow_flavors")
+    for name in (
+        "large_files",
+        "several_processes",
+        "atomically_in_processes",
+        "tinydb_upstream",
+        "mlflow_flavors",
+        "mlflow_autolog_frameworks",
+    )
 }
 SLOW |= {f"test_{name}.py" for name in ("hostile_pickles", "hostile_files", "untrusted_models", "edition_1")}
 SLOW |= {f"test_{name}.py" for name in ("reclaim", "tools", "signals", "suggestions", "index_damage", "objects")}

@@ -14,7 +14,7 @@ from typing import Any
 
 import lazy_loader
 
-from registry_nb.errors import close
+from registry_nb.mlflow.absent import sentence
 
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
@@ -24,6 +24,5 @@ __version__ = "3.17.0"
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        why = f"; it translates MLflow's model registry and runs{close(name, __all__)}" if name[0] != "_" else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{why}", name=name)
+        raise AttributeError(sentence(f"module {__name__!r}", name, __all__), name=name)
     return _load(name)

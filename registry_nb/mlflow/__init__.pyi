@@ -74,6 +74,9 @@ from . import (
 from . import (
     xgboost as xgboost,
 )
+from .autologging.switching import (
+    autolog as autolog,
+)
 from .exceptions import (
     MlflowException as MlflowException,
 )
@@ -82,6 +85,9 @@ from .tracking.client import (
 )
 from .tracking.file_functions import (
     get_artifact_uri as get_artifact_uri,
+)
+from .tracking.file_functions import (
+    load_table as load_table,
 )
 from .tracking.file_functions import (
     log_artifact as log_artifact,
@@ -96,6 +102,12 @@ from .tracking.file_functions import (
     log_figure as log_figure,
 )
 from .tracking.file_functions import (
+    log_image as log_image,
+)
+from .tracking.file_functions import (
+    log_table as log_table,
+)
+from .tracking.file_functions import (
     log_text as log_text,
 )
 from .tracking.fluent import (
@@ -106,6 +118,12 @@ from .tracking.fluent import (
 )
 from .tracking.fluent import (
     create_experiment as create_experiment,
+)
+from .tracking.fluent import (
+    delete_experiment as delete_experiment,
+)
+from .tracking.fluent import (
+    delete_experiment_tag as delete_experiment_tag,
 )
 from .tracking.fluent import (
     delete_run as delete_run,
@@ -144,6 +162,12 @@ from .tracking.fluent import (
     log_params as log_params,
 )
 from .tracking.fluent import (
+    restore_experiment as restore_experiment,
+)
+from .tracking.fluent import (
+    restore_run as restore_run,
+)
+from .tracking.fluent import (
     search_experiments as search_experiments,
 )
 from .tracking.fluent import (
@@ -154,6 +178,9 @@ from .tracking.fluent import (
 )
 from .tracking.fluent import (
     set_experiment_tag as set_experiment_tag,
+)
+from .tracking.fluent import (
+    set_experiment_tags as set_experiment_tags,
 )
 from .tracking.fluent import (
     set_tag as set_tag,

@@ -8,6 +8,7 @@ from typing import Any
 
 from registry_nb.errors import Invalid
 from registry_nb.flavors.mlmodel_python import PythonFunction
+from registry_nb.mlflow import absent
 from registry_nb.mlflow.layout import dependencies, places, saving
 from registry_nb.mlflow.models import doors
 from registry_nb.mlflow.models.mlmodel import info_of, info_of_folder
@@ -16,6 +17,8 @@ from registry_nb.mlflow.tracking.uris import current
 from registry_nb.packaging.loading import LoadedModel
 
 __all__ = ["PyFuncModel", "PythonModel", "get_model_dependencies", "load_model", "log_model", "save_model"]
+
+__getattr__ = absent.refusal(__name__, __all__)
 
 
 class PythonModel(ABC):

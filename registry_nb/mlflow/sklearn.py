@@ -1,9 +1,11 @@
 """``mlflow.sklearn``: log, save and load scikit-learn estimators."""
 
+from registry_nb.mlflow.autologging import switching
 from registry_nb.mlflow.layout.saving import save_model as _save_model
 from registry_nb.mlflow.models import doors
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 log_model, load_model = doors.log_model("sklearn"), doors.load_model("sklearn")
 save_model = _save_model("sklearn")
+autolog = switching.autolog_of("sklearn")

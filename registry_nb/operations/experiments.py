@@ -6,8 +6,7 @@ record among the runs that is no run: a table of its own was the alternative, in
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,13 @@ from typing import Any
 from registry_nb.domain.records import Frozen, Run, RunStatus
 from registry_nb.domain.validation import checked_name, checked_tags
 from registry_nb.errors import AlreadyExists, NotFound, close, listed
-from registry_nb.operations.runs import DEFAULT_EXPERIMENT, EXPERIMENT, Tracking
+from registry_nb.operations.runs import (
+    DEFAULT_EXPERIMENT,
+    EXPERIMENT,
+    Tracking,
+    experiment_record,
+    refuse_deleted,
+)
 
 _KIND = "experiment"
 
@@ -28,6 +33,7 @@ class Experiment:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=Frozen)
+    deleted_at: datetime | None = None
 
 
 def experiments(tracking: Tracking) -> dict[str, Experiment]:
@@ -41,6 +47,7 @@ def experiments(tracking: Tracking) -> dict[str, Experiment]:
             created_at=min(known.created_at or run.started_at, run.started_at),
             updated_at=max(known.updated_at or last, last),
             tags=run.tags if run.kind else known.tags,
+            deleted_at=run.deleted_at if run.kind else known.deleted_at,
         )
     return found
 
@@ -50,9 +57,9 @@ def create(tracking: Tracking, name: str, tags: Mapping[str, Any] | None = None)
     name, labels = checked_name(name, EXPERIMENT), Frozen(checked_tags(tags))
     with tracking.store.transaction() as tx:
         if (known := experiments(tracking).get(name)) and (known.created_at or name == DEFAULT_EXPERIMENT):
-            raise AlreadyExists(
-                name=name, reason=f"already exists; choose it with set_experiment({name!r})", what="an experiment"
-            )
+            there = f"already exists; choose it with set_experiment({name!r})"
+            gone = "was deleted; restore it with MlflowClient().restore_experiment(), or choose another name"
+            raise AlreadyExists(name=name, reason=gone if known.deleted_at else there, what="an experiment")
         tx.put_run(_record(tracking, name, labels))
     return name
 
@@ -60,18 +67,73 @@ def create(tracking: Tracking, name: str, tags: Mapping[str, Any] | None = None)
 def tag(tracking: Tracking, name: str, tags: Mapping[str, Any]) -> None:
     """Set tags of an experiment that exists."""
     labels = checked_tags(tags)
+
+    def change(record: Run) -> Run:
+        refuse_deleted(record)
+        return replace(record, tags=Frozen({**record.tags, **checked_tags(labels, record.tags)}))
+
+    _change(tracking, name, change)
+
+
+def untag(tracking: Tracking, name: str, key: str) -> None:
+    """Remove a tag of an experiment."""
+
+    def change(record: Run) -> Run:
+        refuse_deleted(record)
+        if key not in record.tags:
+            there = f"{close(key, record.tags)} (tags: {listed(record.tags)})"
+            raise NotFound(f"experiment {name!r} has no tag {key!r}{there}")
+        return replace(record, tags=Frozen({one: text for one, text in record.tags.items() if one != key}))
+
+    _change(tracking, name, change)
+
+
+def delete(tracking: Tracking, name: str) -> None:
+    """Delete an experiment and its runs, in one commit; nothing more is logged to it until it is restored."""
+    now = datetime.now(UTC)
+
+    def change(record: Run) -> Run:
+        refuse_deleted(record)
+        return replace(record, deleted_at=now)
+
+    _change(tracking, name, change, lambda run, _: replace(run, deleted_at=run.deleted_at or now))
+
+
+def restore(tracking: Tracking, name: str) -> None:
+    """Undo `delete`: of the experiment, and of the runs that were deleted with it."""
+
+    def change(record: Run) -> Run:
+        if record.deleted_at is None:
+            raise NotFound(f"experiment {name!r} is not deleted, so there is nothing to restore")
+        return replace(record, deleted_at=None)
+
+    def change_run(run: Run, record: Run) -> Run:
+        return replace(run, deleted_at=None if run.deleted_at == record.deleted_at else run.deleted_at)
+
+    _change(tracking, name, change, change_run)
+
+
+def _change(
+    tracking: Tracking,
+    name: str,
+    change: Callable[[Run], Run],
+    change_run: Callable[[Run, Run], Run] = lambda run, _: run,
+) -> None:
+    """Replace the record of an experiment, and those of its runs, which get the record as it was."""
     with tracking.store.transaction() as tx:
         known = experiments(tracking)
         if name not in known:
             raise NotFound(f"there is no experiment {name!r}{close(name, known)} (experiments: {listed(known)})")
-        record = tx.run(_identifier(name)) or _record(tracking, name, Frozen())
-        kept = Frozen({**record.tags, **checked_tags(labels, record.tags)})
-        tx.put_run(replace(record, tags=kept, ended_at=datetime.now(UTC)))
+        record = tx.run(experiment_record(name)) or _record(tracking, name, Frozen())
+        tx.put_run(replace(change(record), ended_at=datetime.now(UTC)))
+        for run in tracking.store.runs():
+            if run.experiment == name and not run.kind and (changed := change_run(run, record)) != run:
+                tx.put_run(changed)
 
 
 def _record(tracking: Tracking, name: str, tags: Frozen) -> Run:
     return Run(
-        run_id=_identifier(name),
+        run_id=experiment_record(name),
         name=name,
         experiment=name,
         status=RunStatus.FINISHED,
@@ -81,7 +143,3 @@ def _record(tracking: Tracking, name: str, tags: Frozen) -> Run:
         user=tracking.user,
         kind=_KIND,
     )
-
-
-def _identifier(name: str) -> str:
-    return f"experiment-{hashlib.sha256(name.encode()).hexdigest()[:32]}"

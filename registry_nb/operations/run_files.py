@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from registry_nb.domain.records import File, Run
 from registry_nb.domain.validation import checked_path
 from registry_nb.errors import Invalid, NotFound, Refused, close, listed, printable
 from registry_nb.operations.runs import Tracking
-from registry_nb.stores import Artifacts
+from registry_nb.stores import Artifacts, disk, streams
 from registry_nb.stores.used import files_of
 
 _WHAT = "the path of a file in a run"
@@ -114,7 +114,7 @@ def _log(tracking: Tracking, sources: Iterable[tuple[str, str]], run_id: str | N
         return
     run_id = tracking.current(run_id)
     with tracking.artifacts.writing():
-        new = {path: _put(tracking.artifacts, local, path) for local, path in sources}
+        new = {file.path: file for file in _stored(tracking.artifacts, sources)}
 
         def change(run: Run) -> Run:
             kept = {file.path: file for file in run.artifacts} | new
@@ -125,11 +125,21 @@ def _log(tracking: Tracking, sources: Iterable[tuple[str, str]], run_id: str | N
         tracking.change(run_id, change)
 
 
-def _put(artifacts: Artifacts, local: str, path: str) -> File:
-    with artifacts.drafting() as folder:
-        copy = os.path.join(folder, "file")  # `put` may move what it is given
-        shutil.copyfile(local, copy)
-        return replace(artifacts.put(copy, "file"), path=path)
+def _stored(artifacts: Artifacts, sources: Sequence[tuple[str, str]]) -> tuple[File, ...]:
+    """Store files under their paths: each is read once, and the disk syncs one while the next is read."""
+    try:
+        return streams.put_all(artifacts, [_source(*each) for each in sources], lambda: None)
+    except Invalid:  # a log that grows, or a file below /proc, whose size is not what it says: as it is when copied
+        with artifacts.drafting() as folder:
+            copies = [
+                (shutil.copyfile(local, os.path.join(folder, str(number))), path)
+                for number, (local, path) in enumerate(sources)
+            ]
+            return streams.put_all(artifacts, [_source(*each) for each in copies], lambda: None)
+
+
+def _source(local: str, path: str) -> streams.Source:
+    return streams.Source(path, local, os.path.getsize(local), lambda: disk.open_regular(local))
 
 
 def _refuse_both(run: Run, path: str, kept: dict[str, File]) -> None:

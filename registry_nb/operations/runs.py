@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import sys
 import threading
@@ -97,9 +98,11 @@ class Tracking:
         return self._experiment
 
     def set_experiment(self, name: str) -> str:
-        """Choose the experiment that new runs belong to."""
-        self._experiment = checked_name(name, EXPERIMENT)
-        return self._experiment
+        """Choose the experiment that new runs belong to; a deleted one is refused."""
+        name = checked_name(name, EXPERIMENT)
+        refuse_deleted(self.store.run(experiment_record(name)))
+        self._experiment = name
+        return name
 
     def start_run(
         self,
@@ -159,6 +162,7 @@ class Tracking:
             process=process.process_id(),
         )
         with self.store.transaction() as tx:
+            refuse_deleted(tx.run(experiment_record(run.experiment)))
             tx.put_run(run)
         return run
 
@@ -309,14 +313,15 @@ class Tracking:
         signature: Signature | None = None,
         requirements: Iterable[str] | None = None,
         code_paths: Iterable[str | os.PathLike[str]] = (),
+        run_id: str | None = None,
     ) -> tuple[Run, SavedModel]:
-        """Save a model in the active run, where ``runs:/run_id/path`` finds it.
+        """Save a model in a run, where ``runs:/run_id/path`` finds it: the active one if none is given.
 
         Without an active run it gets one of its own, which ends at once.
         """
         what = "the path of a model"
         path = checked_key(checked_key(path, what).strip("/"), what)
-        with self._run_of_its_own() as run_id, self.artifacts.writing():
+        with self._run_of_its_own(run_id) as within, self.artifacts.writing():
             saved = save_model(
                 model,
                 self.artifacts,
@@ -326,8 +331,8 @@ class Tracking:
                 requirements=requirements,
                 code_paths=code_paths,
             )
-            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{run_id}/{path}"))
-            run = self.change(run_id, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
+            saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{within}/{path}"))
+            run = self.change(within, lambda run: replace(run, models=Frozen({**run.models, path: saved})))
         return run, saved
 
     @property
@@ -353,9 +358,11 @@ class Tracking:
         return active.run_id
 
     @contextmanager
-    def _run_of_its_own(self) -> Iterator[str]:
+    def _run_of_its_own(self, run_id: str | None) -> Iterator[str]:
         active = self.active_run()
-        if active is not None:
+        if run_id is not None:
+            yield run_id
+        elif active is not None:
             yield active.run_id
         else:
             with self.start_run() as own:
@@ -370,6 +377,18 @@ def _status(status: str) -> RunStatus:
         raise Invalid(
             f"{status!r} is not how a run ends{close(str(status), known)} (statuses: {listed(known)})"
         ) from None
+
+
+def experiment_record(name: str) -> str:
+    """Return under which identifier the record of an experiment is kept among the runs, if it has one."""
+    return f"experiment-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def refuse_deleted(experiment: Run | None) -> None:
+    """Refuse to change a deleted experiment, or to log to it."""
+    if experiment is not None and experiment.deleted_at is not None:
+        remedy = "restore it with MlflowClient().restore_experiment(), or choose another name"
+        raise Refused(f"the experiment {experiment.name!r} was deleted; {remedy}")
 
 
 def _random_name() -> str:

@@ -56,6 +56,10 @@ class MLflow:
         orders = {"promote": "promote", "tag": "tag", "create version": "create"}
         return {what: functools.partial(self._ask, order, versions) for what, order in orders.items()}
 
+    def run(self, order: str) -> Timer:
+        """Return what a training does, by the order's name."""
+        return functools.partial(self._ask, order, 0)
+
     def by_stage(self, versions: int) -> Timer:
         """Return the question who is in Production."""
         return functools.partial(self._ask, "stage", versions)

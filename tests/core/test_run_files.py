@@ -139,3 +139,22 @@ def test_a_record_whose_path_leads_out_of_the_folder_copies_nothing(registry, tr
     with pytest.raises(BadName):
         run_files.fetch(tracking.artifacts, Run.from_dict(data), "", str(tmp_path / "out"))
     assert not (tmp_path / "outside.txt").exists()
+
+
+def test_a_log_that_grows_while_it_is_read_is_kept_as_it_was_when_it_was_copied(
+    registry, tracking, tmp_path, monkeypatch
+):
+    log, opened = tmp_path / "train.log", run_files.disk.open_regular
+    log.write_text("epoch 1\n")
+
+    def growing(path):
+        if path == str(log):
+            with log.open("a") as file:
+                file.write("epoch 2\n")
+        return opened(path)
+
+    monkeypatch.setattr(run_files.disk, "open_regular", growing)
+    with tracking.start_run() as run:
+        run_files.log_path(tracking, str(log))
+    place = run_files.fetch(registry.artifacts, registry.run(run.run_id), "train.log", str(tmp_path / "copy"))
+    assert Path(place).read_text() == "epoch 1\nepoch 2\n"

@@ -235,3 +235,15 @@ def test_a_registry_that_nobody_holds_is_forgotten_with_its_runs(tmp_path):
     session.get_tracking(rn.Registry(tmp_path / "short lived"))
     gc.collect()
     assert len(session._trackings) <= before + 1
+
+
+def test_a_model_is_logged_to_the_run_that_is_named_and_to_no_other(registry, constant):
+    tracking = session.get_tracking(registry)
+    with tracking.start_run() as ended:
+        pass
+    with tracking.start_run() as active:
+        run, _ = tracking.log_model(constant(1), run_id=ended.run_id)
+    assert run.run_id == ended.run_id
+    assert (list(registry.run(ended.run_id).models), list(registry.run(active.run_id).models)) == (["model"], [])
+    with pytest.raises(RunNotFound):
+        tracking.log_model(constant(1), run_id="none")

@@ -184,8 +184,8 @@ def test_one_import_reaches_everything(python):
 
 
 def test_a_name_of_mlflow_that_is_not_here_says_so(mlflow):
-    with pytest.raises(AttributeError, match=r"'autolog'; it translates MLflow's model registry and runs"):
-        mlflow.autolog()
+    with pytest.raises(AttributeError, match=r"'log_all'; it translates MLflow's model registry and runs"):
+        mlflow.log_all()
     with pytest.raises(AttributeError, match="did you mean 'log_param'"):
         mlflow.log_parm
     assert not hasattr(mlflow, "__wrapped__")

@@ -1,7 +1,10 @@
 """MLflow's import path for signatures, and for what describes a model."""
 
+from registry_nb.mlflow import absent
 from registry_nb.mlflow.models.mlmodel import Model, get_model_info, set_signature
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.models.signature import ModelSignature, infer_signature
 
 __all__ = ["Model", "ModelInfo", "ModelSignature", "get_model_info", "infer_signature", "set_signature"]
+
+__getattr__ = absent.refusal(__name__, __all__)

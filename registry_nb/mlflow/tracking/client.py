@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import NoReturn
 
 from registry_nb import session
+from registry_nb.mlflow.absent import sentence
 from registry_nb.mlflow.tracking.files import FileCalls
 from registry_nb.mlflow.tracking.model_registry import ModelRegistryCalls
 from registry_nb.mlflow.tracking.runs import RunCalls
@@ -33,6 +35,9 @@ class MlflowClient(ModelRegistryCalls, RunCalls, FileCalls):
     def tracking_uri(self) -> str:
         """Where its registry is."""
         return self._registry.uri
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(sentence(f"{type(self).__name__!r} object", name, dir(type(self))), name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"MlflowClient({self.tracking_uri!r})"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from registry_nb.mlflow.entities.runs import experiment_id
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.uris import current
 from registry_nb.session import get_tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def log_artifact(
@@ -37,6 +42,31 @@ def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> 
 def log_figure(figure: Any, artifact_file: str, *, save_kwargs: dict[str, Any] | None = None) -> None:
     """Keep a figure of matplotlib or plotly as a file of the run."""
     MlflowClient().log_figure(None, figure, artifact_file, save_kwargs=save_kwargs)
+
+
+def log_image(
+    image: Any,
+    artifact_file: str | None = None,
+    key: str | None = None,
+    step: int | None = None,
+    timestamp: int | None = None,
+    synchronous: bool | None = False,
+) -> None:
+    """Keep a picture as a file of the run; see the client's method."""
+    MlflowClient().log_image(None, image, artifact_file, key, step, timestamp)
+
+
+def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
+    """Keep a table as a file of the run; see the client's method."""
+    MlflowClient().log_table(run_id, data, artifact_file)
+
+
+def load_table(
+    artifact_file: str, run_ids: Sequence[str] | None = None, extra_columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read a table of the runs of the experiment that was chosen; see the client's method."""
+    experiment = experiment_id(get_tracking(current()).experiment)
+    return MlflowClient().load_table(experiment, artifact_file, run_ids, extra_columns)
 
 
 def get_artifact_uri(artifact_path: str | None = None) -> str:

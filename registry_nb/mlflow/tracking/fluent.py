@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -14,7 +13,7 @@ from registry_nb.mlflow.entities import Experiment, Run, RunData, RunInfo, ViewT
 from registry_nb.mlflow.entities.runs import NOTE_TAG, attributes_of, experiment_name
 from registry_nb.mlflow.tracking.client import MlflowClient
 from registry_nb.mlflow.tracking.paging import paged
-from registry_nb.mlflow.tracking.runs import described, find_runs
+from registry_nb.mlflow.tracking.runs import described, find_runs, framed
 from registry_nb.mlflow.tracking.uris import current
 from registry_nb.operations import experiments
 from registry_nb.operations import runs as tracking
@@ -87,9 +86,29 @@ def create_experiment(name: str, artifact_location: str | None = None, tags: Map
     return MlflowClient().create_experiment(name, artifact_location, tags)
 
 
+def delete_experiment(experiment_id: str) -> None:
+    """Delete an experiment with its runs; the client's `restore_experiment` brings both back."""
+    MlflowClient().delete_experiment(experiment_id)
+
+
+def restore_experiment(experiment_id: str) -> None:
+    """Undo `delete_experiment`."""
+    MlflowClient().restore_experiment(experiment_id)
+
+
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag of the experiment that new runs belong to."""
-    experiments.tag(_tracking(), _tracking().experiment, {key: value})
+    set_experiment_tags({key: value})
+
+
+def set_experiment_tags(tags: Mapping[str, Any]) -> None:
+    """Set tags of the experiment that new runs belong to."""
+    experiments.tag(_tracking(), _tracking().experiment, tags)
+
+
+def delete_experiment_tag(key: str) -> None:
+    """Remove a tag of the experiment that new runs belong to."""
+    experiments.untag(_tracking(), _tracking().experiment, key)
 
 
 def search_experiments(
@@ -219,6 +238,11 @@ def delete_run(run_id: str) -> None:
     MlflowClient().delete_run(run_id)
 
 
+def restore_run(run_id: str) -> None:
+    """Undo `delete_run`."""
+    MlflowClient().restore_run(run_id)
+
+
 # -- queries --------------------------------------------------------------------------------------------------------
 
 
@@ -295,26 +319,10 @@ def search_runs(
         names = {_tracking().experiment}
     runs = find_runs(_tracking(), filter_string, order_by, names, run_view_type)
     page = list(paged(runs, max_results, None))
-    return page if output_format == "list" else _frame(page)
+    return page if output_format == "list" else framed(page)
 
 
 def _several(values: Iterable[str | int] | str | int | None) -> set[str] | None:
     if values is None:
         return None
     return {str(values)} if isinstance(values, (str, int, Integral)) else set(map(str, values))
-
-
-def _frame(runs: Sequence[Run]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: dict[str, Any] = {
-        name: [getattr(run.info, name) for run in runs]
-        for name in ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
-    }
-    for name in ("start_time", "end_time"):
-        columns[name] = pd.to_datetime(pd.Series(columns[name], dtype="Int64"), unit="ms", utc=True)
-    for kind, missing in (("metrics", math.nan), ("params", None), ("tags", None)):
-        kept = [getattr(run.data, kind) for run in runs]
-        for key in dict.fromkeys(key for values in kept for key in values):
-            columns[f"{kind}.{key}"] = [values.get(key, missing) for values in kept]
-    return pd.DataFrame(columns)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry_nb.domain.filters import ordered, parse_filter
 from registry_nb.domain.records import RunStatus
 from registry_nb.errors import Invalid, NotFound, RegistryWarning, close, listed, warn
-from registry_nb.mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from registry_nb.mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from registry_nb.mlflow.entities.base import milliseconds
 from registry_nb.mlflow.entities.runs import experiment_id, experiment_name, labelled
 from registry_nb.mlflow.tracking.paging import PagedList, paged
 from registry_nb.operations import experiments
 from registry_nb.operations.runs import PARENT_TAG, Tracking
 from registry_nb.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunCalls:
@@ -178,6 +182,18 @@ class RunCalls:
         """Set a tag of an experiment."""
         experiments.tag(self._tracking, experiment_name(str(experiment_id)), {key: value})
 
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an experiment."""
+        experiments.untag(self._tracking, experiment_name(str(experiment_id)), key)
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Delete an experiment with its runs: searches leave them out; `restore_experiment` brings both back."""
+        experiments.delete(self._tracking, experiment_name(str(experiment_id)))
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Undo `delete_experiment`; a run that was deleted before it stays deleted."""
+        experiments.restore(self._tracking, experiment_name(str(experiment_id)))
+
     def search_experiments(
         self,
         view_type: int = ViewType.ACTIVE_ONLY,
@@ -186,7 +202,7 @@ class RunCalls:
         order_by: str | Sequence[str] | None = None,
         page_token: str | bytes | None = None,
     ) -> PagedList[Experiment]:
-        """Find experiments; the last created first by default. None is ever deleted.
+        """Find experiments; the last created first by default.
 
         Parameters
         ----------
@@ -199,7 +215,9 @@ class RunCalls:
         """
         chosen = parse_filter(filter_string or "", "experiment")
         keys = [order_by] if isinstance(order_by, str) else list(order_by or ())
-        there = () if view_type == ViewType.DELETED_ONLY else experiments.experiments(self._tracking).values()
+        wanted = _in_view(view_type)
+        every = experiments.experiments(self._tracking).values()
+        there = (one for one in every if (one.deleted_at is None) in wanted)
         found = ordered(filter(chosen.matches, there), [*keys, "created_at DESC"], "experiment")
         return paged([described(self._registry, one) for one in found], max_results, page_token)
 
@@ -218,10 +236,32 @@ def find_runs(
     """Find runs of some experiments, given by name, or of all; the last started first by default."""
     chosen = parse_filter(filter_string or "", "run")
     order = [order_by] if isinstance(order_by, str) else list(order_by or ())
-    wanted = {ViewType.ACTIVE_ONLY: {True}, ViewType.DELETED_ONLY: {False}}.get(ViewType(view), {True, False})
+    wanted = _in_view(view)
     runs = (labelled(run) for run in tracking.runs() if (run.deleted_at is None) in wanted)
     matching = [run for run in runs if (experiments is None or run.experiment in experiments) and chosen.matches(run)]
     return [Run.of(run) for run in ordered(matching, [*order, "started_at DESC"], "run")]
+
+
+def _in_view(view: int) -> set[bool]:
+    """Return whether what a view shows is active."""
+    return {ViewType.ACTIVE_ONLY: {True}, ViewType.DELETED_ONLY: {False}}.get(ViewType(view), {True, False})
+
+
+def framed(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return runs as a table, one row each."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        name: [getattr(run.info, name) for run in runs]
+        for name in ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
+    }
+    for name in ("start_time", "end_time"):
+        columns[name] = pd.to_datetime(pd.Series(columns[name], dtype="Int64"), unit="ms", utc=True)
+    for kind, missing in (("metrics", math.nan), ("params", None), ("tags", None)):
+        kept = [getattr(run.data, kind) for run in runs]
+        for key in dict.fromkeys(key for values in kept for key in values):
+            columns[f"{kind}.{key}"] = [values.get(key, missing) for values in kept]
+    return pd.DataFrame(columns)
 
 
 def described(registry: Registry, known: experiments.Experiment) -> Experiment:
@@ -230,6 +270,7 @@ def described(registry: Registry, known: experiments.Experiment) -> Experiment:
         artifact_location=registry.uri,
         creation_time=None if known.created_at is None else milliseconds(known.created_at),
         experiment_id=experiment_id(known.name),
+        lifecycle_stage=LifecycleStage.ACTIVE if known.deleted_at is None else LifecycleStage.DELETED,
         last_update_time=None if known.updated_at is None else milliseconds(known.updated_at),
         name=known.name,
         tags=dict(known.tags),

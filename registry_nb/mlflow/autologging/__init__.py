@@ -1,0 +1,1 @@
+"""``autolog()``: trainings log themselves, as in MLflow."""
