@@ -16,7 +16,7 @@ from registry_nb import process
 from registry_nb.domain.lifecycle import Change, Stamp
 from registry_nb.domain.records import Event
 from registry_nb.domain.validation import checked_text
-from registry_nb.errors import Invalid
+from registry_nb.errors import Invalid, Refused
 from registry_nb.showing import Shown
 from registry_nb.stores import Artifacts, Store, Transaction, open_store
 from registry_nb.stores.location import located
@@ -69,6 +69,7 @@ class Context(Shown):
         self._open: Callable[[], tuple[Store, Artifacts]] | None = None
         self._at: datetime | None = None
         self._because = ""
+        self._may_load = True
         if store is None and artifacts is None:
             full = located(uri)
             self.uri = without_secrets(full)
@@ -121,6 +122,22 @@ class Context(Shown):
         twin.store, twin.artifacts, twin._at = store, artifacts, at
         twin._because = self._because if because is None else because
         return twin
+
+    def without_loading(self) -> Self:
+        """Return the same registry for a process that loads no model and runs no function of a rule, as a server."""
+        twin = copy.copy(self)
+        twin._may_load = False
+        return twin
+
+    @property
+    def may_load(self) -> bool:
+        """Whether models may be loaded here."""
+        return self._may_load
+
+    def expect_to_load(self, what: str) -> None:
+        """Refuse what would load a model where none may be loaded."""
+        if not self._may_load:
+            raise Refused(f"{what}: this server loads no model; do it in a notebook, or with registry-nb in a terminal")
 
     def _line(self) -> str:
         then = f", at={self._at.isoformat()!r}" if self._at else ""

@@ -32,6 +32,7 @@ DONE, REFUSED, USAGE, CLOSED = 0, 1, 2, 141
 #: What only a terminal has: how it is written, and what it does.
 COMMANDS = {
     "demo": ("demo [FOLDER]", "a model's life in a minute, on iris"),
+    "serve": ("serve [--read-only] [--port N] …", "a page to decide on, by Jupyter Server, whose options it takes"),
     "schema": ("schema [NAME]", "the SQL of a registry in PostgreSQL and its three roles, for an administrator"),
     "completion": ("completion SHELL", 'for bash or zsh: eval "$(registry-nb completion bash)" in its start-up file'),
 }
@@ -159,6 +160,11 @@ def _help(words: Sequence[str]) -> Page:
 def _command(name: str, words: Sequence[str], line: Line) -> tuple[list[str], int]:
     """Run what is no verb of a registry."""
     word = words[0] if words else ""
+    if name == "serve":
+        from registry_nb.server import serve
+
+        serve(line.uri, list(words))
+        return [], DONE
     if len(words) > 1 or word.startswith("-") or (name == "completion" and word not in {"bash", "zsh"}):
         raise Unusable(f"it is written registry-nb {COMMANDS[name][0]}; {COMMANDS[name][1]}")
     if name == "completion":

@@ -119,6 +119,8 @@ def check(context: Context, *, repair: bool = False, deep: bool = False, older_t
     Refused
         If it is to repair, inside a batch.
     """
+    if deep:
+        context.expect_to_load("check(deep=True)")
     store, artifacts = context.store, context.artifacts
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise Invalid(f"older_than={shown(older_than)} is no time; give a timedelta, such as timedelta(0) for now")

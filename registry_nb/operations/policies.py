@@ -369,6 +369,8 @@ def _requirements_satisfied(context: Context, record: ModelVersion) -> Judgement
 def _probe_passes(context: Context, record: ModelVersion) -> Judgement:
     if record.probe is None:
         return "no probe rows were kept", FAILED
+    if not context.may_load:
+        return "it loads the model, and this server loads none; promote it in a notebook, or by registry-nb", UNKNOWN
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RegistryWarning)

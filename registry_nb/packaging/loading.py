@@ -222,6 +222,7 @@ def load_model(
 
     With `digest`, the caller trusts these bytes, and no others, whatever their origin.
     """
+    context.expect_to_load(uri)
     origin = seals.origin(version, uri, context.store)
     foreign = origin is Origin.FOREIGN and digest is None
     files = _files(version, context.artifacts, foreign)

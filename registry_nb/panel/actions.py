@@ -23,7 +23,7 @@ from registry_nb.display.cells import brief, milliseconds
 from registry_nb.display.records import looked_at
 from registry_nb.display.variables import is_expression, models, variable
 from registry_nb.domain.records import SERVING, ModelVersion, Stage, json_number
-from registry_nb.errors import Conflict, Invalid, RegistryWarning, close, shown
+from registry_nb.errors import Conflict, Invalid, Refused, RegistryWarning, close, shown
 from registry_nb.operations import approvals, asof, diff, editing, integrity, queries, registering, stages, usage
 from registry_nb.operations.approvals import uncounted, waiting
 from registry_nb.operations.integrity import ALTERED, is_altered
@@ -47,11 +47,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """The registry and the notebook that an action works on; progress is reported to the browser in one word."""
+    """The registry and the notebook that an action works on; progress is reported to the browser in one word.
+
+    Without `changes`, only what reads is done.
+    """
 
     context: Context
     notebook: Mapping[str, Any]
     report_progress: Callable[[str], None]
+    changes: bool = True
 
 
 def perform(op: object, args: object, caller: Caller) -> Any:
@@ -59,6 +63,8 @@ def perform(op: object, args: object, caller: Caller) -> Any:
     action = _OPS.get(op) if isinstance(op, str) else None
     if action is None or not isinstance(args, Mapping):
         raise Invalid(f"{shown(op)} is not something that the panel can do{close(str(op), _OPS)}")
+    if not caller.changes and (op not in _READS or args.get("save")):
+        raise Refused(f"{op} changes something, and this page only shows; ask whoever runs it, or use a notebook")
     try:
         bound = inspect.signature(action).bind(caller, **args)
     except TypeError as error:
@@ -260,6 +266,8 @@ def _register(
     description: str = "",
     because: str = "",
 ) -> Json:
+    if path.strip():  # any file of this machine, which another person may have asked for
+        caller.context.expect_to_load("register")
     value = Path(path.strip()) if path.strip() else _variable(caller, variable)
     rows = _variable(caller, example) if example else None
     measured, labels = _measured(caller, metrics), _labels(caller, tags)
@@ -299,6 +307,13 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "tag": _tag,
     "untag": _untag,
     "register": _register,
+}
+
+
+#: What changes nothing.
+_READS = {
+    *("show", "exact", "attachment", "usage", "filter", "compare", "shadow", "history", "asof", "inbox", "waiting"),
+    *("check", "plan"),
 }
 
 

@@ -45,6 +45,10 @@ class RegistryPanel(anywidget.AnyWidget):
         The model that is opened; the default is the list of models.
     notebook : mapping, optional
         The variables that can be registered; the default is those of the notebook.
+    comm : optional
+        What carries its messages, if not the comm of a kernel.
+    changes : bool
+        Whether its buttons may change something.
 
     Raises
     ------
@@ -63,7 +67,15 @@ class RegistryPanel(anywidget.AnyWidget):
     problem = Unicode().tag(sync=True)
     _esm = Unicode().tag(sync=True)
 
-    def __init__(self, context: Context, name: str | None = None, *, notebook: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        name: str | None = None,
+        *,
+        notebook: Mapping[str, Any] | None = None,
+        comm: Any = None,
+        changes: bool = True,
+    ) -> None:
         name = _known(context, name) if name else ""
         self._lock = threading.RLock()
         self._context = context
@@ -73,6 +85,7 @@ class RegistryPanel(anywidget.AnyWidget):
         self._revision = 0  # of the state that was sent last
         self._stale = False  # whether patches were sent that the traits do not have
         self._pending = 0
+        self._changes = changes
         with self._lock:  # events from now on wait until the rows are set
             self._watch = watch(context, self)
             super().__init__(
@@ -82,6 +95,7 @@ class RegistryPanel(anywidget.AnyWidget):
                 uri=context.uri,
                 user=context.user,
                 variables=actions.variables(self._notebook),
+                **({"comm": comm} if comm is not None else {}),
                 **self._rows_or_none(),
             )
         self.on_msg(self._on_message)
@@ -127,7 +141,7 @@ class RegistryPanel(anywidget.AnyWidget):
             case "variables":
                 self.variables = actions.variables(self._notebook)
             case _:
-                result = actions.perform(op, args, actions.Caller(self._context, self._notebook, say))
+                result = actions.perform(op, args, actions.Caller(self._context, self._notebook, say, self._changes))
                 if op == "check":
                     self._on_check(result["lines"])
                 return result
@@ -203,7 +217,7 @@ class RegistryPanel(anywidget.AnyWidget):
     def on_status(self, problem: str, *, writable: bool) -> None:
         """Show whether the registry can be read and written."""
         with self._lock:
-            self.problem, self.readonly = problem, not writable
+            self.problem, self.readonly = problem, not (writable and self._changes)
 
     def on_idle(self) -> None:
         """Check the seals of the next versions."""

@@ -126,7 +126,8 @@ async function render({ model, el, signal }) {
     const tabs = state.model ? TABS.map(([name, label]) => tab(name, label))
       : [tab("models", "Models"), tab("requests", state.waiting ? `Requests (${state.waiting})` : "Requests"), tab("history", "History")];
     header.replaceChildren(h("div.place", {}, place), h("nav", { "aria-label": "Views" }, tabs),
-      h("div.ends", {}, button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more()));
+      h("div.ends", {}, model.get("served") ? null
+        : button("Register…", () => go("register"), { kind: "quiet", locked: locked() }), more()));
     if (focused !== null) [...header.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
   }
 
