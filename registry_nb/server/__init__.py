@@ -22,4 +22,10 @@ def serve(uri: str | None, options: list[str]) -> None:
     """Serve the page until Ctrl-C; see ``registry-nb help serve``."""
     from registry_nb.server.app import RegistryApp
 
-    RegistryApp.launch_instance([*([f"--RegistryApp.registry={uri}"] if uri else []), *options])  # type: ignore[no-untyped-call]
+    # Jupyter Server reads the options, and knows no flags of an extension.
+    words = [_READ_ONLY if option == "--read-only" else option for option in options]
+    words += [f"--RegistryApp.registry={uri}"] if uri else []
+    RegistryApp.launch_instance(words)  # type: ignore[no-untyped-call]
+
+
+_READ_ONLY = "--RegistryApp.read_only=True"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Unicode
 
@@ -20,13 +18,6 @@ class RegistryApp(ExtensionApp):
     load_other_extensions = False
     registry = Unicode(help="A folder, or the URI of a team's registry, for pages that name none.").tag(config=True)
     read_only = Bool(default_value=False, help="Only show: no button changes anything.").tag(config=True)
-    # Jupyter declares both as instance variables.
-    aliases: Any = {"registry": "RegistryApp.registry", "port": "ServerApp.port", "ip": "ServerApp.ip"}  # noqa: RUF012
-    flags: Any = {  # noqa: RUF012
-        "read-only": ({"RegistryApp": {"read_only": True}}, "Only show: no button changes anything."),
-        "no-browser": ({"ServerApp": {"open_browser": False}}, "Open no browser."),
-        "allow-root": ({"ServerApp": {"allow_root": True}}, "Serve as root, too."),
-    }
 
     @classmethod
     def get_extension_package(cls) -> str:
