@@ -97,6 +97,9 @@ def flavor_of(model: object) -> str:
         if flavor_named(name).owns(model) if name in _OURS else _added_owns(name, model):
             return name
     reason = "it has no predict(X) and cannot be called; wrap it in an object that has one"
+    if isinstance(model, Mapping) and any(type(each).__module__.startswith("torch") for each in model.values()):
+        way = "load them into their module, and register that, or write them to a file, and register(Path(…), name)"
+        reason = f"it is weights alone; {way}"
     raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
 
 
