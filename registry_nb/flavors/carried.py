@@ -131,6 +131,7 @@ def opened_beside(functions: Iterable[FunctionType], code: Code) -> list[str]:
 def _files_in(folder: str, texts: Iterable[object]) -> set[str]:
     """Return those of some values that are names of files in a folder or below it, other than Python's."""
     names = {each for each in texts if isinstance(each, str) and 0 < len(each) < _LONGEST_PATH and "\0" not in each}
+    names |= {name.lstrip("/\\") for name in names}  # f"{folder}/name"
     paths = {os.path.normpath(os.path.join(folder, name)) for name in names if not name.endswith(".py")}
     return {path for path in paths if path.startswith(folder + os.sep) and os.path.isfile(path)}
 

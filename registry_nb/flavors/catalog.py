@@ -70,7 +70,7 @@ def flavor_named(name: str) -> Flavor:
     added = _added()
     if name not in added:
         known = (*_OURS, *added)
-        raise Invalid(f"{name!r} is not a flavor{close(name, known)} (flavors: {listed(known, 12)})")
+        raise Invalid(f"{name!r} is not a flavor{close(name, known)} (flavors: {listed(known, 40)})")
     try:
         return _completed(added[name].load())
     except Exception as error:

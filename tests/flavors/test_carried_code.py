@@ -204,7 +204,7 @@ def test_a_text_that_is_the_name_of_a_library_is_no_requirement(registry):
 BESIDE = {
     "in the function": "def factor():\n    return open(os.path.join(os.path.dirname(__file__), 'factor.txt')).read()\n",
     "at the top": "FILE = pathlib.Path(__file__).with_name('factor.txt')\ndef factor():\n    return FILE.read_text()\n",
-    "of a folder": "HERE = os.path.dirname(__file__)\ndef factor():\n    return open(HERE + '/' + 'factor.txt').read()\n",
+    "of a folder": "HERE = os.path.dirname(__file__)\ndef factor():\n    return open(HERE + '/factor.txt').read()\n",
 }
 
 
