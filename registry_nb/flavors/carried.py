@@ -22,6 +22,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -31,7 +32,7 @@ from registry_nb.flavors.failures import cannot_save
 from registry_nb.flavors.importer import FOLDER, STATE, Code, Importer
 from registry_nb.flavors.local_modules import root_of
 
-__all__ = ["code_of", "imported_by", "write"]
+__all__ = ["code_of", "imported_by", "opened_beside", "write"]
 
 #: Bytes of the code of one model: more than this is data or a library, and no helper.
 _MOST_BYTES = 32 << 20
@@ -40,6 +41,7 @@ _IMPORT = dis.opmap["IMPORT_NAME"]
 #: The functions that import a module by a text.
 _BY_TEXT = frozenset({"import_module", "__import__"})
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_LONGEST_PATH = 4096
 #: Characters of the literal of a value that was set.
 _LONGEST = 1 << 20
 
@@ -100,6 +102,38 @@ def code_of(
         roots = sorted({path.partition("/")[0] for path in code.sources})
         raise _refused(model, f"the code that it imports is larger than {_MOST_BYTES >> 20} MB ({listed(roots)})")
     return code, installed
+
+
+def opened_beside(functions: Iterable[FunctionType], code: Code) -> list[str]:
+    """Return the files that code names by the place of its own file: they are not kept with a model."""
+    found = set[str]()
+    for function in functions:
+        path = function.__globals__.get("__file__")
+        if isinstance(path, str):
+            parts = [function.__code__, *_codes(function.__code__)]
+            names = {name for part in parts for name in part.co_names}
+            values = [function.__globals__.get(name) for name in names - {"__file__"}]
+            texts = [os.fspath(each) for each in values if isinstance(each, (str, PurePath))]
+            folder = os.path.dirname(os.path.abspath(path))
+            # A module may compute the place at its top, and the function use what it computed.
+            if "__file__" in names or any(each == folder or each.startswith(folder + os.sep) for each in texts):
+                found |= _files_in(folder, [*texts, *(each for part in parts for each in part.co_consts)])
+    for path, text in code.sources.items():
+        root, _, inner = path.partition("/")
+        place, tree = local_modules.location(root.removesuffix(".py")), _parsed(text)
+        nodes = [*ast.walk(tree)] if place and tree else []
+        if place and any(isinstance(node, ast.Name) and node.id == "__file__" for node in nodes):
+            folder = os.path.dirname(os.path.join(place, inner) if inner else place)
+            found |= _files_in(folder, (node.value for node in nodes if isinstance(node, ast.Constant)))
+    return sorted(found)
+
+
+def _files_in(folder: str, texts: Iterable[object]) -> set[str]:
+    """Return those of some values that are names of files in a folder or below it, other than Python's."""
+    names = {each for each in texts if isinstance(each, str) and 0 < len(each) < _LONGEST_PATH and "\0" not in each}
+    names |= {name.lstrip("/\\") for name in names}  # f"{folder}/name"
+    paths = {os.path.normpath(os.path.join(folder, name)) for name in names if not name.endswith(".py")}
+    return {path for path in paths if path.startswith(folder + os.sep) and os.path.isfile(path)}
 
 
 def write(folder: str, code: Code) -> None:

@@ -70,7 +70,7 @@ def flavor_named(name: str) -> Flavor:
     added = _added()
     if name not in added:
         known = (*_OURS, *added)
-        raise Invalid(f"{name!r} is not a flavor{close(name, known)} (flavors: {listed(known, 12)})")
+        raise Invalid(f"{name!r} is not a flavor{close(name, known)} (flavors: {listed(known, 40)})")
     try:
         return _completed(added[name].load())
     except Exception as error:
@@ -97,6 +97,9 @@ def flavor_of(model: object) -> str:
         if flavor_named(name).owns(model) if name in _OURS else _added_owns(name, model):
             return name
     reason = "it has no predict(X) and cannot be called; wrap it in an object that has one"
+    if isinstance(model, Mapping) and any(type(each).__module__.startswith("torch") for each in model.values()):
+        way = "load them into their module, and register that, or write them to a file, and register(Path(…), name)"
+        reason = f"it is weights alone; {way}"
     raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=reason)
 
 

@@ -41,6 +41,8 @@ class Library:
         Apply a model to data; None if it does nothing with them.
     needs : tuple of str
         Modules that it needs besides its own.
+    described : str
+        The file by which a folder of the library itself names its class (``architectures``), if it has one.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Library:
     load: Callable[[Any, str], Any]
     predict: Callable[[Any, Any], Any] | None
     needs: tuple[str, ...] = ()
+    described: str = ""
 
 
 def _is(*names: str) -> Callable[[Any], bool]:
@@ -347,5 +350,6 @@ LIBRARIES: Mapping[str, Library] = {
         _load_transformers,
         _apply_transformers,
         ("torch",),
+        "config.json",
     ),
 }

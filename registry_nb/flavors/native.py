@@ -76,6 +76,8 @@ class Native(Flavor):
         importlib.import_module(self._library.root)  # named if it is missing
         found = importlib.import_module(module)
         for name in kind.split("."):
+            if not hasattr(found, name):
+                raise damaged(f"its class is {module}.{kind}, which {self._library.title} does not have here")
             found = getattr(found, name)
         with tempfile.TemporaryDirectory(prefix="registry_nb-native-", ignore_cleanup_errors=True) as folder:
             files.write_to(folder)
@@ -92,12 +94,17 @@ class Native(Flavor):
         return None if self._library.predict is None else self._library.predict(model, data)
 
     def _class(self, files: Files) -> tuple[str, str]:
+        source = ABOUT
+        if ABOUT not in files.names and self._library.described in files.names:  # registered as the folder that it is
+            source = self._library.described
         try:
-            about = parsed(files.read(ABOUT))
+            about = parsed(files.read(source))
+            if source != ABOUT:
+                about = {"format": _FORMAT, "module": self._library.root, "class": about["architectures"][0]}
             module, kind = about["module"], about["class"]
             known = about["format"] == _FORMAT and module.partition(".")[0] == self._library.root
             if not known or not all(part.isidentifier() for part in (*module.split("."), *kind.split("."))):
                 raise ValueError(f"{shown(module)}:{shown(kind)} is no class of {self._library.title}")
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise damaged(f"{ABOUT} does not read ({type(error).__name__}: {error})") from error
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise damaged(f"{source} does not read ({type(error).__name__}: {error})") from error
         return module, kind

@@ -22,6 +22,7 @@ from registry_nb.errors import (
     pass_signals,
     printable,
     sentence_of,
+    shown,
     warn,
 )
 from registry_nb.flavors import FILES, Files, Flavor, carried, flavor_named, flavor_of, importer
@@ -195,6 +196,14 @@ def _write(
         kind = type(model).__name__
         warn(RegistryWarning, f"code_paths= is left out: {kind} is saved in its library's format, which runs no code")
     code, installed = carried.code_of(model, functions or (), code_paths if functions is not None else ())
+    if beside := carried.opened_beside(functions or (), code):
+        files = listed([shown(path, 300) for path in beside], 3)
+        warn(
+            RegistryWarning,
+            f"the code that travels with the model names a file beside itself ({files}), which does not travel: "
+            "elsewhere, or when the folder moves, the model may fail; read it when the model is made, and keep what it "
+            "holds in the model",
+        )
     carried.write(folder, code)
     return installed
 

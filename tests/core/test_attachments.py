@@ -147,6 +147,45 @@ def test_whoever_changed_what_is_attached_past_the_history_is_found(iris):
     assert (problem.kind, problem.version) == ("record", 1)
 
 
+#: What the last release before attachments wrote of a version, and of an event: it ignores all else when it reads.
+BEFORE = {
+    *("stage", "description", "tags", "metrics", "params", "flavor", "files", "signature", "requirements", "run_id"),
+    *("python_version", "environment", "probe", "seals", "user", "created_at", "updated_at", "provenance"),
+}
+EVENT_BEFORE = {
+    *("id", "seq", "at", "user", "action", "name", "version", "before", "after", "because", "host", "previous"),
+}
+
+
+def test_an_earlier_release_reads_the_version_without_what_stands_beside_it(iris):
+    """It knows all other fields, so it is not refused: the new one is alone, and absent where nothing is attached."""
+    plain = iris.version("Iris", 1)
+    assert set(plain.to_dict()) == BEFORE
+    one = iris.attach("models:/Iris/1", {"a.txt": "1"})
+    assert one.to_dict().keys() - BEFORE == {"attachments"}
+    known = {key: value for key, value in one.to_dict().items() if key in BEFORE}
+    assert known | {"updated_at": ""} == plain.to_dict() | {"updated_at": ""}
+    event = iris.history("Iris")[-1]
+    assert set(event.to_dict()) == EVENT_BEFORE, "it replays an action that it does not know, and keeps it"
+    assert (event.action, set(event.before), set(event.after)) == ("attached", {"attachments"}, {"attachments"})
+    with open(os.path.join(iris.uri, "registry.jsonl"), "rb") as journal:
+        assert journal.readline().startswith(b'{"registry_nb":1,'), "the number that it opens"
+
+
+def test_what_an_earlier_release_takes_away_by_writing_the_version_is_found_by_name(iris):
+    """It writes the fields that it knows; the history still says what was attached."""
+    one = iris.attach("models:/Iris/1", {"a.txt": "1"})
+    change = lifecycle.tagged(one, {"k": "v"}, iris.stamp())
+    written = {key: value for key, value in change.versions[0].to_dict().items() if key in BEFORE}
+    with iris.store.transaction("Iris") as tx:
+        tx.apply(replace(change, versions=(type(one).from_dict("Iris", 1, (), written),)))
+    assert iris.version("Iris", 1).attachments == {}
+    (problem,) = iris.check().problems
+    assert "its history says otherwise about what is attached (a.txt)" in problem
+    iris.attach("models:/Iris/1", {"a.txt": "1"})
+    assert iris.check().ok
+
+
 def test_damaged_bytes_are_refused_and_found(iris, tmp_path):
     version = iris.attach("models:/Iris/1", {"a.txt": "one"})
     path = os.path.join(iris.uri, "artifacts", version.attachments["a.txt"].digest.removeprefix("sha256:"))

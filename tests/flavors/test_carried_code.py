@@ -201,6 +201,39 @@ def test_a_text_that_is_the_name_of_a_library_is_no_requirement(registry):
     assert [text.partition("==")[0] for text in requirements] == ["cloudpickle"]
 
 
+BESIDE = {
+    "in the function": "def factor():\n    return open(os.path.join(os.path.dirname(__file__), 'factor.txt')).read()\n",
+    "at the top": "FILE = pathlib.Path(__file__).with_name('factor.txt')\ndef factor():\n    return FILE.read_text()\n",
+    "of a folder": "HERE = os.path.dirname(__file__)\ndef factor():\n    return open(HERE + '/factor.txt').read()\n",
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["used", "imported when it runs"])
+@pytest.mark.parametrize("place", BESIDE)
+def test_a_file_that_code_opens_beside_itself_is_told_when_it_is_registered(
+    registry, tmp_path, monkeypatch, place, inside
+):
+    name = f"opens_{len(place)}_{inside}"
+    (tmp_path / "factor.txt").write_text("3")
+    (tmp_path / f"{name}.py").write_text("import os, pathlib\n" + BESIDE[place])
+    monkeypatch.syspath_prepend(tmp_path)
+    scope = {"__name__": "__main__"}
+    lines = ["def model(X):", f"    import {name}"] if inside else [f"import {name}", "def model(X):"]
+    exec("\n".join([*lines, f"    return [{name}.factor() for _ in X]"]), scope)
+    with pytest.warns(RegistryWarning, match=r"names a file beside itself \('.*factor\.txt'\), which does not travel"):
+        registry.register(scope["model"], "M")
+
+
+def test_files_that_code_only_mentions_are_not_told(registry, tmp_path, monkeypatch):
+    (tmp_path / "train.txt").write_text("3")
+    text = "HERE = __file__\ndef train():\n    return open(HERE + 'train.txt')\ndef factor():\n    return 'train.txt'\n"
+    (tmp_path / "mentions.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    from mentions import factor
+
+    assert registry.register(lambda X: [factor() for _ in X], "M").version == 1
+
+
 def test_a_module_that_only_this_process_has_is_refused_with_its_name(registry, refused, monkeypatch):
     import types
 

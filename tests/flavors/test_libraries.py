@@ -386,3 +386,40 @@ def test_every_library_of_the_table_has_a_module_of_mlflow_s_or_a_reason():
         door = importlib.import_module(f"registry_nb.mlflow.{name}")
         assert callable(door.log_model), name
         assert callable(door.load_model), name
+
+
+def test_a_folder_of_hugging_face_predicts_if_its_flavor_is_named_and_it_is_trusted(registry, library, tmp_path):
+    case = library("transformers")
+    case.model.save_pretrained(tmp_path / "folder")
+    version = registry.register(tmp_path / "folder", "Model", flavor="transformers")
+    assert registry.inspect(version.uri).kind == "code"
+    with pytest.raises(Untrusted, match="may name code"):
+        registry.load(version.uri)
+    loaded = registry.load(version.uri, trust=version.digest)
+    expected = registry.load(registered(registry, case, "Object").uri).predict(case.data)
+    assert equality.same(loaded.predict(case.data), expected)
+
+
+@pytest.mark.parametrize("config", ["{}", '{"architectures": []}', '{"architectures": ["a.b()"]}', "[", "3"])
+def test_a_folder_that_names_no_class_is_refused_and_nothing_is_registered(registry, refused, tmp_path, config):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "config.json").write_text(config)
+    with refused(registry, rn.Invalid, "transformers does not read these files", "config.json does not read"):
+        registry.register(tmp_path / "folder", "Model", flavor="transformers")
+
+
+def test_code_of_its_own_in_a_folder_is_not_run_although_its_bytes_are_trusted(registry, library, tmp_path):
+    library("transformers").model.save_pretrained(folder := tmp_path / "folder")
+    config = json.loads((folder / "config.json").read_text())
+    ran = tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w')")
+    for kind in (config["architectures"][0], "Own"):
+        own = {"architectures": [kind], "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Own"}}
+        (folder / "config.json").write_text(json.dumps(config | own))
+        version = registry.register(folder, "Model", flavor="transformers")
+        if kind == "Own":
+            with pytest.raises(Corrupted, match=r"transformers\.Own, which Transformers does not have here"):
+                registry.load(version.uri, trust=version.digest)
+        else:
+            registry.load(version.uri, trust=version.digest)
+    assert not ran.exists()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry_nb.errors import Corrupted, NewerFormat, NotSerializable, Untrusted
+from registry_nb.errors import Corrupted, NewerFormat, NoFlavor, NotSerializable, Untrusted
 from registry_nb.flavors import Files
 from registry_nb.flavors import safetensors as format
 from registry_nb.flavors import torch as flavor
@@ -660,3 +660,9 @@ def test_columns_that_a_forward_with_open_arguments_does_not_name_are_one_matrix
             return rows.sum()
 
     assert flavor.predict(Summed(), pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})) == 10
+
+
+def test_weights_without_their_module_are_refused_with_what_to_do(registry, refused):
+    weights = torch.nn.Linear(2, 1).state_dict()
+    with refused(registry, NoFlavor, "it is weights alone", "register that", "register(Path(…), name)"):
+        registry.register(weights, "M")
