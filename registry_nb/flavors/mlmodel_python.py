@@ -22,7 +22,7 @@ from registry_nb.flavors.failures import damaged
 from registry_nb.flavors.importer import importer_of
 from registry_nb.flavors.untrusted.audit import Audit
 
-__all__ = ["LOADER", "PythonFunction", "PythonModel", "audit", "load"]
+__all__ = ["LOADER", "PythonFunction", "PythonModel", "audit", "load", "prepared"]
 
 #: MLflow's module that loads them.
 LOADER = "mlflow.pyfunc.model"
@@ -151,6 +151,16 @@ def load(
     method = next((name for name in ("predict", "__call__") if callable(getattr(native, name, None))), None)
     if method is None:
         raise damaged(f"it holds a {type(native).__name__}, which has no predict()", pickling.FILE)
+    return prepared(native, method, files, artifacts, config)
+
+
+def prepared(
+    native: Any, method: str, files: Files, artifacts: Mapping[str, str], config: Mapping[str, Any]
+) -> PythonFunction:
+    """Return a Python model with copies of its artifacts, after its ``load_context`` was called.
+
+    `artifacts` are files and folders among `files`, by the author's names.
+    """
     context = SimpleNamespace(artifacts={}, model_config=dict(config))
     model = PythonFunction(native, method, context)
     if artifacts:

@@ -17,7 +17,8 @@ from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from registry_nb.errors import Invalid, listed
-from registry_nb.flavors import Files, local_modules, pickling
+from registry_nb.flavors import Files, local_modules, pickling, python_context
+from registry_nb.flavors.mlmodel_python import PythonFunction
 from registry_nb.flavors.pickling import audit
 
 __all__ = ["answer", "audit", "is_prepared_by_loading", "load", "owns", "predict", "save"]
@@ -33,13 +34,18 @@ def owns(model: object) -> bool:
 
 
 def save(model: Any, folder: str, example: Any) -> list[FunctionType]:
-    """Pickle the object."""
-    return pickling.save(model, folder)
+    """Pickle the object; what it stands on is copied beside it."""
+    if not _stands_on_more(model):
+        return pickling.save(model, folder)
+    python_context.write(model, folder)
+    return pickling.save(model.native, folder)
 
 
 def load(files: Files, *, restricted: bool) -> Any:
     """Unpickle the object, and call its ``load_context`` if it has one."""
     model = pickling.load(files, restricted=restricted)
+    if python_context.FILE in files.names:
+        return python_context.read(model, files)
     if is_prepared_by_loading(model):
         model.load_context(_context())
     return model
@@ -47,6 +53,8 @@ def load(files: Files, *, restricted: bool) -> Any:
 
 def is_prepared_by_loading(model: object) -> bool:
     """Whether the object predicts only after its ``load_context`` was called, as loading does."""
+    if _stands_on_more(model):
+        return True
     return callable(getattr(model, "load_context", None)) and (_is_python_model(model) or _takes_context(model))
 
 
@@ -84,6 +92,10 @@ def _is_of_a_library(model: object) -> bool:
         return False
     root = local_modules.root_of(type(model).__module__)
     return root not in sys.stdlib_module_names and local_modules.location(root) is None and root != "__main__"
+
+
+def _stands_on_more(model: object) -> bool:
+    return isinstance(model, PythonFunction) and model.context is not None
 
 
 def _is_python_model(model: object) -> bool:

@@ -52,11 +52,10 @@ _REASONS = {
     "Resource.* AuthPolicy": _SERVING,
     "add_libraries_to_model update_model_requirements infer_pip_requirements get_default_.* get_model_dependencies "
     "build_model_env EnvType": _REQUIREMENTS,
-    "catboost diffusers h2o johnsnowlabs paddle pmdarima prophet pyspark rfunc sentence_transformers shap spacy spark "
-    "statsmodels transformers": _LIBRARY,
+    "diffusers johnsnowlabs paddle pyspark rfunc shap": _LIBRARY,
     "set_signature add_to_model update_signature_for_type_hint_from_example": _FIXED,
-    "set_model ModelConfig context set_prediction_context load_pyfunc PythonModelContext Context": _OBJECT,
-    "save_model Model get_model_info validate_schema ModelInputExample": _SAVED,
+    "ModelConfig context set_prediction_context load_pyfunc PythonModelContext Context": _OBJECT,
+    "validate_schema ModelInputExample": _SAVED,
     "azure config environment_variables error_classification mismatch ml_package_versions protos pytest telemetry test "
     "utils version archive_directory extract_archive_to_dir": _OTHER,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from registry_nb.errors import Invalid
@@ -67,6 +68,12 @@ class PyFuncModel(LoadedModel):
         return self.unwrap()
 
     @property
+    def model_config(self) -> dict[str, Any] | None:
+        """The settings of a Python model; None of any other."""
+        context = getattr(self._model, "context", None)
+        return None if context is None else dict(context.model_config)
+
+    @property
     def loader_module(self) -> str:
         """The module that loads it."""
         return str(self.metadata.flavors.get("python_function", {}).get("loader_module"))
@@ -96,15 +103,27 @@ def load_model(
         runs what is in the folder, unless MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false.
     suppress_warnings, dst_path
         Ignored: requirements are recorded, not compared, and nothing is downloaded.
-    model_config
-        Refused.
+    model_config : mapping, optional
+        Settings that replace those with which a Python model was logged; its ``load_context`` is called with them.
     """
-    doors.refuse(model_config=model_config)
     loaded = places.loaded(model_uri)
+    if model_config is not None:
+        _reconfigure(loaded, model_config)
     own = places.folder_of(model_uri) is not None
     # Of the version that was loaded: a stage may have changed hands.
     known = info_of_folder(model_uri) if own else info_of(current(), loaded.version, str(model_uri))
     return PyFuncModel(loaded, known)
+
+
+def _reconfigure(loaded: LoadedModel, settings: Any) -> None:
+    model = loaded.unwrap()
+    if not isinstance(model, PythonFunction) or model.context is None:
+        raise Invalid("model_config= is for a Python model that was logged with model_config= or artifacts=")
+    if not isinstance(settings, Mapping):
+        raise Invalid("model_config= is a mapping here; read the file, and give what it says")
+    model.context.model_config = {**model.context.model_config, **settings}
+    if callable(getattr(model.native, "load_context", None)):
+        model.native.load_context(model.context)
 
 
 def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip") -> str:

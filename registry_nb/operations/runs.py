@@ -313,6 +313,7 @@ class Tracking:
         signature: Signature | None = None,
         requirements: Iterable[str] | None = None,
         code_paths: Iterable[str | os.PathLike[str]] = (),
+        extra_requirements: Iterable[str] = (),
         run_id: str | None = None,
     ) -> tuple[Run, SavedModel]:
         """Save a model in a run, where ``runs:/run_id/path`` finds it: the active one if none is given.
@@ -330,6 +331,7 @@ class Tracking:
                 signature=signature,
                 requirements=requirements,
                 code_paths=code_paths,
+                extra_requirements=extra_requirements,
             )
             saved = replace(saved, seals=Sealer(saved).seals(f"runs:/{within}/{path}"))
             run = self.change(within, lambda run: replace(run, models=Frozen({**run.models, path: saved})))

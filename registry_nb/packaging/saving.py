@@ -49,6 +49,7 @@ def save_model(
     probe: bool = True,
     tolerance: float = equality.TOLERANCE,
     code_paths: Iterable[str | os.PathLike[str]] = (),
+    extra_requirements: Iterable[str] = (),
 ) -> SavedModel:
     """Save a model durably, after its files were loaded back; see `registering.register` for the arguments.
 
@@ -64,6 +65,7 @@ def save_model(
     if not saver.owns(model):
         raise NoFlavor(given=f"an object of type {type(model).__name__}", reason=f"flavor {owner!r} does not know it")
     given = _checked(signature, requirements)
+    extra = _checked(None, extra_requirements) or ()
     some, tried, predicted = example, model, None
     loaded_first = saver.is_prepared_by_loading(model)
     if example is not None and not loaded_first:
@@ -90,7 +92,7 @@ def save_model(
         flavor=owner,
         files=stored,
         signature=signature,
-        requirements=given if given is not None else environment.requirements_of(modules),
+        requirements=(*(given if given is not None else environment.requirements_of(modules)), *extra),
         python_version=environment.python_here(),
         environment=frozen(environment.captured(modules, by_value=audit.by_value, loading=audit.modules)),
         probe=behaviour,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ __all__ = ["CONDA", "PYTHON", "REQUIREMENTS", "requirements_in", "text_of", "wri
 REQUIREMENTS, CONDA, PYTHON = "requirements.txt", "conda.yaml", "python_env.yaml"
 #: MLflow's server of the model needs it, and the model does not.
 _MLFLOW = "mlflow"
+#: A release with the label of a build, which no index has.
+_LABEL = re.compile(r"^([^=;@\s]+==[^+;\s]+)\+[\w.]+")
 
 
 def write(folder: str, needed: Iterable[str], options: Mapping[str, Any]) -> None:
@@ -49,6 +52,11 @@ def write(folder: str, needed: Iterable[str], options: Mapping[str, Any]) -> Non
     _write(os.path.join(folder, PYTHON), _yaml(python))
 
 
+def required(given: Any, extra: Any) -> tuple[list[str] | None, list[str]]:
+    """Return the requirements that ``pip_requirements`` and ``extra_pip_requirements`` of ``log_model`` name."""
+    return None if given is None else _lines(given), [] if extra is None else _lines(extra)
+
+
 def text_of(requirements: Iterable[str]) -> str:
     """Return the text of an environment of conda with requirements of pip."""
     return _yaml(_conda_of(requirements))
@@ -80,15 +88,24 @@ def _lines(given: Any) -> list[str]:
     lines = list(given)
     if not all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines):
         raise Invalid("requirements are texts such as 'scikit-learn==1.9.1', or the path of a file with such lines")
-    return lines
+    return [one for line in lines for one in _expanded(line)]
+
+
+def _expanded(line: str) -> list[str]:
+    """Return what a line names: another file's lines, or itself without a label such as ``+cpu``."""
+    option, _, path = line.strip().partition(" ")
+    if option in {"-r", "--requirement"} and path:
+        return _lines_at(path.strip())
+    return [_LABEL.sub(r"\1", line)]
 
 
 def _lines_at(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8") as file:
-            return [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
+            lines = [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
     except FileNotFoundError:
         raise NotFound(f"there is no file {shown(path, 300)} with requirements") from None
+    return [_LABEL.sub(r"\1", line) for line in lines]
 
 
 def _yaml_at(path: str) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from types import FunctionType, SimpleNamespace
 from typing import IO, Any
 
 from registry_nb.domain.paths import unsafe
-from registry_nb.errors import Invalid, NotFound, shown
+from registry_nb.errors import Invalid, shown
 from registry_nb.flavors import flavor_of, pickling
 from registry_nb.flavors.mlmodel_python import LOADER, PythonFunction
 from registry_nb.mlflow.layout.libraries import Written
-from registry_nb.mlflow.layout.places import folder_of
+from registry_nb.mlflow.models import python_model
 
 __all__ = ["written"]
 
@@ -29,7 +29,7 @@ def written(model: Any, folder: str, options: Mapping[str, Any], base: type) -> 
     if names := [name for name in _OTHERS if options.get(name) is not None]:
         raise Invalid(f"{names[0]}= would have the model loaded by a module of yours; give python_model= instead")
     if isinstance(model, (str, os.PathLike)):
-        raise Invalid("python_model= is a script, which MLflow would run; give the object that it makes")
+        model = python_model.script(os.fspath(model))
     flavor_of(model)  # whose errors say what predicts
     if isinstance(model, PythonFunction):  # out of such a folder: with what it stood on there
         beside = model.context or SimpleNamespace(artifacts={}, model_config={})
@@ -55,7 +55,7 @@ def _copied(folder: str, artifacts: Mapping[str, Any]) -> dict[str, dict[str, st
     """Copy the files and folders of a model, and return where they are."""
     copied = {}
     for name, uri in artifacts.items():
-        place = _local(uri)
+        place = python_model.local(uri)
         last = os.path.basename(os.path.abspath(place))
         path = f"{ARTIFACTS}/{last}"
         if os.path.lexists(target := os.path.join(folder, ARTIFACTS, last)):
@@ -69,17 +69,6 @@ def _copied(folder: str, artifacts: Mapping[str, Any]) -> dict[str, dict[str, st
             shutil.copyfile(place, target)
         copied[str(name)] = {"path": path, "uri": str(uri)}
     return copied
-
-
-def _local(uri: Any) -> str:
-    if isinstance(uri, str) and uri.startswith("runs:/"):
-        from registry_nb.mlflow.artifacts import download_artifacts
-
-        return download_artifacts(uri)
-    place = os.path.expanduser(folder_of(uri) or str(uri))
-    if not os.path.exists(place):
-        raise NotFound(f"the artifact {shown(str(uri), 300)} does not exist; give the path of a file or a folder")
-    return place
 
 
 # -- a pickle that MLflow reads ----------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from registry_nb.domain.validation import checked_name
 from registry_nb.errors import BadExample, Invalid, NoFlavor, RegistryWarning, listed, warn
 from registry_nb.flavors import flavor_of
 from registry_nb.flavors.mlmodel_python import PythonFunction
-from registry_nb.mlflow.layout import places
+from registry_nb.mlflow.layout import environments, places
+from registry_nb.mlflow.models import python_model
 from registry_nb.mlflow.models.door_table import DOOR_OF, DOORS, Door
 from registry_nb.mlflow.models.model import ModelInfo
 from registry_nb.mlflow.tracking.messages import registered
@@ -47,7 +48,8 @@ _KEPT = {
     "registered_model_name": "The registered model that gets a new version, with the run's metrics and params.",
     "signature": "What `infer_signature` returns; False for none, also with an example.",
     "input_example": "Some input; the signature is inferred from it.",
-    "pip_requirements": "What the model needs, if it should not be inferred.",
+    "pip_requirements": "What the model needs, if it should not be inferred: a list, or the path of a file.",
+    "extra_pip_requirements": "What it needs besides.",
     "code_paths": "Python files and packages to keep with the model, besides those that its code imports.",
 }
 #: these say how MLflow packs a model, which this package does otherwise, and at once;
@@ -56,10 +58,12 @@ _PACKING = {
     *("pickle_module", "save_as_external_data", "save_exported_model", "serialization_format", "skops_trusted_types"),
     *("uv_extras", "uv_groups", "uv_project_path"),
 }
+#: These are what a Python model stands on.
+_OF_PYTHON = {"artifacts", "model_config"}
 #: these describe a model, or how to serve it: giving one warns that it is left out. All others are refused, since
 #: without them the model would not do what its author means.
 _LEFT_OUT = {
-    *("auth_policy", "extra_pip_requirements", "metadata", "model_id", "model_type", "onnx_execution_providers"),
+    *("auth_policy", "metadata", "model_id", "model_type", "onnx_execution_providers"),
     *("onnx_session_options", "params", "prompts", "resources", "step", "streamable", "tags"),
 }
 
@@ -176,11 +180,13 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
 
     `door` is the name of MLflow's module whose ``log_model`` was called, and `options` are its other arguments.
     """
-    known = _KEPT.keys() | _PACKING | _LEFT_OUT
+    known = _KEPT.keys() | _PACKING | _LEFT_OUT | (_OF_PYTHON if door == "pyfunc" else set())
     refuse(**{name: value for name, value in options.items() if name not in known})
     if door == "pyfunc" and model is None:
         raise Invalid("log_model() needs python_model=: an object with predict(X), or a callable")
     model = native(model)
+    if door == "pyfunc":
+        model = python_model.made(model, options["artifacts"], options["model_config"])
     flavor = expect_of(door, model)
     if door == "pyfunc":
         flavor = "pyfunc"
@@ -195,13 +201,15 @@ def log(door: str, model: Any, options: Mapping[str, Any]) -> ModelInfo:
         checked_name(registered_name)  # before anything is written
     registry = current()
     signature = options["signature"]
+    wanted, extra = environments.required(options["pip_requirements"], options["extra_pip_requirements"])
     save = functools.partial(
         session.get_tracking(registry).log_model,
         model,
         path,
         flavor=flavor,
         signature=signature or None,
-        requirements=options["pip_requirements"],
+        requirements=wanted,
+        extra_requirements=extra,
         code_paths=options.get("code_paths") or (),
     )
     try:  # in MLflow, False means "infer none"
