@@ -11,6 +11,7 @@ from registry_nb.operations import (
     attachments,
     batch,
     editing,
+    events_out,
     follow,
     integrity,
     policies,
@@ -103,6 +104,10 @@ class Registry(Context):
     trust_all = access.trust_all
     distrust_all = access.distrust_all
     download = access.download
+
+    # discuss, and hear
+    comment = events_out.comment
+    since = events_out.since
 
     # beside the model
     attach = attachments.attach

@@ -91,6 +91,8 @@ def _difference(event: Event) -> str:
         return ""
     if isinstance(files := after.get("attachments"), Mapping):
         return ", ".join(f"{'+' if file else '–'} {name}" for name, file in files.items())
+    if event.action == "commented":
+        return str(after.get("comment", ""))
     if "stage" in after:
         forced = ", past the policy" if event.is_forced else ""
         return f"{before.get('stage', '')} → {after['stage']}{forced}"

@@ -18,6 +18,7 @@ from registry_nb.notebook.grammar import (
     Notebook,
     Word,
     argument,
+    is_whole,
     named,
     reference,
     staged,
@@ -138,6 +139,22 @@ for _action, _summary in {
     "reject": "reject a requested version",
 }.items():
     verb(_action, "Decide", _summary, f"{_action} Iris 3", REF, TO, BECAUSE, changes=True)(_answer(_action))
+
+
+@verb(
+    "comment",
+    "Decide",
+    "say something about a version, for the history",
+    'comment Iris 3 "better on the new flowers"',
+    argument("words", metavar="REF TEXT", nargs="+", help="a version, then the text"),
+    changes=True,
+)
+def _comment(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    count = 1 if is_whole(given.words[0]) else 2
+    name, which = reference(given.words[:count], needs="comment Iris 3")
+    if not given.words[count:]:
+        raise Misread(f"the text is missing behind {shown(' '.join(given.words))}")
+    return registry.comment(name, which, " ".join(given.words[count:]))
 
 
 @verb(

@@ -96,6 +96,8 @@ ANSWERS = [
     ("show Iris", MODEL),
     ("show Iris Production", VERSION),
     ("history Iris", EVENT),
+    ("events", EVENT),
+    ("comment Iris 1 'the first'", EVENT),
     ("runs", RUN),
     ("compare Iris 1 2", record(section=TEXT, name=TEXT, a={}, b={}, compared={"type": "boolean"})),
     ("plot Iris accuracy", record(svg=TEXT, text=TEXT)),

@@ -43,6 +43,22 @@ EVERY = {
     "versions": ("versions Iris", "2 versions of Iris", "versions Ir", "Iris", "versions Irs", "did you mean 'Iris'?"),
     "show": ("show Iris@champion", "Iris 2", "show Iris@", "Iris@champion", "show Iris/7", "has no version 7"),
     "history": ("history Iris", "promoted", "history Ir", "Iris", "history Irs", "did you mean 'Iris'?"),
+    "events": (
+        "events --model Iris",
+        "promoted",
+        "events --si",
+        "--since",
+        "events --follow",
+        "write it in a terminal",
+    ),
+    "comment": (
+        "comment Iris 2 'better on <b>roses</b>'",
+        "Commented on Iris 2: better on <b>roses</b>",
+        "comment Iris ",
+        "Production",
+        "comment Iris 2",
+        "the text is missing",
+    ),
     "runs": ("runs", "nothing found", "runs --l", "--limit", "runs --limt 1", "did you mean '--limit'?"),
     "search": ("search \"tags.team = 'risk'\"", "1 version", "search --o", "--order-by", "search 'tags.'", "BadFilter"),
     "compare": (
