@@ -20,6 +20,7 @@ from registry_nb.context import recorded
 from registry_nb.display import sentences
 from registry_nb.display.sheets import Page, Sheet
 from registry_nb.domain.listing import Listing
+from registry_nb.domain.records import Event
 from registry_nb.errors import Invalid, RegistryError, shown
 from registry_nb.notebook.grammar import Misread, Unusable, parsed, shielded, unshielded
 from registry_nb.notebook.outcome import in_one_line, one_line_warnings, outcome
@@ -138,10 +139,14 @@ def _answered(line: Line) -> tuple[Iterable[str], int]:
 def _texts(line: Line, answer: object, did: str = "") -> Iterable[str]:
     """Return the answer as JSON, or as it is shown; what does not end, line by line."""
     if isinstance(answer, Iterator):
-        return answers.lines(answer) if line.json else map(sentences.dated, answer)
+        return answers.lines(answer) if line.json else map(_told, answer)
     if line.json:
         return list(answers.lines(answer))
     return [*([did] if did else []), *([] if answer is None else [str(answer)])]
+
+
+def _told(record: object) -> str:
+    return sentences.dated(record) if isinstance(record, Event) else repr(record)
 
 
 def _help(words: Sequence[str]) -> Page:

@@ -32,7 +32,8 @@ class Event(Shown):
     action : str
         ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
         ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted``, ``guarded`` (by a policy),
-        ``requested``, ``approved``, ``rejected``, ``shadowed``, ``commented`` or ``deleted``.
+        ``requested``, ``approved``, ``rejected``, ``shadowed``, ``attached``, ``detached``, ``commented``
+        or ``deleted``.
     name : str
         The name of the model at that time.
     version : int or None

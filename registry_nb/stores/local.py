@@ -241,7 +241,7 @@ class LocalStore:
         for event in chained(change.events, self._last_event(name), self._newest()):
             events[event.seq] = event.json
             self._remember(f"events:{name}", event.seq, event.json, None, event)
-        self._journal.overlay("clock")[_CLOCK] = {"last": event.id}
+        self._journal.overlay("clock")[_CLOCK] = b'{"last":"%s"}' % event.id.encode()
         if change.versions or change.removed:
             versions = self._journal.overlay(f"versions:{name}")
             doc = self._model_doc(name)
@@ -395,7 +395,7 @@ class LocalStore:
     def _newest(self) -> str:
         """Return the highest id of an event; a folder of an earlier release has not written it down."""
         if (raw := self._journal.doc("clock", _CLOCK)) is not None:
-            return str(format.decode(raw)["last"])
+            return str(format.field_of(raw, "last"))
         return max((last.id for name in self.histories() if (last := self._last_event(name))), default="")
 
     def _model_id(self, name: str) -> int | None:

@@ -144,6 +144,12 @@ def test_a_comment_is_a_sentence_and_a_row(two):
     assert sentences.dated(event).startswith(f"{event.at.astimezone():%Y-%m-%d %H:%M} ")
 
 
+def test_a_password_in_a_comment_is_masked(two):
+    with pytest.warns(UserWarning, match=r"a comment"):
+        event = two.comment("Iris", 1, "see postgresql://ada:lovelace@db.example/iris")
+    assert "lovelace" not in str(event.new)
+
+
 @pytest.mark.parametrize(
     ("said", "why"), [("", "empty"), (" \n", "empty"), (7, "a comment"), ("x" * 200_000, "a comment")]
 )
