@@ -1,6 +1,6 @@
 """deliver: send what is due to all subscriptions of this user, by one process at a time, in order.
 
-An event is sent, then written down as sent. A process that is killed in between sends it again; nothing is left out.
+An event is sent, then written down as sent. What a killed process had not written down is sent again.
 """
 
 from __future__ import annotations

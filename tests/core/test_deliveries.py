@@ -308,8 +308,18 @@ def test_one_delivers_at_a_time_until_its_lease_ends(one, receiver, later):
     assert (one.deliver(), receiver.got) == (0, [])
     later(one, seconds=31)
     assert one.deliver() == 1
+    turn.keep()  # it was written down a moment ago
     with pytest.raises(deliveries.Lost):
-        turn.keep()
+        turn.keep(last=True)
+
+
+def test_what_was_delivered_is_written_down_now_and_then(one, monkeypatch):
+    made = one.subscribe("https://example.org")
+    monkeypatch.setattr(deliveries, "_OFTEN", 0)
+    turn = deliveries.Turn(one, made.id)
+    turn.succeeded()
+    turn.keep()
+    assert subscription(one).delivered == 1
 
 
 def test_the_lease_of_a_process_that_died_has_ended(one, receiver):
