@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hmac
 import os
 import re
@@ -22,6 +23,7 @@ from registry_nb.operations.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from subprocess import Popen
+    from urllib.request import OpenerDirector
 
 #: Seconds for one event.
 TIMEOUT = 10.0
@@ -80,21 +82,29 @@ def _post(url: str, data: bytes, headers: dict[str, str]) -> int | str:
     """Return the status of the answer, or why there is none."""
     from http.client import HTTPException  # here, because these import ssl
     from urllib.error import HTTPError
-    from urllib.request import HTTPRedirectHandler, Request, build_opener
-
-    class NoRedirect(HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:
-            """Follow nothing: the redirect is the answer."""
+    from urllib.request import Request
 
     try:
         request = Request(url, data, headers, method="POST")  # noqa: S310  # it was checked: http or https
-        with build_opener(NoRedirect).open(request, timeout=TIMEOUT) as response:
+        with _opener().open(request, timeout=TIMEOUT) as response:
             return int(response.status)
     except HTTPError as error:
         with error:
             return error.code
     except (OSError, HTTPException, ValueError) as error:
         return f"it could not be reached: {getattr(error, 'reason', None) or error}"
+
+
+@functools.cache
+def _opener() -> OpenerDirector:
+    """Return what opens addresses, and takes a redirect for the answer."""
+    from urllib.request import HTTPRedirectHandler, build_opener
+
+    class NoRedirect(HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            """Follow nothing."""
+
+    return build_opener(NoRedirect)
 
 
 def _run(command: tuple[str, ...], data: bytes) -> str:

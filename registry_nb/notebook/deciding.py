@@ -219,10 +219,12 @@ def _unsubscribe(_: Notebook, registry: Registry, given: argparse.Namespace) -> 
     argument("--follow", action="store_true", help="go on until Ctrl-C; only in a terminal"),
 )
 def _deliver(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
-    if given.follow:
-        notebook.expect_patience("deliver --follow")
-    done = Delivered(registry.deliver(retry=given.retry))
-    return endless(registry) if given.follow else done
+    if not given.follow:
+        return Delivered(registry.deliver(retry=given.retry))
+    notebook.expect_patience("deliver --follow")
+    if given.retry is not None:
+        registry.deliver(retry=given.retry)
+    return endless(registry)
 
 
 @verb(
