@@ -42,12 +42,12 @@ def history(
             yield Event.from_dict(format.decode(raw))
 
 
-def later(journal: Journal, names: Iterable[str], after: str) -> Iterator[Event] | None:
+def later(journal: Journal, names: Iterable[str], after: str | None) -> Iterator[Event] | None:
     """Return the events of all models with higher ids than this one, by id; None if there is no such event."""
-    found, there = list[Event](), False
+    found, there = list[Event](), after is None
     for name in names:
         for event in history(journal, name, None, None, None, newest_first=True):
-            if event.id <= after:
+            if after is not None and event.id <= after:
                 there = there or event.id == after
                 break
             found.append(event)

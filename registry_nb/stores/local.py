@@ -338,7 +338,8 @@ class LocalStore:
 
     def feed(self, after: str | None = None) -> Iterator[Event] | None:
         """Return all events after the one with this id, by id: each commit gives higher ones than those before it."""
-        return self.events() if after is None else later(self._journal, self.histories(), after)
+        # At once: whoever read one history before a commit, and the next one after it, would miss what it wrote.
+        return self._journal.consistent(lambda: later(self._journal, self.histories(), after))
 
     def problems(self, *, repair: bool) -> list[str]:
         """Read everything from the disk again; describe the damage, and repair what can be repaired."""

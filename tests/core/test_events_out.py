@@ -11,6 +11,7 @@ from registry_nb.display.render import text
 from registry_nb.display.tables import table
 from registry_nb.domain import history
 from registry_nb.operations import events_out
+from registry_nb.stores import histories
 
 
 def echo(X):
@@ -58,6 +59,28 @@ def test_nothing_is_missed_when_the_clock_is_set_back_or_a_model_is_renamed_or_d
         ("Iris", "deleted"),
     ] or seen[:4] == [("New", "created"), ("New", "registered"), ("Rose", "promoted"), ("Lily", "renamed")]
     assert {name for name, action in seen if action == "deleted"} == {"Iris"}
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_nothing_is_missed_when_somebody_commits_while_the_events_are_read(two, monkeypatch, begun):
+    other, real = rn.Registry(two.uri), histories.history
+    reads = []
+
+    def between(*given, **options):
+        reads.append(given)
+        if len(reads) == 2:  # the first model was read, the second one not yet
+            with other.atomically() as batch:
+                batch.promote("Iris", 1)
+                batch.promote("Rose", 1)
+        yield from real(*given, **options)
+
+    cursor = list(two.since())[-1].id if begun else None
+    monkeypatch.setattr(histories, "history", between)
+    seen = [event.id for event in two.since(cursor)]
+    monkeypatch.undo()
+    seen += [event.id for event in two.since(seen[-1] if seen else cursor)]
+    assert len(reads) >= 2
+    assert seen == [event.id for event in two.since(cursor)]
 
 
 @pytest.mark.every_store
