@@ -201,6 +201,9 @@ from .operations.runs import (
 from .operations.shadow.report import (
     Comparison as Comparison,
 )
+from .operations.subscriptions import (
+    Subscription as Subscription,
+)
 from .operations.usage import (
     Usage as Usage,
 )

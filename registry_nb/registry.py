@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry_nb.context import Context
+from registry_nb.delivery import deliver as delivery
 from registry_nb.display import charts
 from registry_nb.operations import (
     access,
@@ -11,6 +12,7 @@ from registry_nb.operations import (
     attachments,
     batch,
     editing,
+    events_out,
     follow,
     integrity,
     policies,
@@ -20,6 +22,7 @@ from registry_nb.operations import (
 )
 from registry_nb.operations import diff as comparison
 from registry_nb.operations import retention as retaining
+from registry_nb.operations import subscriptions as subscribing
 from registry_nb.operations import usage as costs
 from registry_nb.operations.shadow import run as shadowing
 from registry_nb.panel import show
@@ -103,6 +106,14 @@ class Registry(Context):
     trust_all = access.trust_all
     distrust_all = access.distrust_all
     download = access.download
+
+    # discuss, and hear
+    comment = events_out.comment
+    since = events_out.since
+    subscribe = subscribing.subscribe
+    subscriptions = subscribing.subscriptions
+    unsubscribe = subscribing.unsubscribe
+    deliver = delivery.deliver
 
     # beside the model
     attach = attachments.attach

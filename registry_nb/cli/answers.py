@@ -18,8 +18,8 @@ from registry_nb.rules import Rule
 
 
 def lines(answer: object) -> Iterator[str]:
-    """Write an answer: a listing as a line for each record, anything else as one line, nothing as none."""
-    for record in answer if isinstance(answer, Listing) else [] if answer is None else [answer]:
+    """Write an answer: a listing, or what does not end, as a line for each record; anything else as one, or none."""
+    for record in answer if isinstance(answer, (Listing, Iterator)) else [] if answer is None else [answer]:
         yield json.dumps(_object(record))
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from registry_nb import __version__, session
 from registry_nb.cli import answers
 from registry_nb.cli.terminal import Terminal
 from registry_nb.context import recorded
+from registry_nb.display import sentences
 from registry_nb.display.sheets import Page, Sheet
 from registry_nb.domain.listing import Listing
+from registry_nb.domain.records import Event
 from registry_nb.errors import Invalid, RegistryError, shown
 from registry_nb.notebook.grammar import Misread, Unusable, parsed, shielded, unshielded
 from registry_nb.notebook.outcome import in_one_line, one_line_warnings, outcome
@@ -107,7 +109,7 @@ def read(words: Iterable[str], line: Line) -> None:
     line.words += map(shielded, words[end + 1 :])
 
 
-def _answered(line: Line) -> tuple[list[str], int]:
+def _answered(line: Line) -> tuple[Iterable[str], int]:
     """Return the texts of the answer, and the exit code."""
     first, *rest = map(unshielded, line.words or ["help"])
     if first == "--version":
@@ -135,11 +137,17 @@ def _answered(line: Line) -> tuple[list[str], int]:
     return _texts(line, answer, did), REFUSED if refused else DONE
 
 
-def _texts(line: Line, answer: object, did: str = "") -> list[str]:
-    """Return the answer as JSON, or as it is shown."""
+def _texts(line: Line, answer: object, did: str = "") -> Iterable[str]:
+    """Return the answer as JSON, or as it is shown; what does not end, line by line."""
+    if isinstance(answer, Iterator):
+        return answers.lines(answer) if line.json else map(_told, answer)
     if line.json:
         return list(answers.lines(answer))
     return [*([did] if did else []), *([] if answer is None else [str(answer)])]
+
+
+def _told(record: object) -> str:
+    return sentences.dated(record) if isinstance(record, Event) else repr(record)
 
 
 def _help(words: Sequence[str]) -> Page:
@@ -217,7 +225,7 @@ def _written(texts: Iterable[str], code: int) -> int:
     """Print the texts, now: at the end of the process nothing could be said about a closed pipe or a full disk."""
     try:
         for text in texts:
-            print(text)
+            print(text, flush=isinstance(texts, Iterator))
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -48,6 +48,9 @@ class Terminal:
         self.declined = answer.strip().casefold() not in {"y", "yes"}
         return not self.declined
 
+    def expect_patience(self, what: str) -> None:
+        """Agree: Ctrl-C ends it."""
+
     def next_cell(self, source: str) -> None:
         """Do nothing: the answer shows the source."""
 

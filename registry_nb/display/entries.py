@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from registry_nb.display.cells import (
     Cell,
+    local_time,
     number_cell,
     pairs,
     size_cell,
@@ -18,6 +20,7 @@ from registry_nb.display.markdown import plain
 from registry_nb.domain.records import Event, RegisteredModel, Run, Stage
 from registry_nb.operations.approvals import Request
 from registry_nb.operations.retention import Candidate
+from registry_nb.operations.subscriptions import Subscription
 from registry_nb.operations.usage import Usage
 
 
@@ -49,6 +52,26 @@ def model_row(model: RegisteredModel) -> Sequence[Cell]:
         text_cell(pairs({f"@{alias}": number for alias, number in model.aliases.items()})),
         text_cell(plain(model.description)),
         time_cell(model.updated_at),
+    )
+
+
+def subscription_row(one: Subscription) -> Sequence[Cell]:
+    """Show a subscription, and what is wrong with its deliveries."""
+    wrong = (
+        [one.ended] if one.ended else [] if one.own else ["another key or another place made it: not delivered here"]
+    )
+    if not one.ended and one.problem:
+        wrong.append(f"{one.problem}; again {local_time(one.due)}" if one.due else one.problem)
+    if one.dead:
+        wrong.append(f"put aside: {', '.join(one.dead)}")
+    return (
+        text_cell(one.id),
+        text_cell(one.target if isinstance(one.target, str) else shlex.join(one.target)),
+        text_cell(", ".join(one.on) or "all"),
+        text_cell(one.model or ""),
+        text_cell(one.by),
+        number_cell(one.delivered),
+        Cell(visible("; ".join(wrong)), kind="bad" if wrong else ""),
     )
 
 
@@ -91,6 +114,8 @@ def _difference(event: Event) -> str:
         return ""
     if isinstance(files := after.get("attachments"), Mapping):
         return ", ".join(f"{'+' if file else '–'} {name}" for name, file in files.items())
+    if event.action == "commented":
+        return str(after.get("comment", ""))
     if "stage" in after:
         forced = ", past the policy" if event.is_forced else ""
         return f"{before.get('stage', '')} → {after['stage']}{forced}"

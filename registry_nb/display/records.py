@@ -37,6 +37,7 @@ from registry_nb.operations.past import Past
 from registry_nb.operations.policies import Evaluation
 from registry_nb.operations.runs import ActiveRun
 from registry_nb.operations.shadow.report import Comparison
+from registry_nb.operations.subscriptions import Subscription
 from registry_nb.packaging.loading import Inspection, LoadedModel
 from registry_nb.packaging.probes import Behaviour
 from registry_nb.rules import Rule
@@ -276,5 +277,6 @@ _RECORDS: Mapping[type, Callable[[Any], Sheet]] = {
     Comparison: _comparison,
     Evaluation: _evaluation,
     Request: _alone,
+    Subscription: _alone,
     Context: _registry,
 }

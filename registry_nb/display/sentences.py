@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from registry_nb.display.cells import brief, exact, milliseconds, pairs
+from registry_nb.display.cells import brief, exact, local_time, milliseconds, pairs
 from registry_nb.domain.records import Event
 from registry_nb.operations.asof import Stint
 
 #: Parts of a sentence about one commit, and sentences of one message.
 _PARTS, _NEWS = 4, 20
+#: Characters of a comment in a sentence.
+_COMMENT = 1000
 
 
 def phrase(event: Event) -> str:
@@ -40,6 +42,8 @@ def phrase(event: Event) -> str:
             return f"{event.action} {what} for {event.for_stage}"
         case "shadowed":
             return f"compared {what} with {(new.get('shadow') or {}).get('against')} on data"
+        case "commented":
+            return f"commented on {what}: {brief(str(new.get('comment', '')), _COMMENT)}"
         case "attached":
             return f"put {brief(', '.join(new.get('attachments') or {}))} beside {what}"
         case "detached":
@@ -73,6 +77,12 @@ def news(events: Iterable[Event]) -> list[dict[str, Any]]:
         }
         for event in described[-_NEWS:]
     ]
+
+
+def dated(event: Event) -> str:
+    """Describe an event in a line, with its time, its user and the reason."""
+    because = f" ({brief(event.because)})" if event.because else ""
+    return f"{local_time(event.at)} {brief(event.user)} {brief(phrase(event), 2 * _COMMENT)}{because}"
 
 
 def event_row(event: Event) -> dict[str, Any]:

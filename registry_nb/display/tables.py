@@ -23,7 +23,16 @@ from registry_nb.display.cells import (
     visible,
 )
 from registry_nb.display.charts import timeline_picture
-from registry_nb.display.entries import candidate_row, event_row, model_row, or_none, request_row, run_row, usage_row
+from registry_nb.display.entries import (
+    candidate_row,
+    event_row,
+    model_row,
+    or_none,
+    request_row,
+    run_row,
+    subscription_row,
+    usage_row,
+)
 from registry_nb.display.markdown import plain
 from registry_nb.display.sheets import Sheet, with_columns, without_empty_columns
 from registry_nb.domain.listing import Listing
@@ -32,6 +41,7 @@ from registry_nb.operations.approvals import Request
 from registry_nb.operations.asof import Stint
 from registry_nb.operations.diff import Diff, Difference, between, is_size, sides_of
 from registry_nb.operations.retention import Candidate
+from registry_nb.operations.subscriptions import Subscription
 from registry_nb.operations.usage import Usage
 from registry_nb.rules import Rule
 from registry_nb.schema.signature import Signature
@@ -78,6 +88,9 @@ def _columns(first: object, shown: Sequence[Any]) -> tuple[str, Sequence[str], l
         case Request():
             head = ("model", "version", "to", "asked", "by", "because", "approved by")
             return "request", head, [request_row(request) for request in shown]
+        case Subscription():
+            head = ("id", "tells", "of", "model", "by", "delivered", "problem")
+            return "subscription", head, [subscription_row(one) for one in shown]
         case Usage():
             head = ("of", "versions", "files", "size", "its own", "shared")
             return "row", head, [usage_row(one) for one in shown]

@@ -32,7 +32,8 @@ class Event(Shown):
     action : str
         ``created``, ``registered``, ``transitioned``, ``promoted``, ``archived``, ``rolled_back``, ``described``,
         ``tagged``, ``untagged``, ``aliased``, ``unaliased``, ``renamed``, ``trusted``, ``guarded`` (by a policy),
-        ``requested``, ``approved``, ``rejected``, ``shadowed`` or ``deleted``.
+        ``requested``, ``approved``, ``rejected``, ``shadowed``, ``attached``, ``detached``, ``commented``
+        or ``deleted``.
     name : str
         The name of the model at that time.
     version : int or None
@@ -145,14 +146,17 @@ class Link(Protocol):
         """Its hash."""
 
 
-def chained(drafts: Iterable[Event], last: Link | None) -> list[Event]:
-    """Give drafts their number, their id and the hash of the event before; `last` is the model's last event."""
+def chained(drafts: Iterable[Event], last: Link | None, newest: str = "") -> list[Event]:
+    """Give drafts their number, their id and the hash of the event before.
+
+    `last` is the model's last event; the ids are also greater than `newest`.
+    """
     chain = []
     for draft in drafts:
         event = changed(
             draft,
             seq=last.seq + 1 if last else 1,
-            id=_event_id(draft.at, last.id if last else ""),
+            id=_event_id(draft.at, max(last.id if last else "", newest)),
             previous=last.hash if last else "",
         )
         chain.append(event)

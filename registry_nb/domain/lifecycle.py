@@ -251,6 +251,11 @@ def shadowed(version: ModelVersion, comparison: Mapping[str, Any], stamp: Stamp)
     return Change(version.name, (event,))
 
 
+def commented(version: ModelVersion, text: str, stamp: Stamp) -> Change:
+    """Record what somebody says about a version; no record changes."""
+    return Change(version.name, (_event(stamp, "commented", version.name, version.version, after={"comment": text}),))
+
+
 def attached(version: ModelVersion, files: Mapping[str, File | None], stamp: Stamp) -> Change:
     """Put files beside a version, or remove those that are None; those that are there already are left out."""
     new = {name: file for name, file in files.items() if version.attachments.get(name) != file}

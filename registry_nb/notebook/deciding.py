@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from registry_nb.errors import shown
+from registry_nb.delivery.deliver import Delivered, endless
+from registry_nb.display.sheets import Page, Sheet
+from registry_nb.errors import NotFound, listed, shown
 from registry_nb.notebook.grammar import (
     BECAUSE,
     NAME,
@@ -18,6 +20,7 @@ from registry_nb.notebook.grammar import (
     Notebook,
     Word,
     argument,
+    is_whole,
     named,
     reference,
     staged,
@@ -138,6 +141,90 @@ for _action, _summary in {
     "reject": "reject a requested version",
 }.items():
     verb(_action, "Decide", _summary, f"{_action} Iris 3", REF, TO, BECAUSE, changes=True)(_answer(_action))
+
+
+@verb(
+    "comment",
+    "Decide",
+    "say something about a version, for the history",
+    'comment Iris 3 "better on the new flowers"',
+    argument("words", metavar="REF TEXT", nargs="+", help="a version, then the text"),
+    changes=True,
+)
+def _comment(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    count = 1 if is_whole(given.words[0]) else 2
+    name, which = reference(given.words[:count], needs="comment Iris 3")
+    if not given.words[count:]:
+        raise Misread(f"the text is missing behind {shown(' '.join(given.words))}")
+    return registry.comment(name, which, " ".join(given.words[count:]))
+
+
+@verb(
+    "subscribe",
+    "Tell",
+    "have an address or a command told of events; the verb deliver tells them",
+    "subscribe https://example.org/hook --on promoted --on rolled_back",
+    argument("target", metavar="TARGET", nargs="+", help="an https:// address, or the words of a command"),
+    argument("--on", action="append", metavar="ACTION", help="such as promoted or requested; the default is all"),
+    argument("--model", metavar="NAME", type=named, help="only this model"),
+    argument("--format", metavar="FORM", help="json, slack or teams; the default is what the host expects"),
+    changes=True,
+    asks=lambda _: True,
+)
+def _subscribe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    words = list(map(str, given.target))
+    target = words[0] if len(words) == 1 and "://" in words[0] else words
+    return registry.subscribe(target, given.on, model=given.model, format=given.format)
+
+
+@verb(
+    "subscriptions",
+    "Tell",
+    "who is told of events, and what was not delivered",
+    "subscriptions",
+    argument("--secret", metavar="ID", help="print the secret of one of your own, for its receiver"),
+)
+def _subscriptions(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    found = registry.subscriptions()
+    if given.secret is None:
+        return found
+    own = [one for one in found if one.id == given.secret]
+    if not own:
+        raise NotFound(
+            f"there is no subscription {shown(given.secret)} (subscriptions: {listed(one.id for one in found)})"
+        )
+    return Page(own[0].secret, Sheet(own[0].secret))
+
+
+@verb(
+    "unsubscribe",
+    "Tell",
+    "end a subscription",
+    "unsubscribe 0123456789abcdef",
+    argument("id", metavar="ID", help="as the verb subscriptions lists it"),
+    changes=True,
+    asks=lambda _: True,
+)
+def _unsubscribe(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    registry.unsubscribe(given.id)
+    return registry.subscriptions()
+
+
+@verb(
+    "deliver",
+    "Tell",
+    "send what is due to your own subscriptions",
+    "deliver",
+    argument("--retry", metavar="ID", help="also what was put aside of a subscription, and what would be due later"),
+    argument("--follow", action="store_true", help="go on until Ctrl-C; only in a terminal"),
+)
+def _deliver(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    if not given.follow:
+        return Delivered(registry.deliver(retry=given.retry))
+    notebook.expect_patience("deliver --follow")
+    if given.retry is not None:
+        registry.deliver(retry=given.retry)
+    return endless(registry)
 
 
 @verb(

@@ -99,6 +99,9 @@ class Notebook(Protocol):
     def confirmed(self, question: str, *, given: bool) -> bool:
         """Ask the user, unless `given`; where no input is possible, raise an error."""
 
+    def expect_patience(self, what: str) -> None:
+        """Refuse what does not end, where somebody waits for the end."""
+
     def next_cell(self, source: str) -> None:
         """Put source into the next cell."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from registry_nb.display.provenance import cells_of
+from registry_nb.domain.listing import Listing
 from registry_nb.notebook.grammar import (
     FILTER,
     LIMIT,
@@ -21,6 +22,7 @@ from registry_nb.notebook.grammar import (
     uri_of,
     verb,
 )
+from registry_nb.operations import events_out
 from registry_nb.operations.integrity import is_altered
 from registry_nb.registry import Registry
 
@@ -69,6 +71,27 @@ def _show(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
 )
 def _history(_: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
     return registry.history(given.name, since=given.since, limit=given.limit)
+
+
+@verb(
+    "events",
+    "Look",
+    "the events of all models in order, from where you stopped",
+    "events --since CURSOR --model Iris",
+    argument("--since", metavar="CURSOR", help="the id of the last event that you have; the default is the first one"),
+    argument("--model", metavar="NAME", type=named, help="only those of one model"),
+    argument("--follow", action="store_true", help="go on with what is committed from now on; only in a terminal"),
+)
+def _events(notebook: Notebook, registry: Registry, given: argparse.Namespace) -> Any:
+    if given.model is not None:
+        registry.history(given.model, limit=1)  # a name that never existed is refused
+    if given.follow:
+        notebook.expect_patience("events --follow")
+        registry.since(given.since)
+    events = (events_out.endless if given.follow else events_out.since)(registry, given.since)
+    if given.model is not None:
+        events = events_out.of_model(events, given.model)
+    return events if given.follow else Listing(events, empty="there are no such events after that one")
 
 
 @verb(

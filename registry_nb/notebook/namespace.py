@@ -99,6 +99,13 @@ class Here:
         except (NotImplementedError, EOFError, OSError):  # the first is also what a kernel without input raises
             raise Unusable(f"{question} Nobody can answer here: add --yes") from None
 
+    def expect_patience(self, what: str) -> None:
+        """Refuse: the cell would never end."""
+        raise Unusable(
+            f"{what} does not end, and no other cell would run; write it in a terminal (registry-nb {what}), "
+            "or leave out --follow"
+        )
+
     def next_cell(self, source: str) -> None:
         """Put source into the next cell."""
         self._shell.set_next_input(source)

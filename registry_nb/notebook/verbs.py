@@ -14,7 +14,7 @@ from registry_nb.notebook.grammar import VERBS, Verb
 
 __all__ = ["GROUPS", "VERBS", "Verb", "overview", "page"]
 
-GROUPS = ("Look", "Register", "Move", "Decide", "Describe", "Use")
+GROUPS = ("Look", "Register", "Move", "Decide", "Tell", "Describe", "Use")
 
 
 def overview(title: str = "", close: str = "") -> Page:

@@ -40,6 +40,8 @@ def experiments(tracking: Tracking) -> dict[str, Experiment]:
     """Return all experiments by name: the default one, the chosen one, those of runs, and those that were created."""
     found = {name: Experiment(name) for name in (DEFAULT_EXPERIMENT, tracking.experiment)}
     for run in tracking.store.runs():  # in the order in which they started
+        if run.kind not in {"", _KIND}:
+            continue
         known = found.get(run.experiment, Experiment(run.experiment))
         last = (run.ended_at or run.started_at) if run.kind else run.started_at
         found[run.experiment] = replace(

@@ -274,6 +274,12 @@ class Past:
         """Return nothing: the past does not change."""
         return News(self.revision, ())
 
+    def feed(self, after: str | None = None) -> Iterator[Event] | None:
+        """Return what had been committed until then, after the event with this id."""
+        known = {event.id for event in self.events()}
+        found = self.present.feed(after)
+        return found if found is None else (event for event in found if event.id in known)
+
     def transaction(self, *names: str) -> AbstractContextManager[Transaction]:
         """Refuse: the past cannot be changed."""
         refuse(self.moment)

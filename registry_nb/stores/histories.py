@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 from registry_nb.domain.records import Event
 from registry_nb.stores import format
 from registry_nb.stores.journal import Journal
+from registry_nb.stores.tables import Written
 
 
 def history(
@@ -39,6 +42,18 @@ def history(
             yield Event.from_dict(format.decode(raw))
 
 
+def later(journal: Journal, names: Iterable[str], after: str | None) -> Iterator[Event] | None:
+    """Return the events of all models with higher ids than this one, by id; None if there is no such event."""
+    found, there = list[Event](), after is None
+    for name in names:
+        for event in history(journal, name, None, None, None, newest_first=True):
+            if after is not None and event.id <= after:
+                there = there or event.id == after
+                break
+            found.append(event)
+    return iter(sorted(found, key=attrgetter("id"))) if there else None
+
+
 def _backwards(
     journal: Journal, table: str, version: int | None, actions: Collection[str] | None, before: int
 ) -> Iterator[int]:
@@ -60,3 +75,21 @@ def _backwards(
         if below == start or len(conditions) == 1:  # all name the same
             yield below - 1
             below -= 1
+
+
+def fresh_places(written: Iterable[tuple[str, int, Written]]) -> set[tuple[str, int]] | None:
+    """Return the places of new events; None if what was written says more than that.
+
+    A rename removes a history from one table and writes it to another: those events are not new. If another model then
+    gets the old name in the same commit, its events stand where the old ones stood, and nothing tells which are new.
+    """
+    fresh, moving = set[tuple[str, int]](), defaultdict[int, list[bool]](list)
+    for table, number, what in written:
+        if what is Written.AGAIN:
+            return None
+        if what is Written.GONE:
+            moving[number].append((table, number) in fresh)
+            fresh.discard((table, number))
+        elif not moving[number] or moving[number].pop():
+            fresh.add((table, number))
+    return None if any(moving.values()) else fresh

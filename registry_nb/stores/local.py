@@ -7,6 +7,7 @@ table                        document id          document
 ``versions:<name>``          the version number   ``stage`` first, then everything else
 ``events:<name>``            the event's ``seq``  the event
 ``runs``                     any                  ``run_id`` first, then everything else
+``clock``                    1                    ``last``, the id of the newest event of all models
 ============================ ==================== =========================================================
 
 The field that is looked up is written first, or stands last as an event's ``version`` does among its sorted keys, so
@@ -17,8 +18,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import islice
@@ -32,18 +32,19 @@ from registry_nb.domain.lifecycle import Change
 from registry_nb.domain.records import SERVING, Event, ModelVersion, RegisteredModel, Run, Stage
 from registry_nb.errors import Corrupted, Invalid, RegistryError, listed
 from registry_nb.stores import format, used
-from registry_nb.stores.histories import history
+from registry_nb.stores.histories import fresh_places, history, later
 from registry_nb.stores.journal import Journal
 from registry_nb.stores.location import RECORDS
 from registry_nb.stores.ports import Crowd, History, News, Used
 from registry_nb.stores.postgres.address import without_secrets
-from registry_nb.stores.tables import Written
 from registry_nb.stores.tinydb import JournalDB
 
 T = TypeVar("T")
 
 #: Decoded records that are kept; a record is decoded again if its bytes changed.
 _REMEMBERED = 4096
+#: The one document of the table ``clock``.
+_CLOCK = 1
 
 
 def local_path(uri: str) -> str:
@@ -83,7 +84,7 @@ class LocalStore:
 
     def __init__(self, path: str, *, lock_timeout: float = 30.0) -> None:
         self.path = os.path.join(path, RECORDS)
-        self.db = JournalDB(self.path, lock_timeout=lock_timeout, quiet=("runs",))
+        self.db = JournalDB(self.path, lock_timeout=lock_timeout, quiet=("runs", "clock"))
         storage = self.db.storage
         assert isinstance(storage, Journal)
         self._journal: Journal = storage
@@ -237,9 +238,10 @@ class LocalStore:
         if change.renamed:
             self._move(change.name, change.renamed)
         events = self._journal.overlay(f"events:{name}")
-        for event in chained(change.events, self._last_event(name)):
+        for event in chained(change.events, self._last_event(name), self._newest()):
             events[event.seq] = event.json
             self._remember(f"events:{name}", event.seq, event.json, None, event)
+        self._journal.overlay("clock")[_CLOCK] = b'{"last":"%s"}' % event.id.encode()
         if change.versions or change.removed:
             versions = self._journal.overlay(f"versions:{name}")
             doc = self._model_doc(name)
@@ -267,6 +269,8 @@ class LocalStore:
         name, model = history.name, history.model
         expect_to_follow(history.events, self._last_event(name))
         events, versions = self._journal.overlay(f"events:{name}"), self._journal.overlay(f"versions:{name}")
+        newest = max([self._newest(), *(event.id for event in history.events)])
+        self._journal.overlay("clock")[_CLOCK] = {"last": newest}
         for event in history.events:
             events[event.seq] = event.json
         for number in set(versions) - {version.version for version in history.versions}:
@@ -325,12 +329,17 @@ class LocalStore:
 
     def _since(self, revision: int, most: int) -> News:
         written = self._journal.written_since(revision)
-        fresh = None if written is None else _fresh(place for place in written if place[0].startswith("events:"))
+        fresh = None if written is None else fresh_places(place for place in written if place[0].startswith("events:"))
         if fresh is None:
             return News(self._journal.revision, (), complete=False)
         raws = [raw for place in fresh if (raw := self._journal.doc(*place)) is not None]
         events = sorted((Event.from_dict(format.decode(raw)) for raw in raws), key=attrgetter("id"))
         return News(self._journal.revision, tuple(events[-most:]), len(events) <= most)
+
+    def feed(self, after: str | None = None) -> Iterator[Event] | None:
+        """Return all events after the one with this id, by id: each commit gives higher ones than those before it."""
+        # At once: whoever read one history before a commit, and the next one after it, would miss what it wrote.
+        return self._journal.consistent(lambda: later(self._journal, self.histories(), after))
 
     def problems(self, *, repair: bool) -> list[str]:
         """Read everything from the disk again; describe the damage, and repair what can be repaired."""
@@ -384,6 +393,12 @@ class LocalStore:
             event = self._decoded(table, max(numbers), Event.from_dict)
         return event
 
+    def _newest(self) -> str:
+        """Return the highest id of an event; a folder of an earlier release has not written it down."""
+        if (raw := self._journal.doc("clock", _CLOCK)) is not None:
+            return str(format.field_of(raw, "last"))
+        return max((last.id for name in self.histories() if (last := self._last_event(name))), default="")
+
     def _model_id(self, name: str) -> int | None:
         ids = self._journal.index("models", "name", name)
         return ids[0] if ids else None
@@ -419,24 +434,6 @@ class LocalStore:
             raise Corrupted(path=self.path, position=None, reason=reason, remedy="look at it with TinyDB") from error
         self._remember(table, number, raw, context, record)
         return record
-
-
-def _fresh(written: Iterable[tuple[str, int, Written]]) -> set[tuple[str, int]] | None:
-    """Return the places of new events; None if what was written says more than that.
-
-    A rename removes a history from one table and writes it to another: those events are not new. If another model then
-    gets the old name in the same commit, its events stand where the old ones stood, and nothing tells which are new.
-    """
-    fresh, moving = set[tuple[str, int]](), defaultdict[int, list[bool]](list)
-    for table, number, what in written:
-        if what is Written.AGAIN:
-            return None
-        if what is Written.GONE:
-            moving[number].append((table, number) in fresh)
-            fresh.discard((table, number))
-        elif not moving[number] or moving[number].pop():
-            fresh.add((table, number))
-    return None if any(moving.values()) else fresh
 
 
 def _version(name: str, number: int, model: Mapping[str, Any], data: Mapping[str, Any]) -> ModelVersion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,6 +84,12 @@ class News:
     revision: int
     events: tuple[Event, ...]
     complete: bool = True
+
+
+def following(events: Iterable[Event], after: str | None) -> Iterator[Event] | None:
+    """Return the events behind the one with this id; all of them without an id, None if it is not there."""
+    rest = iter(events)
+    return rest if after is None or any(event.id == after for event in rest) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +258,13 @@ class Store(Reader, Protocol):
 
     def since(self, revision: int, most: int) -> News:
         """Return the events that were committed since a revision, at most so many, the newest."""
+
+    def feed(self, after: str | None = None) -> Iterator[Event] | None:
+        """Return all events after the one with this id, or from the first one; None if there is no such event.
+
+        In an order that never changes: what is committed later comes later, whatever the clocks of the writers say,
+        and the events of a model come by `seq`.
+        """
 
     def consistent(self, read: Callable[[], T]) -> T:
         """Call a function that reads one state, whatever is committed meanwhile."""

@@ -40,6 +40,32 @@ class ListingContract:
         assert (store.revision, other.revision) == (before[0] + 1, before[1] + 1)
         assert store.glance() == store.revision
 
+    def test_the_feed_is_in_the_order_of_the_commits_whatever_the_clocks_say(
+        self, make_store: Callable[[], Store]
+    ) -> None:
+        """Whoever stopped at an event finds behind it all that was committed later, also if its time is earlier."""
+        store, other = make_store(), make_store()
+        with store.transaction("Rose") as tx:
+            add(tx, "Rose")
+            move(tx, 1, Stage.PRODUCTION, "Rose")
+        whole = list(store.feed() or ())
+        assert [event.action for event in whole] == ["created", "registered", "promoted"]
+        with other.transaction("Iris") as tx:
+            add(tx)  # half an hour before the promotion
+        with store.transaction("Rose", "Lily") as tx:
+            change(tx, lifecycle.renamed, "Lily", name="Rose")
+        later = list(other.feed(whole[-1].id) or ())
+        assert [(event.name, event.action) for event in later] == [
+            ("Iris", "created"),
+            ("Iris", "registered"),
+            ("Lily", "renamed"),
+        ]
+        assert list(store.feed() or ()) == [*whole, *later]
+        end = store.feed(later[-1].id)
+        assert end is not None
+        assert list(end) == []
+        assert (store.feed("no id"), store.feed("\x00")) == (None, None)
+
     def test_a_transaction_inside_another_one_is_a_savepoint(self, make_store: Callable[[], Store]) -> None:
         """What fails in it is undone, and the rest is committed."""
         import pytest
@@ -74,7 +100,8 @@ class ListingContract:
             add(tx, "Rose")
         news = other.since(seen, 10)
         assert news.complete
-        assert [event.action for event in news.events] == ["created", "registered", "promoted", "renamed"]
+        assert {event.action for event in news.events} == {"created", "registered", "promoted", "renamed"}
+        assert [event.id for event in news.events] == sorted(event.id for event in news.events)
         assert (news.revision, other.since(news.revision, 10).events) == (other.revision, ())
         few = other.since(seen, 3)
         assert not few.complete

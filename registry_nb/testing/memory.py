@@ -20,6 +20,7 @@ from registry_nb.domain.records import SERVING, Event, File, ModelVersion, Regis
 from registry_nb.errors import Corrupted
 from registry_nb.stores import GRACE, Artifacts, Crowd, History, News, Orphan, Store, Transaction, Used, used
 from registry_nb.stores.format import decode, encode
+from registry_nb.stores.ports import following
 
 T = TypeVar("T")
 
@@ -282,6 +283,10 @@ class MemoryStore(Store, Transaction):
             if outer is None:
                 self._records.commit()
                 self._shared.records, self._view.records = self._records, None
+
+    def feed(self, after: str | None = None) -> Iterator[Event] | None:
+        """Return all events after the one with this id, in the order in which they were committed."""
+        return following((event for _, events in sorted(self._records.news.items()) for event in events), after)
 
     def consistent(self, read: Callable[[], T]) -> T:
         """Call a function that reads one state."""

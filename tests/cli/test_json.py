@@ -85,6 +85,22 @@ RUN = record(
 VERDICT = record(rule=TEXT, found=TEXT, verdict={"enum": ["passed", "failed", "unknown"]})
 EVALUATION = record(name=TEXT, version=WHOLE, to=STAGE, rows={"type": "array", "items": VERDICT})
 REQUEST = record(name=TEXT, version=WHOLE, stage=STAGE, at=TIME, by=TEXT, because=TEXT, approved=TEXTS)
+SUBSCRIPTION = record(
+    id={"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    target={"anyOf": [TEXT, TEXTS]},
+    on=TEXTS,
+    model=maybe(TEXT),
+    format={"enum": ["json", "slack", "teams"]},
+    by=TEXT,
+    created_at=TIME,
+    own={"type": "boolean"},
+    delivered=WHOLE,
+    failures=WHOLE,
+    due=maybe(TIME),
+    problem=TEXT,
+    ended=TEXT,
+    dead=TEXTS,
+)
 STINT = record(stage=STAGE, version=WHOLE, start=TIME, end=maybe(TIME), by=TEXT, because=TEXT)
 MESSAGE = record(message=TEXT)
 
@@ -96,6 +112,12 @@ ANSWERS = [
     ("show Iris", MODEL),
     ("show Iris Production", VERSION),
     ("history Iris", EVENT),
+    ("events", EVENT),
+    ("deliver", record(delivered=WHOLE)),
+    ("subscribe https://example.org --on promoted --model Iris --format slack", SUBSCRIPTION),
+    ("subscribe notify-send promoted", SUBSCRIPTION),
+    ("subscriptions", SUBSCRIPTION),
+    ("comment Iris 1 'the first'", EVENT),
     ("runs", RUN),
     ("compare Iris 1 2", record(section=TEXT, name=TEXT, a={}, b={}, compared={"type": "boolean"})),
     ("plot Iris accuracy", record(svg=TEXT, text=TEXT)),

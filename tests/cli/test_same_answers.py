@@ -19,6 +19,9 @@ MORE = (
     "models",
     "history Iris",
     "history",
+    "events",
+    "events --model Irs",
+    "comment Iris 3",
     "show Iris",
     "load Iris/Production",
     "use",
@@ -81,6 +84,7 @@ def plain(text, place):
     """Without what differs from one registry to the other: its place, and the moment of a change."""
     text = text.replace(str(place), "PLACE").replace(str(place.parent), "ABOVE")
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d|\b\d\d:\d\d(:\d\d)?\b", "TIME", text)
+    text = re.sub(r"\b[0-9a-f]{16}\b", "ID", text)
     return re.sub(r"[ ─-]{2,}", "  ", re.sub(r"\d+ (seconds?|minutes?|s|ms)\b", "SOME", text))
 
 

@@ -372,6 +372,12 @@ def test_a_comparison_is_recorded_with_the_version():
     assert change.versions == ()
 
 
+def test_a_comment_changes_no_record():
+    change = lifecycle.commented(a_version(2), "well done", STAMP)
+    assert (change.events[0].action, change.events[0].after) == ("commented", {"comment": "well done"})
+    assert (change.versions, change.model) == ((), None)
+
+
 # -- descriptions, tags, aliases, names -------------------------------------------------------------------------------
 
 

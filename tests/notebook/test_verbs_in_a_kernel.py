@@ -9,6 +9,7 @@ from jupyter_client.manager import start_new_kernel
 
 import registry_nb as rn
 from registry_nb.notebook.verbs import VERBS
+from registry_nb.operations.deliveries import record_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,54 @@ EVERY = {
     "versions": ("versions Iris", "2 versions of Iris", "versions Ir", "Iris", "versions Irs", "did you mean 'Iris'?"),
     "show": ("show Iris@champion", "Iris 2", "show Iris@", "Iris@champion", "show Iris/7", "has no version 7"),
     "history": ("history Iris", "promoted", "history Ir", "Iris", "history Irs", "did you mean 'Iris'?"),
+    "events": (
+        "events --model Iris",
+        "promoted",
+        "events --si",
+        "--since",
+        "events --follow",
+        "write it in a terminal",
+    ),
+    "subscribe": (
+        "subscribe https://example.org/hook --on promoted",
+        "https://example.org/hook",
+        "subscribe https://example.org --o",
+        "--on",
+        "subscribe https://example.org --on promotd",
+        "did you mean 'promoted'?",
+    ),
+    "subscriptions": (
+        "subscriptions",
+        "https://example.org/first",
+        "subscriptions --s",
+        "--secret",
+        "subscriptions --secret 0",
+        "there is no subscription '0'",
+    ),
+    "unsubscribe": (
+        "unsubscribe 0123456789abcdef",
+        "nobody is subscribed",
+        "unsub",
+        "unsubscribe",
+        "unsubscribe 0",
+        "there is no subscription '0'",
+    ),
+    "deliver": (
+        "deliver",
+        "delivered  0",
+        "deliver --r",
+        "--retry",
+        "deliver --follow",
+        "write it in a terminal",
+    ),
+    "comment": (
+        "comment Iris 2 'better on <b>roses</b>'",
+        "Commented on Iris 2: better on <b>roses</b>",
+        "comment Iris ",
+        "Production",
+        "comment Iris 2",
+        "the text is missing",
+    ),
     "runs": ("runs", "nothing found", "runs --l", "--limit", "runs --limt 1", "did you mean '--limit'?"),
     "search": ("search \"tags.team = 'risk'\"", "1 version", "search --o", "--order-by", "search 'tags.'", "BadFilter"),
     "compare": (
@@ -272,6 +321,10 @@ def made(tmp_path_factory, constant):
     registry.promote("Iris", 2)
     registry.promote("Iris", 1)
     registry.request("Iris", 2, to="Staging")
+    made = registry.subscribe("https://example.org/first")
+    sealed = registry.store.run("subscriptions").params[made.id]
+    with registry.store.transaction() as tx:
+        tx.put_run(record_of("subscriptions", {"0123456789abcdef": sealed}))
     return registry
 
 

@@ -1,6 +1,6 @@
 """How much: a few seconds of each fault, or, with REGISTRY_NB_STRESS=long, what a release has to survive.
 
-Single amounts: STRESS_PROCESSES, STRESS_EACH, STRESS_SECONDS, STRESS_INTERRUPTS, STRESS_IMAGES.
+Single amounts: STRESS_PROCESSES, STRESS_EACH, STRESS_SECONDS, STRESS_INTERRUPTS, STRESS_IMAGES, STRESS_EVENTS.
 """
 
 import json
@@ -23,7 +23,14 @@ collect_ignore = [
 #: Run with an index of small journals: ``TEST_INDEX_WORTH=1 pytest -m stress tests/stress``.
 journal_file.WORTH = int(os.environ.get("TEST_INDEX_WORTH", journal_file.WORTH))
 
-AMOUNTS = {"PROCESSES": (4, 8), "EACH": (25, 200), "SECONDS": (3, 60), "INTERRUPTS": (300, 5000), "IMAGES": (60, 500)}
+AMOUNTS = {
+    "PROCESSES": (4, 8),
+    "EACH": (25, 200),
+    "SECONDS": (3, 60),
+    "INTERRUPTS": (300, 5000),
+    "IMAGES": (60, 500),
+    "EVENTS": (400, 10_000),
+}
 
 
 @pytest.fixture(scope="session")

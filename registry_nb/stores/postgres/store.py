@@ -23,7 +23,7 @@ from registry_nb.stores.postgres.connection import Connection, keep_forever, sen
 from registry_nb.stores.postgres.link import Link
 from registry_nb.stores.postgres.problems import problems
 from registry_nb.stores.postgres.reader import PostgresReader
-from registry_nb.stores.postgres.rows import Decoder
+from registry_nb.stores.postgres.rows import Decoder, askable
 from registry_nb.stores.postgres.tables import FORMAT, STEPS
 from registry_nb.stores.postgres.unit import Unit, lock_key
 
@@ -32,6 +32,11 @@ T = TypeVar("T")
 _REGISTRY = (
     "SELECT format, artifacts, has_table_privilege('{s}.events', 'INSERT'), pg_is_in_recovery() FROM {s}.registry"
 )
+_FEED = """
+    SELECT revision, id, doc FROM {s}.events WHERE revision >= %s AND (revision, id) > (%s, %s)
+    ORDER BY revision, id LIMIT %s"""
+#: Events that are read at once.
+_PAGE = 1000
 _SINCE = """
     SELECT r.revision, e.id, e.doc FROM {s}.registry r LEFT JOIN LATERAL (
         SELECT id, doc FROM {s}.events WHERE revision > %s ORDER BY revision DESC, id DESC LIMIT %s) e ON true
@@ -241,6 +246,23 @@ class PostgresStore(PostgresReader):
         events: tuple[Event, ...] = tuple(self._events(found))
         # A restored backup has a lower revision than what was seen.
         return News(now, events[-most:], complete=len(found) <= most and now >= revision)
+
+    def feed(self, after: str | None = None) -> Iterator[Event] | None:
+        """Return all events after the one with this id, in the order in which they were committed."""
+        if after is None:
+            return self._feed((0, ""))
+        rows = self._rows("SELECT revision FROM {s}.events WHERE id = %s", (after,)) if askable(after) else ()
+        found = next(iter(rows), None)
+        return self._feed((int(found[0]), after)) if found else None
+
+    def _feed(self, place: tuple[int, str]) -> Iterator[Event]:
+        """Read page by page behind a place: by revision, which has no gaps that are filled later."""
+        while True:
+            rows = list(self._rows(_FEED, (place[0], *place, _PAGE), telling=True))
+            yield from self._events((id, doc) for _, id, doc in rows)
+            if len(rows) < _PAGE:
+                return
+            place = int(rows[-1][0]), str(rows[-1][1])
 
     def consistent(self, read: Callable[[], T]) -> T:
         """Call a function that reads one state, whatever is committed meanwhile."""

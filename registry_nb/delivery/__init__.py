@@ -1,0 +1,1 @@
+"""Events leave the registry: to addresses and commands that subscribed."""
