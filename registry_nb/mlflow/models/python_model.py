@@ -26,7 +26,7 @@ _set: list[Any] = []
 
 
 def set_model(model: Any) -> None:
-    """Say which object a script makes, for ``log_model(python_model="script.py")``.
+    """Say which object a script makes, for ``log_model(python_model=PATH)``.
 
     Parameters
     ----------
