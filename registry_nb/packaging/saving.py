@@ -88,11 +88,12 @@ def save_model(
         kept = _kept(saver, tried, some, predicted, tolerance) if probe and example is not None else None
         behaviour = None if kept is None else _put(artifacts, folder, kept.content)
     modules = {*audit.modules, *imported}
+    needed = environment.requirements_of(modules) if given is None else given
     return SavedModel(
         flavor=owner,
         files=stored,
         signature=signature,
-        requirements=(*(given if given is not None else environment.requirements_of(modules)), *extra),
+        requirements=tuple(dict.fromkeys((*needed, *extra))),
         python_version=environment.python_here(),
         environment=frozen(environment.captured(modules, by_value=audit.by_value, loading=audit.modules)),
         probe=behaviour,

@@ -3,7 +3,7 @@
 import pytest
 
 import registry_nb as rn
-from registry_nb.errors import BadName, NoFlavor
+from registry_nb.errors import BadName, NoFlavor, NotFound
 
 
 def test_a_python_model_prepares_itself_and_predicts_with_its_context(mlflow, registry):
@@ -114,6 +114,45 @@ def test_requirements_can_be_given(mlflow, registry, forest):
     assert registry.version("Iris").requirements == ("scikit-learn==1.0",)
 
 
+def test_extra_requirements_are_added_to_those_that_were_found_or_given(mlflow, registry, forest):
+    mlflow.sklearn.log_model(forest, extra_pip_requirements=["extra==1"], registered_model_name="Iris")
+    found = registry.version("Iris").requirements
+    assert found[-1] == "extra==1"
+    assert any(line.startswith("scikit-learn==") for line in found)
+    both = {"pip_requirements": ["a==1", "b"], "extra_pip_requirements": ["c", "b"]}
+    mlflow.sklearn.log_model(forest, **both, registered_model_name="Iris")
+    assert registry.version("Iris").requirements == ("a==1", "b", "c")
+
+
+def test_files_of_requirements_are_expanded_and_labels_of_builds_left_out(mlflow, registry, forest, tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "all.txt").write_text("a==1+cpu  # why\n# none\n-r more/b.txt\n", encoding="utf-8")
+    (tmp_path / "more" / "b.txt").write_text(
+        "b[x]==2.0+cu118; python_version>'3'\n--requirement=c.txt", encoding="utf-8"
+    )
+    (tmp_path / "more" / "c.txt").write_text("c @ https://host/c==1+cpu.whl\nd+e", encoding="utf-8")
+    right = ("a==1", "b[x]==2.0; python_version>'3'", "c @ https://host/c==1+cpu.whl", "d+e")
+    for given in (tmp_path / "all.txt", str(tmp_path / "all.txt"), [f"-r {tmp_path / 'all.txt'}"]):
+        mlflow.sklearn.log_model(forest, pip_requirements=given, registered_model_name="Iris")
+        assert registry.version("Iris").requirements == right
+
+
+def test_requirements_that_cannot_be_read_register_nothing(mlflow, registry, forest, tmp_path):
+    loop = tmp_path / "loop.txt"
+    loop.write_text("-r loop.txt", encoding="utf-8")
+    for given, error, words in (
+        (str(loop), rn.Invalid, "is in a loop of files"),
+        (["-c c.txt"], rn.Invalid, "write the versions into the requirements"),
+        (str(tmp_path / "no.txt"), NotFound, "there is no file"),
+        ([1], rn.Invalid, "requirements are texts"),
+    ):
+        for option in ("pip_requirements", "extra_pip_requirements"):
+            with pytest.raises(error, match=words):
+                mlflow.sklearn.log_model(forest, **{option: given}, registered_model_name="Iris")
+    assert [model.name for model in registry.models()] == []
+    assert len(registry.runs()) == 0
+
+
 def test_options_that_say_how_mlflow_packs_a_model_are_accepted(mlflow, forest, constant):
     packed = {"conda_env": {"name": "x"}, "await_registration_for": 60}
     assert mlflow.sklearn.log_model(forest, "m", serialization_format="cloudpickle", **packed).name == "m"
@@ -134,16 +173,15 @@ def test_what_cannot_be_logged_is_refused_before_anything_is_written(mlflow, reg
         (NoFlavor, "pyfunc", lambda: sk(constant(1), "m")),
         (NoFlavor, "no predict(X)", lambda: sk("not a model", "m")),
         (NoFlavor, "it is a class", lambda: py(python_model=type(forest))),
-        (NoFlavor, "no predict(X)", lambda: py(python_model="model.py")),
+        (NotFound, "which is not there", lambda: py(python_model="model.py")),
         (rn.Invalid, "python_model=", lambda: py("m")),
-        (rn.Invalid, "artifacts=", lambda: py("m", python_model=constant(1), artifacts={"a": "file"})),
+        (NotFound, "does not exist", lambda: py("m", python_model=constant(1), artifacts={"a": "file"})),
         (rn.Invalid, "loader_module=, data_path=", lambda: py("m", loader_module="x", data_path="y")),
         (rn.Invalid, "pyfunc_predict_fn=", lambda: sk(forest, pyfunc_predict_fn="predict_proba")),
         (rn.Invalid, "extra_files=", lambda: sk(forest, extra_files=["a"])),
         (rn.Invalid, "give one of them", lambda: sk(forest, "m", name="n")),
         (BadName, "not allowed", lambda: sk(forest, "m", registered_model_name="a/b")),
         (BadName, "it is empty", lambda: sk(forest, "m", registered_model_name="")),
-        (rn.Invalid, "model_config=", lambda: mlflow.pyfunc.load_model("models:/X/1", model_config={"a": 1})),
     ]
     for kind, part, call in cases:
         with refused(registry, kind, part):

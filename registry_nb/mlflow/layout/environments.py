@@ -10,13 +10,16 @@ from typing import Any
 from registry_nb.errors import Invalid, NotFound, shown
 from registry_nb.packaging import environment
 
-__all__ = ["CONDA", "PYTHON", "REQUIREMENTS", "requirements_in", "text_of", "write"]
+__all__ = ["CONDA", "PYTHON", "REQUIREMENTS", "lines_of", "required", "requirements_in", "text_of", "write"]
 
 REQUIREMENTS, CONDA, PYTHON = "requirements.txt", "conda.yaml", "python_env.yaml"
 #: MLflow's server of the model needs it, and the model does not.
 _MLFLOW = "mlflow"
-#: A release with the label of a build, which no index has.
-_LABEL = re.compile(r"^([^=;@\s]+==[^+;\s]+)\+[\w.]+")
+#: A line of pip that names another file, and a label of a build, such as ``+cpu``, that no index has.
+_FILE = re.compile(r"(-r|--requirement|-c|--constraint)\s*=?\s*(.+)")
+_LABEL = re.compile(r"(==\s*[^\s;,+]+)\+[A-Za-z0-9._-]+")
+#: How deep files may name files: further is a loop.
+_DEPTH = 10
 
 
 def write(folder: str, needed: Iterable[str], options: Mapping[str, Any]) -> None:
@@ -35,7 +38,7 @@ def write(folder: str, needed: Iterable[str], options: Mapping[str, Any]) -> Non
     if conda is not None and (given is not None or extra is not None):
         raise Invalid("conda_env= names all that the model needs; give it, or pip_requirements=, not both")
     if conda is None:
-        wanted = [*(needed if given is None else _lines(given)), *_lines(extra or ())]
+        wanted = [*(needed if given is None else lines_of(given)), *lines_of(extra or ())]
         if not any(line.partition("=")[0].strip() == _MLFLOW for line in wanted):
             wanted = [_MLFLOW, *wanted]
         conda = _conda_of(wanted)
@@ -54,7 +57,7 @@ def write(folder: str, needed: Iterable[str], options: Mapping[str, Any]) -> Non
 
 def required(given: Any, extra: Any) -> tuple[list[str] | None, list[str]]:
     """Return the requirements that ``pip_requirements`` and ``extra_pip_requirements`` of ``log_model`` name."""
-    return None if given is None else _lines(given), [] if extra is None else _lines(extra)
+    return None if given is None else lines_of(given), [] if extra is None else lines_of(extra)
 
 
 def text_of(requirements: Iterable[str]) -> str:
@@ -81,31 +84,48 @@ def _of_conda(conda: Mapping[str, Any]) -> list[str]:
     return [str(line) for line in pip]
 
 
-def _lines(given: Any) -> list[str]:
-    """Return requirements: a list of them, or those of a file whose path is given."""
+def lines_of(given: Any) -> list[str]:
+    """Return requirements: a list of them, or those of a file whose path is given; ``-r file`` is expanded.
+
+    Raises
+    ------
+    Invalid
+        If they are no texts, name a file of constraints, or files name one another in a loop.
+    NotFound
+        If there is no such file.
+    """
     if isinstance(given, (str, os.PathLike)):
-        return _lines_at(os.fspath(given))
+        path = os.fspath(given)
+        return _expanded(_lines_at(path), os.path.dirname(path))
     lines = list(given)
     if not all(isinstance(line, str) and line.strip() and "\n" not in line for line in lines):
         raise Invalid("requirements are texts such as 'scikit-learn==1.9.1', or the path of a file with such lines")
-    return [one for line in lines for one in _expanded(line)]
+    return _expanded(lines, "")
 
 
-def _expanded(line: str) -> list[str]:
-    """Return what a line names: another file's lines, or itself without a label such as ``+cpu``."""
-    option, _, path = line.strip().partition(" ")
-    if option in {"-r", "--requirement"} and path:
-        return _lines_at(path.strip())
-    return [_LABEL.sub(r"\1", line)]
+def _expanded(lines: Iterable[str], folder: str, depth: int = 0) -> list[str]:
+    """Return the lines with those of the files that they name, as pip looks for them: beside the file that does."""
+    found = list[str]()
+    for line in lines:
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        if named := _FILE.fullmatch(text):
+            if named[1] in {"-c", "--constraint"}:
+                raise Invalid(f"{shown(text, 300)} is not kept with a model; write the versions into the requirements")
+            if depth == _DEPTH:
+                raise Invalid(f"{shown(text, 300)} is in a loop of files that name one another")
+            path = os.path.join(folder, named[2])
+            found += _expanded(_lines_at(path), os.path.dirname(path), depth + 1)
+        elif text:
+            found.append(text if "://" in text else _LABEL.sub(r"\1", text))
+    return found
 
 
 def _lines_at(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
+            return [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
     except FileNotFoundError:
         raise NotFound(f"there is no file {shown(path, 300)} with requirements") from None
-    return [_LABEL.sub(r"\1", line) for line in lines]
 
 
 def _yaml_at(path: str) -> dict[str, Any]:
