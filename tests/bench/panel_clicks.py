@@ -10,7 +10,7 @@ from tests.bench.fixtures import NAME, Bench
 from tests.bench.measure import Row, duration, summary
 from tests.bench.panel import VERSIONS, fill
 from tests.browser.conftest import FLAGS, executable
-from tests.browser.jupyter_server import Notebook, Server
+from tests.browser.lab_server import Notebook, Server
 
 _PAGE = """() => {
 const panels = () => [...document.querySelectorAll('[data-lm-suppress-shortcuts]')].map(one => one.shadowRoot)

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 os.environ.setdefault("REGISTRY_NB_HOME", tempfile.mkdtemp())
 
 from conftest import FLAGS, executable  # noqa: E402
-from jupyter_server import Notebook, Server  # noqa: E402
+from lab_server import Notebook, Server  # noqa: E402
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 from sklearn.datasets import load_iris  # noqa: E402
 from sklearn.ensemble import RandomForestClassifier  # noqa: E402

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import watched
-from jupyter_server import Notebook, Server
+from lab_server import Notebook, Server
 from playwright.sync_api import expect
 
 import registry_nb as rn

@@ -247,3 +247,11 @@ def test_a_model_is_logged_to_the_run_that_is_named_and_to_no_other(registry, co
     assert (list(registry.run(ended.run_id).models), list(registry.run(active.run_id).models)) == (["model"], [])
     with pytest.raises(RunNotFound):
         tracking.log_model(constant(1), run_id="none")
+
+
+def test_a_subscription_is_no_experiment(runs, registry):
+    from registry_nb.operations.experiments import experiments
+
+    before = set(experiments(runs))
+    registry.subscribe("https://host/hook")
+    assert set(experiments(runs)) == before

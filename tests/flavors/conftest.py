@@ -4,3 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+#: Run by a Python that has MLflow.
+collect_ignore = ["data/make_mlflow_samples.py"]

@@ -257,7 +257,7 @@ def test_a_path_that_is_taken_is_refused_and_an_empty_folder_is_not(mlflow, tmp_
         (rn.Invalid, "is one of", lambda m, p: m.sklearn.save_model(linear(), p, serialization_format="joblib")),
         (rn.Invalid, "needs python_model=", lambda m, p: m.pyfunc.save_model(p)),
         (rn.Invalid, "give python_model=", lambda m, p: m.pyfunc.save_model(p, python_model=Plain(), data_path="x")),
-        (rn.Invalid, "a script", lambda m, p: m.pyfunc.save_model(p, python_model="model.py")),
+        (NotFound, "which is not there", lambda m, p: m.pyfunc.save_model(p, python_model="model.py")),
         (rn.Invalid, "is a mapping", lambda m, p: m.pyfunc.save_model(p, python_model=Plain(), model_config="x.yaml")),
         (NotFound, "does not exist", lambda m, p: m.pyfunc.save_model(p, python_model=Plain(), artifacts={"a": "no"})),
         (rn.Invalid, "extra_files=", lambda m, p: m.sklearn.save_model(linear(), p, extra_files=["x"])),

@@ -133,7 +133,7 @@ def test_a_page_whose_server_ends_says_so_and_comes_back(page, serve, server):
 
 
 def test_the_side_bar_shows_the_nearest_registry_without_a_kernel(page, tmp_path, installed_extension):
-    from jupyter_server import Server
+    from lab_server import Server
 
     lab = Server(tmp_path / "lab")
     try:

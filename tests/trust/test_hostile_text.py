@@ -397,7 +397,7 @@ def test_a_pattern_of_a_filter_means_no_regular_expression(registry):
 def test_no_door_writes_cells_for_a_spreadsheet(iris):
     """Absent: the only table that is handed out is a frame of pandas, whose own `to_csv` is pandas' and the user's.
 
-    What a user attaches is the user's own frame, to the letter.
+    What a user attaches is the user's own frame, to the letter; autolog() writes the numbers of a search.
     """
     dangerous = ["=HYPERLINK(1)", "+1", "-1", "@SUM", "\t=1"]
     iris.tag("Iris", {str(number): cell for number, cell in enumerate(dangerous)}, version=1)
@@ -408,7 +408,7 @@ def test_no_door_writes_cells_for_a_spreadsheet(iris):
         node.attr
         for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Attribute) and path.name != "contents.py"
+        if isinstance(node, ast.Attribute) and path.name not in {"contents.py", "estimators.py"}
     }
     assert names.isdisjoint({"to_csv", "to_excel", "to_html", "to_clipboard"})
     assert not hasattr(listing, "to_csv")
