@@ -11,7 +11,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
@@ -22,9 +22,10 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from registry_nb.context import Context
 from registry_nb.errors import sentence_of
-from registry_nb.panel.frontend import frontend
-from registry_nb.server.channel import Served
 from registry_nb.server.places import registry_near
+
+if TYPE_CHECKING:
+    from registry_nb.server.channel import Served
 
 __all__ = ["ADDRESSES"]
 
@@ -43,6 +44,8 @@ class _Page(JupyterHandler):
     async def get(self, name: str = "") -> None:
         """Write it."""
         if name == "panel.js":
+            from registry_nb.panel.frontend import frontend
+
             text, kind = frontend(), "text/javascript"
         else:
             file = resources.files("registry_nb.server").joinpath("static", name or "page.html")
@@ -95,6 +98,8 @@ class _Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         await self._loop.run_in_executor(self._worker, self._begin, folder, root, given, model, user)
 
     def _begin(self, folder: str, root: str, given: dict[str, Any], model: str, user: str | None) -> None:
+        from registry_nb.server.channel import Served  # only now: JupyterLab starts without the widget's libraries
+
         try:
             context = Context(registry_near(folder, root, given["registry"]), user=user)
             try:
