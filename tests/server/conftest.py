@@ -77,10 +77,13 @@ class Server:
             query = urlencode({"folder": folder, "model": model})
             address = f"{self.url.replace('http', 'ws')}/registry-nb/socket?{query}"
             connection = await websocket_connect(HTTPRequest(address, headers=headers), max_message_size=100 << 20)
+            page = Page(connection)
             try:
-                return await asyncio.wait_for(act(Page(connection)), timeout)
+                return await asyncio.wait_for(act(page), timeout)
             finally:
                 connection.close()
+                while not page.over:  # until the socket is closed, too
+                    await page.hear()
 
         return asyncio.run(speak())
 
@@ -108,10 +111,12 @@ class Page:
 
     def __init__(self, connection):
         self.connection, self.state, self.number, self.heard = connection, {}, 0, []
+        self.over = False
 
     async def hear(self):
         text = await self.connection.read_message()
         if text is None:
+            self.over = True
             return None
         message = json.loads(text)
         self.heard.append(message)
