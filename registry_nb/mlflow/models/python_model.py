@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
 import runpy
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -91,15 +93,16 @@ def _mlflow() -> Iterator[None]:
 
 
 def local(uri: Any) -> str:
-    """Return the path of an artifact: what a URI names is copied here first."""
-    if isinstance(uri, str) and uri.startswith("runs:/"):
-        from registry_nb.mlflow.artifacts import download_artifacts
+    """Return the path of an artifact: what a URI names is copied here first, until the process ends."""
+    if isinstance(uri, str) and uri.startswith(("runs:/", "models:/")):
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        if uri.startswith("runs:/"):
+            from registry_nb.mlflow.artifacts import download_artifacts
 
-        return download_artifacts(uri)
-    if isinstance(uri, str) and uri.startswith("models:/"):
-        folder = os.path.join(tempfile.mkdtemp(), "model")
-        current().download(uri, folder)
-        return folder
+            return download_artifacts(uri, dst_path=folder)
+        current().download(uri, os.path.join(folder, "model"))
+        return os.path.join(folder, "model")
     place = os.path.expanduser(folder_of(uri) or str(uri))
     if not os.path.exists(place):
         raise NotFound(f"the artifact {shown(str(uri), 300)} does not exist; give the path of a file or a folder")
